@@ -12,9 +12,8 @@ from environments.ultracluster import ULTRACLUSTER
 from ultracluster.cli import main
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
-from ultracluster.rehearse.campaign.changes import changed
-from ultracluster.rehearse.campaign.cycle import KEPT, Cycle
-from ultracluster.rehearse.campaign.page import markdown, summary
+from ultracluster.rehearse.campaign.command import markdown, summary
+from ultracluster.rehearse.campaign.cycle import KEPT, Cycle, changed
 from ultracluster.rehearse.campaign.plan import Campaign, digest
 from ultracluster.rehearse.campaign.row import BETWEEN, Record, Row
 from ultracluster.rehearse.direct import delete

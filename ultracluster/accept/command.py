@@ -8,12 +8,13 @@ import argparse
 import secrets
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json, write_output
+from ultracluster.command_line import add_environment, add_format, print_json, say, write_output
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
 from ultracluster.visible import console as new_console
@@ -65,19 +66,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
     shown = new_console(stderr=True) if arguments.json else console
 
-    def say(text: str) -> None:
-        shown.print(text, markup=False, highlight=False, soft_wrap=True)
-
+    tell = partial(say, shown)
     with _scene(arguments) as scene:
-        say(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
+        tell(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
         if arguments.clean_up:
-            return SOME_FAIL if clean_up(scene, say) else ALL_WELL
+            return SOME_FAIL if clean_up(scene, tell) else ALL_WELL
         if scene.journal.entries:
             raise UsageError(
                 f"{scene.journal.path}: {len(scene.journal.entries)} things of an earlier run are "
                 f"there; run ultracluster accept {arguments.environment} --clean-up first"
             )
-        session = Session(scene, say, lambda stage: arguments.yes or _consents(stage))
+        session = Session(scene, tell, lambda stage: arguments.yes or _consents(stage))
         stages = [each for each in STAGES if arguments.stage in (ALL, each.name)]
         try:
             session.run(stages)
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 raise
             return INTERRUPTED
         finally:
-            _write(session, scene.journal.path.parent, say, as_json=arguments.json)
+            _write(session, scene.journal.path.parent, tell, as_json=arguments.json)
     return session.status
 
 
@@ -125,7 +124,7 @@ def _consents(stage: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _write(session: "Session", folder: Path, say: "Say", *, as_json: bool) -> None:
+def _write(session: "Session", folder: Path, tell: "Say", *, as_json: bool) -> None:
     import json  # noqa: PLC0415
 
     from ultracluster.accept.report import document, page  # noqa: PLC0415
@@ -137,12 +136,12 @@ def _write(session: "Session", folder: Path, say: "Say", *, as_json: bool) -> No
     if as_json:
         print_json(found)
     verdicts = [result.verdict for result in session.results]
-    say(
+    tell(
         f"\n{session.scene.spec.name}: {verdicts.count('pass')} of {len(verdicts)} steps pass; "
         f"report: {folder / 'report.html'}, {folder / 'report.json'}"
     )
     if session.left:
-        say(
+        tell(
             f"{len(session.left)} things are still there; when the account answers again run "
             f"ultracluster accept {session.scene.spec.name} --clean-up"
         )

@@ -5,9 +5,20 @@ import shlex
 from importlib.resources import files
 from typing import Any, Final
 
-from ultracluster.accept.money import hours
-from ultracluster.accept.remote import GRES, JOB, NODES, at_least, at_most, node_step
-from ultracluster.accept.scene import Found, Scene, Stage, Step, tags
+from ultracluster.accept.scene import (
+    GRES,
+    JOB,
+    NODES,
+    Found,
+    Scene,
+    Stage,
+    Step,
+    at_least,
+    at_most,
+    hours,
+    node_step,
+    tags,
+)
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.prices import capacity_block, on_demand

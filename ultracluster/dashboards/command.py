@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment
+from ultracluster.command_line import add_environment, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL
 
@@ -35,11 +35,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
         file.write_text(json.dumps(grafana(dashboard, spec.name), indent=1) + "\n")
-        console.print(f"{file}: {len(dashboard.panels)} panels", soft_wrap=True, highlight=False)
-    console.print(
+        say(console, f"{file}: {len(dashboard.panels)} panels")
+    say(
+        console,
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
         "(docs/operate/metrics.md).",
-        soft_wrap=True,
-        highlight=False,
     )
     return ALL_WELL

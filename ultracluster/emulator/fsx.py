@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.emulator import semantics, wire
-from ultracluster.emulator.ledger import Ledger, Record, Scope, tags_of
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, fsx_refusal, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Ledger,
+    Order,
+    Record,
+    Resource,
+    Scope,
+    fsx_refusal,
+    hexadecimal,
+    tags_of,
+)
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"

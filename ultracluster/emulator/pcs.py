@@ -12,11 +12,13 @@ from typing import Any, Final
 from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
 from ultracluster.emulator import pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
 from ultracluster.emulator.provisioning import (
+    Ledger,
     Order,
+    Record,
     Resource,
+    Scope,
     ServiceError,
     hexadecimal,
     pcs_refusal,

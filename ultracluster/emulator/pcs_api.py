@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Final
 
 from ultracluster.emulator import wire
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.pcs import CLUSTER, NOUNS, children, found, identifiers, not_found
+from ultracluster.emulator.provisioning import Ledger, Record, Scope
 
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 from ultracluster.catalogue import instances, interfaces, lustre
 from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
-from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError, ec2_refusal, fsx_refusal
+from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal, fsx_refusal
 from ultracluster.problem import Problem
 
 Rule = Mapping[str, Any]

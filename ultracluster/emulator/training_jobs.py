@@ -21,9 +21,8 @@ from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import refused
 from ultracluster.emulator import fsx, wire
 from ultracluster.emulator.faults import Faults, InjectedFaultError
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import Ledger, Record, Scope, ServiceError
 
 JOB: Final = "SageMaker::TrainingJob"
 SERVICE: Final = "SageMaker"

@@ -18,8 +18,7 @@ import botocore.parsers
 import botocore.serialize
 import botocore.session
 
-from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError, ec2_refusal
+from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal
 from ultracluster.service_model import problems
 
 Arguments = Mapping[str, Any]

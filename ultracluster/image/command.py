@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json
+from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import FOLDER, find, project_folder
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.image.source import located
@@ -87,4 +87,4 @@ def _say(console: Console, name: str, found: "Comparison", written: Path | None)
     else:
         option = " --login" if found.whose == "login" else ""
         words = f"ultracluster image {name}{option} --write puts today's id into the file."
-    console.out(words, highlight=False)
+    say(console, words)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, add_recipe, progress
+from ultracluster.command_line import add_environment, add_format, add_recipe, print_json, progress
 from ultracluster.environments import find
 from ultracluster.exit_status import UsageError
 from ultracluster.suggestions import did_you_mean
@@ -51,12 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.preflight.display import as_json, show  # noqa: PLC0415
+    from ultracluster.preflight.display import document, show  # noqa: PLC0415
 
     found = _look(arguments)
     if arguments.json:
-        text = as_json(found)
-        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        print_json(document(found))
     else:
         show(found, console)
     return found.exit_status

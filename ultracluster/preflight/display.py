@@ -1,6 +1,5 @@
 """What a preflight found, for a reader and for a program."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ultracluster.command_line import say
 from ultracluster.preflight.finding import Check, Finding, Verdict
 from ultracluster.preflight.preflight import Preflight
 
@@ -23,7 +23,7 @@ COLOURS: Final[Mapping[Verdict, str]] = {
 def show(preflight: Preflight, console: Console) -> None:
     """Print where it looked, all findings, what to do, and the calls that confirm them."""
     where = f"account {preflight.caller.account}, {preflight.region}"
-    _line(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
+    say(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)
     for verdict in (Verdict.FAIL, Verdict.SKIP):
         for check, finding in preflight.having(verdict):
@@ -36,10 +36,10 @@ def show(preflight: Preflight, console: Console) -> None:
         names = seen.setdefault(_command(preflight, finding), [])
         names.extend({check.name} - set(names))
     if seen:
-        _line(console, "\nAWS CLI calls that confirm what passed:")
+        say(console, "\nAWS CLI calls that confirm what passed:")
     for command, names in seen.items():
-        _line(console, f"  {', '.join(names)}: {command}")
-    _line(console, f"\n{summary(preflight)}")
+        say(console, f"  {', '.join(names)}: {command}")
+    say(console, f"\n{summary(preflight)}")
 
 
 def _table(preflight: Preflight, console: Console) -> None:
@@ -60,7 +60,7 @@ def _table(preflight: Preflight, console: Console) -> None:
             table.add_row(Text(finding.verdict, style=colour), Text(result.check.name), words)
     console.print(table)
     for why, names in beside.items():
-        _line(console, f"SKIP {', '.join(names)}: {why}")
+        say(console, f"SKIP {', '.join(names)}: {why}")
 
 
 def summary(preflight: Preflight) -> str:
@@ -71,9 +71,9 @@ def summary(preflight: Preflight) -> str:
     )
 
 
-def as_json(preflight: Preflight) -> str:
+def document(preflight: Preflight) -> dict[str, Any]:
     counts = _counts(preflight)
-    document = {
+    return {
         "environment": preflight.environment,
         "account": preflight.caller.account,
         "caller": preflight.caller.arn,
@@ -86,7 +86,6 @@ def as_json(preflight: Preflight) -> str:
             for finding in result.findings
         ],
     }
-    return json.dumps(document, indent=2)
 
 
 def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]:
@@ -102,14 +101,14 @@ def _words(finding: Finding) -> str:
 
 
 def _explain(console: Console, preflight: Preflight, check: Check, finding: Finding) -> None:
-    _line(console, f"\n{finding.verdict} {check.name}: {finding.subject}")
+    say(console, f"\n{finding.verdict} {check.name}: {finding.subject}")
     for label, words in (
         ("fix", finding.fix),
         ("fix by", finding.fix_command),
         ("confirm by", _command(preflight, finding)),
     ):
         if words:
-            _line(console, f"  {label}: {words}")
+            say(console, f"  {label}: {words}")
 
 
 def _command(preflight: Preflight, finding: Finding) -> str:
@@ -120,8 +119,3 @@ def _command(preflight: Preflight, finding: Finding) -> str:
 
 def _counts(preflight: Preflight) -> Counter[Verdict]:
     return Counter(finding.verdict for result in preflight.results for finding in result.findings)
-
-
-def _line(console: Console, text: str) -> None:
-    # A command that is broken over two lines cannot be copied.
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

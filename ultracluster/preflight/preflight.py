@@ -10,14 +10,11 @@ from ultracluster.audit.report import Report
 from ultracluster.aws import Caller, Cloud, caller_of
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 from ultracluster.preflight import (
-    bootstrap,
     buckets,
     capacity,
     fabric_rules,
     image,
     needs,
-    network_acls,
-    notices,
     offerings,
     permissions,
     slurm,
@@ -30,17 +27,14 @@ from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 CHECKS: Final[tuple[Check, ...]] = (
-    *notices.CHECKS,
     *needs.CHECKS,
     *offerings.CHECKS,
     *slurm.CHECKS,
     *capacity.CHECKS,
     *subnets.CHECKS,
     *vpc.CHECKS,
-    *network_acls.CHECKS,
     *image.CHECKS,
     *buckets.CHECKS,
-    *bootstrap.CHECKS,
     *permissions.CHECKS,
     *fabric_rules.CHECKS,
 )

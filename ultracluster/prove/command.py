@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json, progress
+from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
 
@@ -86,23 +86,18 @@ def exit_status(results: "Results") -> int:
 def _show(
     spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int, console: Console
 ) -> None:
-    from ultracluster.prove.display import failures, table_of  # noqa: PLC0415
+    from ultracluster.prove.proof import failures, table_of  # noqa: PLC0415
 
     verdict = f"{spec.name}: {VERDICTS[status]}. Nothing was changed."
-    _line(console, f"{spec.name} in {caller.place}")
+    say(console, f"{spec.name} in {caller.place}")
     console.print(table_of(results, "Proved by API calls"))
-    for line in (*failures(results), verdict):
-        _line(console, line)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, *failures(results), verdict)
 
 
 def _document(
     spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int
 ) -> dict[str, Any]:
-    from ultracluster.prove.display import as_document  # noqa: PLC0415
+    from ultracluster.prove.proof import as_document  # noqa: PLC0415
 
     return {
         "environment": spec.name,

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
+from rich.text import Text
+
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import Deployment, Resource
 from ultracluster.prove.services import described
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.tables import Column, Rows
 
 LISTED_LIMIT: Final = 3
 
@@ -159,3 +162,38 @@ def every_resource(evidence: Evidence) -> Iterator[Check]:
         answer = evidence.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
         found = answer["Stacks"][0].get("EnableTerminationProtection", False)
         yield equal(f"termination protection of {stack.name}", stack.termination_protection, found)
+
+
+COLUMNS: Final = (Column("area"), Column("checks", "number"), Column("result"))
+
+
+def table_of(results: Results, title: str) -> Rows:
+    table = Rows(COLUMNS, title=title)
+    for area, checks in results.items():
+        table.add(area, str(len(checks)), _verdict(checks))
+    return table
+
+
+def _verdict(checks: Sequence[Check]) -> Text:
+    failed = sum(not check.ok and not check.lacks for check in checks)
+    if failed:
+        return Text(f"{failed} failed", style="red")
+    hidden = sum(bool(check.lacks) for check in checks)
+    return Text(f"{hidden} not shown", "yellow") if hidden else Text("all true", style="green")
+
+
+def failures(results: Results) -> Iterator[str]:
+    """Yield a line for each check that is not true, or that the caller may not make."""
+    for area, checks in results.items():
+        yield from (f"{area}: {check}" for check in checks if not check.ok)
+
+
+def as_document(results: Results) -> dict[str, list[dict[str, Any]]]:
+    """Return the checks of each area; `lacks` is the action that the caller may not take."""
+    return {
+        area: [
+            {"check": str(check), "ok": check.ok} | ({"lacks": check.lacks} if check.lacks else {})
+            for check in checks
+        ]
+        for area, checks in results.items()
+    }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.aws import Cloud
+from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import StackTemplate
 
 BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
@@ -90,6 +90,21 @@ def delete(cloud: Cloud, name: str) -> str:
     stack_id = str(row["StackId"])
     cloud.ask("cloudformation", "delete_stack", StackName=stack_id)
     return settled(cloud, stack_id)
+
+
+def refuses_deletion(cloud: Cloud, name: str) -> bool:
+    """Whether its protection keeps a stack from being deleted; without it the deletion begins.
+
+    Raises:
+        CloudError: where it is refused for another reason, which says nothing of protection.
+    """
+    try:
+        cloud.ask("cloudformation", "delete_stack", StackName=name)
+    except CloudError as error:
+        if "TerminationProtection" not in error.message:
+            raise
+        return True
+    return False
 
 
 def template_of(cloud: Cloud, name: str, template: Any, region: str) -> dict[str, str]:

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ultracluster.prove.display import as_document, failures, table_of
 from ultracluster.prove.leftovers import Leftover
-from ultracluster.prove.proof import Results
+from ultracluster.prove.proof import Results, as_document, failures, table_of
 from ultracluster.rehearse.cdk import Event
 from ultracluster.spec.environment import EnvironmentSpec
 

@@ -10,11 +10,11 @@ from typing import Final, NoReturn
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import Deployment, stack_templates
-from ultracluster.prove.leftovers import leftovers
+from ultracluster.prove.leftovers import leftovers, strays
 from ultracluster.prove.proof import Evidence, Results, prove
 from ultracluster.prove.proofs import PROOFS
-from ultracluster.prove.strays import strays
 from ultracluster.rehearse.cdk import Cdk, CdkError
+from ultracluster.rehearse.direct import refuses_deletion
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
 from ultracluster.rehearse.paid_capacity import paid_capacity
@@ -23,6 +23,7 @@ from ultracluster.rehearse.substitutes import (
     substitute_image_parameter,
     substitute_network,
 )
+from ultracluster.retry.failed_stacks import unprotect
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec
@@ -75,7 +76,7 @@ class Rehearsal:
                 assembly = directory / "cdk.out"
                 self._synthesize(assembly)
                 good = self._on(emulator, assembly, keep=keep)
-            except (CdkError, CloudError):
+            except (CdkError, CloudError, RehearsalError):
                 self._all_fired(emulator)
                 raise
             else:
@@ -239,18 +240,9 @@ class Rehearsal:
             return
         with self._display.step("Lift termination protection") as step:
             for name in protected:
-                try:
-                    cloud.ask("cloudformation", "delete_stack", StackName=name)
-                except CloudError:
-                    pass
-                else:
+                if not refuses_deletion(cloud, name):
                     raise RehearsalError(f"{name} is protected, and its deletion was not refused")
-                cloud.ask(
-                    "cloudformation",
-                    "update_termination_protection",
-                    StackName=name,
-                    EnableTerminationProtection=False,
-                )
+                unprotect(cloud, name)
             step.result = f"deletion was refused by {', '.join(protected)}"
 
     def _keep(self, emulator: Emulator) -> NoReturn:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json
+from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
@@ -38,15 +38,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         rows = [_row(stack) for stack in found]
         print_json({"environment": spec.name, "stacks": rows, "next": deploy})
         return SOME_FAIL if open_ones else ALL_WELL
-    say = console.out
-    say(f"{spec.name} in {caller.place}", highlight=False)
-    for stack in found:
-        for line in _lines(stack):
-            say(line, highlight=False)
+    say(
+        console,
+        f"{spec.name} in {caller.place}",
+        *(line for stack in found for line in _lines(stack)),
+    )
     if not found:
-        say("No stack of it is left from a deployment that failed.", highlight=False)
+        say(console, "No stack of it is left from a deployment that failed.")
     if deploy:
-        say(f"Now: {deploy}", highlight=False)
+        say(console, f"Now: {deploy}")
     return SOME_FAIL if open_ones else ALL_WELL
 
 

@@ -74,12 +74,13 @@ def lift(cloud: Cloud, stack: FailedStack) -> None:
     """
     if stack.status not in NEVER_CREATED:
         raise ValueError(f"{stack.name} is {stack.status}: its protection guards what it holds")
-    cloud.ask(
-        "cloudformation",
-        "update_termination_protection",
-        StackName=stack.name,
-        EnableTerminationProtection=False,
-    )
+    unprotect(cloud, stack.name)
+
+
+def unprotect(cloud: Cloud, name: str) -> None:
+    """Take the protection from a stack, whatever it guards, as an operator does by hand."""
+    named = {"StackName": name, "EnableTerminationProtection": False}
+    cloud.ask("cloudformation", "update_termination_protection", **named)
 
 
 def _failed(cloud: Cloud, row: dict[str, Any]) -> FailedStack:

@@ -1,10 +1,16 @@
 """Requests that somebody else wrote, read from JSON."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
+from ultracluster import service_model
+from ultracluster.catalogue.training_place import Place, place_problems
+from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import alone
 from ultracluster.exit_status import CommandError
 from ultracluster.given_file import json_of, text_of
+from ultracluster.problem import Problem
 
 STANDARD_INPUT: Final = "-"
 MOST_BYTES: Final = 1_000_000
@@ -33,3 +39,18 @@ def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if count > 1:
             raise RequestFileError(f"{name}: {key} is there {count} times; write it once")
     return dict(pairs)
+
+
+def request_problems(request: object, place: Place | None = None) -> list[Problem]:
+    """Return everything that is wrong with a CreateTrainingJob request."""
+    found = list(service_model.problems("sagemaker", "CreateTrainingJob", request))
+    if not isinstance(request, Mapping):
+        return found
+    value = parsed(request)
+    beyond = [
+        *alone(value, place.region if place else None),
+        *(place_problems(value, place) if place else ()),
+    ]
+    # Where the model has something to say of a value, that is enough: one fault, one line.
+    of_the_model = {problem.field for problem in found}
+    return found + [problem for problem in beyond if problem.field not in of_the_model]

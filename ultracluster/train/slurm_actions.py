@@ -8,17 +8,15 @@ from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import print_json
+from ultracluster.command_line import print_json, say
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.problem import Problem
 from ultracluster.tables import Column, Rows
-from ultracluster.train import following
+from ultracluster.train import display
 from ultracluster.train.actions import Action, jobs_of
-from ultracluster.train.display import row, say_problem
-from ultracluster.train.following import left_running
-from ultracluster.train.login_node import LoginNode
+from ultracluster.train.display import left_running, row, say_problem
 from ultracluster.train.recipe_files import find_recipe
-from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, SlurmJobs
+from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, LoginNode, SlurmJobs
 from ultracluster.train.submission import run_problems
 
 SAGEMAKER_ALONE: Final = ("image", "name", "unattended")
@@ -50,9 +48,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         return _refused(arguments, [sent])
     number = str(sent)
     if not arguments.json:
-        console.out(
-            f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}", highlight=False
-        )
+        say(console, f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}")
     ended = None
     if arguments.wait:
         try:
@@ -62,7 +58,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json({"job": number, "ended": ended})
     elif ended is None:
-        console.out(f"  ultracluster train logs {arguments.environment} {number}", highlight=False)
+        say(console, f"  ultracluster train logs {arguments.environment} {number}")
     return SOME_FAIL if ended is not None and ended["JobState"] != "COMPLETED" else ALL_WELL
 
 
@@ -84,7 +80,7 @@ def _shown(arguments: argparse.Namespace, console: Console, words: list[str]) ->
     if arguments.json:
         print_json({"arguments": words})
     else:
-        console.out("\n".join(words), highlight=False)
+        say(console, "\n".join(words))
     return ALL_WELL
 
 
@@ -95,11 +91,11 @@ def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) 
         job = jobs.describe(number)
         words = _words(job)
         if words != last and not quiet:
-            console.out(f"{number}  {words}", highlight=False)
+            say(console, f"{number}  {words}")
         last = words
         if job["JobState"] in OVER:
             return job
-        time.sleep(following.SECONDS_BETWEEN)
+        time.sleep(display.SECONDS_BETWEEN)
 
 
 def _words(job: Mapping[str, str]) -> str:
@@ -122,7 +118,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     elif not arguments.wait:
         for name in SHOWN:
             if job.get(name) not in (None, "", "None", "(null)"):
-                console.out(f"{name:<10} {job[name]}", highlight=False)
+                say(console, f"{name:<10} {job[name]}")
     return SOME_FAIL if job["JobState"] in FAILING else ALL_WELL
 
 
@@ -140,16 +136,16 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
             over = not arguments.follow or jobs.describe(number)["JobState"] in OVER
             while block := jobs.output(number, offset):
                 offset += len(block)
-                console.out(text.decode(block), end="", highlight=False)
+                console.out(text.decode(block), end="")
                 if len(block) < BLOCK:
                     break
             if over:
                 break
-            time.sleep(following.SECONDS_BETWEEN)
+            time.sleep(display.SECONDS_BETWEEN)
     except KeyboardInterrupt:
         return left_running(console, jobs.deployed.name, number)
     if not offset:
-        console.out(f"{number}: nothing has been written.", highlight=False)
+        say(console, f"{number}: nothing has been written.")
     return ALL_WELL
 
 
@@ -160,7 +156,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json({"stopped": [number]})
     else:
-        console.out(f"{number} is cancelled; its last whole checkpoint stays.", highlight=False)
+        say(console, f"{number} is cancelled; its last whole checkpoint stays.")
     return ALL_WELL
 
 
@@ -177,7 +173,7 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     if rows:
         console.print(table)
     else:
-        console.out(f"{jobs.deployed.name}: no Slurm jobs.", highlight=False)
+        say(console, f"{jobs.deployed.name}: no Slurm jobs.")
     return ALL_WELL
 
 

@@ -11,10 +11,10 @@ from ultracluster.catalogue.training_request import parsed
 from ultracluster.problem import Problem
 from ultracluster.spec.environment import LONGEST_NAME
 from ultracluster.spec.recipe import RecipeSpec
-from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import Deployed, survey
 from ultracluster.train.jobs import Jobs
 from ultracluster.train.request import LONGEST_BASE, build, is_of_run, job_name
+from ultracluster.train.request_file import request_problems
 
 RUN: Final = re.compile(r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*")
 

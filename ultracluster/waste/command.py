@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json, progress
+from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, UsageError
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Ask a login node for Slurm's accounting, and print who used what and what nobody did."""
     from ultracluster.aws import Account  # noqa: PLC0415
-    from ultracluster.train.login_node import LoginNode  # noqa: PLC0415
+    from ultracluster.train.slurm_jobs import LoginNode  # noqa: PLC0415
     from ultracluster.waste.usage import QUESTION, usage  # noqa: PLC0415
 
     given = SINCE.fullmatch(arguments.since)
@@ -81,15 +81,15 @@ def show(name: str, since: str, found: "Usage", console: Console) -> None:
         )
     console.print(rows)
     if found.idle_usd:
-        console.out(
+        say(
+            console,
             f"Nobody used {found.idle_gpu_hours:,.0f} GPU hours that are paid for: "
             f"{found.idle_usd:,.0f} USD.",
-            highlight=False,
         )
-    console.out(
+    say(
+        console,
         "Lost: jobs that failed, ran out of time or memory, or lost a node; what they had saved is "
         "not taken off.",
-        highlight=False,
     )
 
 

@@ -5,14 +5,13 @@ from typing import Any, Final
 
 from ultracluster.emulator import fsx, pcs, pcs_api, wire, zones
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
-    auto_scaling,
     buckets,
     describes,
     images,
     internals,
     log_delivery,
+    nodes,
     security_groups,
     stacks,
     state_machines,
@@ -26,15 +25,14 @@ from ultracluster.emulator.ministack.added_types import (
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.calls import offer
+from ultracluster.emulator.ministack.calls import NamedByAttribute, Wrapped, offer
 from ultracluster.emulator.ministack.handlers import Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
     open_default_group,
     require_new_group,
 )
-from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped
-from ultracluster.emulator.provisioning import Order, Provisioner, ec2_refusal
+from ultracluster.emulator.provisioning import Ledger, Order, Provisioner, ec2_refusal
 from ultracluster.emulator.quotas import ServiceQuotas
 from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
@@ -69,7 +67,7 @@ class Adapter:
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
         stacks.install(self._faults)
-        auto_scaling.install(self._faults)
+        nodes.let_launches_fail(self._faults)
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
         )

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, gone_or_here
+from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, existing, gone_or_here
 from ultracluster.emulator.ministack.vpc import NETWORK
-from ultracluster.emulator.ministack.wrapping import existing
 from ultracluster.emulator.network import required_subnet
 from ultracluster.emulator.provisioning import (
     Order,

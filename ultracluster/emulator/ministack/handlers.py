@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from ultracluster.emulator import schemas
+from ultracluster.emulator import schema_only
 from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
@@ -115,7 +115,7 @@ class Table:
 
     def _check(self, order: Order) -> None:
         own = _without_system_tags(order.properties)
-        problems = schemas.problems(order.type_name, own, order.scope.region)
+        problems = schema_only.problems(order.type_name, own, order.scope.region)
         if problems:
             raise ValueError(
                 f"Properties validation failed for resource {order.logical_id} with message: "
@@ -209,10 +209,10 @@ def _order(
 ) -> Order:
     scope = internals.current_scope()
     name: str = internals.provisioners._physical_name(stack_name, logical_id)
-    coerced = schemas.coerced(type_name, properties, scope.region)
+    coerced = schema_only.coerced(type_name, properties, scope.region)
     if type_name == AUTO_SCALING_GROUP:
         coerced |= {"Tags": _propagated(coerced.get("Tags") or [], stack_name)}
-    previous = schemas.coerced(type_name, old or {}, scope.region)
+    previous = schema_only.coerced(type_name, old or {}, scope.region)
     return Order(type_name, scope, stack_name, logical_id, coerced, name, previous)
 
 

@@ -9,8 +9,7 @@ from ultracluster.aws import CloudError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
-from ultracluster.rehearse.campaign.changes import changed
-from ultracluster.rehearse.campaign.cycle import unless
+from ultracluster.rehearse.campaign.cycle import changed, unless
 from ultracluster.rehearse.campaign.row import BETWEEN, Row
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.retry.failed_stacks import NEVER_CREATED

@@ -19,8 +19,7 @@ from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.machine.boot_checks import Finding
-from ultracluster.rehearse.machine.data_repositories import DataRepositories
-from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet, NodeGroup
+from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
 from ultracluster.rehearse.machine.user_data import booted_nodes
