@@ -4,9 +4,11 @@ The answers about a deployed environment are kept; then each value in them is an
 check that no such answer makes false proves nothing.
 """
 
-import copy
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,21 +18,31 @@ from environments.ultracluster import ULTRACLUSTER
 from tests.rehearse.conftest import Deployer
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import Deployment, StackTemplate
-from ultracluster.prove.proof import Evidence, Results, prove
+from ultracluster.prove.proof import Check, Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
 
 Call = tuple[str, str]
 Path = tuple[str | int, ...]
-EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-STATED = ("PolicyVersion", "Document", "Statement")
+IN_JSON = "in JSON"
+DATA = ("LaunchTemplateVersions", "*", "LaunchTemplateData")
+MORE: dict[Path, dict[str, Any]] = {
+    ("PolicyVersion", "Document", "Statement"): {
+        "Effect": "Allow",
+        "Action": "*",
+        "Resource": "*",
+    },
+    (*DATA, "NetworkInterfaces"): {"AssociatePublicIpAddress": True},
+    ("SecurityGroups", "*", "IpPermissions"): {"IpProtocol": "-1"},
+}
+"""Rows that no answer has, by the list that might have them."""
 
 
 class Answers:
     """An account that answers what it answered once, but for one value."""
 
     def __init__(self, cloud: Cloud | None = None) -> None:
-        self._cloud = cloud
+        self.cloud = cloud
         self.known: dict[str, Any] = {}
         self.calls: dict[str, Call] = {}
         self.asked: set[Call] = set()
@@ -39,8 +51,8 @@ class Answers:
     def ask(self, service: str, operation: str, **parameters: Any) -> Any:
         self.asked.add((service, operation))
         key = json.dumps([service, operation, parameters], sort_keys=True)
-        if key not in self.known and self._cloud is not None:
-            self.known[key] = self._cloud.ask(service, operation, **parameters)
+        if key not in self.known and self.cloud is not None:
+            self.known[key] = self.cloud.ask(service, operation, **parameters)
             self.calls[key] = service, operation
         if key not in self.known:
             raise CloudError(service, operation, "NotFound", "nobody asked for it before")
@@ -50,30 +62,42 @@ class Answers:
         return changed(answer, *self.altered[1:])
 
 
-def changed(answer: Any, path: Path, value: Any) -> Any:
+def changed(answer: Any, path: Path, change: Any) -> Any:
     """Return an answer with another value in every place of a path; None takes a member away."""
     if not path:
-        return value(answer)
-    first, *rest = path
+        return change(answer)
+    first, *others = path
+    rest = tuple(others)
+    if first == IN_JSON:
+        return json.dumps(changed(json.loads(answer), rest, change)) if is_json(answer) else answer
     if isinstance(answer, list):
-        return [changed(each, tuple(rest), value) for each in answer]
+        return [changed(each, rest, change) for each in answer]
     if not isinstance(answer, dict) or first not in answer:
         return answer
-    found = changed(answer[first], tuple(rest), value)
+    found = changed(answer[first], rest, change)
     kept = {key: each for key, each in answer.items() if key != first}
     return kept if found is None else {**kept, first: found}
+
+
+def is_json(value: Any) -> bool:
+    if not isinstance(value, str) or not value.startswith("{"):
+        return False
+    with suppress(ValueError):
+        json.loads(value)
+        return True
+    return False
 
 
 def another(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
-        return value + 1
+        return 100 * value + 1
     return f"another {value}" if isinstance(value, str) else value
 
 
-def nothing(_: Any) -> None:
-    return None
+def nothing(value: Any) -> Any:
+    return 0 if isinstance(value, int | float) else None
 
 
 def without_the_last(value: Any) -> Any:
@@ -81,74 +105,109 @@ def without_the_last(value: Any) -> Any:
 
 
 def one_more(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [*value, copy.deepcopy(value[-1]) if value else EVERYTHING]
-
-
-def everything(value: Any) -> Any:
-    return [*value, EVERYTHING] if isinstance(value, list) else value
+    return [*value, *value[-1:]] if isinstance(value, list) else value
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield where values and lists are, those of all rows of a list as one."""
-    if isinstance(value, dict):
+    """Yield where values and lists are, those of all rows of a list as one, and a change of it."""
+    if is_json(value):
+        yield from paths(json.loads(value), (*path, IN_JSON))
+    elif isinstance(value, dict):
         for key, each in value.items():
             yield from paths(each, (*path, key))
     elif isinstance(value, list):
-        yield path, without_the_last
-        yield path, one_more
-        if path == STATED:
-            yield path, everything
+        yield from ((path, change) for change in (without_the_last, one_more))
         for each in value:
             yield from paths(each, (*path, "*"))
     else:
-        yield path, another
-        yield path, nothing
+        yield from ((path, change) for change in (another, nothing))
 
 
-def results(
-    spec: EnvironmentSpec, stacks: tuple[StackTemplate, ...], cloud: Answers, area: str
-) -> Results:
-    return prove({area: PROOFS[area]}, Evidence(spec, Deployment(cloud, stacks), cloud))
-
-
-@pytest.fixture(scope="module", params=[DEV, ULTRACLUSTER], ids=lambda spec: spec.name)
-def answered(
-    request: pytest.FixtureRequest, deployer: Deployer
-) -> tuple[EnvironmentSpec, tuple[StackTemplate, ...], Answers]:
-    """An environment, deployed once, and all that was answered of it."""
-    deployed = deployer.deploy(request.param)
-    cloud = Answers(deployed.cloud)
-    for area in PROOFS:
-        results(deployed.spec, deployed.stacks, cloud, area)
-    replayed = Answers()
-    replayed.known, replayed.calls = cloud.known, cloud.calls
-    return deployed.spec, deployed.stacks, replayed
-
-
-@pytest.mark.parametrize("area", PROOFS)
-def test_every_check_is_false_for_some_answer(
-    answered: tuple[EnvironmentSpec, tuple[StackTemplate, ...], Answers], area: str
-):
-    """And all of them are true for the answers as they are."""
-    spec, stacks, cloud = answered
-    cloud.altered, cloud.asked = None, set()
-    checks = results(spec, stacks, cloud, area)[area]
-    assert [str(check) for check in checks if not check.ok] == []
-
-    never = {check.subject for check in checks}
-    tried = {
+def alterations(cloud: Answers) -> list[tuple[Call, Path, Any]]:
+    """Return each change of an answer that was asked for, once."""
+    found = {
         (cloud.calls[key], path, change)
         for key, answer in cloud.known.items()
         if cloud.calls[key] in cloud.asked
         for path, change in paths(answer)
     }
-    for alteration in sorted(tried, key=str):
-        cloud.altered = alteration
-        found = results(spec, stacks, cloud, area)[area]
-        never -= {check.subject for check in found if not check.ok}
-        if not never:
-            break
+    more = {
+        (call, path, partial(with_row, row))
+        for call, path, change in found
+        if change is one_more and (row := MORE.get(path))
+    }
+    return [*sorted(found, key=str), *more]
 
-    assert never == set()
+
+def with_row(row: dict[str, Any], value: Any) -> Any:
+    return [*value, row] if isinstance(value, list) else value
+
+
+def other_templates(stacks: tuple[StackTemplate, ...]) -> Iterator[tuple[StackTemplate, ...]]:
+    """Yield stacks whose templates lack all of a type, or have one more of an unwanted one."""
+    kinds = {each["Type"] for stack in stacks for each in stack.template["Resources"].values()}
+    for kind in sorted(kinds):
+        yield tuple(
+            replace(
+                stack,
+                template={
+                    "Resources": {
+                        name: each
+                        for name, each in stack.template["Resources"].items()
+                        if each["Type"] != kind
+                    }
+                },
+            )
+            for stack in stacks
+        )
+    more = {"More": {"Type": "AWS::AutoScaling::AutoScalingGroup"}}
+    yield tuple(
+        replace(stack, template={"Resources": {**stack.template["Resources"], **more}})
+        for stack in stacks
+    )
+
+
+Answered = tuple[EnvironmentSpec, tuple[StackTemplate, ...], Answers]
+
+
+def checks(given: Answered, area: str) -> list[Check]:
+    spec, stacks, cloud = given
+    return prove({area: PROOFS[area]}, Evidence(spec, Deployment(cloud, stacks), cloud))[area]
+
+
+@pytest.fixture(scope="module")
+def answered(deployer: Deployer) -> list[Answered]:
+    """Two environments, deployed once, and all that was answered of them."""
+    found = []
+    for spec in (DEV, ULTRACLUSTER):
+        deployed = deployer.deploy(spec)
+        cloud = Answers(deployed.cloud)
+        for area in PROOFS:
+            checks((spec, deployed.stacks, cloud), area)
+        cloud.cloud = None
+        found.append((spec, deployed.stacks, cloud))
+    return found
+
+
+@pytest.mark.parametrize("area", PROOFS)
+def test_every_check_is_false_for_some_answer(answered: list[Answered], area: str):
+    """And all of them are true for the answers as they are."""
+    never: set[str] = set()
+    false: set[str] = set()
+    for spec, stacks, cloud in answered:
+        cloud.altered, cloud.asked = None, set()
+        as_they_are = checks((spec, stacks, cloud), area)
+        assert [str(check) for check in as_they_are if not check.ok] == []
+        never |= {check.subject for check in as_they_are}
+        for templates in other_templates(stacks):
+            found = checks((spec, templates, cloud), area)
+            false |= {check.subject for check in found if not check.ok}
+        for alteration in alterations(cloud):
+            if never <= false:
+                break
+            cloud.altered = alteration
+            false |= {
+                check.subject for check in checks((spec, stacks, cloud), area) if not check.ok
+            }
+
+    assert never - false == set()

@@ -47,7 +47,7 @@ class Play:
     calls: list[str] = field(default_factory=list)
     display: Display = field(default_factory=lambda: Display(Console(file=io.StringIO())))
 
-    def ask(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
+    def ask(self, service: str, operation: str, **_: Any) -> dict[str, Any]:
         self.calls.append(operation)
         if operation == "delete_stack" and self.refusal:
             raise CloudError(service, operation, "ValidationError", self.refusal)

@@ -137,7 +137,7 @@ def prove(proofs: dict[str, Proof], evidence: Evidence) -> Results:
             if not error.answered:
                 raise
             results[area].append(unanswered("this and what follows", error))
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             results[area].append(
                 Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
             )
