@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.preflight.account import Answering, acl, always, error, image, reservation, rule, table
-from tests.preflight.one import finding
+from tests.preflight.one import empty, finding, in_use
 from tests.preflight.specs import BUCKET, GIVEN, MADE, NOW, QUEUED, SUBNETS
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN
 from ultracluster.preflight.finding import Finding, Verdict
@@ -248,6 +248,96 @@ def test_only_an_image_of_aws_for_pcs_is_known_to_have_slurm(
     )
 
     assert {each.verdict for each in found if OWN_IMAGE in each.subject} == {verdict}
+
+
+OF_EVERY = {
+    *("ec2:CreateSecurityGroup", "ec2:CreateLaunchTemplate", "ec2:CreateVpcEndpoint"),
+    *("fsx:CreateFileSystem", "fsx:CreateDataRepositoryAssociation", "s3:CreateBucket"),
+    *("kms:CreateKey", "iam:CreateRole", "iam:PassRole", "logs:CreateLogGroup"),
+    *("states:CreateStateMachine", "ssm:PutParameter", "ecr:CreateRepository"),
+}
+OF_NAT = {"ec2:CreateNatGateway", "ec2:AllocateAddress"}
+OF_A_NETWORK = OF_NAT | {"ec2:CreateVpc", "ec2:CreateSubnet", "ec2:CreatePlacementGroup"}
+OF_AUTO_SCALING = {"autoscaling:CreateAutoScalingGroup"}
+OF_SLURM = {
+    *("pcs:CreateCluster", "pcs:CreateComputeNodeGroup", "pcs:CreateQueue"),
+    *("ec2:CreateNetworkInterface", "ec2:CreateFleet", "ec2:RunInstances"),
+    *("secretsmanager:CreateSecret", "secretsmanager:TagResource", "iam:CreateInstanceProfile"),
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "actions"),
+    [
+        (GIVEN, OF_EVERY | OF_AUTO_SCALING),
+        (MADE, OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK),
+        (QUEUED, OF_EVERY | OF_A_NETWORK | OF_SLURM),
+        (
+            MADE.model_copy(
+                update={
+                    "network": MADE.network.model_copy(
+                        update={"public_subnet_cidr": "10.0.9.0/28", "interface_endpoints": ()}
+                    )
+                }
+            ),
+            (OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK) - {"ec2:CreateVpcEndpoint"}
+            | {"ec2:CreateNatGateway", "ec2:AllocateAddress"},
+        ),
+    ],
+    ids=["given", "made", "queued", "NAT"],
+)
+def test_each_kind_of_resource_is_asked_for(spec: EnvironmentSpec, actions: set[str]):
+    """A service that CloudFormation may not use is found here, or after half of a deployment."""
+    cloud = Answering()
+    preflight(spec, cloud, NOW, only=["cloudformation-permissions"])
+
+    asked = [each for each in cloud.calls if each.operation == "simulate_principal_policy"]
+    assert {name for each in asked for name in each.parameters["ActionNames"]} == actions
+
+
+def test_interfaces_of_the_environment_are_no_usage():
+    """They are counted once: as what it asks for."""
+    cloud = empty()
+    rows = [{"VpcId": "vpc-own"}, {"VpcId": "vpc-other"}, {"VpcId": "vpc-other"}]
+    cloud.change("ec2", "describe_network_interfaces", always(NetworkInterfaces=rows))
+    own = {"Key": "ultracluster:environment", "Value": MADE.name}
+    vpcs = [{"VpcId": "vpc-own", "Tags": [own]}, {"VpcId": "vpc-other"}]
+    cloud.change("ec2", "describe_vpcs", always(Vpcs=vpcs))
+
+    assert in_use(finding("quota-network-interfaces", cloud)) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "to_come"), [({}, 0), ({"OwnerId": "210987654321"}, 384), ({"InstanceType": "x"}, 384)]
+)
+def test_only_free_places_of_the_account_s_own_reservation_count_already(
+    row: dict[str, Any], to_come: int
+):
+    """Those of another account, shared with this one, are that account's usage."""
+    cloud = Answering()
+    cloud.alter("ec2", "describe_capacity_reservations", **row)
+
+    assert finding("quota-vcpus", cloud, GIVEN).found.endswith(f"to come {to_come}")
+
+
+def test_a_type_that_is_sold_elsewhere_names_what_to_change():
+    """Nodes decide the zone; login nodes follow them."""
+    offered = {"InstanceTypeOfferings": [{"InstanceType": "m6i.xlarge", "Location": "use1-az1"}]}
+    cloud = changed("ec2", "describe_instance_type_offerings", **offered)
+    assert "it has to be where the nodes are" in finding("login-offering", cloud, QUEUED).fix
+
+    offered["InstanceTypeOfferings"][0]["InstanceType"] = "p4d.24xlarge"
+    cloud = changed("ec2", "describe_instance_type_offerings", **offered)
+    assert "write availability_zone_id='use1-az1'" in finding("zone-offering", cloud, MADE).fix
+
+
+def test_a_network_without_endpoints_asks_for_no_service():
+    """Nothing is skipped in silence."""
+    network = MADE.network.model_copy(update={"interface_endpoints": ()})
+
+    found = finding("endpoint-services", Answering(), MADE.model_copy(update={"network": network}))
+
+    assert (found.verdict, "adds no interface" in found.found) == (Verdict.SKIP, True)
 
 
 def test_an_image_that_is_not_available_yet_fails():

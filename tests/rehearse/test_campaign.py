@@ -210,6 +210,8 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
     assert (found and found[1]) == operation
     if found:
         assert found[0] != given
+        tags = found[0]["Resources"]["It"]["Properties"].get("Tags")
+        assert tags is None or isinstance(tags, dict) == (kind == "AWS::SSM::Parameter")
 
 
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):

@@ -34,8 +34,18 @@ MORE: dict[Path, dict[str, Any]] = {
     },
     (*DATA, "NetworkInterfaces"): {"AssociatePublicIpAddress": True},
     ("SecurityGroups", "*", "IpPermissions"): {"IpProtocol": "-1"},
+    ("clusters",): {"name": "another"},
+    ("cluster", "slurmConfiguration", "slurmCustomSettings"): {
+        "parameterName": "AccountingStorageEnforce",
+        "parameterValue": "limits",
+    },
+    ("computeNodeGroup",): {
+        "slurmConfiguration": {
+            "slurmCustomSettings": [{"parameterName": "Features", "parameterValue": "another"}]
+        }
+    },
 }
-"""Rows that no answer has, by the list that might have them."""
+"""Rows and members that no answer has, by the place that might have them."""
 
 
 class Answers:
@@ -93,7 +103,7 @@ def another(value: Any) -> Any:
         return not value
     if isinstance(value, int | float):
         return 100 * value + 1
-    return f"another {value}" if isinstance(value, str) else value
+    return f"another {value} another" if isinstance(value, str) else value
 
 
 def nothing(value: Any) -> Any:
@@ -113,6 +123,8 @@ def paths(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     if is_json(value):
         yield from paths(json.loads(value), (*path, IN_JSON))
     elif isinstance(value, dict):
+        if path in MORE:
+            yield path, one_more
         for key, each in value.items():
             yield from paths(each, (*path, key))
     elif isinstance(value, list):
@@ -140,7 +152,7 @@ def alterations(cloud: Answers) -> list[tuple[Call, Path, Any]]:
 
 
 def with_row(row: dict[str, Any], value: Any) -> Any:
-    return [*value, row] if isinstance(value, list) else value
+    return {**value, **row} if isinstance(value, dict) else [*value, row]
 
 
 def other_templates(stacks: tuple[StackTemplate, ...]) -> Iterator[tuple[StackTemplate, ...]]:

@@ -9,7 +9,7 @@ template instead ("Unrecognized resource types"), as the emulator does for a typ
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -126,6 +126,7 @@ def _part(schema: Schema, name: str, order: Order) -> str:
 
 
 LONGEST_MESSAGE: Final = 200
+Rules = Mapping[str, list[str]]
 
 
 def problems(type_name: str, properties: Mapping[str, Any], region: str) -> list[str]:
@@ -150,33 +151,30 @@ def coerced(type_name: str, properties: Mapping[str, Any], region: str) -> dict[
     return result
 
 
+def _members(instance: Any, names: Iterable[str]) -> list[str]:
+    return [name for name in names if isinstance(instance, Mapping) and name in instance]
+
+
 def _exactly_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, Mapping) and len([name for name in names if name in instance]) != 1:
+    if isinstance(instance, Mapping) and len(_members(instance, names)) != 1:
         yield ValidationError(f"exactly one of [{', '.join(names)}] is required")
 
 
 def _at_least_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, Mapping) and not any(name in instance for name in names):
+    if isinstance(instance, Mapping) and not _members(instance, names):
         yield ValidationError(f"at least one of [{', '.join(names)}] is required")
 
 
-def _excluded(
-    _: Any, rules: Mapping[str, list[str]], instance: Any, __: Any
-) -> Iterator[ValidationError]:
-    for name, others in rules.items():
-        clash = [other for other in others if isinstance(instance, Mapping) and other in instance]
-        if clash and name in instance:
+def _excluded(_: Any, rules: Rules, instance: Any, __: Any) -> Iterator[ValidationError]:
+    for name in _members(instance, rules):
+        if clash := _members(instance, rules[name]):
             yield ValidationError(f"[{name}] cannot be given with [{', '.join(clash)}]")
 
 
-def _dependent(
-    _: Any, rules: Mapping[str, list[str]], instance: Any, __: Any
-) -> Iterator[ValidationError]:
-    for name, others in rules.items():
-        if isinstance(instance, Mapping) and name in instance:
-            missing = [other for other in others if other not in instance]
-            if missing:
-                yield ValidationError(f"[{name}] needs [{', '.join(missing)}]")
+def _dependent(_: Any, rules: Rules, instance: Any, __: Any) -> Iterator[ValidationError]:
+    for name in _members(instance, rules):
+        if missing := [other for other in rules[name] if other not in instance]:
+            yield ValidationError(f"[{name}] needs [{', '.join(missing)}]")
 
 
 RegistryValidator: Any = extend(

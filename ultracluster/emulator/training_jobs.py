@@ -57,8 +57,13 @@ class TrainingJobs:
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({_arn(scope, name)})",
             )
-        _require_sound(scope, arguments)
-        self._require_limits(name)
+        if found := list(refused(parsed(arguments), scope.region)):
+            # The rules that a launcher checks by: what the catalogue knows could never work.
+            raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
+        try:
+            self.faults.check(JOB, "create", name)
+        except InjectedFaultError as error:
+            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
         record = Record(JOB, name, scope, dict(arguments))
         record.state = {
             "status": IN_PROGRESS,
@@ -123,12 +128,6 @@ class TrainingJobs:
         record.state["ended"] = datetime.now(UTC)
         self.network.remove_interfaces(record.state["interfaces"])
 
-    def _require_limits(self, name: str) -> None:
-        try:
-            self.faults.check(JOB, "create", name)
-        except InjectedFaultError as error:
-            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
-
     def _injected(self, name: str) -> str | None:
         try:
             self.faults.check(JOB, "run", name)
@@ -179,13 +178,6 @@ class TrainingJobs:
 
     def _zone(self, subnet_id: str) -> str:
         return str((self.network.find("subnet", subnet_id) or {}).get("AvailabilityZoneId"))
-
-
-def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
-    """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
-    found = list(refused(parsed(arguments), scope.region))
-    if found:
-        raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
 
 
 def _enter(record: Record, status: str) -> None:

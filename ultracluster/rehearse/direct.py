@@ -4,9 +4,9 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import StackTemplate
@@ -18,6 +18,7 @@ CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
 MOST_SECONDS: Final = 60.0
 SOON: Final = 0.05
 FAILED: Final = "_FAILED"
+T = TypeVar("T")
 
 
 def publish(cloud: Cloud, region: str, assembly: Path) -> None:
@@ -124,13 +125,23 @@ def _bucket(cloud: Cloud, region: str) -> str:
 
 def settled(cloud: Cloud, name: str) -> str:
     """Wait until a stack rests, and return its status; after a minute, the one that it has."""
-    deadline = time.monotonic() + MOST_SECONDS
-    status = "IN_PROGRESS"
-    while status.endswith("IN_PROGRESS") and time.monotonic() < deadline:
-        time.sleep(SOON)
+
+    def look() -> str:
         answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
-        status = answer["Stacks"][0]["StackStatus"]
-    return status
+        return str(answer["Stacks"][0]["StackStatus"])
+
+    time.sleep(SOON)  # what was asked for has begun
+    return until(look, lambda status: not status.endswith("IN_PROGRESS"), MOST_SECONDS)
+
+
+def until(
+    look: Callable[[], T], good: Callable[[T], object], seconds: float, pause: float = SOON
+) -> T:
+    """Return what is seen once it is good, or when so many seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not good(found := look()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return found
 
 
 def reasons(cloud: Cloud, name: str) -> list[str]:

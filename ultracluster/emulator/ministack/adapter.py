@@ -59,7 +59,12 @@ class Adapter:
         describes.install()
         security_groups.install()
         buckets.install()
-        self._offer_reservations()
+        for name, answer in {
+            "DescribeCapacityReservations": self._reservations.describe,
+            "CreateCapacityReservation": self._reservations.create_by_call,
+            "CancelCapacityReservation": self._reservations.cancel,
+        }.items():
+            offer(name, _in_scope(answer))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs_api.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
@@ -131,15 +136,6 @@ class Adapter:
             pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.NODE_GROUP),
             pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.QUEUE),
         }
-
-    def _offer_reservations(self) -> None:
-        answers = {
-            "DescribeCapacityReservations": self._reservations.describe,
-            "CreateCapacityReservation": self._reservations.create_by_call,
-            "CancelCapacityReservation": self._reservations.cancel,
-        }
-        for name, answer in answers.items():
-            offer(name, _in_scope(answer))
 
     def _require_empty(self, name: str) -> None:
         group = vpc.NETWORK.placement_group(name)

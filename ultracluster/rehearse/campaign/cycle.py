@@ -113,9 +113,7 @@ class Cycle:
             self._fault("delete")
         problems = [] if place.unlock(stack) else ["a protected stack was deleted"]
         ended = direct.delete(place.cloud, stack_id)
-        if stays:
-            problems += unless(ended, "DELETE_COMPLETE")
-        else:
+        if not stays:
             problems += [*self._told(stack_id), *unless(ended, "DELETE_FAILED")]
         place.fail()
         retried = ended if stays else direct.delete(place.cloud, stack_id)
