@@ -266,6 +266,10 @@ OF_SLURM = {
 }
 
 
+def with_network(**changes: Any) -> EnvironmentSpec:
+    return MADE.model_copy(update={"network": MADE.network.model_copy(update=changes)})
+
+
 @pytest.mark.parametrize(
     ("spec", "actions"),
     [
@@ -273,18 +277,15 @@ OF_SLURM = {
         (MADE, OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK),
         (QUEUED, OF_EVERY | OF_A_NETWORK | OF_SLURM),
         (
-            MADE.model_copy(
-                update={
-                    "network": MADE.network.model_copy(
-                        update={"public_subnet_cidr": "10.0.9.0/28", "interface_endpoints": ()}
-                    )
-                }
-            ),
-            (OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK) - {"ec2:CreateVpcEndpoint"}
-            | {"ec2:CreateNatGateway", "ec2:AllocateAddress"},
+            with_network(public_subnet_cidr=None),
+            (OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK) - OF_NAT,
+        ),
+        (
+            with_network(interface_endpoints=()),
+            (OF_EVERY | OF_AUTO_SCALING | OF_A_NETWORK) - {"ec2:CreateVpcEndpoint"},
         ),
     ],
-    ids=["given", "made", "queued", "NAT"],
+    ids=["given", "made", "queued", "closed", "NAT alone"],
 )
 def test_each_kind_of_resource_is_asked_for(spec: EnvironmentSpec, actions: set[str]):
     """A service that CloudFormation may not use is found here, or after half of a deployment."""
@@ -333,9 +334,7 @@ def test_a_type_that_is_sold_elsewhere_names_what_to_change():
 
 def test_a_network_without_endpoints_asks_for_no_service():
     """Nothing is skipped in silence."""
-    network = MADE.network.model_copy(update={"interface_endpoints": ()})
-
-    found = finding("endpoint-services", Answering(), MADE.model_copy(update={"network": network}))
+    found = finding("endpoint-services", Answering(), with_network(interface_endpoints=()))
 
     assert (found.verdict, "adds no interface" in found.found) == (Verdict.SKIP, True)
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from rich.text import Text
 
 from ultracluster.aws import Cloud, CloudError
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.prove.deployment import Deployment, Resource
 from ultracluster.prove.services import described
 from ultracluster.spec.environment import EnvironmentSpec
@@ -100,6 +101,13 @@ class Evidence:
         attached = self.cloud.ask("iam", "list_attached_role_policies", RoleName=role)
         arns = [policy["PolicyArn"] for policy in attached["AttachedPolicies"]]
         return [statement for arn in arns for statement in self.policy_statements(arn)]
+
+
+def tagged(evidence: Evidence, data: Mapping[str, Any]) -> set[Any]:
+    """Return what a launch template launches with the environment's tag: a budget sees no other."""
+    own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
+    stated = data.get("TagSpecifications", [])
+    return {each.get("ResourceType") for each in stated if own in each.get("Tags", [])}
 
 
 def document(value: Any) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.train.deployed import read, survey
 from ultracluster.train.display import (
     Following,
+    display_of,
     job_view,
     jobs_table,
-    left_running,
     recipe_table,
     recipes_table,
     row,
     say_problem,
+    told,
 )
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import find_recipe, registered
@@ -96,10 +97,10 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         say(console, f"{'unattended run' if arguments.unattended else 'started'}: {arn}")
     ended = None
     if arguments.wait:
-        try:
-            ended = _wait(jobs, console, name, arguments)
-        except KeyboardInterrupt:
-            return left_running(console, jobs.deployed.name, name)
+        following = Following(jobs, console)
+        wait = following.until_execution_over if arguments.unattended else following.until_over
+        with display_of(console, jobs.deployed.name, name):
+            ended = wait(name, quiet=arguments.json)
     if arguments.json:
         document = {"name": name, "arn": arn, "request": prepared.request, "ended": ended}
         print_json(document)
@@ -121,13 +122,6 @@ def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepare
     return SOME_FAIL
 
 
-def _wait(jobs: Jobs, console: Console, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    following = Following(jobs, console)
-    if arguments.unattended:
-        return following.until_execution_over(name, quiet=arguments.json)
-    return following.until_over(name, quiet=arguments.json)
-
-
 def _status_of(ended: Mapping[str, Any]) -> int:
     """Return the exit status of a job, or of an unattended run, that has ended."""
     good = ended.get("TrainingJobStatus") == "Completed" or ended.get("status") == "SUCCEEDED"
@@ -139,7 +133,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     name = arguments.job or jobs.newest()
     following = Following(jobs, console)
-    try:
+    with display_of(console, jobs.deployed.name, name):
         try:
             job = jobs.describe(name)
         except NoSuchJobError:
@@ -151,8 +145,6 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
             return _execution(arguments, console, execution)
         if arguments.wait:
             job = following.until_over(name, quiet=arguments.json)
-    except KeyboardInterrupt:
-        return left_running(console, jobs.deployed.name, name)
     if arguments.json:
         _answer(job)
     elif not (arguments.wait and console.is_terminal):
@@ -186,13 +178,10 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     since = None
     if arguments.minutes is not None:
         since = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
-    try:
+    with display_of(console, jobs.deployed.name, name):
         count = Following(jobs, console).logs(name, follow=arguments.follow, since=since)
-    except KeyboardInterrupt:
-        return left_running(console, jobs.deployed.name, name)
     if not count:
-        silent = "nothing has been written; hosts write when the program starts."
-        say(console, f"{name}: {silent}")
+        say(console, f"{name}: nothing has been written; hosts write when the program starts.")
     return ALL_WELL
 
 
@@ -205,22 +194,18 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         stopped = str(execution["executionArn"])
     else:
         jobs.stop(name)
-    if arguments.json:
-        print_json({"stopped": [stopped]})
-    else:
-        say(console, f"{stopped} is being stopped; its program has 120 s for a checkpoint.")
+    words = f"{stopped} is being stopped; its program has 120 s for a checkpoint."
+    told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     rows = jobs.rows(everything=arguments.all)
-    if arguments.json:
-        print_json(rows)
-    elif rows:
+    if rows and not arguments.json:
         console.print(jobs_table(rows, datetime.now(UTC)))
     else:
-        say(console, f"{jobs.deployed.name}: no training jobs.")
+        told(console, rows, f"{jobs.deployed.name}: no training jobs.", as_json=arguments.json)
     return ALL_WELL
 
 

@@ -1,7 +1,8 @@
 """What is printed of recipes, requests and jobs."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,8 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ultracluster.command_line import say
-from ultracluster.exit_status import INTERRUPTED
+from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
@@ -242,9 +242,32 @@ class Following:
             self.sleep(self.every)
 
 
-def left_running(console: Console, environment: str, name: str) -> int:
-    """Say that a job goes on, and how to find it again; return the exit status."""
-    say(console, f"\n{name} goes on; only the display has ended.")
-    say(console, f"  ultracluster train status {environment} {name}")
-    say(console, f"  ultracluster train stop {environment} {name}")
-    return INTERRUPTED
+class DisplayEndedError(Exception):
+    """Somebody does not look at a job any more, which goes on; how to find it again was said."""
+
+
+@contextmanager
+def display_of(console: Console, environment: str, name: str) -> Iterator[None]:
+    """Let Ctrl-C end what is shown of a job, and say that the job goes on.
+
+    Raises:
+        DisplayEndedError: in the place of the interruption.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            console,
+            f"\n{name} goes on; only the display has ended.",
+            f"  ultracluster train status {environment} {name}",
+            f"  ultracluster train stop {environment} {name}",
+        )
+        raise DisplayEndedError from None
+
+
+def told(console: Console, document: Any, words: str, *, as_json: bool) -> None:
+    """Print a document for programs, or words for people."""
+    if as_json:
+        print_json(document)
+    else:
+        say(console, words)
