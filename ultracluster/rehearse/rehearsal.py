@@ -102,9 +102,7 @@ class Rehearsal:
             step.result = f"{made.vpc_id} in place of {network.vpc_id}"
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
-        cdk = Cdk(emulator.environment())
-        cloud = Account(self._spec.region, emulator.environment())
-        deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
+        cdk, cloud, deployment = self._account(emulator, assembly)
         self._bootstrap(cdk, emulator, assembly)
         try:
             with self._display.step("cdk deploy"):
@@ -123,6 +121,12 @@ class Rehearsal:
         good &= self._destroy(cdk, cloud, deployment, assembly)
         self._end(evidence)
         return good
+
+    def _account(self, emulator: Emulator, assembly: Path) -> tuple[Cdk, Account, Deployment]:
+        settings = emulator.environment()
+        cloud = Account(self._spec.region, settings)
+        stacks = stack_templates(assembly, self._spec.name)
+        return Cdk(settings), cloud, Deployment(cloud, stacks)
 
     def _all_fired(self, emulator: Emulator) -> bool:
         """Whether every fault that was asked for has happened: otherwise nothing was shown."""

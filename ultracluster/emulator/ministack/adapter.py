@@ -26,7 +26,7 @@ from ultracluster.emulator.ministack.added_types import (
     PlacementGroup,
 )
 from ultracluster.emulator.ministack.calls import NamedByAttribute, Wrapped, offer
-from ultracluster.emulator.ministack.handlers import Table
+from ultracluster.emulator.ministack.handlers import Journal, Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
     open_default_group,
@@ -34,7 +34,6 @@ from ultracluster.emulator.ministack.security_groups import (
 )
 from ultracluster.emulator.provisioning import Ledger, Order, Provisioner, ec2_refusal
 from ultracluster.emulator.quotas import ServiceQuotas
-from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs

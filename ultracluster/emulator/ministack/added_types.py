@@ -228,11 +228,8 @@ class PlacementGroup(_Tagged):
 
 
 def _address(public_ip: str) -> dict[str, Any]:
-    for record in internals.ec2._addresses.values():
-        if record["PublicIp"] == public_ip:
-            found: dict[str, Any] = record
-            return found
-    return {}
+    every: list[dict[str, Any]] = list(internals.ec2._addresses.values())
+    return next((each for each in every if each["PublicIp"] == public_ip), {})
 
 
 def _allocation(allocation_id: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
 from ultracluster.emulator.ministack.guard import failing, guarded
-from ultracluster.emulator.report import REPORT_PATH, Journal
+from ultracluster.emulator.ministack.handlers import Journal
+from ultracluster.emulator.process import REPORT_PATH
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
