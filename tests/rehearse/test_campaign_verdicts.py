@@ -15,8 +15,7 @@ from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign import between, command, cycle
 from ultracluster.rehearse.campaign.between import Between
-from ultracluster.rehearse.campaign.cycle import Cycle
-from ultracluster.rehearse.campaign.row import Row
+from ultracluster.rehearse.campaign.cycle import Cycle, Row
 from ultracluster.rehearse.cdk import CdkError
 
 ENDPOINT = {"Type": "AWS::EC2::VPCEndpoint", "Properties": {"Tags": []}}

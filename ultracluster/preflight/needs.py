@@ -95,17 +95,6 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     return min(sum(free), nodes.total)
 
 
-def _spot(situation: Situation) -> Iterator[Need | Finding]:
-    """Say what Spot would have: whoever means to move nodes there reads it here, not at launch."""
-    families, _ = quotas.on_demand(situation.spec.nodes.instance_type)
-    quota = next((quota for letters, quota in quotas.SPOT if letters == families), None)
-    if quota is None:
-        yield skipped("Spot vCPUs", "which quota the nodes' family counts against is not known")
-        return
-    words = "an environment launches nothing on Spot"
-    yield Need(quota, 0, words, usage.spot_vcpus(families))
-
-
 def _others(situation: Situation) -> Iterator[Need | Finding]:
     """Count what has a quota of its own: login nodes, CPU groups, groups of another family."""
     nodes = situation.spec.nodes
@@ -275,7 +264,6 @@ _clusters = _one(
 
 NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
-    "quota-spot-vcpus": ("Spot vCPUs of the nodes' family; nothing is added", _spot),
     "quota-login-vcpus": (
         "On-demand vCPUs of other families, as login nodes are",
         _others,

@@ -23,7 +23,7 @@ from ultracluster.rehearse.substitutes import (
     substitute_image_parameter,
     substitute_network,
 )
-from ultracluster.retry.failed_stacks import unprotect
+from ultracluster.retry.command import unprotect
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec

@@ -2,16 +2,21 @@
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING, Any
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
 if TYPE_CHECKING:
-    from ultracluster.retry.failed_stacks import FailedStack
+    from ultracluster.aws import Cloud
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +28,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Say what each stack needs, and lift the protection of those that were never created."""
     # Imported here: the command line imports this module, and boto3 takes its time.
     from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-    from ultracluster.retry.failed_stacks import lift, stacks  # noqa: PLC0415
 
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region)
@@ -70,3 +74,86 @@ def _row(stack: "FailedStack") -> dict[str, Any]:
         "lifted": stack.lifts,
         "type": stack.to_type,
     }
+
+
+NEVER_CREATED: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+"""Statuses of a stack whose creation failed (AWS CloudFormation user guide, "Stack status codes",
+read 2026-11-27): nothing but deletion is possible, and no data was ever in it."""
+GONE: Final = ("DELETE_COMPLETE", "DELETE_SKIPPED")
+SAYINGS: Final[dict[str, dict[str, str]]] = tomllib.loads(
+    Path(__file__).with_name("statuses.toml").read_text()
+)
+
+
+@dataclass(frozen=True)
+class FailedStack:
+    """A stack that the next deployment meets."""
+
+    name: str
+    status: str
+    protected: bool
+    held: tuple[str, ...]
+    """Logical ids of what it still has."""
+
+    @property
+    def lifts(self) -> bool:
+        """Whether its protection guards nothing, and must go before it can be replaced."""
+        return self.protected and self.status in NEVER_CREATED
+
+    @property
+    def meaning(self) -> str:
+        return self._saying["means"]
+
+    @property
+    def to_type(self) -> str:
+        """What to do next; empty where the next deployment does it."""
+        return self._saying["type"].format(stack=self.name)
+
+    @property
+    def _saying(self) -> dict[str, str]:
+        return SAYINGS.get(self.status) or SAYINGS["OTHER"]
+
+
+def stacks(cloud: "Cloud", environment: str) -> Iterator[FailedStack]:
+    """Yield the stacks of an environment, by their tag, that are not as a deployment leaves them.
+
+    Raises:
+        CloudError: where AWS refuses or does not answer.
+    """
+    own = {"Key": ENVIRONMENT_TAG, "Value": environment}
+    for row in cloud.ask("cloudformation", "describe_stacks")["Stacks"]:
+        if own in row.get("Tags", ()) and row["StackStatus"] not in SAYINGS["WELL"]["statuses"]:
+            yield _failed(cloud, row)
+
+
+def lift(cloud: "Cloud", stack: FailedStack) -> None:
+    """Take the protection from a stack that was never created; `cdk deploy` then replaces it.
+
+    It protects the new one again before it creates anything.
+
+    Raises:
+        ValueError: for any other stack: its protection guards something.
+    """
+    if stack.status not in NEVER_CREATED:
+        raise ValueError(f"{stack.name} is {stack.status}: its protection guards what it holds")
+    unprotect(cloud, stack.name)
+
+
+def unprotect(cloud: "Cloud", name: str) -> None:
+    """Take the protection from a stack, whatever it guards, as an operator does by hand."""
+    named = {"StackName": name, "EnableTerminationProtection": False}
+    cloud.ask("cloudformation", "update_termination_protection", **named)
+
+
+def _failed(cloud: "Cloud", row: dict[str, Any]) -> FailedStack:
+    listed = cloud.ask("cloudformation", "list_stack_resources", StackName=row["StackId"])
+    return FailedStack(
+        name=str(row["StackName"]),
+        status=str(row["StackStatus"]),
+        protected=bool(row.get("EnableTerminationProtection")),
+        held=tuple(
+            str(each["LogicalResourceId"])
+            for each in listed["StackResourceSummaries"]
+            if each["ResourceStatus"] not in GONE and each.get("PhysicalResourceId")
+        ),
+    )

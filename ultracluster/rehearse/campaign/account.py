@@ -14,7 +14,7 @@ from ultracluster.prove.leftovers import is_gone, words_of
 from ultracluster.prove.services import LISTS, STRAYS, listed
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.substitutes import substitute_image_parameter
-from ultracluster.retry.failed_stacks import FailedStack, lift, unprotect
+from ultracluster.retry.command import FailedStack, lift, unprotect
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.images import images
 

@@ -9,10 +9,9 @@ from ultracluster.aws import CloudError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
-from ultracluster.rehearse.campaign.cycle import changed, unless
-from ultracluster.rehearse.campaign.row import BETWEEN, Row
+from ultracluster.rehearse.campaign.cycle import BETWEEN, Row, changed, unless
 from ultracluster.rehearse.cdk import Cdk, CdkError
-from ultracluster.retry.failed_stacks import NEVER_CREATED
+from ultracluster.retry.command import NEVER_CREATED
 from ultracluster.spec.environment import EnvironmentSpec
 
 ORPHAN: Final = "AWS::FSx::FileSystem"

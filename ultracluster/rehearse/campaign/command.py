@@ -14,9 +14,8 @@ from ultracluster.aws import CloudError
 from ultracluster.command_line import print_json, say
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
-from ultracluster.rehearse.campaign.cycle import OPERATIONS
+from ultracluster.rehearse.campaign.cycle import BETWEEN, OPERATIONS, Record, Row
 from ultracluster.rehearse.campaign.plan import Campaign, digest
-from ultracluster.rehearse.campaign.row import BETWEEN, Record, Row
 from ultracluster.rehearse.cdk import CdkError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec

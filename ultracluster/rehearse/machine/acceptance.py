@@ -17,9 +17,9 @@ from ultracluster.environments import project_folder
 from ultracluster.exit_status import UsageError
 from ultracluster.prove.deployment import Deployment
 from ultracluster.rehearse.display import Display
-from ultracluster.rehearse.machine.boot_checks import Finding
 from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
+from ultracluster.rehearse.machine.rehearsal import Finding
 from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
 from ultracluster.rehearse.machine.user_data import booted_nodes
 from ultracluster.rehearse.rehearsal import Rehearsal

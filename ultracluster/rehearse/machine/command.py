@@ -10,11 +10,10 @@ from ultracluster.aws import CloudError
 from ultracluster.command_line import print_json
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.prove.deployment import stack_templates
-from ultracluster.rehearse.machine.boot_checks import Finding
 from ultracluster.rehearse.machine.faults import FAULTS, NAMES
 from ultracluster.rehearse.machine.image import Image, accelerator, image, need_programs
 from ultracluster.rehearse.machine.machine import MachineError
-from ultracluster.rehearse.machine.rehearsal import rehearse
+from ultracluster.rehearse.machine.rehearsal import Finding, rehearse
 from ultracluster.rehearse.machine.user_data import BootedNodes, booted_nodes
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.synthesis import Synthesis
