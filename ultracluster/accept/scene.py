@@ -1,4 +1,4 @@
-"""What a step of an acceptance has at hand, and what it says."""
+"""What a step of an acceptance has at hand, what it says, and what a stage costs."""
 
 import shlex
 import time

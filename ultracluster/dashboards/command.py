@@ -1,4 +1,4 @@
-"""The console command.
+"""The console command, and dashboards in Grafana's JSON, made of one table of panels.
 
 ultracluster dashboards ENVIRONMENT [--output FOLDER]
 """

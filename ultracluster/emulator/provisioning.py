@@ -1,4 +1,4 @@
-"""What CloudFormation asks of a resource type, in this emulator's own words."""
+"""What CloudFormation asks of a resource type, and where modelled resources are kept."""
 
 import secrets
 import uuid

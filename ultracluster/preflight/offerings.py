@@ -1,4 +1,4 @@
-"""What the zone sells: the nodes' instance type, and the endpoint services of the network."""
+"""What zone and account have: types, endpoint services, bootstrap stack, somebody who is told."""
 
 import re
 from collections.abc import Iterable, Iterator

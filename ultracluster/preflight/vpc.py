@@ -1,4 +1,9 @@
-"""A VPC that is there already: what it is, DNS, routes, endpoints."""
+"""A VPC that is there already: what it is, DNS, routes, endpoints, network ACLs.
+
+Network ACLs judge what crosses a subnet's edge, both ways; within one subnet they see nothing.
+What must cross: HTTPS to AWS's services and the answers, and between several training subnets
+everything, as the fabric and Lustre use many protocols.
+"""
 
 import ipaddress
 from collections.abc import Iterator, Sequence

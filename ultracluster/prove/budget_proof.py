@@ -1,4 +1,4 @@
-"""Proof of the budget and of the alarm on idle capacity: what they watch, and who is told."""
+"""Proof of the budget and of the alarms: what they watch, and who is told."""
 
 from collections.abc import Iterator
 from typing import Any, Final

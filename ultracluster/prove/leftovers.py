@@ -1,4 +1,4 @@
-"""What services show of an environment, and what is left, and why, when it is destroyed."""
+"""What services show of an environment: of its resources, and beside them by tag and name."""
 
 import json
 import re

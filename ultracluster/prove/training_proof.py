@@ -1,4 +1,4 @@
-"""Proof of what training jobs need: roles, images, and the parameters that lead to it all."""
+"""Proof of what jobs need: roles and policies, images, and the parameters that lead to it all."""
 
 import json
 from collections import Counter

@@ -1,4 +1,9 @@
-"""The command `ultracluster retry`."""
+"""The command `ultracluster retry`: stacks after a deployment that failed, and what each needs.
+
+CDK's CLI protects a stack before it executes the change set that creates it, and deletes a stack
+whose creation was rolled back before it creates it anew (aws-cdk 2.1148.1, `deployStack` and
+`changeSetDeployment`): the protection of an empty stack then stops every further deployment.
+"""
 
 import argparse
 import shlex

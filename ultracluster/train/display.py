@@ -1,4 +1,4 @@
-"""What is printed of recipes, requests and jobs."""
+"""What is printed of recipes, requests and jobs, once or until a job ends."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Requests that somebody else wrote, read from JSON."""
+"""Requests that somebody else wrote, read from JSON, and every check of one; nothing asks AWS."""
 
 from collections import Counter
 from collections.abc import Mapping

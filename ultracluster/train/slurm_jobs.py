@@ -1,4 +1,4 @@
-"""Slurm jobs of an environment: sent to a login node, and followed by what Slurm says there."""
+"""Slurm jobs of an environment: sent to a login node by Run Command, and followed there."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""MiniStack's EC2 called as boto3 would call it, without a network between."""
+"""MiniStack's EC2 as boto3 would call it, and its provisioners with what they leave out."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

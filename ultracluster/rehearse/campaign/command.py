@@ -1,4 +1,4 @@
-"""`rehearse --campaign`: every fault of an environment, resumable, side by side."""
+"""`rehearse --campaign`: every fault, resumable, side by side; its tables, in Markdown."""
 
 import argparse
 import os

@@ -1,6 +1,7 @@
 """What a resource goes through: it fails to be created, to be changed and to be deleted.
 
 Each failure is followed by its repetition without a fault, and by a look at what services have.
+Each is a row, and rows are kept in a file, so that a campaign can be interrupted.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""`ultracluster rehearse ENVIRONMENT --nodes`."""
+"""`ultracluster rehearse ENVIRONMENT --nodes`: its tables, and what stood in for what."""
 
 from collections.abc import Sequence
 from pathlib import Path
