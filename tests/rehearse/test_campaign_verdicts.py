@@ -13,6 +13,7 @@ from environments.ultracluster import ULTRACLUSTER
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.prove.deployment import StackTemplate
+from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign import between, command, cycle
 from ultracluster.rehearse.campaign.between import Between
 from ultracluster.rehearse.campaign.cycle import Cycle, Row
@@ -113,7 +114,7 @@ class World:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stacks, their payment and the CLI be those of the world."""
     for name, turn in (("update", "updated"), ("delete", "deleted"), ("settled", "updated")):
-        monkeypatch.setattr(cycle.direct, name, lambda world, *_, turn=turn, **__: world.turn(turn))
+        monkeypatch.setattr(direct, name, lambda world, *_, turn=turn, **__: world.turn(turn))
     paid = SimpleNamespace(active=True, node_minutes=2.0)
     monkeypatch.setattr(cycle, "paid_capacity", lambda world, _: [paid] if world.charged else [])
 

@@ -173,14 +173,6 @@ def _addresses(scene: Scene) -> int:
     return sum(each.properties()["InterfaceType"] != "efa-only" for each in interfaces)
 
 
-def _gpus(scene: Scene) -> str:
-    return str(scene.spec.nodes.instance.accelerator.count)
-
-
-def _nvme_gb(scene: Scene) -> int:
-    return scene.spec.nodes.instance.local_nvme_gb or 0
-
-
 def _large(scene: Scene) -> bool:
     return scene.spec.nodes.instance.vcpus > LARGE_VCPUS
 
@@ -245,7 +237,9 @@ STAGE: Final = Stage(
         node_step(
             "GB of scratch",
             "df --output=size --block-size=GB /scratch | tail -n 1 | tr -dc 0-9",
-            lambda scene: f"at least {_nvme_gb(scene) * SCRATCH_SHARE:.0f}",
+            lambda scene: (
+                f"at least {(scene.spec.nodes.instance.local_nvme_gb or 0) * SCRATCH_SHARE:.0f}"
+            ),
             at_least,
             settles=("dlami-nvme",),
         ),
@@ -261,7 +255,7 @@ STAGE: Final = Stage(
         node_step(
             "GPUs and locked memory in a step",
             "nvidia-smi --list-gpus | wc -l; ulimit -l",
-            lambda scene: f"{_gpus(scene)} unlimited",
+            lambda scene: f"{scene.spec.nodes.instance.accelerator.count} unlimited",
             settles=("constrain-devices",),
         ),
         Step("tags of the instances", _tags, settles=("pcs-tags",)),

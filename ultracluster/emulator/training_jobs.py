@@ -144,16 +144,10 @@ class TrainingJobs:
     def _interfaces(self, name: str, vpc: Mapping[str, Any]) -> list[str]:
         made = []
         for subnet_id in vpc.get("Subnets") or ():
-            subnet = required_subnet(self.network, SERVICE, subnet_id)
-            groups = required_groups(
-                self.network, SERVICE, vpc["SecurityGroupIds"], str(subnet["VpcId"])
-            )
-            group_ids = [str(group["GroupId"]) for group in groups]
-            made.append(
-                self.network.add_interface(
-                    subnet_id, group_ids, f"Training job {name}", "amazon-sagemaker"
-                )
-            )
+            vpc_id = str(required_subnet(self.network, SERVICE, subnet_id)["VpcId"])
+            groups = required_groups(self.network, SERVICE, vpc["SecurityGroupIds"], vpc_id)
+            ids, words = [str(group["GroupId"]) for group in groups], f"Training job {name}"
+            made.append(self.network.add_interface(subnet_id, ids, words, "amazon-sagemaker"))
         return made
 
     def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:

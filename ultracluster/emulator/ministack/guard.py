@@ -100,7 +100,8 @@ def failing(application: Any, faults: Faults) -> Any:
                 return
 
         async def read_again() -> Message:
-            return messages.pop(0) if messages else await receive()
+            following: Message = messages.pop(0) if messages else await receive()
+            return following
 
         await application(scope, read_again, send)
 

@@ -19,6 +19,7 @@ from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, 
 
 BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
+BOOT_ID: Final = "cat /proc/sys/kernel/random/boot_id"
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 2.0
 SYNC_SECONDS: Final = 10.0
@@ -240,22 +241,18 @@ class Machine:
 
     def reboot(self) -> float:
         """Reboot as an operator does; return the seconds from power-on to the end of the boot."""
-        before = self._boot_id()
+        before = self.ask(BOOT_ID, BOOT_SECONDS)
         self.run("systemd-run --on-active=1 systemctl reboot")
 
         def look() -> str | None:
             # The machine may go down while it is asked.
             with suppress(AgentError):
-                now = self._boot_id()
+                now = self.ask(BOOT_ID, BOOT_SECONDS)
                 return now if now != before else None
             return None
 
         self._until(look, time.monotonic() + BOOT_SECONDS, "it did not reboot")
         return self.wait_for_boot()
-
-    def _boot_id(self) -> str:
-        """Return what each boot has another of."""
-        return self.ask("cat /proc/sys/kernel/random/boot_id", BOOT_SECONDS)
 
     def console(self) -> str:
         """Return what the machine has written to its console."""
