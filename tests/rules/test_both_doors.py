@@ -15,7 +15,7 @@ from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_codes import VARIABLE
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.input_files import Sources
-from ultracluster.train.request_file import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 REQUESTS = [
     *(changed(request(), path, value) for path, value in SEEDED_PLAIN),

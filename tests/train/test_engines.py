@@ -20,7 +20,7 @@ from ultracluster.spec.engines import (
     SmpV2Engine,
     TorchrunEngine,
 )
-from ultracluster.train.request_file import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 SMP = "658645717510.dkr.ecr.us-east-1.amazonaws.com/smdistributed-modelparallel"
 DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training"

@@ -17,7 +17,7 @@ from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read
 from ultracluster.train.display import Following, duration, job_view, jobs_table, recipes_table
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import registered
-from ultracluster.train.request import base_name, is_of_run, job_name
+from ultracluster.train.submission import base_name, is_of_run, job_name
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 

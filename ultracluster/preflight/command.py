@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.preflight.display import document, show  # noqa: PLC0415
+    from ultracluster.preflight.preflight import document, show  # noqa: PLC0415
 
     found = _look(arguments)
     if arguments.json:

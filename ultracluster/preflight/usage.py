@@ -7,8 +7,7 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.catalogue.quotas import LustreQuotas
 from ultracluster.catalogue.sizes import letters
-from ultracluster.preflight.finding import Situation
-from ultracluster.preflight.inquiry import Answer, Question, question
+from ultracluster.preflight.finding import Answer, Question, Situation, question
 
 Usage = Callable[[Situation], int]
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.prove.deployment import Resource
+from ultracluster.prove.deployment import CALLS, LISTS, REASONS, STRAYS, Resource, described, listed
 from ultracluster.prove.proof import Check, Evidence, all_there, unanswered
-from ultracluster.prove.services import CALLS, LISTS, REASONS, STRAYS, described, listed
 
 GONE_STATES: Final = (
     *("cancelled", "delete_complete", "deleted", "deleting", "expired", "pendingdeletion"),

@@ -10,8 +10,7 @@ from rich.text import Text
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.prove.deployment import Deployment, Resource
-from ultracluster.prove.services import described
+from ultracluster.prove.deployment import Deployment, Resource, described
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.tables import Column, Rows
 

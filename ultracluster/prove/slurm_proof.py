@@ -16,9 +16,9 @@ from ultracluster.catalogue.slurm import (
     SRUN_PORTS,
     group_name,
 )
+from ultracluster.prove.deployment import described
 from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
-from ultracluster.prove.services import described
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec

@@ -27,9 +27,8 @@ from ultracluster.train.display import (
     told,
 )
 from ultracluster.train.jobs import Jobs, NoSuchJobError
-from ultracluster.train.recipe_files import find_recipe, registered
-from ultracluster.train.request_file import read as read_request
-from ultracluster.train.request_file import request_problems
+from ultracluster.train.recipe_files import find_recipe, registered, request_problems
+from ultracluster.train.recipe_files import read as read_request
 from ultracluster.train.submission import Prepared, prepare
 
 Action = Callable[[argparse.Namespace, Console], int]

@@ -19,7 +19,7 @@ from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
 from ultracluster.train.deployed import Deployed
 from ultracluster.train.jobs import NoSuchJobError
-from ultracluster.train.request import base_name
+from ultracluster.train.submission import base_name
 
 USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 """Names of Unix users, as useradd takes them, and those of directories with a dot."""

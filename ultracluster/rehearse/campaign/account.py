@@ -9,9 +9,8 @@ from typing import Any, Final, Self
 from ultracluster.aws import Account
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.emulator.process import Emulator
-from ultracluster.prove.deployment import StackTemplate, stack_templates
+from ultracluster.prove.deployment import LISTS, STRAYS, StackTemplate, listed, stack_templates
 from ultracluster.prove.leftovers import is_gone, words_of
-from ultracluster.prove.services import LISTS, STRAYS, listed
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.substitutes import substitute_image_parameter
 from ultracluster.retry.command import FailedStack, lift, unprotect
