@@ -9,7 +9,7 @@ from tests.preflight.specs import ACCOUNT, IMAGE, KEY, MADE, RESERVATION, ROLE, 
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.images import EXAMPLE_IMAGE
 from ultracluster.emulator.quotas import QUOTAS
-from ultracluster.preflight.finding import Question
+from ultracluster.preflight.inquiry import Question
 
 PCS_IMAGE = "ami-0123456789abcdef1"
 UBUNTU = (PCS_IMAGE, EXAMPLE_IMAGE)

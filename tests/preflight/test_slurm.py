@@ -13,7 +13,8 @@ from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import ACCOUNT, GIVEN, MADE, NOW, QUEUED, SUBNETS
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Caller
-from ultracluster.preflight.finding import Inquiry, Situation, Verdict
+from ultracluster.preflight.finding import Situation, Verdict
+from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.preflight.permissions import needed
 from ultracluster.preflight.preflight import preflight
 from ultracluster.spec.budget import PriceSpec

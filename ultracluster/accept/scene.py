@@ -14,7 +14,7 @@ from ultracluster.catalogue.prices import Item, Price, price
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.cost.page import money
 from ultracluster.exit_status import CommandError
-from ultracluster.preflight.finding import Question
+from ultracluster.preflight.inquiry import Question
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proof import Evidence
 from ultracluster.run_command import ROOT, RunCommand, Said, login_node

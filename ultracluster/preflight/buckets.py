@@ -22,9 +22,9 @@ from ultracluster.preflight.finding import (
     Situation,
     failed,
     passed,
-    question,
     skipped,
 )
+from ultracluster.preflight.inquiry import question
 from ultracluster.spec.lustre import DataRepositorySpec
 from ultracluster.templates.resolved import Place
 

@@ -5,16 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Question,
-    Situation,
-    failed,
-    passed,
-    question,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 

@@ -1,142 +1,17 @@
-"""What a check asks of an account, and what it says.
+"""What a check says of an account."""
 
-A question is one API call that reads, for boto3 and as the same call of the AWS CLI. Each is asked
-once, however many checks want to know and on whatever thread.
-"""
-
-import json
-import re
-import shlex
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.audit.report import Report
-from ultracluster.aws import Caller, Cloud, CloudError, iam_action
+from ultracluster.aws import Caller
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.preflight.inquiry import Answer, Inquiry, Question, UnansweredError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
-
-CLI_SERVICES: Final = {"s3": "s3api"}
-PAGES: Final = ("MaxResults",)
-"""What concerns paging alone, which the CLI does by itself."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A call that reads."""
-
-    service: str
-    operation: str
-    parameters: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """What is the same for two questions that have one answer."""
-        return f"{self.service} {self.operation} {json.dumps(self.parameters, sort_keys=True)}"
-
-    @property
-    def action(self) -> str:
-        return iam_action(self.service, self.operation)
-
-    def command(self, region: str) -> str:
-        words = [
-            "aws",
-            CLI_SERVICES.get(self.service, self.service),
-            self.operation.replace("_", "-"),
-        ]
-        for name, value in self.parameters.items():
-            if name not in PAGES:
-                words += [f"--{option(name)}", *_values(value)]
-        return shlex.join([*words, "--region", region])
-
-
-def question(service: str, operation: str, **parameters: Any) -> Question:
-    """Return a question, with its parameters as boto3 has them."""
-    return Question(service, operation, parameters)
-
-
-def option(name: str) -> str:
-    """Return a parameter's name as an option of the CLI: `VpcId` as `vpc-id`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
-    return re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "-", words).lower()
-
-
-def _values(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for item in value for text in _values(item)]
-    if isinstance(value, Mapping):
-        parts = (f"{key}={','.join(_values(item))}" for key, item in value.items())
-        return [",".join(parts)]
-    return [str(value)]
-
-
-AT_ONCE: Final = 8
-"""Calls that one check has under way. A dozen such checks stay below EC2's and IAM's request
-rates, and what AWS throttles nevertheless is asked again after a pause."""
-
-
-class UnansweredError(Exception):
-    """A question that AWS refused, or that never reached it."""
-
-    def __init__(self, question: Question, error: CloudError) -> None:
-        self.question = question
-        self.code = error.code
-        self.message = error.message
-        self.refused = error.refused
-        super().__init__(str(error))
-
-
-Answer = dict[str, Any]
-
-
-@dataclass
-class Inquiry:
-    """The answers of one account so far."""
-
-    cloud: Cloud
-    answers: dict[str, Future[Answer]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def ask(self, question: Question) -> Answer:
-        """Return the answer, by a call or from one that was made before.
-
-        Raises:
-            UnansweredError: where AWS refuses, or cannot be reached.
-        """
-        with self._lock:
-            first = question.key not in self.answers
-            answer = self.answers.setdefault(question.key, Future())
-        if first:
-            self._call(question, answer)
-        try:
-            return answer.result()
-        except CloudError as error:
-            raise UnansweredError(question, error) from error
-
-    def together(self, questions: Sequence[Question]) -> list[Answer]:
-        """Return the answers of several questions, asked at once.
-
-        Raises:
-            UnansweredError: where one is not answered.
-        """
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(self.ask, questions))
-
-    def _call(self, question: Question, answer: Future[Answer]) -> None:
-        try:
-            found = self.cloud.ask(question.service, question.operation, **question.parameters)
-        except BaseException as error:
-            # Whoever waits for the answer is told as well, so that no thread waits for ever.
-            answer.set_exception(error)
-            if not isinstance(error, CloudError):
-                raise
-        else:
-            answer.set_result(found)
 
 
 class Verdict(StrEnum):

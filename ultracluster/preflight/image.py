@@ -4,16 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ultracluster.catalogue.images import differences
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Question,
-    Situation,
-    failed,
-    passed,
-    question,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.spec.images import image_parameter, images
 from ultracluster.spec.node_groups import PlainNodes, plain_nodes

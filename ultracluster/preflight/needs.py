@@ -9,7 +9,8 @@ from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight import usage
-from ultracluster.preflight.finding import Finding, Situation, UnansweredError, skipped
+from ultracluster.preflight.finding import Finding, Situation, skipped
+from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.quotas import Need, Needs, quota_check
 from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec

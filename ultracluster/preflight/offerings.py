@@ -11,9 +11,9 @@ from ultracluster.preflight.finding import (
     failed,
     or_passed,
     passed,
-    question,
     skipped,
 )
+from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices

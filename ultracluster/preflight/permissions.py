@@ -11,17 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Question,
-    Situation,
-    UnansweredError,
-    failed,
-    passed,
-    question,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.preflight.offerings import QUALIFIER
 from ultracluster.spec.network import NetworkSpec
 

@@ -27,7 +27,8 @@ from ultracluster.preflight import (
     subnets,
     vpc,
 )
-from ultracluster.preflight.finding import Check, Finding, Inquiry, Situation, Verdict
+from ultracluster.preflight.finding import Check, Finding, Situation, Verdict
+from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 

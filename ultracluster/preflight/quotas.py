@@ -9,15 +9,13 @@ from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight.finding import (
     Check,
     Finding,
-    Question,
     Situation,
-    UnansweredError,
     failed,
     passed,
-    question,
     skipped,
     unanswered,
 )
+from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.preflight.usage import Usage
 
 NO_SERVICE: Final = "NoSuchResourceException"

@@ -19,9 +19,9 @@ from ultracluster.preflight.finding import (
     failed,
     or_passed,
     passed,
-    question,
     skipped,
 )
+from ultracluster.preflight.inquiry import question
 
 REGIONS: Final = question(
     "ssm",

@@ -7,14 +7,13 @@ from ultracluster.catalogue.interfaces import layout
 from ultracluster.preflight.finding import (
     Check,
     Finding,
-    Question,
     Situation,
     failed,
     or_passed,
     passed,
-    question,
     skipped,
 )
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.spec.cidr import prefix_for
 from ultracluster.spec.network import ExistingNetworkSpec
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.catalogue.quotas import LustreQuotas
 from ultracluster.catalogue.sizes import letters
-from ultracluster.preflight.finding import Answer, Question, Situation, question
+from ultracluster.preflight.finding import Situation
+from ultracluster.preflight.inquiry import Answer, Question, question
 
 Usage = Callable[[Situation], int]
 

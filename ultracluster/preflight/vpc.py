@@ -10,16 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.preflight.finding import (
-    Finding,
-    Question,
-    Situation,
-    failed,
-    or_passed,
-    passed,
-    question,
-    skipped,
-)
+from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec
 
