@@ -358,3 +358,36 @@ def test_a_root_device_is_as_large_as_its_own_volume():
     )
 
     assert "75 GiB" in finding("image-root-device", cloud, MADE).found
+
+
+def of_roles(cloud: Answering) -> list[tuple[Verdict, str]]:
+    (result,) = preflight(MADE, cloud, NOW, only=["service-linked-roles"]).results
+    return [(each.verdict, each.found) for each in result.findings]
+
+
+def test_a_role_that_a_service_will_make_is_said_to_be_missing():
+    """Each of them has a line: a check that says nothing looks like one that passed."""
+    cloud = Answering()
+    assert of_roles(cloud) == [(Verdict.PASS, "there")] * 2
+
+    cloud.change("iam", "get_role", error("NoSuchEntity"))
+    made = "not there; the service makes it at its first use"
+    assert of_roles(cloud) == [(Verdict.PASS, made)] * 2
+
+    cloud.change("iam", "simulate_principal_policy", error("NoSuchEntity"))
+    assert [verdict for verdict, _ in of_roles(cloud)] == [Verdict.SKIP] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "unanswered"),
+    [("NoSuchEntity", "no such role: bootstrap first", False), ("Throttling", "no answer", True)],
+)
+def test_without_a_bootstrap_stack_nothing_is_simulated(code: str, words: str, *, unanswered: bool):
+    """Another error is no reason to bootstrap."""
+    cloud = Answering()
+    cloud.change("iam", "simulate_principal_policy", error(code))
+
+    found = finding("cloudformation-permissions", cloud)
+
+    assert (found.verdict, found.unanswered) == (Verdict.SKIP, unanswered)
+    assert words in found.found

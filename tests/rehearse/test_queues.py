@@ -48,6 +48,10 @@ def test_every_group_and_queue_is_proved(deployed: Deployed):
             "placement group of the nodes, group h100",
         ),
         (lambda s: {"node_groups": (s.node_groups[0], group(s, 1, least_nodes=0))}, "node groups"),
+        (
+            lambda s: {"node_groups": (s.node_groups[0], group(s, 1, instance_type="c7i.8xlarge"))},
+            "instance type of the nodes of group cpu",
+        ),
     ],
 )
 def test_another_wish_than_what_is_there_fails(deployed: Deployed, change, words):
