@@ -207,7 +207,6 @@ def login_step(
     name: str,
     command: Words,
     wanted: Words,
-    judge: Judge = same,
     *,
     user: str = "",
     settles: Sequence[str] = (),
@@ -216,7 +215,7 @@ def login_step(
 
     def look(scene: Scene) -> Found:
         measured, text = scene.shell(said(command, scene), user).text, said(wanted, scene)
-        return Found(text, measured, judge(text, measured))
+        return equal(text, measured)
 
     return Step(name, look, tuple(settles))
 

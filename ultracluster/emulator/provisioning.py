@@ -59,9 +59,9 @@ class Ledger:
                 yield record
 
 
-def tags_of(properties: Mapping[str, Any], name: str = "Tags") -> list[dict[str, str]]:
+def tags_of(properties: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return tags as the services' APIs list them, whichever shape the template used."""
-    tags = properties.get(name) or []
+    tags = properties.get("Tags") or []
     if isinstance(tags, Mapping):
         return [{"Key": str(key), "Value": str(value)} for key, value in tags.items()]
     return [{"Key": str(tag["Key"]), "Value": str(tag.get("Value", ""))} for tag in tags]

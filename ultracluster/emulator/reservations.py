@@ -93,7 +93,6 @@ class Reservations:
         rows = filters.chosen(
             [row(record) for record in self.ledger.of_type(scope, RESERVATION)],
             arguments,
-            ids="CapacityReservationIds",
             key="CapacityReservationId",
             missing="InvalidCapacityReservationId.NotFound",
         )

@@ -10,17 +10,101 @@ import argparse
 import ast
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rich.console import Console
 
+from ultracluster.aws import Account, Cloud, CloudError
+from ultracluster.catalogue.images import Difference, differences
 from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import FOLDER, find, project_folder
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, CommandError
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import image_parameter
 from ultracluster.tables import Column, Rows
 
-if TYPE_CHECKING:
-    from ultracluster.image.images import Comparison
+NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
+NO_IMAGE: Final = "InvalidAMIID"
+
+Row = dict[str, Any]
+
+
+class NoImageError(CommandError):
+    """There is no image of today, or nothing says which one it is."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The image that an environment names, beside the one that would be taken today."""
+
+    whose: str
+    """`nodes` or `login`."""
+    parameter: str
+    """The SSM parameter that names today's."""
+    pinned: str
+    """What the environment's file names."""
+    pinned_row: Row | None
+    """It as EC2 describes it; None where the account has none."""
+    today: str
+    today_row: Row
+
+    @property
+    def differences(self) -> list[Difference]:
+        return list(differences(self.pinned_row, self.today_row)) if self.pinned_row else []
+
+
+def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
+    """Return what an environment names beside what is there today.
+
+    Raises:
+        NoImageError: where it has no such nodes, or no parameter says what is today's.
+        CloudError: where AWS refuses to say.
+    """
+    parameter = image_parameter(spec, login=whose == "login")
+    if parameter is None:
+        raise NoImageError(_why_none(spec, whose))
+    own = spec.slurm.login_image if spec.slurm is not None and whose == "login" else None
+    pinned = own or spec.nodes.image
+    today = _parameter_value(cloud, parameter)
+    row = _described(cloud, today)
+    if row is None:
+        raise NoImageError(f"{parameter}: it names {today}, which {spec.region} does not have")
+    named = pinned if pinned.startswith("ami-") else _parameter_value(cloud, pinned)
+    return Comparison(whose, parameter, pinned, _described(cloud, named), today, row)
+
+
+def _why_none(spec: EnvironmentSpec, whose: str) -> str:
+    if whose == "login":
+        return f"{spec.name}: it has no login nodes; leave --login out"
+    return (
+        f"{spec.name}: AWS publishes no image here for {spec.nodes.instance_type}; write the id of "
+        "one of yours in nodes.image"
+    )
+
+
+def _parameter_value(cloud: Cloud, parameter: str) -> str:
+    try:
+        return str(cloud.ask("ssm", "get_parameter", Name=parameter)["Parameter"]["Value"])
+    except CloudError as error:
+        if error.code in NO_PARAMETER:
+            raise NoImageError(
+                f"{parameter}: no such SSM parameter; an image of your own is there when its "
+                "pipeline has run once (docs/training/node-image.md)"
+            ) from error
+        raise
+
+
+def _described(cloud: Cloud, image_id: str) -> Row | None:
+    """Return an image, also one that AWS deprecated; None where there is none."""
+    try:
+        found = cloud.ask("ec2", "describe_images", ImageIds=[image_id], IncludeDeprecated=True)[
+            "Images"
+        ]
+    except CloudError as error:
+        if error.code.startswith(NO_IMAGE):
+            return None
+        raise
+    return dict(found[0]) if found else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +115,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import Account  # noqa: PLC0415
-    from ultracluster.image.images import comparison  # noqa: PLC0415
 
     spec, path = find(arguments.environment)
     found = comparison(spec, Account(spec.region), "login" if arguments.login else "nodes")
@@ -49,7 +130,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return SOME_FAIL if missing else ALL_WELL
 
 
-def _write(name: str, path: Path | None, found: "Comparison") -> Path:
+def _write(name: str, path: Path | None, found: Comparison) -> Path:
     folder = project_folder() / FOLDER
     files = sorted(folder.glob("[!_.]*.py")) if path is None else [path]
     literal = located(files, name, found.whose)
@@ -57,7 +138,7 @@ def _write(name: str, path: Path | None, found: "Comparison") -> Path:
     return literal.path
 
 
-def _document(found: "Comparison") -> dict[str, Any]:
+def _document(found: Comparison) -> dict[str, Any]:
     return {
         "image_of": found.whose,
         "parameter": found.parameter,
@@ -68,7 +149,7 @@ def _document(found: "Comparison") -> dict[str, Any]:
     }
 
 
-def _show(console: Console, found: "Comparison") -> None:
+def _show(console: Console, found: Comparison) -> None:
     table = Rows((Column("what"), Column("pinned", "prose"), Column("today", "prose")))
     table.add(f"image of {found.whose}", found.pinned, found.today)
     for what, pinned, today in found.differences:
@@ -80,7 +161,7 @@ def _show(console: Console, found: "Comparison") -> None:
     console.print(table)
 
 
-def _say(console: Console, name: str, found: "Comparison", written: Path | None) -> None:
+def _say(console: Console, name: str, found: Comparison, written: Path | None) -> None:
     if written is not None:
         words = f"{written} names {found.today} now; the next deployment replaces nodes."
     elif found.today == found.pinned:

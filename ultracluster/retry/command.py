@@ -11,17 +11,15 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rich.console import Console
 
+from ultracluster.aws import Account, Cloud, caller_of
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
-
-if TYPE_CHECKING:
-    from ultracluster.aws import Cloud
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Say what each stack needs, and lift the protection of those that were never created."""
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region)
     caller = caller_of(cloud, spec.region)
@@ -119,7 +114,7 @@ class FailedStack:
         return SAYINGS.get(self.status) or SAYINGS["OTHER"]
 
 
-def stacks(cloud: "Cloud", environment: str) -> Iterator[FailedStack]:
+def stacks(cloud: Cloud, environment: str) -> Iterator[FailedStack]:
     """Yield the stacks of an environment, by their tag, that are not as a deployment leaves them.
 
     Raises:
@@ -131,7 +126,7 @@ def stacks(cloud: "Cloud", environment: str) -> Iterator[FailedStack]:
             yield _failed(cloud, row)
 
 
-def lift(cloud: "Cloud", stack: FailedStack) -> None:
+def lift(cloud: Cloud, stack: FailedStack) -> None:
     """Take the protection from a stack that was never created; `cdk deploy` then replaces it.
 
     It protects the new one again before it creates anything.
@@ -144,13 +139,13 @@ def lift(cloud: "Cloud", stack: FailedStack) -> None:
     unprotect(cloud, stack.name)
 
 
-def unprotect(cloud: "Cloud", name: str) -> None:
+def unprotect(cloud: Cloud, name: str) -> None:
     """Take the protection from a stack, whatever it guards, as an operator does by hand."""
     named = {"StackName": name, "EnableTerminationProtection": False}
     cloud.ask("cloudformation", "update_termination_protection", **named)
 
 
-def _failed(cloud: "Cloud", row: dict[str, Any]) -> FailedStack:
+def _failed(cloud: Cloud, row: dict[str, Any]) -> FailedStack:
     listed = cloud.ask("cloudformation", "list_stack_resources", StackName=row["StackId"])
     return FailedStack(
         name=str(row["StackName"]),

@@ -92,7 +92,6 @@ def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
         rows = chosen(
             list((description.rows or stored)()),
             given,
-            ids=f"{description.key}s",
             key=description.key,
             missing=description.missing,
         )

@@ -167,9 +167,9 @@ class Room:
         text = self.slurm(f"scontrol show job {number} --oneliner")
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
-    def comes(self, holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    def comes(self, holds: Callable[[], object]) -> bool:
         """Wait until something holds; return whether it came to hold in that time."""
-        return bool(until(holds, bool, seconds, pause=1))
+        return bool(until(holds, bool, PATIENCE, pause=1))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something holds.
