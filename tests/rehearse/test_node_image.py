@@ -7,7 +7,7 @@ from tests.rehearse.conftest import Deployed, Deployer
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
-from ultracluster.image.images import comparison
+from ultracluster.image.command import comparison
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec

@@ -16,7 +16,7 @@ from ultracluster.cli import main
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.rehearse.direct import settled
-from ultracluster.retry.failed_stacks import SAYINGS, FailedStack, lift, stacks
+from ultracluster.retry.command import SAYINGS, FailedStack, lift, stacks
 
 ROOT = Path(__file__).parents[2]
 STACK = "dev-Storage"

@@ -14,7 +14,7 @@ from ultracluster.audit.report import judged
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import VARIABLE, parsed
 from ultracluster.input_files import Sources
-from ultracluster.train.check import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 REQUESTS = [
     *(changed(request(), path, value) for path, value in SEEDED_PLAIN),
