@@ -50,7 +50,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-10",
+        "FABRIC-9",
         "VPCZoneIdentifier: [!Ref PrivateSubnet]",
         "VPCZoneIdentifier: [!Ref PublicSubnet]",
     ),
@@ -62,26 +62,26 @@ FAULTS: Final = (
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-6",
+        "FABRIC-4",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 2, DeviceIndex: 1",
-        others=("FABRIC-8",),
+        others=("FABRIC-4",),
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-8",
+        "FABRIC-4",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 2, DeviceIndex: 2",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-7",
+        "FABRIC-4",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 4, DeviceIndex: 1",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-5",
+        "FABRIC-4",
         "NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa,",
         "NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa-only,",
     ),
@@ -108,7 +108,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "SAFETY-11",
+        "SAFETY-10",
         "            bash /tmp/setup.sh\n",
         "            apt-get update && apt-get -y upgrade\n",
     ),
@@ -143,7 +143,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "eks-capacity-block.yaml",
-        "CAPACITY-11",
+        "CAPACITY-10",
         "        CapacityReservationSpecification:\n"
         "          CapacityReservationTarget: {CapacityReservationId: !Ref CapacityBlockId}\n",
         "",
@@ -151,7 +151,7 @@ FAULTS: Final = (
     FieldFault("eks-capacity-block.yaml", "CAPACITY-12", "MaxSize: 8", "MaxSize: 65"),
     FieldFault(
         "reserved-fleet.yaml",
-        "CAPACITY-9",
+        "CAPACITY-8",
         "      PlacementGroupArn: !Sub arn:${AWS::Partition}:ec2:${AWS::Region}:"
         "${AWS::AccountId}:placement-group/${Placement}\n",
         "",
@@ -164,7 +164,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "reserved-fleet.yaml",
-        "CAPACITY-16",
+        "CAPACITY-12",
         "InstanceCount: !Ref Nodes",
         "InstanceCount: 8",
     ),
@@ -200,13 +200,13 @@ FAULTS: Final = (
     FieldFault("lustre-associations.yaml", "LUSTRE-1", "Default: 4800", "Default: 5000"),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-2",
+        "LUSTRE-1",
         "Default: 500, AllowedValues: [125, 250, 500, 1000]",
         "Default: 200",
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-6",
+        "LUSTRE-1",
         "        DataCompressionType: LZ4\n",
         "        DataCompressionType: LZ4\n        ImportPath: !Sub s3://${Bucket}\n",
     ),
@@ -218,7 +218,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-22",
+        "LUSTRE-21",
         "FileSystemPath: /checkpoints",
         "FileSystemPath: /datasets/checkpoints",
     ),
@@ -231,11 +231,11 @@ FAULTS: Final = (
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-11",
+        "LUSTRE-1",
         "LogGroupName: /aws/fsx/lustre",
         "LogGroupName: /training/lustre",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-4", "Iops: 6000", "Iops: 2000"),
+    FieldFault("lustre-associations.yaml", "LUSTRE-1", "Iops: 6000", "Iops: 2000"),
     FieldFault(
         "lustre-associations.yaml",
         "SAFETY-2",
@@ -261,7 +261,7 @@ FAULTS: Final = (
         "NetworkCardIndex: 3, DeviceIndex: 1, InterfaceType: efa-only,",
     ),
     FieldFault(
-        "pcs-cluster.yaml", "SLURM-4", "pcs:RegisterComputeNodeGroupInstance", "pcs:GetCluster"
+        "pcs-cluster.yaml", "SLURM-2", "pcs:RegisterComputeNodeGroupInstance", "pcs:GetCluster"
     ),
     FieldFault(
         "pcs-cluster.yaml",
@@ -278,13 +278,13 @@ FAULTS: Final = (
     ),
     FieldFault(
         "hyperpod-slurm.yaml",
-        "SAGEMAKER-13",
+        "SAGEMAKER-3",
         "DestinationSecurityGroupId: !Ref SecurityGroup}",
         "CidrIp: 10.1.0.0/16}",
     ),
     FieldFault(
         "hyperpod-eks.yaml",
-        "SAGEMAKER-14",
+        "FABRIC-12",
         "Subnets: [!Ref SubnetA]}\n      InstanceGroups",
         "Subnets: [!Ref SubnetA, !Ref SubnetB]}\n      InstanceGroups",
     ),
@@ -297,7 +297,7 @@ FAULTS: Final = (
     FieldFault("training-job.yaml", "SAGEMAKER-11", '"ml.p4d.24xlarge"', '"p4d.24xlarge"'),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         '"VolumeSizeInGB": 100',
         '"VolumeSizeInGB": 100, "VolumeKmsKeyId": "alias/training"',
     ),
@@ -310,11 +310,11 @@ FAULTS: Final = (
     FieldFault("training-job.yaml", "SAGEMAKER-4", "Default: 8}", "Default: 300}"),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-5",
+        "SAGEMAKER-1",
         '"VpcConfig": {"SecurityGroupIds": ["${Group}"], "Subnets": ["${Subnet}"]},',
         "",
     ),
-    FieldFault("training-job.yaml", "SAGEMAKER-8", "432000", "4320000"),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", "432000", "4320000"),
     FieldFault(
         "training-job.yaml",
         "SAGEMAKER-17",
@@ -352,13 +352,13 @@ FAULTS: Final = (
     # --- what was measured to hurt and was not named
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "CAPACITY-24",
+        "CAPACITY-3",
         "        Placement: {GroupName: !Ref PlacementGroup}\n",
         "",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "CAPACITY-25",
+        "CAPACITY-3",
         "{GroupName: !Ref PlacementGroup}",
         "{GroupName: training}",
     ),
@@ -380,14 +380,14 @@ FAULTS: Final = (
         "Service: ec2.amazonaws.com",
         "Service: lambda.amazonaws.com",
     ),
-    FieldFault("training-job.yaml", "SAFETY-21", "events:PutTargets, ", ""),
+    FieldFault("training-job.yaml", "SAFETY-20", "events:PutTargets, ", ""),
     FieldFault(
         "training-job.yaml",
         "SAGEMAKER-16",
         '            Condition: {StringEquals: {"aws:SourceAccount": !Ref "AWS::AccountId"}}\n',
         "",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-27", '"1:03:00"', '"8:03:00"'),
+    FieldFault("lustre-associations.yaml", "LUSTRE-1", '"1:03:00"', '"8:03:00"'),
     FieldFault(
         "lustre-associations.yaml",
         "LUSTRE-28",
@@ -428,7 +428,7 @@ FAULTS: Final = (
         "    DependsOn: [ClusterIngress, ClusterEgress, ClusterOut]\n",
         "",
     ),
-    FieldFault("pcs-cluster.yaml", "SAFETY-29", "      Size: SMALL\n", ""),
+    FieldFault("pcs-cluster.yaml", "SAFETY-26", "      Size: SMALL\n", ""),
     FieldFault("reserved-fleet.yaml", "CAPACITY-14", "Linux/UNIX", "Windows"),
     FieldFault(
         "reserved-fleet.yaml",

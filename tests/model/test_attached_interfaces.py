@@ -52,7 +52,7 @@ def test_an_interface_of_its_own_that_is_right_is_no_fault(tmp_path):
         ("DestinationSecurityGroupId: !Ref Fabric", "CidrIp: 10.0.0.0/8", "FABRIC-2"),
         ("hpc7a.96xlarge", "m5.large", "FABRIC-3"),
         ("InterfaceType: efa}", "InterfaceType: EFA}", "FABRIC-4"),
-        ("InterfaceType: efa}", "InterfaceType: efa-only}", "FABRIC-5"),
+        ("InterfaceType: efa}", "InterfaceType: efa-only}", "FABRIC-4"),
         ("Strategy: cluster", "Strategy: spread", "CAPACITY-3"),
     ],
 )

@@ -218,9 +218,9 @@ SAFETY: Final = (
         runs('if [ "true" = "true" ]; then\n  curl https://example.com/x\nfi'),
         runs('if [ "false" = "true" ]; then\n  curl https://example.com/x\nfi'),
     ),
-    Case("SAFETY-11", "cluster", runs("yum update -y"), runs("yum install -y nvme-cli")),
+    Case("SAFETY-10", "cluster", runs("yum update -y"), runs("yum install -y nvme-cli")),
     Case(
-        "SAFETY-11",
+        "SAFETY-10",
         "cluster",
         runs("apt-get -y dist-upgrade"),
         runs("apt-get update && apt-get install -y jq"),
@@ -234,7 +234,7 @@ SAFETY: Final = (
         words="arn:aws:",
     ),
     Case(
-        "SAFETY-13",
+        "SAFETY-12",
         "containers",
         pulls("111122223333.dkr.ecr.cn-northwest-1.amazonaws.com/train:1"),
         pulls({"Fn::Sub": "111122223333.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/train:1"}),
@@ -311,7 +311,7 @@ SAFETY: Final = (
         words="instance without team=research",
     ),
     Case(
-        "SAFETY-28",
+        "OPERATE-3",
         "containers",
         topic(),
         topic(Subscription=[{"Protocol": "email", "Endpoint": "a@example.com"}]),

@@ -104,14 +104,14 @@ SAGEMAKER: Final = (
         words="17 Subnets",
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn")},
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"), f"{CONFIG}.InstanceType": "ml.m5.large"},
         words="VolumeKmsKeyId: got Key",
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         machine(
             ResourceConfig={
@@ -132,7 +132,7 @@ SAGEMAKER: Final = (
         words="4095 addresses of 4091",
     ),
     Case(
-        "SAGEMAKER-5", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
+        "SAGEMAKER-1", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
     ),
     Case(
         "SAGEMAKER-6",
@@ -148,14 +148,14 @@ SAGEMAKER: Final = (
         "SAGEMAKER-7", "job", {f"{VPC}.Subnets": [ref("Far")]}, {f"{VPC}.Subnets": [ref("Beside")]}
     ),
     Case(
-        "SAGEMAKER-8",
+        "SAGEMAKER-1",
         "job",
         {f"{CONFIG}.KeepAlivePeriodInSeconds": 30000},
         {f"{CONFIG}.KeepAlivePeriodInSeconds": 21600},
         words="30000",
     ),
-    Case("SAGEMAKER-8", "job", {"Job.RetryStrategy.MaximumRetryAttempts": 31}, words="31"),
-    Case("SAGEMAKER-8", "job", {"Job.StoppingCondition.MaxRuntimeInSeconds": 2419201}),
+    Case("SAGEMAKER-1", "job", {"Job.RetryStrategy.MaximumRetryAttempts": 31}, words="31"),
+    Case("SAGEMAKER-1", "job", {"Job.StoppingCondition.MaxRuntimeInSeconds": 2419201}),
     Case(
         "SAGEMAKER-9",
         "job",
@@ -176,7 +176,7 @@ SAGEMAKER: Final = (
         },
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         {
             f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"),
@@ -228,9 +228,9 @@ SAGEMAKER: Final = (
             f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
         },
     ),
-    Case("SAGEMAKER-13", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
+    Case("SAGEMAKER-3", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
     Case(
-        "SAGEMAKER-14",
+        "FABRIC-12",
         "hyperpod",
         {"Pod.VpcConfig.Subnets": [ref("Near"), ref("Far")]},
         {
@@ -241,7 +241,7 @@ SAGEMAKER: Final = (
             },
         },
     ),
-    Case("SAGEMAKER-15", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
+    Case("SAGEMAKER-12", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
     Case(
         "SAGEMAKER-16",
         "job",
@@ -393,7 +393,7 @@ SLURM: Final = (
     ),
     Case("SLURM-3", "pcs", {f"{DATA}.NetworkInterfaces.3.InterfaceType": "efa-only"}, words="1"),
     Case(
-        "SLURM-4",
+        "SLURM-2",
         "pcs",
         {"NodeRole.Policies": GONE},
         {
@@ -405,12 +405,12 @@ SLURM: Final = (
     ),
     # A pattern allows what it stands for.
     Case(
-        "SLURM-4",
+        "SLURM-2",
         "pcs",
         {f"{STATEMENT}.Action": ["pcs:Get*"]},
         {f"{STATEMENT}.Action": ["pcs:Register*"]},
     ),
-    Case("SLURM-5", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
+    Case("SLURM-1", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
     Case(
         "SLURM-6",
         "pcs",
@@ -427,13 +427,13 @@ SLURM: Final = (
     ),
     Case("SLURM-8", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
     Case(
-        "SLURM-11",
+        "SLURM-6",
         "pcs",
         custom("Slurm", "SuspendTime"),
         custom("Slurm", "PrologFlags"),
         words="SuspendTime",
     ),
-    Case("SLURM-11", "pcs", custom("Slurm", "MetricsType"), words="25.11 or later"),
+    Case("SLURM-6", "pcs", custom("Slurm", "MetricsType"), words="25.11 or later"),
     Case(
         "SLURM-10",
         "pcs",

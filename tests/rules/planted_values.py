@@ -89,26 +89,26 @@ PUBLIC: Final = att("NetworkPublicRoutes63720B20", "RouteTableId")
 PRIVATE: Final = att("NetworkTraining0RoutesEE1A79EA", "RouteTableId")
 
 PLANTED: Final = (
-    Planted("no placement group", "CAPACITY-24 CAPACITY-9", NODES, f"{DATA}.Placement.GroupName"),
+    Planted("no placement group", "CAPACITY-3 CAPACITY-8", NODES, f"{DATA}.Placement.GroupName"),
     Planted("a reservation for Windows", "CAPACITY-14", RESERVED, "InstancePlatform", "Windows"),
     Planted("a dedicated reservation", "CAPACITY-14", RESERVED, "Tenancy", "dedicated"),
     Planted(
         "nodes on Spot", "CAPACITY-14", "PCS::ComputeNodeGroup LargeNodes", "PurchaseOption", "SPOT"
     ),
-    Planted("a group that nobody makes", "CAPACITY-25", NODES, f"{DATA}.Placement.GroupName", "x"),
+    Planted("a group that nobody makes", "CAPACITY-3", NODES, f"{DATA}.Placement.GroupName", "x"),
     Planted(
         "flow logs elsewhere",
-        "SAFETY-21",
+        "SAFETY-20",
         "EC2::FlowLog ",
         "LogGroupName",
         "NetworkFlowLogGroup4F8CEEEF",
     ),
     Planted(
-        "flow logs without rights", "SAFETY-21", "IAM::ManagedPolicy FlowLog", f"{FIRST}.Action.2"
+        "flow logs without rights", "SAFETY-20", "IAM::ManagedPolicy FlowLog", f"{FIRST}.Action.2"
     ),
     Planted(
         "maintenance on day 0",
-        "LUSTRE-27",
+        "LUSTRE-1",
         "FSx::FileSystem ",
         "LustreConfiguration.WeeklyMaintenanceStartTime",
         "0:03:00",
@@ -134,7 +134,7 @@ PLANTED: Final = (
     Planted("trust of SageMaker", "SAGEMAKER-16", "IAM::Role ExecutionRole", TRUSTED),
     Planted("trust of Step Functions", "SAGEMAKER-16", "IAM::Role UnattendedRole", TRUSTED),
     Planted("trust of Budgets", "SAGEMAKER-16", LOG_KEY, "KeyPolicy.Statement.2.Condition"),
-    Planted("a job that is not waited for", "SAFETY-21", STATES, "PolicyDocument.Statement.3"),
+    Planted("a job that is not waited for", "SAFETY-20", STATES, "PolicyDocument.Statement.3"),
     Planted(
         "a role that is not the machine's",
         "SAFETY-20",
@@ -206,7 +206,6 @@ PLANTED: Final = (
     Planted("images overwritten", "SAFETY-23", IMAGES, "ImageTagMutability", "MUTABLE"),
     Planted("nodes in no budget", "SAFETY-25", NODES, f"{DATA}.TagSpecifications"),
     Planted("capacity first", "CAPACITY-26", RESERVED, "@DependsOn"),
-    Planted("capacity unused", "CAPACITY-27", NODES, f"{DATA}.CapacityReservationSpecification"),
     Planted(
         "an interface without subnet", "SLURM-15", NODES, f"{DATA}.NetworkInterfaces.2.SubnetId"
     ),
@@ -216,9 +215,11 @@ PLANTED: Final = (
         "FSx::DataRepositoryAssociation LustreRepository1",
         "@DependsOn",
     ),
-    Planted("a log that nobody keeps", "SLURM-14", "Logs::DeliverySource ", "LogType", "PCS_OTHER"),
+    Planted(
+        "a log that nobody keeps", "OPERATE-2", "Logs::DeliverySource ", "LogType", "PCS_OTHER"
+    ),
     Planted("a cluster in a hurry", "SLURM-16", "PCS::Cluster ", "@DependsOn"),
-    Planted("nobody subscribes", "SAFETY-28", "SNS::Subscription ", "TopicArn", "arn:aws:sns:x"),
+    Planted("nobody subscribes", "OPERATE-3", "SNS::Subscription ", "TopicArn", "arn:aws:sns:x"),
     Planted(
         "a group for a subnet",
         "SAFETY-26",
@@ -226,14 +227,6 @@ PLANTED: Final = (
         "SubnetIds.0",
         att("NetworkEndpointsGroup2C9B1A1F", "GroupId"),
     ),
-    Planted("a route without table", "SAFETY-29", "EC2::Route ", "RouteTableId"),
-    Planted("a statement for nobody", "SAFETY-30", DATA_KEY, "KeyPolicy.Statement.0.Principal"),
-    Planted(
-        "versions for ever",
-        "LUSTRE-30",
-        DATA_BUCKET,
-        "LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration",
-        beside="FSx::DataRepositoryAssociation",
-    ),
+    Planted("a route without table", "SAFETY-26", "EC2::Route ", "RouteTableId"),
 )
 """Kinds of fault that hurt on AWS, each as one value."""

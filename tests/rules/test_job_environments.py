@@ -89,9 +89,9 @@ def test_what_only_old_plugins_lack_is_left_open_without_a_version():
     """Neither passed nor failed; an image's own statement settles it."""
     names = {"NCCL_NET_PLUGIN": "ofi"}
     judged = verdict(template("AWS::SageMaker::TrainingJob", {"Environment": names}))
-    assert [u.because for u in judged.unknown if u.rule == "FABRIC-30"] == [
+    assert [u.because for u in judged.unknown if u.rule == "FABRIC-22"] == [
         "nothing states the version of aws-ofi-nccl"
     ]
     names["EFA_INSTALLER_VERSION"] = "1.51.0"
     judged = verdict(template("AWS::SageMaker::TrainingJob", {"Environment": names}))
-    assert not [u for u in judged.unknown if u.rule == "FABRIC-30"]
+    assert not [u for u in judged.unknown if u.rule == "FABRIC-22"]

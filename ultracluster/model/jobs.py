@@ -94,6 +94,10 @@ class HyperPodGroup:
         own = part(self.group, "OverrideVpcConfig")
         return self.cluster.get("VpcConfig") if own is None else own
 
+    def subnets(self) -> list[Key]:
+        """Return its subnets, none where it runs in SageMaker's network."""
+        return list(dict.fromkeys(keys(part(self.vpc_config(), "Subnets"))))
+
 
 def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJob, ...]:
     """Return the training jobs of a variant, also those that a state machine starts."""

@@ -159,7 +159,7 @@ class Model:
     @cached_property
     def networks(self) -> Networks:
         """VPCs and what is in them."""
-        return read_networks(self.resources)
+        return read_networks(self._by_type)
 
     @property
     def subnets(self) -> Sequence[Subnet]:
@@ -265,8 +265,7 @@ class Model:
         for node in self.nodes:
             try:
                 if node.efa_interfaces() or node.instance_types():
-                    profile = part(node.launch, "IamInstanceProfile")
-                    stated += [part(profile, "Arn"), part(profile, "Name"), profile]
+                    stated.append(node.profile())
             except UndeterminedError:
                 continue
         found: set[Key] = set()

@@ -135,6 +135,11 @@ class Networks:
             apart(first, other)
         return found
 
+    def several_zones(self, names: Sequence[Key]) -> str:
+        """Return the zones that subnets are spread over, nothing where they are in one."""
+        found = self.zones(names) if len(names) > 1 else set()
+        return ", ".join(sorted(zone.name for zone in found)) if len(found) > 1 else ""
+
     def of(self, kind: str) -> Sequence[ResolvedResource]:
         return self.by_type.get(kind, ())
 
@@ -193,9 +198,6 @@ class Networks:
                 yield route
 
 
-def read_networks(resources: Sequence[ResolvedResource]) -> Networks:
-    by_type: dict[str, list[ResolvedResource]] = {}
-    for resource in resources:
-        by_type.setdefault(resource.resource_type, []).append(resource)
+def read_networks(by_type: Mapping[str, Sequence[ResolvedResource]]) -> Networks:
     subnets = [Subnet(resource) for resource in by_type.get("AWS::EC2::Subnet", ())]
     return Networks({subnet.key: subnet for subnet in subnets}, by_type)

@@ -35,6 +35,7 @@ CARRIED: Final = {
     "Ipv6Addresses": "Ipv6Addresses",
 }
 """What an interface of its own says by which name, and how an entry of a node says it."""
+PROFILE: Final = ("Arn", "Name")
 OPEN: Final = ("InterfaceType", "Groups", "SubnetId")
 ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
 
@@ -154,6 +155,14 @@ class Node:
                 self.launcher.properties.get("PlacementGroup"),
                 part(self.launcher.properties, "ComputeResources", "PlacementGroup"),
             ]
+        return next((value for value in found if value is not None), None)
+
+    def profile(self) -> Any:
+        """Return the instance profile as it was written, None where there is none."""
+        own = self.launcher.properties if self.launcher else {}
+        stated = settled(part(self.launch, "IamInstanceProfile"))
+        found = [own.get("IamInstanceProfileArn")]
+        found += [stated.get(n) for n in PROFILE] if isinstance(stated, Mapping) else [stated]
         return next((value for value in found if value is not None), None)
 
     def reservation(self) -> Any:

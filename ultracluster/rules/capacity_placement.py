@@ -1,22 +1,18 @@
 """CAPACITY rules about placement groups, zones and what is sold where."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import launched, nodes, of
-from ultracluster.suggestions import did_you_mean
-from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.rules.rule import About, Fault, in_turn, nodes, of
+from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
     key,
     known,
-    number,
     part,
     settled,
     shown,
@@ -35,14 +31,14 @@ def _strategy(group: ResolvedResource) -> str:
     return text(group.properties.get("Strategy")) or "cluster"
 
 
-def _group(model: Model, node: Node) -> ResolvedResource | None:
-    """Return the placement group of a node, None where it has none.
+def in_a_cluster_group(model: Model, node: Node) -> bool:
+    """Whether a node is in a placement group that packs its members.
 
     Raises:
-        UndeterminedError: where it is somebody else's.
+        UndeterminedError: where the group is somebody else's.
     """
     stated = node.placement_group()
-    return None if stated is None else model.given(stated, GROUP)
+    return stated is not None and _strategy(model.given(stated, GROUP)) == "cluster"
 
 
 @nodes.fatal(
@@ -54,15 +50,11 @@ def _group(model: Model, node: Node) -> ResolvedResource | None:
     check=DESCRIBE,
 )
 def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
-    if node.placement_group() is None or (len(subnets := node.subnets())) < 2:  # noqa: PLR2004
+    if node.placement_group() is None:
         return
-    zones = model.networks.zones(subnets)
-    if len(zones) < 2:  # noqa: PLR2004
-        return
-    group = _group(model, node)
-    if group is not None and _strategy(group) == "cluster":
-        names = ", ".join(sorted(zone.name for zone in zones))
-        yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
+    several = model.networks.several_zones(node.subnets())
+    if several and in_a_cluster_group(model, node):
+        yield Fault(f"{described(node)} launches into {several} in one cluster placement group")
 
 
 @of(GROUP).fatal(
@@ -82,43 +74,6 @@ def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iter
             yield Fault(f"{name} is {shown(group.properties[name])}")
 
 
-@nodes.warning(
-    "CAPACITY-3",
-    what="Nodes with EFA are in a spread or partition placement group.",
-    why="Spread and partition keep nodes apart, which is the opposite of what a training job "
-    "needs; spread stops at 7 instances in a zone.",
-    source=PLACEMENT_GUIDE,
-    fix="write Strategy: cluster",
-    check=DESCRIBE,
-)
-def cluster_strategy_for_efa(model: Model, node: Node) -> Iterator[Fault]:
-    group = _group(model, node) if node.efa_interfaces() else None
-    if group is not None and _strategy(group) in ("spread", "partition"):
-        yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
-
-
-@launched.warning(
-    "CAPACITY-22",
-    what="Nodes of a cluster placement group may be of several instance types.",
-    why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
-    "the links between unequal nodes are as fast as the slowest.",
-    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
-    fix="write one instance type, and a placement group for each type",
-    check=DESCRIBE,
-)
-def cluster_group_of_one_type(model: Model, node: Node) -> Iterator[Fault]:
-    # Of nodes with EFA FABRIC-25 says more.
-    if node.placement_group() is None or node.efa_interfaces():
-        return
-    types = sorted(set(node.type_names()))
-    if len(types) > 1:
-        group = _group(model, node)
-        if group is not None and _strategy(group) == "cluster":
-            yield Fault(
-                f"{described(node)} launches {', '.join(types)} in {group.place.logical_id}"
-            )
-
-
 @About(lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"]).warning(
     "CAPACITY-23",
     what="Nodes with EFA of a Batch environment are bought on Spot.",
@@ -134,128 +89,6 @@ def on_demand_for_multi_node_jobs(_model: Model, node: Node) -> Iterator[Fault]:
     kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
     if kind in ("SPOT", "FARGATE_SPOT"):
         yield Fault(f"{described(node)} has Type {kind}")
-
-
-def _zoned(model: Model) -> Sequence[ResolvedResource]:
-    kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
-    return [r for r in model.of(*kinds) if "AvailabilityZone" in r.properties]
-
-
-@About(_zoned).info(
-    "CAPACITY-4",
-    what="A zone is given by its name instead of its id.",
-    why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
-    "that were found in one account are missing in the next; ids such as use1-az6 do not.",
-    source="aws-parallelcluster#4061, #4342; read 2026-11-23",
-    fix="write AvailabilityZoneId, for example use1-az6, in place of AvailabilityZone",
-    check="aws ec2 describe-availability-zones --query 'AvailabilityZones[].[ZoneName,ZoneId]'",
-)
-def zone_by_id(_model: Model, zoned: ResolvedResource) -> Iterator[Fault]:
-    # A name that stands in the template, not one that is chosen.
-    stated = zoned.properties["AvailabilityZone"]
-    if isinstance(stated, str):
-        yield Fault(f"AvailabilityZone is {stated}")
-
-
-def _sold(name: str, region: str | Unknown, zone: str) -> Iterator[Fault]:
-    """Yield a fault where a type of the catalogue is not sold in a Region, or in a zone of it."""
-    if isinstance(region, Unknown):
-        raise UndeterminedError(region.because)
-    zones = instances.find(name).zones(region)
-    if zones is None:
-        raise UndeterminedError(f"the zones of {region} are not known")
-    if not zones:
-        yield Fault(
-            f"{name} is not sold in {region}", fix="write another InstanceType, or another Region"
-        )
-    elif zone not in zones:
-        yield Fault(
-            f"{name} is not sold in {zone}", fix=f"write AvailabilityZoneId {' or '.join(zones)}"
-        )
-
-
-@nodes.error(
-    "CAPACITY-5",
-    what="An instance type is not sold in the zone that its nodes are launched into.",
-    why="Accelerated types are in a few zones of a Region; elsewhere every launch fails with "
-    "Unsupported.",
-    source="aws-parallelcluster#4061, #4342; DescribeInstanceTypeOfferings dump of 2026-11-23",
-    fix="choose a zone that sells the type, by AvailabilityZoneId",
-    check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
-    "--filters Name=instance-type,Values=<type>",
-)
-def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
-    names = [n for n in node.type_names() if n in instances.names()]
-    # Of several types any one may be launched, and of several zones as well.
-    if len(names) != 1:
-        return
-    found = [model.networks.subnet(name).zone() for name in node.subnets()]
-    if len(found) != 1:
-        return
-    if not found[0].is_known():
-        raise UndeterminedError(found[0].because)
-    if found[0].form == "id":
-        yield from _sold(names[0], model.variant.region, found[0].name)
-
-
-def _typed(model: Model) -> Sequence[Node | ResolvedResource]:
-    return [*model.nodes, *model.of("AWS::EC2::CapacityReservation")]
-
-
-@About(_typed).warning(
-    "CAPACITY-30",
-    what="No list of EC2's instance types has this name.",
-    why="EC2 refuses a type that it does not have, and no other rule can judge such a node; a type "
-    "that is newer than the list is right all the same.",
-    source="DescribeInstanceTypes dump and botocore 1.43.106 (InstanceType); cfn-lint 1.58.0 says "
-    "E3628; read 2026-11-27",
-    fix="write the name of a type as EC2 has it, for example p4d.24xlarge",
-    check="aws ec2 describe-instance-types --instance-types <type>",
-)
-def type_that_is_known(_model: Model, typed: Node | ResolvedResource) -> Iterator[Fault]:
-    if isinstance(typed, ResolvedResource):
-        stated = [text(typed.properties.get("InstanceType"))]
-    elif typed.launcher is None and part(typed.launch, "InstanceType") is None:
-        return  # Whoever launches it says the type.
-    else:
-        stated = [*typed.type_names()]
-    known = instances.every_name()
-    for name in filter(None, stated):
-        # AWS Batch takes families as well, and chooses itself where it is told so.
-        if name in known or BATCH_CHOOSES.match(name):
-            continue
-        if not any(each.startswith(f"{name}.") for each in known):
-            yield Fault(f"InstanceType {name}{did_you_mean(name, sorted(known))}")
-
-
-@nodes.fatal(
-    "CAPACITY-6",
-    what="CPU options are incomplete, or the instance type does not have them.",
-    why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
-    source="EC2 User Guide, CPU options; DescribeInstanceTypes dump, read 2026-11-23",
-    fix="write both, for p4d.24xlarge CoreCount 48 and ThreadsPerCore 1 or 2",
-    check="aws ec2 describe-instance-types --instance-types <type> "
-    "--query 'InstanceTypes[].VCpuInfo'",
-)
-def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
-    options = part(node.launch, "CpuOptions")
-    if options is None:
-        return
-    cores, threads = number(part(options, "CoreCount")), number(part(options, "ThreadsPerCore"))
-    if (cores is None) != (threads is None):
-        missing = "CoreCount" if cores is None else "ThreadsPerCore"
-        yield Fault(f"CpuOptions without {missing}", fix=f"write {missing} as well")
-        return
-    for instance in node.instance_types():
-        if threads and instance.threads_per_core and threads not in instance.threads_per_core:
-            yield Fault(
-                f"ThreadsPerCore {threads} on {instance.name}",
-                fix=f"write {' or '.join(str(t) for t in instance.threads_per_core)}",
-            )
-        if cores and instance.cores and cores > instance.cores:
-            yield Fault(
-                f"CoreCount {cores} on {instance.name}", fix=f"write at most {instance.cores}"
-            )
 
 
 @of("AWS::AutoScaling::AutoScalingGroup").warning(
@@ -287,46 +120,46 @@ def _stated(node: Node) -> Any:
         return None
 
 
-@launched.warning(
-    "CAPACITY-24",
-    what="Nodes with EFA are in no placement group.",
-    why="EC2 spreads them over the zone: more hops between them, and collectives over hundreds of "
-    "nodes run at the speed of the farthest pair.",
-    source="EC2 User Guide, EFA and cluster placement groups; awsome-distributed-ai PCS samples, "
-    "2026-07-23",
-    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}",
-    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
-)
-def placement_group_for_efa(model: Model, node: Node) -> Iterator[Fault]:
-    apart = node.alone() or node.in_a_block() or not node.efa_interfaces()
+def _kept_apart(model: Model, node: Node) -> Iterator[Fault]:
+    stated = node.placement_group() if node.efa_interfaces() else None
+    group = None if stated is None else model.given(stated, GROUP)
+    if group is not None and _strategy(group) in ("spread", "partition"):
+        yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
+
+
+def _in_none(model: Model, node: Node) -> Iterator[Fault]:
+    apart = node.launcher is None or node.alone() or node.in_a_block() or not node.efa_interfaces()
     if apart or node.placement_group() is not None:
         return
     stated, unused = node.reservation(), _unused(model)
     reserved = stated and model.found(stated, "AWS::EC2::CapacityReservation")
     if reserved and reserved.properties.get("PlacementGroupArn") is not None:
-        return  # CAPACITY-9 says more.
+        return  # CAPACITY-8 says more.
     if not reserved and not unused and node.reservation_target():
         raise UndeterminedError("the reservation that it targets may lie in one")
     made = "".join(f"; {name} is made, and no node is in it" for name in unused[:1])
     yield Fault(f"{described(node)} names none{made}")
 
 
-@launched.warning(
-    "CAPACITY-25",
-    what="Nodes name a placement group that nobody makes.",
-    why="Every launch fails with InvalidPlacementGroup.Unknown, or lands beside the group that "
-    "was made for them.",
-    source=PLACEMENT_GUIDE,
-    fix="write Ref of the placement group",
-    check=DESCRIBE,
-)
-def placement_group_that_is_made(model: Model, node: Node) -> Iterator[Fault]:
+def _in_one_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.placement_group()
     named = None if stated is None else key(stated)
-    if named is None or not known(named):
+    if named is None or not known(named) or node.launcher is None:
         return
     resource = model.at(named)
     if resource is not None and resource.resource_type != GROUP:
         yield Fault(f"{shown(stated)} is {resource.resource_type}")
     elif isinstance(named, str) and (unused := _unused(model)):
         yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
+
+
+cluster_group_for_nodes = nodes.warning(
+    "CAPACITY-3",
+    what="Nodes with EFA are in no cluster placement group, or name a group that nobody makes.",
+    why="EC2 spreads them over the zone, and with spread or partition keeps them apart: more hops "
+    "between them, and collectives over hundreds of nodes run at the speed of the farthest pair; "
+    "a group that is not there fails every launch.",
+    source=f"{PLACEMENT_GUIDE}; EC2 User Guide, EFA; awsome-distributed-ai PCS samples, 2026-07-23",
+    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}",
+    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
+)(in_turn(_kept_apart, _in_none, _in_one_of_nobody))

@@ -7,18 +7,17 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.rules import (
-    capacity_bills,
-    capacity_blocks,
     capacity_placement,
     capacity_reservations,
+    capacity_types,
     fabric_groups,
     fabric_interfaces,
     fabric_network,
     fabric_routes,
     fabric_variables,
     lustre_access,
-    lustre_associations,
     lustre_file_systems,
+    operate,
     safety_data,
     safety_nodes,
     safety_open,
@@ -48,8 +47,8 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
             fabric_routes,
             fabric_variables,
         ),
-        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations, capacity_bills),
-        "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
+        "CAPACITY": (capacity_placement, capacity_types, capacity_reservations),
+        "LUSTRE": (lustre_file_systems, lustre_access),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
         "SLURM": (slurm, slurm_queues),
         "SAFETY": (
@@ -61,6 +60,7 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
             safety_roles,
             safety_stores,
         ),
+        "OPERATE": (operate,),
     }
 )
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, SecurityGroup
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import nodes
+from ultracluster.rules.rule import About, Fault, nodes
 from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
 
 SELF: Final = (

@@ -1,7 +1,6 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue import interfaces
@@ -9,10 +8,10 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import launched
+from ultracluster.rules.rule import About, Fault, in_turn, launched
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
+    flag,
     items,
     part,
     settled,
@@ -28,6 +27,10 @@ DESCRIBE: Final = (
     "--query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'"
 )
 INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
+WHATEVER_THE_TYPE: Final = (
+    *(interfaces.NO_SUCH_TYPE, interfaces.NO_PRIMARY, interfaces.SAME_PLACE),
+    *(interfaces.TWO_EFA, interfaces.EFA_ONLY_ADDRESS),
+)
 ADDRESSES: Final = (
     "PrivateIpAddress",
     "PrivateIpAddresses",
@@ -52,12 +55,14 @@ def _launch(node: Node) -> Mapping[str, Any]:
     return node.launch if isinstance(node.launch, Mapping) else {}
 
 
-def _problems(node: Node, code: str, instance_type: str = MOST_CARDS) -> Iterator[Fault]:
-    """Yield the catalogue's problems of a node's interfaces that have a code."""
+def _problems(
+    node: Node, codes: Collection[str], instance_type: str = MOST_CARDS
+) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a node's interfaces that have one of some codes."""
     entries = items(part(node.launch, "NetworkInterfaces"))
     stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
     for problem in interfaces.problems(instance_type, stated):
-        if problem.code == code:
+        if problem.code in codes:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
@@ -66,12 +71,6 @@ def _all_known(node: Node, *names: str) -> None:
     for entry in items(part(node.launch, "NetworkInterfaces")):
         for name in names:
             text(part(entry, name))
-
-
-def _about(_model: Model, node: Node, code: str, *, needs: Sequence[str]) -> Iterator[Fault]:
-    """Yield the catalogue's problems of a code, for which some names must be known."""
-    yield from _problems(node, code)
-    _all_known(node, *needs)
 
 
 @with_interfaces.fatal(
@@ -96,76 +95,64 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
-known_interface_type = with_interfaces.fatal(
-    "FABRIC-4",
-    what="EC2 has no such InterfaceType.",
-    why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
-    "EC2 refuses the launch.",
-    source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
-    fix="write interface, efa or efa-only",
-)(partial(_about, code=interfaces.NO_SUCH_TYPE, needs=("InterfaceType",)))
+def _refused_by_any(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, WHATEVER_THE_TYPE)
+    for index, entry in enumerate(node.interfaces()):
+        if text(entry.get("InterfaceType")) == "efa-only":
+            for name in ADDRESSES:
+                if name in entry:
+                    yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
+    _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
-primary_interface = with_interfaces.fatal(
-    "FABRIC-5",
-    what="No primary interface carries an address.",
-    why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
-    "there, EC2 refuses the launch.",
-    fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
-)(
-    partial(
-        _about,
-        code=interfaces.NO_PRIMARY,
-        needs=("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
-    )
-)
-
-
-one_interface_per_place = with_interfaces.fatal(
-    "FABRIC-6",
-    what="Two interfaces have the same card and device.",
-    why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
-    "the launch.",
-    fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
-)(partial(_about, code=interfaces.SAME_PLACE, needs=("NetworkCardIndex", "DeviceIndex")))
-
-
-@with_interfaces.fatal(
-    "FABRIC-7",
-    what="An interface is on a card that the instance type does not have, or that does not "
-    "take it.",
-    why="Cards, EFA per card and interfaces per card are fixed for a type; EC2 refuses the launch.",
-    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}",
-    fix="write one interface for each card of the type, as its documented layout has it",
-    check="aws ec2 describe-instance-types --instance-types <type> "
-    "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
-)
-def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
+def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
-        yield from _problems(node, interfaces.WRONG_CARD, instance.name)
-    _all_known(node, "InterfaceType", "NetworkCardIndex")
+        yield from _problems(node, (interfaces.WRONG_CARD,), instance.name)
 
 
-one_efa_device_per_card = with_interfaces.fatal(
-    "FABRIC-8",
-    what="A network card has two EFA devices.",
-    why="A card takes one efa or efa-only; EC2 refuses the launch.",
-    fix="keep one efa or efa-only on each card",
-)(partial(_about, code=interfaces.TWO_EFA, needs=("InterfaceType", "NetworkCardIndex")))
+layout_of_interfaces = with_interfaces.fatal(
+    "FABRIC-4",
+    what="EC2 does not take this list of network interfaces.",
+    why="Card 0, device 0 carries the address, each card and device is one place, a card takes one "
+    "efa or efa-only, efa-only takes no address, and cards are fixed for a type: EC2 refuses the "
+    "launch, and neither CloudFormation nor cfn-lint 1.58 says so before (it passes efa_only).",
+    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}; cfn-lint 1.58.0 run on "
+    "2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
+    fix="write one interface for each card of the type, as its documented layout has it",
+)(in_turn(_refused_by_any, _refused_by_its_type))
 
 
-@with_interfaces.fatal(
-    "FABRIC-9",
-    what="A node with several interfaces asks for a public address.",
-    why="EC2 gives a public address only to an instance with one interface and refuses the "
-    "launch otherwise; cfn-lint 1.58 passes it.",
-    source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
-    fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
-)
-def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.PUBLIC_ADDRESS)
+def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, (interfaces.PUBLIC_ADDRESS,))
     if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
         _all_known(node, "AssociatePublicIpAddress")
+
+
+def _public_by_its_subnet(model: Model, node: Node) -> Iterator[Fault]:
+    cards = node.interfaces()
+    primary = cards[0].get("AssociatePublicIpAddress") if cards else None
+    # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
+    if len(cards) < 2 or (primary is not None and flag(primary) is False):  # noqa: PLR2004
+        return
+    for name in node.subnets():
+        subnet = model.networks.subnet(name)
+        if subnet.gives_public_addresses():
+            yield Fault(
+                f"{described(node)} launches {len(cards)} interfaces into "
+                f"{subnet.place.logical_id}, which has MapPublicIpOnLaunch: true",
+                fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
+            )
+
+
+no_public_address = with_interfaces.fatal(
+    "FABRIC-9",
+    what="A node with several interfaces asks for a public address, or its subnet does.",
+    why="EC2 gives a public address only to an instance with one interface and refuses the "
+    "launch otherwise; cfn-lint 1.58 passes it.",
+    source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; aws-parallelcluster "
+    "MultiNetworkInterfacesInstancesValidator; botocore 1.44.5; read 2026-11-23",
+    fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
+)(in_turn(_public_by_itself, _public_by_its_subnet))
 
 
 @with_interfaces.fatal(
@@ -230,18 +217,3 @@ def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
             f"{described(node)} launches {several[0].name} with {several[0].network_cards.count} "
             "network cards and no EFA interface"
         )
-
-
-@with_interfaces.fatal(
-    "FABRIC-19",
-    what="An efa-only interface is given an address.",
-    why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
-    fix="remove the address, or write InterfaceType efa",
-)
-def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)
-    for index, entry in enumerate(node.interfaces()):
-        if text(entry.get("InterfaceType")) == "efa-only":
-            for name in ADDRESSES:
-                if name in entry:
-                    yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")

@@ -10,8 +10,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.security_groups import GroupRule
 from ultracluster.model.traffic import block_within
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,

@@ -11,8 +11,7 @@ from ultracluster.model.nodes import catalogued, described
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_file_systems import DESCRIBE
-from ultracluster.rules.rule import Fault
-from ultracluster.rules.subjects import file_systems
+from ultracluster.rules.rule import Fault, file_systems, in_turn
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -88,23 +87,14 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
     return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
-ports_open_inward = access.error(
+ports_open = access.error(
     "LUSTRE-13",
-    what="The security group of a Lustre file system does not admit Lustre.",
-    why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
-    "with 988 alone clients mount and then hang.",
-    fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
-)(partial(_missing_ports, direction="in"))
-
-
-ports_open_outward = access.error(
-    "LUSTRE-14",
-    what="The security group of a Lustre file system does not let Lustre out.",
-    why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
-    "and 1018-1023 a mount hangs.",
-    fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
-    check=f"{GROUPS}Egress",
-)(partial(_missing_ports, direction="out"))
+    what="The security group of a Lustre file system does not let Lustre in, or out.",
+    why="Clients and servers speak TCP 988 and 1018-1023, and servers open connections as well; "
+    "FSx refuses the create without 988, and with 988 alone clients mount and then hang.",
+    fix="add ingress and egress of tcp 988-988 and 1018-1023 between the group itself and its "
+    "clients",
+)(in_turn(partial(_missing_ports, direction="in"), partial(_missing_ports, direction="out")))
 
 
 @access.warning(

@@ -4,8 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, Protocol, Required, TypedDict, TypeVar, Unpack
 
+from ultracluster.model.jobs import HyperPodGroup, TrainingJob
 from ultracluster.model.model import Model
-from ultracluster.templates.resolved import Place
+from ultracluster.model.nodes import Node
+from ultracluster.model.policies import Identity
+from ultracluster.model.storage import FileSystem
+from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved_values import UndeterminedError
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["fatal", "error", "warning", "info"]
@@ -48,6 +53,22 @@ class Fault:
 Judge = Callable[[Model, Something], Iterator[Fault]]
 
 
+def in_turn(*judges: Judge[Something]) -> Judge[Something]:
+    """Return a judge that asks several; what one cannot tell keeps the others from nothing."""
+
+    def judge(model: Model, subject: Something) -> Iterator[Fault]:
+        unknown: dict[str, None] = {}
+        for each in judges:
+            try:
+                yield from each(model, subject)
+            except UndeterminedError as error:
+                unknown[error.because] = None
+        if unknown:
+            raise UndeterminedError("; ".join(unknown))
+
+    return judge
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule, with everything that a person needs to agree or to disagree with it."""
@@ -76,6 +97,9 @@ class Rule:
         return self.level != "fatal"
 
 
+Making = Callable[[Judge[Something]], Rule]
+
+
 class Texts(TypedDict, total=False):
     """What a rule says of itself; see `Rule`."""
 
@@ -95,25 +119,34 @@ class About(Generic[Something]):
     """The source of rules that state none, as most rules of a module share one."""
     check: str = ""
 
-    def _rule(
-        self, level: Level, identifier: str, texts: Texts
-    ) -> Callable[[Judge[Something]], Rule]:
+    def _rule(self, level: Level, identifier: str, texts: Texts) -> Making[Something]:
         stated: Texts = {"source": self.source, "check": self.check, **texts}
         return lambda judge: Rule(identifier, level, **stated, subjects=self.subjects, judge=judge)
 
-    def fatal(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def fatal(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
         return self._rule("fatal", identifier, texts)
 
-    def error(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def error(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
         return self._rule("error", identifier, texts)
 
-    def warning(
-        self, identifier: str, **texts: Unpack[Texts]
-    ) -> Callable[[Judge[Something]], Rule]:
+    def warning(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
         return self._rule("warning", identifier, texts)
 
-    def info(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def info(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
         return self._rule("info", identifier, texts)
+
+
+def of(*types: str) -> About[ResolvedResource]:
+    return About(lambda model: model.of(*types))
+
+
+nodes: Final = About[Node](lambda model: model.nodes)
+launched: Final = About[Node](lambda model: [node for node in model.nodes if node.launcher])
+file_systems: Final = About[FileSystem](lambda model: model.file_systems)
+jobs: Final = About[TrainingJob](lambda model: model.training_jobs)
+hyperpod_groups: Final = About[HyperPodGroup](lambda model: model.hyperpod_groups)
+roles: Final = About[Identity](lambda model: model.roles)
+resources: Final = About[ResolvedResource](lambda model: model.resources)
 
 
 @dataclass(frozen=True)

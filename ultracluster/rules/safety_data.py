@@ -14,9 +14,7 @@ from ultracluster.model.storage import (
     keys_of,
     lost_when_replaced,
 )
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.safety_policies import PUBLISHERS
-from ultracluster.rules.subjects import file_systems, of
+from ultracluster.rules.rule import About, Fault, file_systems, of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import UndeterminedError, items, part, settled, shown
 from ultracluster.templates.scope import mapping
@@ -220,27 +218,3 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
     if unknown:
         raise unknown
     yield Fault("no notification has a subscriber")
-
-
-def _told(model: Model) -> Sequence[ResolvedResource]:
-    return [
-        topic
-        for topic in model.of("AWS::SNS::Topic")
-        if any(u.resource_type in PUBLISHERS for u in model.users.get(topic.place.key, ()))
-    ]
-
-
-@About(_told).info(
-    "SAFETY-28",
-    what="Nobody subscribes to the topic of an alarm or of a budget.",
-    why="The message is sent and reaches no one, unless somebody subscribes by hand.",
-    source="SNS developer guide, subscriptions; aws-parallelcluster#3205; read 2026-11-23",
-    fix="write AWS::SNS::Subscription with Protocol email, and confirm the mail that comes",
-    check="aws sns list-subscriptions-by-topic --topic-arn <topic>",
-)
-def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
-    users = model.users.get(topic.place.key, ())
-    stated = [u.properties for u in users if u.resource_type == "AWS::SNS::Subscription"]
-    stated += items(topic.properties.get("Subscription"))
-    if not any(part(each, "Endpoint") for each in stated):
-        yield Fault("it has no subscription in the templates")

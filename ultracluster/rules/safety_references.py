@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Statement
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of, resources
+from ultracluster.rules.rule import Fault, in_turn, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
@@ -23,9 +21,8 @@ KNOWN: Final = frozenset(TABLE["others"]).union(*WANTED.values())
 """Types of which it is known what they are; a reference to another type is left alone."""
 CERTAIN: Final = WANTED.keys() - set(TABLE["ambiguous"])
 """Properties that mean the same wherever they stand: whatever else they refer to is wrong."""
-WITH_PRINCIPAL: Final = (
-    *("AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
-)
+LIMITED: Final = table("properties")["types"]
+"""What the registry says of the properties of some types."""
 ALIASES: Final = ("AWS::CloudFormation::", "AWS::SSM::", "AWS::Serverless::", "AWS::ServiceCatalog")
 """Types whose Ref may be the id of anything."""
 KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
@@ -39,15 +36,7 @@ def _referred(value: Any) -> Iterator[Link]:
             yield item
 
 
-@resources.error(
-    "SAFETY-26",
-    what="A property refers to a resource of another kind than it takes.",
-    why="The resource is refused when it is made, or, worse, later by whoever uses it.",
-    source="CloudFormation template reference and registry schemas of 2026-10-20",
-    fix="refer to a resource of the type that the message names",
-    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)
-def references_of_their_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _of_another_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type.partition("::")[0] != "AWS":
         # What a custom resource takes is its own affair.
         return
@@ -84,23 +73,10 @@ def _at(value: Any, path: Sequence[str], way: str = "") -> Iterator[tuple[str, A
 
 def _limited(resource: ResolvedResource, kind: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield place, value and limit of what a type limits in some way."""
-    limits = table("properties")["types"][resource.resource_type].get(kind, {})
+    limits = LIMITED[resource.resource_type].get(kind, {})
     for path, limit in limits.items():
         for way, value in _at(resource.properties, path.split(".") if path else ()):
             yield way, value, limit
-
-
-@of(*table("properties")["types"]).error(
-    "SAFETY-29",
-    what="A property that a resource needs is missing, or has a value that it does not take.",
-    why="The resource is refused when its turn comes, and everything that was made before it is "
-    "rolled back.",
-    source="CloudFormation registry schemas of 2026-10-20 (cfn-lint 1.58.0)",
-    fix="write the property, or a value of the message",
-    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)
-def properties_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
 
 
 def _against_the_registry(resource: ResolvedResource) -> Iterator[Fault]:
@@ -132,28 +108,20 @@ def _wrong_values(resource: ResolvedResource) -> Iterator[Fault]:
                 yield Fault(f"{way} is {value}, which goes {kind} {limit}")
 
 
-@About(lambda model: model.statements).error(
-    "SAFETY-30",
-    what="A statement of a policy lacks a part that it needs.",
-    why="IAM, KMS, S3 and SNS refuse the whole policy (MalformedPolicyDocument), and the stack "
-    "with it.",
-    source="IAM user guide, policy grammar, read 2026-11-27",
-    fix="write Effect and Action; Resource in a role's policy, Principal in any other",
-    check="aws accessanalyzer validate-policy --policy-type <type> --policy-document file://<policy>",
-)
-def whole_statements(model: Model, statement: Statement) -> Iterator[Fault]:
-    where = model.at(statement.place.key)
-    if statement.kind == "resource" and (
-        where is None or where.resource_type not in WITH_PRINCIPAL
-    ):
-        return
-    body = statement.body
-    aim = "Resource" if statement.kind == "identity" else "Principal"
-    missing = [name for name in ("Action", aim) if not {name, f"Not{name}"} & set(body)]
-    if isinstance(body.get("Effect"), str | None) and body.get("Effect") not in ("Allow", "Deny"):
-        missing.insert(0, "Effect Allow or Deny")
-    if missing:
-        yield Fault(f"{statement.path} has no {' and no '.join(missing)}")
+def _not_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if resource.resource_type in LIMITED:
+        yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
+
+
+properties_that_are_taken = resources.error(
+    "SAFETY-26",
+    what="A property is missing, or has a value or a reference that it does not take.",
+    why="The resource is refused when its turn comes, and everything before it is rolled back, or, "
+    "worse, later by whoever uses it.",
+    source="CloudFormation template reference and registry schemas of 2026-10-20 (cfn-lint 1.58.0)",
+    fix="write what the message names",
+    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
+)(in_turn(_of_another_kind, _not_of_the_registry))
 
 
 @resources.error(

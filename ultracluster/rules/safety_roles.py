@@ -7,7 +7,7 @@ from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.model.permissions import Question, sample, service
 from ultracluster.model.policies import TRUST, Identity, Statement, conditions_of, token
-from ultracluster.rules.rule import About, Fault
+from ultracluster.rules.rule import About, Fault, in_turn
 from ultracluster.rules.safety_policies import names
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
@@ -55,17 +55,7 @@ def _takers(model: Model) -> Sequence[ResolvedResource | Statement]:
     return [*model.of(*TAKERS), *(each for each in model.statements if each.kind == "identity")]
 
 
-@About(_takers).error(
-    "SAFETY-20",
-    what="A role is given to a service that it does not trust.",
-    why="Flow logs, a state machine, a function or an instance is refused the role, most of them "
-    "only when they first need it.",
-    source="IAM user guide, roles for services; VPC user guide, flow logs; read 2026-11-27",
-    fix="allow the service sts:AssumeRole in the role's AssumeRolePolicyDocument, or name the "
-    "role that does",
-    check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
-)
-def trusted_by_its_role(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
+def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
     if isinstance(taker, ResolvedResource):
         name = TAKERS[taker.resource_type][1]
         for role in _roles_of(model, taker):
@@ -164,23 +154,23 @@ def _is_rule(value: Any, arn: str) -> bool | None:
     return sample(arn.rpartition(":")[2])(token(value).rpartition(":")[2])
 
 
-def _workers(model: Model) -> list[ResolvedResource]:
-    return list(model.of(FLOW_LOG, MACHINE))
+def _without_rights(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
+    if isinstance(taker, ResolvedResource) and taker.resource_type == FLOW_LOG:
+        yield from _flow_log_faults(model, taker)
+    elif isinstance(taker, ResolvedResource) and taker.resource_type == MACHINE:
+        yield from _machine_faults(model, taker)
 
 
-@About(_workers).error(
-    "SAFETY-21",
-    what="A role lacks rights that its service needs for this very thing.",
-    why="Flow logs are never written, or a state machine that waits for a job (.sync) ends with "
-    "AccessDenied, some of them after the job has begun to cost money.",
-    source="VPC user guide, IAM role for flow logs; Step Functions developer guide, policies for "
-    "SageMaker (.sync); read 2026-11-27",
-    fix="allow the actions of the message, for flow logs on the ARN of their own log group",
-    check="aws iam simulate-principal-policy --policy-source-arn <role> --action-names <action> "
-    "--resource-arns <resource>",
-)
-def rights_of_its_work(model: Model, worker: ResolvedResource) -> Iterator[Fault]:
-    if worker.resource_type == FLOW_LOG:
-        yield from _flow_log_faults(model, worker)
-    else:
-        yield from _machine_faults(model, worker)
+role_for_its_service = About(_takers).error(
+    "SAFETY-20",
+    what="A role does not trust the service that it is given to, or lacks rights that it needs.",
+    why="Flow logs are never written, an instance or a function is refused the role, or a state "
+    "machine that waits for a job (.sync) ends with AccessDenied, some of them after the job has "
+    "begun to cost money.",
+    source="IAM user guide, roles for services; VPC user guide, IAM role for flow logs; Step "
+    "Functions developer guide, policies for SageMaker (.sync); read 2026-11-27",
+    fix="allow the service sts:AssumeRole in AssumeRolePolicyDocument, and the role the actions of "
+    "the message, for flow logs on the ARN of their own log group",
+    check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument; "
+    "aws iam simulate-principal-policy --policy-source-arn <role> --action-names <action>",
+)(in_turn(_not_trusted, _without_rights))

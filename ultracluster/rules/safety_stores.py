@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.storage import holds_data, kept_at_deletion
-from ultracluster.rules.rule import Fault
+from ultracluster.rules.rule import Fault, of
 from ultracluster.rules.sagemaker_clusters import SERVICE
-from ultracluster.rules.subjects import of
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import flag, items, links, number, part, text, written

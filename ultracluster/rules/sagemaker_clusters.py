@@ -15,14 +15,10 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
-from ultracluster.rules.fabric_groups import closed_to_members
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import hyperpod_groups, of, roles
-from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.rules.rule import About, Fault, hyperpod_groups, in_turn, roles
 from ultracluster.templates.resolved_values import (
     begins,
     items,
-    keys,
     number,
     part,
     settled,
@@ -56,16 +52,7 @@ RIGHTS: Final = table("roles")
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
-@hyperpod_groups.fatal(
-    "SAGEMAKER-12",
-    what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
-    why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
-    "is refused.",
-    source=HYPERPOD_GUIDE,
-    fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
-    check=f"{DESCRIBE} --query 'InstanceGroups[].LifeCycleConfig'",
-)
-def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+def _scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
     if stated is None:
         return
@@ -83,39 +70,25 @@ def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterato
         yield Fault(f"SourceS3Uri is {shown(stated)}")
 
 
-@hyperpod_groups.fatal(
-    "SAGEMAKER-13",
-    what="The security groups of a HyperPod group with EFA do not admit each other.",
-    why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
-    "id, to themselves; instances are replaced for ever.",
-    source="awsome-distributed-ai#546; SageMaker HyperPod guide, prerequisites",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check="aws ec2 describe-security-groups --group-ids <group>",
-)
-def cluster_members_exchange(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    instance = group.instance_type()
-    groups = items(part(group.vpc_config(), "SecurityGroupIds"))
-    if instance is None or not groups:
-        return
-    for message in closed_to_members(model, groups, "in", "out"):
-        yield Fault(f"{group.name()}: {message}")
+def _too_large(_model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    if (groups := len(items(group.cluster.get("InstanceGroups")))) > MOST_IN_CLUSTER:
+        yield Fault(f"{groups} instance groups", fix="write another cluster for the rest")
+    count = number(part(group.group, "InstanceCount"))
+    if count is not None and count > MOST_INSTANCES:
+        yield Fault(
+            f"InstanceCount is {count} in {group.name()}", fix="write another cluster for the rest"
+        )
 
 
-@hyperpod_groups.warning(
-    "SAGEMAKER-14",
-    what="A HyperPod group with EFA has subnets in several zones.",
-    why="EFA does not leave a zone; instances of one job may be spread over them.",
-    source=f"EC2 User Guide, EFA limitations, text of 2026-08-01; {HYPERPOD_GUIDE}",
-    fix="write OverrideVpcConfig with the subnets of one zone for each group",
-    check=f"{DESCRIBE} --query VpcConfig",
-)
-def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    instance = group.instance_type()
-    if instance is None or instance.network_cards.count < 2:  # noqa: PLR2004
-        return
-    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
-    if len(subnets) > 1 and len(zones := model.networks.zones(subnets)) > 1:
-        yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
+cluster_that_is_taken = hyperpod_groups.fatal(
+    "SAGEMAKER-12",
+    what="A HyperPod cluster is larger than SageMaker takes, or its scripts lie elsewhere.",
+    why="A group has at most 6,758 instances and a cluster 100 groups, and HyperPod reads scripts "
+    "only from buckets whose name begins with sagemaker-; the cluster is refused.",
+    source=HYPERPOD_GUIDE,
+    fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
+    check=f"{DESCRIBE} --query 'InstanceGroups[].[TargetCount,LifeCycleConfig]'",
+)(in_turn(_scripts_elsewhere, _too_large))
 
 
 @hyperpod_groups.warning(
@@ -131,7 +104,7 @@ def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     # The need of one type is documented.
     instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
-    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
+    subnets = group.subnets()
     if instance is None or instance.name != P5 or not count or not subnets:
         return
     by_kubernetes = settled(part(group.cluster, "Orchestrator", "Eks")) is not None
@@ -139,24 +112,6 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
     have = sum(model.networks.subnet(name).addresses() for name in subnets)
     if count * each > have:
         yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
-
-
-@of("AWS::SageMaker::Cluster").fatal(
-    "SAGEMAKER-15",
-    what="A HyperPod cluster is larger than SageMaker takes.",
-    why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
-    source=HYPERPOD_GUIDE,
-    fix="write another cluster for the rest",
-    check=f"{DESCRIBE} --query 'InstanceGroups[].TargetCount'",
-)
-def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    groups = items(cluster.properties.get("InstanceGroups"))
-    if len(groups) > MOST_IN_CLUSTER:
-        yield Fault(f"{len(groups)} instance groups")
-    for group in groups:
-        count = number(part(group, "InstanceCount"))
-        if count is not None and count > MOST_INSTANCES:
-            yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
 
 
 def _of_services(model: Model) -> Sequence[Statement]:

@@ -8,8 +8,7 @@ from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.lustre_access import zones_apart
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import jobs
+from ultracluster.rules.rule import About, Fault, jobs
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     beginning,
@@ -25,22 +24,35 @@ VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
 
 
-@jobs.fatal(
+def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
+    return [*model.training_jobs, *model.hyperpod_groups]
+
+
+@About(_of_sagemaker).fatal(
     "SAGEMAKER-3",
-    what="The security groups of a job with EFA do not admit each other.",
+    what="The security groups of a job or a HyperPod group with EFA do not admit each other.",
     why="Instances with EFA talk to each other only through groups that admit all traffic from "
-    "and to themselves; the job hangs in NCCL's initialisation, or is refused.",
-    source=f"{VPC_GUIDE}; sagemaker-training-toolkit#240",
+    "and to themselves, by id: a job hangs in NCCL's initialisation, and HyperPod replaces "
+    "instances for ever.",
+    source=f"{VPC_GUIDE}; sagemaker-training-toolkit#240; awsome-distributed-ai#546; SageMaker "
+    "HyperPod guide, prerequisites",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check="aws ec2 describe-security-groups --group-ids <group>",
 )
-def job_members_exchange(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    groups = items(job.at("VpcConfig", "SecurityGroupIds"))
-    # A job of one instance has nobody to talk to.
-    if not groups or efa_type(job) is None or job.count() == 1:
+def members_exchange(model: Model, one: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
+    network = one.at("VpcConfig") if isinstance(one, TrainingJob) else one.vpc_config()
+    groups = items(part(network, "SecurityGroupIds"))
+    if not groups or _has_nobody_to_talk_to(one):
         return
     for message in closed_to_members(model, groups, "in", "out"):
-        yield Fault(message)
+        yield Fault(message if isinstance(one, TrainingJob) else f"{one.name()}: {message}")
+
+
+def _has_nobody_to_talk_to(one: TrainingJob | HyperPodGroup) -> bool:
+    """Whether it is without EFA, or a job of one instance."""
+    if isinstance(one, HyperPodGroup):
+        return one.instance_type() is None
+    return efa_type(one) is None or one.count() == 1
 
 
 @jobs.fatal(
@@ -113,10 +125,6 @@ def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
     if isinstance(job, HyperPodGroup):
         return [part(job.group, "InstanceType")]
     return [part(entry, "InstanceType") for entry in job.resources()]
-
-
-def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
-    return [*model.training_jobs, *model.hyperpod_groups]
 
 
 @About(_of_sagemaker).fatal(

@@ -17,9 +17,8 @@ from ultracluster.catalogue.training_codes import (
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
 from ultracluster.problem import Problem
-from ultracluster.rules.rule import Fault, Judge
+from ultracluster.rules.rule import Fault, Judge, in_turn, jobs
 from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE
-from ultracluster.rules.subjects import jobs
 from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -99,50 +98,28 @@ def _is_reference(request: Any, field: str) -> bool:
     return any(isinstance(value, Link | Text) for value in values)
 
 
-sized_vpc_config = jobs.fatal(
+request_that_is_taken = jobs.fatal(
     "SAGEMAKER-1",
-    what="A training job names more subnets or security groups than SageMaker takes.",
-    why="VpcConfig takes 16 subnets and 5 security groups; the job is refused.",
-    source=MODEL,
-    fix="keep 16 Subnets and 5 SecurityGroupIds",
-    check=f"{DESCRIBE} --query VpcConfig",
-)(_judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")))
-
-no_key_for_local_disks = jobs.fatal(
-    "SAGEMAKER-2",
-    what="A key is given for volumes of an instance type with local NVMe.",
-    why="Local disks are encrypted by the hardware and take no key: SageMaker refuses "
-    "VolumeKmsKeyId on ml.p4d and its like.",
-    source="SageMaker API reference, ResourceConfig; aws-cdk issues; read 2026-11-23",
-    fix="remove VolumeKmsKeyId",
-    check=f"{DESCRIBE} --query ResourceConfig.VolumeKmsKeyId",
-)(_judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)))
-
-vpc_for_file_systems = jobs.fatal(
-    "SAGEMAKER-5",
-    what="A job reads a Lustre file system without being in a VPC.",
-    why="The file system is reached through the VPC only; the job is refused.",
-    source=f"{VPC_GUIDE}; SageMaker API reference, FileSystemDataSource",
-    fix="write VpcConfig with the subnet and a client group of the file system",
-    check=f"{DESCRIBE} --query '[VpcConfig,InputDataConfig]'",
-)(_judge({NO_VPC}, ("VpcConfig", "InputDataConfig")))
-
-times_in_range = jobs.fatal(
-    "SAGEMAKER-8",
-    what="A time or a number of attempts of a job is outside of what SageMaker takes.",
-    why="A job runs 28 days at most with all its retries, is retried 1 to 30 times, and its "
-    "instances are kept for 21,600 s; anything else is refused at the start of the job.",
-    source=MODEL,
-    fix="write MaxRuntimeInSeconds up to 2419200, KeepAlivePeriodInSeconds up to 21600, "
-    "MaximumRetryAttempts 1 to 30",
-    check=f"{DESCRIBE} --query '[StoppingCondition,ResourceConfig,RetryStrategy]'",
+    what="A training request asks for what SageMaker never takes.",
+    why="VpcConfig has up to 16 subnets and 5 security groups, a Lustre file system is reached "
+    "through it alone, instances with local NVMe take no key, and a job runs 28 days at most with "
+    "its 30 retries; anything else is refused.",
+    source=f"{MODEL}; {VPC_GUIDE}; SageMaker API reference, ResourceConfig and "
+    "FileSystemDataSource",
+    fix="write what the finding says",
+    check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
 )(
-    _judge(
-        {OUT_OF_RANGE},
-        (
-            "StoppingCondition.MaxRuntimeInSeconds",
-            "ResourceConfig.KeepAlivePeriodInSeconds",
-            "RetryStrategy.MaximumRetryAttempts",
+    in_turn(
+        _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
+        _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
+        _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
+        _judge(
+            {OUT_OF_RANGE},
+            (
+                "StoppingCondition.MaxRuntimeInSeconds",
+                "ResourceConfig.KeepAlivePeriodInSeconds",
+                "RetryStrategy.MaximumRetryAttempts",
+            ),
         ),
     )
 )

@@ -17,8 +17,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, in_turn, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -36,6 +35,8 @@ from ultracluster.templates.resolved_values import (
 
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
+GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+QUEUE: Final = "AWS::PCS::Queue"
 GROUPS: Final = (
     "aws pcs get-compute-node-group --cluster-identifier <cluster> "
     "--compute-node-group-identifier <group>"
@@ -53,19 +54,27 @@ def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[Resolve
 
 @clusters.fatal(
     "SLURM-1",
-    what="A PCS cluster is too small for its node groups.",
-    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048; Size is create-only, so "
-    "that growing later replaces the cluster.",
+    what="A PCS cluster is too small for its node groups, or has too many groups or queues.",
+    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048, and each 10 node groups "
+    "and 10 queues; Size is create-only, so that growing later replaces the cluster.",
+    source=f"service quotas of PCS; {PCS_GUIDE}",
     fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
     check=f"{DESCRIBE} --query cluster.size",
 )
 def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    groups = parts_of(model, cluster, GROUP)
+    for count, words in (
+        (len(groups), "node groups"),
+        (len(parts_of(model, cluster, QUEUE)), "queues"),
+    ):
+        if count > MOST_PARTS:
+            yield Fault(f"{count} {words}", fix=f"merge {words} until there are {MOST_PARTS}")
     size = text(cluster.properties.get("Size"))
     if size not in SIZES:
         return
     most = sum(
         number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount")) or 0
-        for group in parts_of(model, cluster, "AWS::PCS::ComputeNodeGroup")
+        for group in groups
     )
     if most > SIZES[size]:
         fitting = size_for(most)
@@ -92,48 +101,13 @@ def _is_for_pcs(name: object, path: object) -> bool:
     return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
 
 
-@of("AWS::PCS::ComputeNodeGroup").fatal(
-    "SLURM-2",
-    what="The role of a PCS node group's instance profile has a name that PCS does not take.",
-    why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
-    "is refused otherwise, whatever the profile itself is called.",
-    source="botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24",
-    fix="write Path: /aws-pcs/ for the role",
-    check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
-)
-def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fault]:
+def _named_otherwise(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in roles_of(model, group):
         if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
-@About(pcs_nodes).error(
-    "SLURM-3",
-    what="A PCS node has efa-only interfaces.",
-    why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
-    "nodes with efa-only do not register.",
-    source="awsome-distributed-ai PCS samples, 2026-07-23",
-    fix="write InterfaceType: efa for every card",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest'",
-)
-def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
-    count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
-    if count:
-        yield Fault(f"{described(node)} launches {count} efa-only interfaces")
-
-
-@of("AWS::PCS::ComputeNodeGroup").fatal(
-    "SLURM-4",
-    what="Nodes of a PCS node group may not register themselves.",
-    why="Without pcs:RegisterComputeNodeGroupInstance a node starts, is billed, and is replaced "
-    "before Slurm sees it.",
-    source=PCS_GUIDE,
-    fix="allow pcs:RegisterComputeNodeGroupInstance, or attach AWSPCSComputeNodePolicy",
-    check="aws iam simulate-principal-policy --policy-source-arn <role> "
-    "--action-names pcs:RegisterComputeNodeGroupInstance",
-)
-def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
+def _may_not_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in roles_of(model, group):
         allowing = [statement for statement in role.statements if statement.allows()]
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
@@ -151,35 +125,32 @@ def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]
         yield Fault(f"role {role.place.logical_id} allows no pcs:RegisterComputeNodeGroupInstance")
 
 
-@clusters.fatal(
-    "SLURM-5",
-    what="A PCS cluster has more node groups or queues than it takes.",
-    why="10 node groups and 10 queues are fixed limits of a cluster.",
-    source=f"service quotas of PCS; {PCS_GUIDE}",
-    fix="merge groups or queues until there are 10 of each",
-    check="aws pcs list-compute-node-groups --cluster-identifier <cluster>",
-)
-def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    for kind, words in (
-        ("AWS::PCS::ComputeNodeGroup", "node groups"),
-        ("AWS::PCS::Queue", "queues"),
-    ):
-        if (count := len(parts_of(model, cluster, kind))) > MOST_PARTS:
-            yield Fault(f"{count} {words}")
+node_role_that_pcs_takes = of(GROUP).fatal(
+    "SLURM-2",
+    what="The role of a PCS node group is not one with which its nodes register.",
+    why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/, whatever the "
+    "profile is called, and allow pcs:RegisterComputeNodeGroupInstance: a node is refused, or "
+    "starts, is billed, and is replaced before Slurm sees it.",
+    source=f"botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24; {PCS_GUIDE}",
+    fix="write Path: /aws-pcs/ for the role, and attach AWSPCSComputeNodePolicy",
+    check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
+)(in_turn(_named_otherwise, _may_not_register))
 
 
-@clusters.fatal(
-    "SLURM-6",
-    what="PCS does not take this retention of accounting records.",
-    why="DefaultPurgeTimeInDays is -1, or 1 to 10,000; 0 is refused.",
-    fix="write DefaultPurgeTimeInDays -1 (never), or a number of days",
-    check=f"{DESCRIBE} --query cluster.slurmConfiguration.accounting",
+@About(pcs_nodes).error(
+    "SLURM-3",
+    what="A PCS node has efa-only interfaces.",
+    why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
+    "nodes with efa-only do not register.",
+    source="awsome-distributed-ai PCS samples, 2026-07-23",
+    fix="write InterfaceType: efa for every card",
+    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
+    "--versions '$Latest'",
 )
-def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
-    days = number(part(accounting, "DefaultPurgeTimeInDays"))
-    if days is not None and days != -1 and days not in range(1, 10001):
-        yield Fault(f"DefaultPurgeTimeInDays is {days}")
+def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
+    count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
+    if count:
+        yield Fault(f"{described(node)} launches {count} efa-only interfaces")
 
 
 @About(pcs_nodes).info(
@@ -238,16 +209,16 @@ def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]
         yield Fault(f"Scheduler.Version is {version}")
 
 
-@of(*SETTINGS).fatal(
-    "SLURM-11",
-    what="A custom Slurm setting is one that PCS does not take.",
-    why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
-    "Slurm on: cluster, node group or queue are refused.",
-    source="AWS PCS user guide, custom Slurm settings, copy of October 2026",
-    fix="remove it, or use a newer Slurm where the message names one",
-    check=f"{DESCRIBE} --query cluster.slurmConfiguration.slurmCustomSettings",
-)
-def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _purged_at(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
+    days = number(part(accounting, "DefaultPurgeTimeInDays"))
+    if days is not None and days != -1 and days not in range(1, 10001):
+        yield Fault(
+            f"DefaultPurgeTimeInDays is {days}", fix="write -1 (never), or a number of days"
+        )
+
+
+def _set_otherwise(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     stated = resource.properties.get("ClusterId")
     cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
     version = None if cluster is None else text(part(cluster.properties, "Scheduler", "Version"))
@@ -256,3 +227,15 @@ def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterato
         why = "" if name is None else untaken_setting(resource.resource_type, name, version)
         if why:
             yield Fault(why)
+
+
+settings_that_pcs_takes = of(*SETTINGS).fatal(
+    "SLURM-6",
+    what="A Slurm setting, or the retention of accounting records, is one that PCS does not take.",
+    why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
+    "Slurm on, and DefaultPurgeTimeInDays of -1, or 1 to 10,000: cluster, node group or queue are "
+    "refused.",
+    source=f"AWS PCS user guide, custom Slurm settings, copy of October 2026; {PCS_GUIDE}",
+    fix="remove it, or use a newer Slurm where the message names one",
+    check=f"{DESCRIBE} --query cluster.slurmConfiguration",
+)(in_turn(_purged_at, _set_otherwise))

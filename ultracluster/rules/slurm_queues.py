@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ultracluster.catalogue.slurm import (
-    LOG_TYPES,
     LOGIN,
     REGISTERING,
     SLURMCTLD_PORT,
@@ -15,9 +14,8 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.slurm import clusters, parts_of, pcs_nodes, roles_of
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, of
+from ultracluster.rules.slurm import GROUP, QUEUE, clusters, parts_of, pcs_nodes, roles_of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
@@ -28,14 +26,11 @@ from ultracluster.templates.resolved_values import (
     same,
     shown,
     text,
-    written,
 )
 
 if TYPE_CHECKING:
     from ultracluster.model.security_groups import Direction
 
-GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-QUEUE: Final = "AWS::PCS::Queue"
 WITH_LOGIN: Final = re.compile(rf"(?i)\b{LOGIN}|_{LOGIN}|{LOGIN.title()}")
 RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
@@ -178,29 +173,6 @@ def default_queue(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     queues = parts_of(model, cluster, QUEUE)
     if queues and not any(_settings(q).get("Default", "").upper() == "YES" for q in queues):
         yield Fault(f"{', '.join(q.place.logical_id for q in queues)} without Default: YES")
-
-
-@clusters.info(
-    "SLURM-14",
-    what="Logs of a PCS cluster are kept nowhere.",
-    why="That there was no capacity for a node, or why one was replaced, stands in the logs of the "
-    "controller alone, which nobody can enter.",
-    source="AWS PCS user guide, logs, read 2026-11-26; aws-hpc-recipes pcs/cloudwatch",
-    fix="write AWS::Logs::DeliverySource, DeliveryDestination and Delivery for each log type",
-    check="aws logs describe-deliveries; aws logs describe-delivery-sources",
-)
-def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    delivered = {
-        key(d.properties.get("DeliverySourceName")) for d in model.of("AWS::Logs::Delivery")
-    }
-    kept = {
-        text(source.properties.get("LogType"))
-        for source in model.of("AWS::Logs::DeliverySource")
-        if key(source.properties.get("ResourceArn")) == cluster.place.key
-        and not delivered.isdisjoint((source.place.key, written(source.properties.get("Name"))))
-    }
-    if missing := [name for name in LOG_TYPES if name not in kept]:
-        yield Fault(f"no delivery of {', '.join(missing)}")
 
 
 @About(pcs_nodes).warning(
