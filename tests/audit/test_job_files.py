@@ -50,7 +50,7 @@ def test_an_sbatch_script_is_judged_line_by_line(tmp_path):
         ("FABRIC-22", 8),
         ("FABRIC-23", 6),
         ("FABRIC-24", 5),
-        ("FABRIC-29", 3),
+        ("FABRIC-27", 3),
     ]
 
 
@@ -66,7 +66,7 @@ def test_scripts_are_known_by_name_or_by_what_is_in_them(tmp_path, name):
         ("NCCL_PROTO=LL srun x", {"FABRIC-26"}),
         ("mpirun -np 16 -x NCCL_PROTO=simple -x PATH x", {"FABRIC-27"}),
         ("mpirun -genv NCCL_ALGO Ring x", {"FABRIC-27"}),
-        ("docker run --gpus all -e NCCL_P2P_DISABLE=1 image", {"FABRIC-29"}),
+        ("docker run --gpus all -e NCCL_P2P_DISABLE=1 image", {"FABRIC-27"}),
         ("env NCCL_BUFFSIZE=1048576 python x", {"FABRIC-27"}),
         ("time numactl -N 0 mpirun -x RDMAV_FORK_SAFE=1 x", {"FABRIC-23"}),
         ("NCCL_PROTO=simple; export NCCL_PROTO", {"FABRIC-27"}),

@@ -200,7 +200,7 @@ CAPACITY: Final = (
         words="Nodes has Type SPOT",
     ),
     Case(
-        "CAPACITY-17",
+        "CAPACITY-5",
         "pcs",
         {
             "Workers.PurchaseOption": "CAPACITY_BLOCK",
@@ -210,7 +210,7 @@ CAPACITY: Final = (
         words="hpc7a.96xlarge",
     ),
     Case(
-        "CAPACITY-17",
+        "CAPACITY-5",
         "pcs",
         {
             "Workers.PurchaseOption": "CAPACITY_BLOCK",

@@ -200,7 +200,7 @@ LUSTRE_CASES: Final = (
         words="ServersLowIn",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {
             **MOUNTED,
@@ -215,7 +215,7 @@ LUSTRE_CASES: Final = (
         words="Nodes mounts it",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {
             **MOUNTED,
@@ -226,7 +226,7 @@ LUSTRE_CASES: Final = (
         words="no rule of Servers admits Fabric by TCP 1018-1023",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {**MOUNTED, **NOTHING_OUT, "FromClientsLowOut": GONE},
         {

@@ -358,7 +358,7 @@ POLICIES: Final = (
     ),
     Case("SAFETY-26", "cluster", {"Nodes.VPCZoneIdentifier": [ref("Vpc")]}, words="AWS::EC2::VPC"),
     Case(
-        "SAFETY-27",
+        "SAFETY-26",
         "storage",
         {"Lustre.KmsKeyId": OTHER_KEY},
         {"Lustre.KmsKeyId": OTHER_KEY.replace("eu-west-1", "us-east-1")},

@@ -135,7 +135,7 @@ SAFETY: Final = (
         words="DeletionPolicy is Retain",
     ),
     Case(
-        "SAFETY-3",
+        "SAFETY-2",
         "storage",
         {"@Key.DeletionPolicy": "Delete"},
         {"@Key.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Delete"},

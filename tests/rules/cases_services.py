@@ -202,7 +202,7 @@ SAGEMAKER: Final = (
         words="subnet-01234567",
     ),
     Case(
-        "SAGEMAKER-21",
+        "SAGEMAKER-10",
         "job",
         {"Job.Environment": {"HF_TOKEN": "hf_x"}},
         {"Job.Environment": {"HF_HOME": "/opt/ml/checkpoints"}},

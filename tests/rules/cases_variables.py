@@ -85,7 +85,7 @@ VARIABLES: Final = (
         words="FI_EFA_USE_DEVICE_RDMA=0",
     ),
     Case(
-        "FABRIC-29",
+        "FABRIC-27",
         "job",
         {"Job.Environment": {"NCCL_NET_GDR_READ": "0"}},
         {"Job.Environment": {"NCCL_NET_GDR_READ": "1"}},

@@ -113,7 +113,7 @@ PLANTED: Final = (
         "LustreConfiguration.WeeklyMaintenanceStartTime",
         "0:03:00",
     ),
-    Planted("a key of another Region", "SAFETY-27", "FSx::FileSystem ", "KmsKeyId", OTHER_KEY),
+    Planted("a key of another Region", "SAFETY-26", "FSx::FileSystem ", "KmsKeyId", OTHER_KEY),
     Planted(
         "checkpoints not exported",
         "LUSTRE-28",
@@ -166,7 +166,7 @@ PLANTED: Final = (
         "slurmd shut", "SLURM-9", "EC2::SecurityGroupIngress SlurmGroupDaemons", "ToPort", 6817
     ),
     Planted("nodes elsewhere", "SLURM-9", NODES, f"{DATA}.NetworkInterfaces.0.Groups.2"),
-    Planted("no default queue", "SLURM-13", "PCS::Queue ", "SlurmConfiguration"),
+    Planted("no default queue", "SLURM-12", "PCS::Queue ", "SlurmConfiguration"),
     Planted("S3 through NAT", "FABRIC-37", "EC2::VPCEndpoint NetworkS3", "RouteTableIds", [PUBLIC]),
     Planted(
         "training in public",

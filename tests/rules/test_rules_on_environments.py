@@ -102,7 +102,7 @@ def test_a_single_wrong_value_is_named(row: int):
     [
         (STORAGE, {"Lustre.LustreConfiguration.PerUnitStorageThroughput": 300}, "LUSTRE-1"),
         (STORAGE, {"Lustre.StorageCapacity": 1300}, "LUSTRE-1"),
-        (CLUSTER, {f"{DATA}.NetworkInterfaces.2.InterfaceType": "efa_only"}, "FABRIC-4"),
+        (CLUSTER, {f"{DATA}.NetworkInterfaces.2.InterfaceType": "efa_only"}, "FABRIC-3"),
         (CLUSTER, {f"{DATA}.NetworkInterfaces.0.AssociatePublicIpAddress": True}, "FABRIC-9"),
         (CLUSTER, {"Placement.GroupName": "training"}, "CAPACITY-2"),
     ],

@@ -141,11 +141,7 @@ def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPo
 
 
 def efa_type(job: TrainingJob) -> InstanceType | None:
-    """Return the first instance type of a job that has EFA, None where none has.
-
-    Raises:
-        UndeterminedError: where no type is known.
-    """
+    """Return the first instance type of a job that has EFA, None where none has."""
     if not job.type_names():
         raise UndeterminedError("no instance type is written for it")
     return next(iter(job.instance_types()), None)

@@ -50,11 +50,7 @@ class Node:
     launcher: Launcher | None
 
     def type_names(self) -> list[str]:
-        """Return the instance types.
-
-        Raises:
-            UndeterminedError: where none is known.
-        """
+        """Return the instance types."""
         stated = self.launcher.types() if self.launcher else []
         if not stated and part(self.launch, "InstanceType") is not None:
             stated = [part(self.launch, "InstanceType")]
@@ -79,22 +75,14 @@ class Node:
         return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
 
     def addresses(self) -> int:
-        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP.
-
-        Raises:
-            UndeterminedError: where that is not known.
-        """
+        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP."""
         interfaces = self.interfaces()
         if not interfaces:
             return 1
         return sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
 
     def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
-        """Return the security groups of an interface.
-
-        Raises:
-            UndeterminedError: where something else decides them.
-        """
+        """Return the security groups of an interface."""
         for stated in (
             interface.get("Groups"),
             interface.get("GroupSet"),
@@ -132,11 +120,7 @@ class Node:
         return self.groups_of(first[0] if first else {})
 
     def subnets(self) -> list[Key]:
-        """Return the subnets that it is launched into.
-
-        Raises:
-            UndeterminedError: where none is known.
-        """
+        """Return the subnets that it is launched into."""
         stated = self.launcher.subnets() if self.launcher else []
         stated = stated or [entry["SubnetId"] for entry in self.interfaces() if "SubnetId" in entry]
         if not stated:

@@ -6,7 +6,8 @@ from typing import Final
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault, in_turn, nodes, of
+from ultracluster.rules.capacity_placement import GROUP, RESERVATION
+from ultracluster.rules.rule import Fault, in_turn, launches, nodes, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -20,26 +21,17 @@ from ultracluster.templates.resolved_values import (
 )
 
 LINUX: Final = "Linux/UNIX"
-PLACEMENT: Final = "AWS::EC2::PlacementGroup"
-RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_RESERVED: Final = 1000
 MOST_IN_A_BLOCK: Final = 64
 BLOCK: Final = "capacity-block"
 BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
-LAUNCHES: Final = (
-    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest'"
-)
 CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
 """What takes minutes to make and fails for reasons of its own."""
 
 
 def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedResource | None:
-    """Return the reservation that a node names, None where it names none.
-
-    Raises:
-        UndeterminedError: where it is not in the templates, if that must be certain.
-    """
+    """Return the reservation that a node names, None where it names none."""
     stated = node.reservation()
     if stated is None:
         return None
@@ -68,7 +60,7 @@ def _group_of_the_reservation(model: Model, node: Node) -> Iterator[Fault]:
             f"{name} is in {shown(own)}, its nodes are in no placement group",
             fix="write Placement: {GroupName: <Ref of the group>} for the nodes",
         )
-    elif isinstance(group, str) and model.found(own, PLACEMENT) is None:
+    elif isinstance(group, str) and model.found(own, GROUP) is None:
         return
     elif not isinstance(group, Link | str) or not same(own, group):
         yield Fault(f"{name} is in {shown(own)}, its nodes are in {shown(group)}")
@@ -94,7 +86,7 @@ placement_of_what_is_reserved = nodes.warning(
     source=f"awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23; {BLOCK_GUIDE}",
     fix="write InstanceMarketOptions: {MarketType: capacity-block} and "
     "CapacityReservationTarget.CapacityReservationId in the launch template",
-    check=f"{LAUNCHES} --query 'LaunchTemplateVersions[].LaunchTemplateData.InstanceMarketOptions'",
+    check=launches("InstanceMarketOptions"),
 )
 def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
     if node.market() != BLOCK:
@@ -119,7 +111,7 @@ def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
     why="EC2 takes CapacityReservationPreference or CapacityReservationTarget and refuses both.",
     source="EC2 API reference, CapacityReservationSpecification, read 2026-11-23",
     fix="keep CapacityReservationTarget and remove CapacityReservationPreference",
-    check=LAUNCHES,
+    check=launches("CapacityReservationSpecification"),
 )
 def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
     specification = part(node.launch, "CapacityReservationSpecification")

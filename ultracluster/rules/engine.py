@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.rules import (
     capacity_placement,
     capacity_reservations,
-    capacity_types,
     fabric_groups,
     fabric_interfaces,
     fabric_network,
@@ -27,7 +26,6 @@ from ultracluster.rules import (
     safety_stores,
     sagemaker_clusters,
     sagemaker_jobs,
-    sagemaker_requests,
     slurm,
     slurm_queues,
 )
@@ -38,37 +36,24 @@ from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
-FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
-    {
-        "FABRIC": (
-            fabric_groups,
-            fabric_interfaces,
-            fabric_network,
-            fabric_routes,
-            fabric_variables,
-        ),
-        "CAPACITY": (capacity_placement, capacity_types, capacity_reservations),
-        "LUSTRE": (lustre_file_systems, lustre_access),
-        "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
-        "SLURM": (slurm, slurm_queues),
-        "SAFETY": (
-            safety_data,
-            safety_nodes,
-            safety_open,
-            safety_policies,
-            safety_references,
-            safety_roles,
-            safety_stores,
-        ),
-        "OPERATE": (operate,),
-    }
+MODULES: Final = (
+    *(fabric_groups, fabric_interfaces, fabric_network, fabric_routes, fabric_variables),
+    *(capacity_placement, capacity_reservations, lustre_file_systems, lustre_access),
+    *(sagemaker_jobs, sagemaker_clusters, slurm, slurm_queues),
+    *(safety_data, safety_nodes, safety_open, safety_policies, safety_references, safety_roles),
+    *(safety_stores, operate),
 )
+FAMILIES: Final = ("FABRIC", "CAPACITY", "LUSTRE", "SAGEMAKER", "SLURM", "SAFETY", "OPERATE")
 
 
-def _collected() -> Iterator[Rule]:
-    for modules in FAMILIES.values():
-        found = [v for module in modules for v in vars(module).values() if isinstance(v, Rule)]
-        yield from sorted(found, key=lambda rule: int(rule.id.partition("-")[2]))
+def _place(rule: Rule) -> tuple[int, int]:
+    family, _, number = rule.id.partition("-")
+    return FAMILIES.index(family), int(number)
+
+
+def _collected() -> list[Rule]:
+    found = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
+    return sorted(found, key=_place)
 
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})

@@ -8,7 +8,7 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import About, Fault, in_turn, launched
+from ultracluster.rules.rule import About, Fault, in_turn, launches, nodes
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
@@ -22,10 +22,6 @@ from ultracluster.templates.resolved_values import (
 MOST_CARDS: Final = "p5.48xlarge"
 """A type with every card that a template may name, for rules that hold whatever the type."""
 EFA_GUIDE: Final = "EC2 User Guide, EFA for accelerated instance types, read 2026-11-23"
-DESCRIBE: Final = (
-    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
-    "--query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'"
-)
 INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
 WHATEVER_THE_TYPE: Final = (
     *(interfaces.NO_SUCH_TYPE, interfaces.NO_PRIMARY, interfaces.SAME_PLACE),
@@ -47,7 +43,7 @@ ADDRESSES: Final = (
 with_interfaces: Final = About[Node](
     lambda model: [node for node in model.nodes if "NetworkInterfaces" in _launch(node)],
     source=EFA_GUIDE,
-    check=DESCRIBE,
+    check=launches("NetworkInterfaces"),
 )
 
 
@@ -73,16 +69,7 @@ def _all_known(node: Node, *names: str) -> None:
             text(part(entry, name))
 
 
-@with_interfaces.fatal(
-    "FABRIC-3",
-    what="An EFA interface is written for an instance type that has no EFA.",
-    why="EC2 refuses the launch, after the group has been created.",
-    source="aws-parallelcluster EfaValidator; EC2 DescribeInstanceTypes, read 2026-11-23",
-    fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType interface",
-    check="aws ec2 describe-instance-types --instance-types <type> "
-    "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
-)
-def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
+def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if not node.efa_interfaces():
         return
     for name in node.type_names():
@@ -90,7 +77,11 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
             find(name)
         except UnknownInstanceTypeError as error:
             if error.lacks == "efa":
-                yield Fault(f"InterfaceType efa on {name}; {error}")
+                yield Fault(
+                    f"InterfaceType efa on {name}; {error}",
+                    fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType "
+                    "interface",
+                )
             elif error.lacks is None:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
@@ -110,16 +101,29 @@ def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
         yield from _problems(node, (interfaces.WRONG_CARD,), instance.name)
 
 
+def _groups_beside(_model: Model, node: Node) -> Iterator[Fault]:
+    if not items(part(node.launch, "NetworkInterfaces")):
+        return
+    for name in ("SecurityGroupIds", "SecurityGroups"):
+        if stated := settled(part(node.launch, name)):
+            yield Fault(
+                f"{name} is {shown(stated)}, beside NetworkInterfaces",
+                fix=f"move {name} into Groups of every interface",
+            )
+
+
 layout_of_interfaces = with_interfaces.fatal(
-    "FABRIC-4",
-    what="EC2 does not take this list of network interfaces.",
+    "FABRIC-3",
+    what="EC2 does not take these network interfaces, or not for this instance type.",
     why="Card 0, device 0 carries the address, each card and device is one place, a card takes one "
-    "efa or efa-only, efa-only takes no address, and cards are fixed for a type: EC2 refuses the "
-    "launch, and neither CloudFormation nor cfn-lint 1.58 says so before (it passes efa_only).",
-    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}; cfn-lint 1.58.0 run on "
-    "2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
-    fix="write one interface for each card of the type, as its documented layout has it",
-)(in_turn(_refused_by_any, _refused_by_its_type))
+    "efa or efa-only, efa-only takes no address, groups belong to each interface, and EFA and "
+    "cards are fixed for a type: EC2 refuses the launch, and neither CloudFormation nor cfn-lint "
+    "1.58 says so before (it passes efa_only).",
+    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}; EC2 RunInstances reference; "
+    "aws-parallelcluster EfaValidator; cfn-lint 1.58.0 run on 2026-11-23",
+    fix="write one interface for each card of the type, as its documented layout has it, each "
+    "with its Groups",
+)(in_turn(_refused_by_any, _refused_by_its_type, _without_efa, _groups_beside))
 
 
 def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
@@ -155,32 +159,7 @@ no_public_address = with_interfaces.fatal(
 )(in_turn(_public_by_itself, _public_by_its_subnet))
 
 
-@with_interfaces.fatal(
-    "FABRIC-11",
-    what="Security groups are written both for the node and for its network interfaces.",
-    why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
-    source="EC2 RunInstances reference, SecurityGroupId; aws-parallelcluster; read 2026-11-23",
-    fix="move SecurityGroupIds into Groups of every interface",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
-)
-def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
-    if not items(part(node.launch, "NetworkInterfaces")):
-        return
-    for name in ("SecurityGroupIds", "SecurityGroups"):
-        if stated := settled(part(node.launch, name)):
-            yield Fault(f"{name} is {shown(stated)}, beside NetworkInterfaces")
-
-
-@with_interfaces.warning(
-    "FABRIC-13",
-    what="Fewer cards have an EFA device than the instance type recommends.",
-    why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth.",
-    source=f"sagemaker-hyperpod-cli#306; {EFA_GUIDE}",
-    fix="write an EFA interface for every card that the documented layout has one on",
-    check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
-)
-def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
+def _fewer_than_cards(_model: Model, node: Node) -> Iterator[Fault]:
     given = len(node.efa_interfaces())
     # A misspelt type is another rule's finding.
     if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
@@ -196,16 +175,7 @@ def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@launched.warning(
-    "FABRIC-14",
-    what="Nodes with several network cards are launched without any EFA interface.",
-    why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
-    "or hangs.",
-    source="sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959",
-    fix="write NetworkInterfaces with InterfaceType efa or efa-only on every card",
-    check="fi_info -p efa (on a node)",
-)
-def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
+def _without_any_efa(_model: Model, node: Node) -> Iterator[Fault]:
     # Types that are bought for their network, where there may be several nodes of them.
     # One node needs no fabric, and Batch runs jobs of one node unless they say otherwise.
     if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
@@ -217,3 +187,15 @@ def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
             f"{described(node)} launches {several[0].name} with {several[0].network_cards.count} "
             "network cards and no EFA interface"
         )
+
+
+every_card_with_efa = nodes.warning(
+    "FABRIC-13",
+    what="Fewer cards have an EFA device than the instance type recommends, or none has.",
+    why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth, "
+    "and falls back to TCP over one card where there is no EFA.",
+    source=f"sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959; {EFA_GUIDE}",
+    fix="write NetworkInterfaces with an EFA interface for every card that the documented layout "
+    "has one on",
+    check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
+)(in_turn(_fewer_than_cards, _without_any_efa))

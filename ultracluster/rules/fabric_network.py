@@ -142,11 +142,7 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
 
 
 def _most(model: Model, node: Node) -> int | None:
-    """Return how many nodes there are: as many as are launched, or as are reserved for them.
-
-    Raises:
-        UndeterminedError: where their reservations are not in the templates.
-    """
+    """Return how many nodes there are: as many as are launched, or as are reserved for them."""
     most = node.most()
     target = node.reservation_target()
     if most is not None or target is None:
@@ -188,15 +184,7 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-def _private_registries(model: Model) -> Sequence[ResolvedResource]:
-    return [
-        endpoint
-        for endpoint in model.of("AWS::EC2::VPCEndpoint")
-        if written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr")
-    ]
-
-
-@About(_private_registries).warning(
+@of("AWS::EC2::VPCEndpoint").warning(
     "FABRIC-20",
     what="A closed VPC reaches the image registry but not the bucket with the image layers.",
     why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
@@ -207,6 +195,8 @@ def _private_registries(model: Model) -> Sequence[ResolvedResource]:
     "--query 'VpcEndpoints[].ServiceName'",
 )
 def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    if not written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr"):
+        return
     vpc = key(endpoint.properties.get("VpcId"))
     if not known(vpc) or isinstance(vpc, str):
         raise UndeterminedError(f"VPC {shown(vpc)} is not in the given templates")

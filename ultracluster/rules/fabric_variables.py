@@ -50,11 +50,7 @@ def _of_neuron(variable: Variable) -> bool:
 
 
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
-    """Yield what rows of one standing say of a variable.
-
-    Raises:
-        UndeterminedError: where its value, or the plugin's version, is not known and matters.
-    """
+    """Yield what rows of one standing say of a variable."""
     plugin = variable.environment.plugin
     unknown: UndeterminedError | None = None
     try:
@@ -146,29 +142,18 @@ protocol_without_order = _of("corrupting").error(
 )(_standing("corrupting"))
 
 
-free_choice = _of("forced", "overriding").warning(
+no_slower_variable = _of("forced", "overriding", "slowing").warning(
     "FABRIC-27",
-    what="A variable forces what NCCL and the plugin choose by themselves.",
+    what="A variable forces what NCCL and the plugin choose, or closes a direct path.",
     why="NCCL and the tuner choose protocol and algorithm by size and number of nodes, and the "
     "plugin sets buffers, chunks and topology of each instance type: one choice for everything is "
-    "slow for most of it.",
-    source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl v1.20.0 release notes and "
-    f"src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
+    "slow for most of it, and so is host memory in place of NVLink or GPUDirect RDMA.",
+    source=f"NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl v1.20.0 release "
+    f"notes and src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
     fix="remove it",
-    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)(in_turn(_standing("forced"), _standing("overriding")))
-
-
-direct_paths = _of("slowing").warning(
-    "FABRIC-29",
-    what="A variable closes a direct path between GPUs, or between GPU and network card.",
-    why="Data goes through host memory instead of NVLink or GPUDirect RDMA, at a fraction of the "
-    "bandwidth.",
-    source="NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl "
-    "include/nccl_ofi_param.h and src/platform-aws.cpp, 2026-08-19",
-    fix="remove it",
-    check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
-)(_standing("slowing"))
+    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it; NCCL_DEBUG=INFO: look for 'via "
+    "P2P' and 'GDRDMA'",
+)(in_turn(_standing("forced"), _standing("overriding"), _standing("slowing")))
 
 
 @About[JobEnvironment](

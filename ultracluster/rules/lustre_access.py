@@ -89,12 +89,19 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
 
 ports_open = access.error(
     "LUSTRE-13",
-    what="The security group of a Lustre file system does not let Lustre in, or out.",
-    why="Clients and servers speak TCP 988 and 1018-1023, and servers open connections as well; "
-    "FSx refuses the create without 988, and with 988 alone clients mount and then hang.",
-    fix="add ingress and egress of tcp 988-988 and 1018-1023 between the group itself and its "
-    "clients",
-)(in_turn(partial(_missing_ports, direction="in"), partial(_missing_ports, direction="out")))
+    what="Security groups do not let Lustre pass, or not between a file system and its nodes.",
+    why="Clients and servers speak TCP 988 and 1018-1023, and servers open connections as well: "
+    "FSx refuses the create without 988, with 988 alone clients mount and then hang, and where "
+    "the groups do not name each other the mount hangs at boot, on every node.",
+    fix="add ingress and egress of tcp 988-988 and 1018-1023 between the group itself and a group "
+    "of its clients",
+)(
+    in_turn(
+        partial(_missing_ports, direction="in"),
+        partial(_missing_ports, direction="out"),
+        partial(_kept_apart, at_servers="in", at_clients="out"),
+    )
+)
 
 
 @access.warning(
@@ -170,17 +177,6 @@ def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         if not model.groups.members_exchange(groups, direction):
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
-
-
-clients_reach_servers = access.error(
-    "LUSTRE-16",
-    what="Security groups keep nodes from the file system that they mount.",
-    why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
-    "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
-    "node.",
-    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
-    "system, and egress from theirs to it",
-)(partial(_kept_apart, at_servers="in", at_clients="out"))
 
 
 servers_reach_clients = access.warning(

@@ -10,16 +10,15 @@ from ultracluster.model.nodes import Node, described
 from ultracluster.model.permissions import Question
 from ultracluster.model.policies import Identity
 from ultracluster.rules.capacity_reservations import RESERVATION
-from ultracluster.rules.rule import About, Fault, of
+from ultracluster.rules.rule import About, Fault, launched, of
 from ultracluster.rules.safety_nodes import running_script
 from ultracluster.rules.safety_policies import PUBLISHERS, TOPIC
-from ultracluster.rules.slurm import clusters
+from ultracluster.rules.slurm import clusters, roles_of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     items,
     key,
-    keys,
     links,
     part,
     text,
@@ -45,11 +44,7 @@ BY_GROUPS: Final = ("pcs", "group", "fleet")
 """Who launches nodes that nobody looks at one by one; on Kubernetes a pod measures them."""
 
 
-def _in_numbers(model: Model) -> Sequence[Node]:
-    return [n for n in model.nodes if n.launcher and n.launcher.kind in BY_GROUPS]
-
-
-@About(_in_numbers).info(
+@launched.info(
     "OPERATE-1",
     what="Nodes with EFA can neither write metrics nor let anybody fetch them.",
     why="A GPU that is lost, hot or slow, and a job that hangs, are noticed by whoever waits for "
@@ -61,28 +56,21 @@ def _in_numbers(model: Model) -> Sequence[Node]:
     check="aws cloudwatch list-metrics --namespace CWAgent",
 )
 def nodes_with_metrics(model: Model, node: Node) -> Iterator[Fault]:
-    if node.alone() or not node.efa_interfaces() or not node.instance_types():
+    by_groups = node.launcher is not None and node.launcher.kind in BY_GROUPS
+    if not by_groups or node.alone() or not node.efa_interfaces() or not node.instance_types():
         return
     if SCRAPED.search(running_script(model, node)):
         return
     if node.profile() is None:
         yield Fault(f"{described(node)} has no instance profile, with which it could write metrics")
         return
-    profile = model.given(node.profile(), "AWS::IAM::InstanceProfile")
-    named = keys(profile.properties.get("Roles"))
-    roles = [role for role in model.roles if role.key in named]
-    if not roles:
-        raise UndeterminedError("the role of its instance profile is not in the given templates")
+    roles = roles_of(model, node.profile())
     if not any(map(_may_send, roles)):
         yield Fault(f"{described(node)}: role {roles[0].place.logical_id} may write no metrics")
 
 
 def _may_send(role: Identity) -> bool:
-    """Whether a role may write metrics.
-
-    Raises:
-        UndeterminedError: where a policy that is not in the templates may allow it.
-    """
+    """Whether a role may write metrics."""
     if any(Question(action).allowed(role.statements) for action in SENDING):
         return True
     outside = {policy: policy.rpartition("/")[2] for policy in map(written, role.outside_policies)}

@@ -21,6 +21,14 @@ RULES_PAGE: Final = "docs/rules.md"
 """Where the rules are described, in this project's repository; no address of it is public yet."""
 
 
+def launches(part: str) -> str:
+    """Return the command that confirms a part of a launch template."""
+    return (
+        "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
+        f"--query 'LaunchTemplateVersions[].LaunchTemplateData.{part}'"
+    )
+
+
 def address(rule_id: str) -> str:
     """Return where a rule is described."""
     return f"{RULES_PAGE}#{rule_id.lower()}"

@@ -14,7 +14,7 @@ from ultracluster.model.storage import (
     keys_of,
     lost_when_replaced,
 )
-from ultracluster.rules.rule import About, Fault, file_systems, of
+from ultracluster.rules.rule import About, Fault, file_systems, in_turn, of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import UndeterminedError, items, part, settled, shown
 from ultracluster.templates.scope import mapping
@@ -44,16 +44,9 @@ def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]
         yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
 
 
-@About(lambda model: [r for r in model.stateful if lost_when_replaced(r)]).fatal(
-    "SAFETY-2",
-    what="Data that outlives its stack does not outlive an update.",
-    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
-    "old one, and its data, unless UpdateReplacePolicy keeps it.",
-    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
-    fix="write UpdateReplacePolicy: Retain",
-    check=POLICIES,
-)
-def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _lost_in_updates(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if not lost_when_replaced(resource):
+        return
     if kept_at_deletion(resource) and not kept_at_replacement(resource):
         yield Fault(
             f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
@@ -61,15 +54,7 @@ def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[F
         )
 
 
-@About(lambda model: model.stateful).fatal(
-    "SAFETY-3",
-    what="Data is kept, but the key that decrypts it is not.",
-    why="A deleted key makes everything that was encrypted with it unreadable, for good.",
-    source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
-    fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
-    check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
-)
-def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _without_its_key(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
         return
     for stated in keys_of(resource):
@@ -83,6 +68,17 @@ def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fa
                 f"{found.place.logical_id} is deleted with its stack, this "
                 f"{STATEFUL[resource.resource_type]} is kept"
             )
+
+
+data_that_is_kept = About[ResolvedResource](lambda model: model.stateful).fatal(
+    "SAFETY-2",
+    what="Data that outlives its stack is lost by an update, or with the key that decrypts it.",
+    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
+    "old one, and its data; a deleted key makes everything that was encrypted with it unreadable.",
+    source=f"aws-parallelcluster#4651; KMS developer guide, deleting keys; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy Retain, for the key as well",
+    check=f"{POLICIES}; aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
+)(in_turn(_lost_in_updates, _without_its_key))
 
 
 @file_systems.warning(
@@ -148,11 +144,7 @@ def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
 
 
 def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) -> Iterator[Fault]:
-    """Yield a fault for each resource that CloudFormation could not make for want of a type.
-
-    Raises:
-        UndeterminedError: where a macro may still write it.
-    """
+    """Yield a fault for each resource that CloudFormation could not make for want of a type."""
     untyped = [r for r in found if "::" not in r.resource_type]
     if not untyped:
         return
@@ -165,12 +157,7 @@ def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) ->
         yield Fault(f"{resource.place.logical_id} has {said}", "write its Type", resource.place)
 
 
-def _protectable(model: Model) -> Sequence[Stack]:
-    # A template alone does not say it: whoever deploys it does.
-    return [s for s in model.stacks if s.template and s.template.protected is not None]
-
-
-@About(_protectable).info(
+@About[Stack](lambda model: model.stacks).info(
     "SAFETY-14",
     what="A stack that keeps data has no termination protection.",
     why="Without termination protection one command deletes everything around the data, and "
@@ -181,21 +168,18 @@ def _protectable(model: Model) -> Sequence[Stack]:
     "--query 'Stacks[].EnableTerminationProtection'",
 )
 def termination_protection_for_data(_model: Model, stack: Stack) -> Iterator[Fault]:
-    if stack.template is None or stack.template.protected:
+    # A template alone does not say it: whoever deploys it does.
+    if stack.template is None or stack.template.protected is not False:
         return
     for resource in stack.resources:
-        if _is_kept_data(resource):
+        beside = resource.resource_type == KEY or not lost_when_replaced(resource)
+        if holds_data(resource) and not beside and kept_at_deletion(resource):
             yield Fault(
                 f"{resource.place.logical_id} is kept, and {stack.place.stack} has no "
                 "termination protection",
                 place=resource.place,
             )
             return
-
-
-def _is_kept_data(resource: ResolvedResource) -> bool:
-    beside = resource.resource_type == KEY or not lost_when_replaced(resource)
-    return holds_data(resource) and not beside and kept_at_deletion(resource)
 
 
 @of("AWS::Budgets::Budget").warning(

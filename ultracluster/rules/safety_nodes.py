@@ -8,7 +8,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.shell_branches import living
 from ultracluster.partitions import partition, url_suffix
-from ultracluster.rules.rule import About, Fault, launched, nodes, resources
+from ultracluster.rules.rule import About, Fault, launched, launches, nodes, resources
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -45,10 +45,6 @@ ROOTS: Final = (
 """What a parameter of AWS's images tells of their root device."""
 ROOT_NAMES: Final = ("/dev/sda1", "/dev/xvda", "/dev/sda")
 BUDGET_TAG: Final = re.compile(r"user:([^$]+)\$(.*)")
-SCRIPTS: Final = (
-    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
-    "--query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'"
-)
 
 
 def _accelerated(model: Model) -> Sequence[Node]:
@@ -167,7 +163,7 @@ def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Ma
     "cluster at once, while it is billed; a new kernel has no Lustre client and no driver.",
     source="awsome-distributed-ai#186, #188; aws-parallelcluster#2095; read 2026-11-23",
     fix="build it into the image, or copy it to the data bucket or to ECR and fetch it there",
-    check=SCRIPTS,
+    check=launches("UserData"),
 )
 def same_at_every_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, FETCHES, node):

@@ -95,11 +95,9 @@ def keys_and_roles_closed(_model: Model, statement: Statement) -> Iterator[Fault
         yield Fault(f"{statement.path} allows Principal * without a condition on who asks")
 
 
-def _may_be_public(model: Model) -> list[Statement | ResolvedResource]:
-    return [*_open(*OPEN_TYPES)(model), *model.of(BUCKET)]
-
-
-@About(_may_be_public).warning(
+@About[Statement | ResolvedResource](
+    lambda model: [*_open(*OPEN_TYPES)(model), *model.of(BUCKET)]
+).warning(
     "SAFETY-19",
     what="A bucket, a topic or a repository of images is open to anybody.",
     why="Datasets and checkpoints can be read, or written, from outside; a block of S3 that is "

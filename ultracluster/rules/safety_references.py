@@ -113,26 +113,7 @@ def _not_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[F
         yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
 
 
-properties_that_are_taken = resources.error(
-    "SAFETY-26",
-    what="A property is missing, or has a value or a reference that it does not take.",
-    why="The resource is refused when its turn comes, and everything before it is rolled back, or, "
-    "worse, later by whoever uses it.",
-    source="CloudFormation template reference and registry schemas of 2026-10-20 (cfn-lint 1.58.0)",
-    fix="write what the message names",
-    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)(in_turn(_of_another_kind, _not_of_the_registry))
-
-
-@resources.error(
-    "SAFETY-27",
-    what="A key is of another Region than the resource that it encrypts.",
-    why="Keys are regional: the resource is refused, or cannot be read.",
-    source="KMS developer guide, multi-Region keys; FSx API reference, KmsKeyId; read 2026-11-27",
-    fix="write a key of the Region, or the replica there of a multi-Region key",
-    check="aws kms describe-key --key-id <key> --region <region>",
-)
-def keys_of_the_region(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _of_another_region(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
         if not KEY_NAME.fullmatch(name) or not isinstance(value, str | Text):
             continue
@@ -142,4 +123,19 @@ def keys_of_the_region(model: Model, resource: ResolvedResource) -> Iterator[Fau
         if model.region is None:
             raise UndeterminedError(f"the Region is not given, {name} is of {found[1]}")
         if found[1] != model.region:
-            yield Fault(f"{name} is of {found[1]}, the stack of {model.region}")
+            yield Fault(
+                f"{name} is of {found[1]}, the stack of {model.region}",
+                fix="write a key of the Region, or the replica there of a multi-Region key",
+            )
+
+
+properties_that_are_taken = resources.error(
+    "SAFETY-26",
+    what="A property is missing, or has a value, a reference or a key that it does not take.",
+    why="The resource is refused when its turn comes, and everything before it is rolled back, or, "
+    "worse, later by whoever uses it.",
+    source="CloudFormation template reference and registry schemas of 2026-10-20 (cfn-lint "
+    "1.58.0); KMS developer guide, multi-Region keys, read 2026-11-27",
+    fix="write what the message names",
+    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
+)(in_turn(_of_another_kind, _not_of_the_registry, _of_another_region))

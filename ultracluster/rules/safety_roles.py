@@ -51,10 +51,6 @@ def _trusts(role: Identity, name: str) -> bool:
     return Question(ASSUME, service(name)).allowed(role.trust)
 
 
-def _takers(model: Model) -> Sequence[ResolvedResource | Statement]:
-    return [*model.of(*TAKERS), *(each for each in model.statements if each.kind == "identity")]
-
-
 def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
     if isinstance(taker, ResolvedResource):
         name = TAKERS[taker.resource_type][1]
@@ -62,7 +58,7 @@ def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[
             if not _trusts(role, name):
                 yield Fault(f"role {role.place.logical_id} does not trust {name}.amazonaws.com")
         return
-    if not taker.names(PASSING) or not taker.allows():
+    if taker.kind != "identity" or not taker.names(PASSING) or not taker.allows():
         return
     services = [
         token(value).partition(".amazonaws.com")[0]
@@ -82,11 +78,7 @@ def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[
 def _missing(
     model: Model, role: Identity, actions: Sequence[str], reaches: Callable[[Any], bool | None]
 ) -> list[str]:
-    """Return what a role may not do.
-
-    Raises:
-        UndeterminedError: where a policy that is not in the templates may allow it.
-    """
+    """Return what a role may not do."""
     by_name = model.statements_by_owner.get(("identity", str(role.properties.get("RoleName"))), ())
     statements = [*role.statements, *by_name]
     lacking = [a for a in actions if not Question(a, None, reaches).allowed(statements)]
@@ -145,13 +137,13 @@ def _machine_faults(model: Model, machine: ResolvedResource) -> Iterator[Fault]:
         for task in tasks:
             missing = _missing(model, role, WAITING[task]["actions"], lambda _: True)
             arn = f"arn:aws:events:r:1:rule/{WAITING[task]['rule']}"
-            missing += _missing(model, role, EVENTS, lambda v, a=arn: _is_rule(v, a))  # type: ignore[misc]
+            missing += _missing(model, role, EVENTS, _is_rule(arn))
             if missing:
                 yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)}")
 
 
-def _is_rule(value: Any, arn: str) -> bool | None:
-    return sample(arn.rpartition(":")[2])(token(value).rpartition(":")[2])
+def _is_rule(arn: str) -> Callable[[Any], bool | None]:
+    return lambda value: sample(arn.rpartition(":")[2])(token(value).rpartition(":")[2])
 
 
 def _without_rights(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
@@ -161,7 +153,9 @@ def _without_rights(model: Model, taker: ResolvedResource | Statement) -> Iterat
         yield from _machine_faults(model, taker)
 
 
-role_for_its_service = About(_takers).error(
+role_for_its_service = About[ResolvedResource | Statement](
+    lambda model: [*model.of(*TAKERS), *model.statements]
+).error(
     "SAFETY-20",
     what="A role does not trust the service that it is given to, or lacks rights that it needs.",
     why="Flow logs are never written, an instance or a function is refused the role, or a state "

@@ -1,7 +1,7 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue.values import table
@@ -114,11 +114,7 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
         yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
 
 
-def _of_services(model: Model) -> Sequence[Statement]:
-    return [each for each in model.statements if each.kind != "identity"]
-
-
-@About(_of_services).warning(
+@About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-16",
     what="A role, a key, a topic or a bucket admits an AWS service without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
@@ -129,7 +125,7 @@ def _of_services(model: Model) -> Sequence[Statement]:
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
 def trust_of_this_account(_model: Model, statement: Statement) -> Iterator[Fault]:
-    if not statement.allows() or _names_account(statement):
+    if statement.kind == "identity" or not statement.allows() or _names_account(statement):
         return
     verb = "take it" if statement.kind == "trust" else "use it"
     for kind, value in principals_of(statement.body):
@@ -149,11 +145,7 @@ def _names_account(statement: Statement) -> bool:
     )
 
 
-def _statements(model: Model) -> Sequence[Statement]:
-    return [each for each in model.statements if each.kind == "identity"]
-
-
-@About(_statements).warning(
+@About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-17",
     what="A policy allows everything, or what lets its holder allow himself everything.",
     why="Whoever gets into a job, a node or a function with it has the account: it may start "
@@ -165,7 +157,7 @@ def _statements(model: Model) -> Sequence[Statement]:
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
 def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
-    if not statement.allows():
+    if statement.kind != "identity" or not statement.allows():
         return
     if listed(statement.body.get("NotAction")):
         yield Fault(f"{statement.path} allows all but {shown(statement.body['NotAction'])}")

@@ -1,22 +1,37 @@
-"""SAGEMAKER rules about training jobs."""
+"""SAGEMAKER rules about training jobs and what a request for one holds."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
+from ultracluster.catalogue.training_codes import (
+    ADDRESSES_WITH_EFA,
+    ENCRYPTED,
+    NO_CHECKPOINTS,
+    NO_VPC,
+    OUT_OF_RANGE,
+    TOO_MANY_IN_VPC,
+    VARIABLE,
+    VOLUME_KEY,
+    WAIT_BELOW_RUN,
+)
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
+from ultracluster.problem import Problem
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.lustre_access import zones_apart
-from ultracluster.rules.rule import About, Fault, jobs
+from ultracluster.rules.rule import About, Fault, Judge, in_turn, jobs
+from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     beginning,
     items,
     keys,
     part,
+    settled,
     shown,
     text,
+    unknown_within,
 )
 
 MODEL: Final = "botocore 1.44.5 sagemaker model, CreateTrainingJob, read 2026-11-23"
@@ -139,3 +154,148 @@ def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fa
     for name in filter(None, map(text, _instance_types(job))):
         if name[:3] != "ml.":
             yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
+
+
+OF_OTHER_RULES: Final = frozenset(
+    {TOO_MANY_IN_VPC, VOLUME_KEY, NO_VPC, OUT_OF_RANGE, WAIT_BELOW_RUN, ENCRYPTED, NO_CHECKPOINTS}
+    | {VARIABLE}
+)
+"""Codes that a rule of its own looks for; VARIABLE is of the FABRIC rules about environments."""
+
+
+def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
+    # Loaded for templates with a job alone: most have none.
+    from ultracluster.catalogue.training_rules import alone  # noqa: PLC0415
+
+    return alone(job.parsed, region)
+
+
+def _advice(job: TrainingJob) -> Iterator[Problem]:
+    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+
+    return advice(job.parsed)
+
+
+def _fault(problem: Problem) -> Fault:
+    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+
+
+def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
+    """Return a judge that yields the catalogue's problems of some codes.
+
+    Args:
+        codes: what they are about.
+        fields: what must be known to tell.
+    """
+
+    def judge(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+        for field in fields:
+            settled(part(job.request, *field.split(".")))
+        for entry in job.resources():
+            settled(part(entry, "InstanceType"))
+        for problem in (*_refused(job), *_advice(job)):
+            if problem.code in codes:
+                yield _fault(problem)
+
+    return judge
+
+
+def _others(job: TrainingJob, problems: Iterable[Problem]) -> Iterator[Fault]:
+    """Yield the problems that no other rule looks for."""
+    # Of a request that a transform makes not even this is known.
+    settled(job.at("ResourceConfig"))
+    if unknown := unknown_within(job.request):
+        raise UndeterminedError(unknown.because)
+    for problem in problems:
+        if problem.code not in OF_OTHER_RULES and not _is_reference(job.request, problem.field):
+            yield _fault(problem)
+
+
+def _is_reference(request: Any, field: str) -> bool:
+    """Whether a value refers to a resource, which is as good as any id."""
+    for name in re.findall(r"[^.\[\]]+", field):
+        if isinstance(request, Mapping):
+            request = request.get(name)
+        elif isinstance(request, list) and name.isdecimal() and int(name) < len(request):
+            request = request[int(name)]
+    values = request if isinstance(request, list) else [request]
+    return any(isinstance(value, Link | Text) for value in values)
+
+
+request_that_is_taken = jobs.fatal(
+    "SAGEMAKER-1",
+    what="A training request asks for what SageMaker never takes.",
+    why="VpcConfig has up to 16 subnets and 5 security groups, a Lustre file system is reached "
+    "through it alone, instances with local NVMe take no key, and a job runs 28 days at most with "
+    "its 30 retries; anything else is refused.",
+    source=f"{MODEL}; {VPC_GUIDE}; SageMaker API reference, ResourceConfig and "
+    "FileSystemDataSource",
+    fix="write what the finding says",
+    check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
+)(
+    in_turn(
+        _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
+        _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
+        _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
+        _judge(
+            {OUT_OF_RANGE},
+            (
+                "StoppingCondition.MaxRuntimeInSeconds",
+                "ResourceConfig.KeepAlivePeriodInSeconds",
+                "RetryStrategy.MaximumRetryAttempts",
+            ),
+        ),
+    )
+)
+
+unencrypted_fabric = jobs.warning(
+    "SAGEMAKER-9",
+    what="Traffic between containers is encrypted on instances with EFA.",
+    why="It asks for IPsec between hosts, which slows distributed training and costs more, while "
+    "EFA's traffic does not pass through the kernel that would encrypt it.",
+    source="SageMaker developer guide, train-encrypt; training facts c.5; read 2026-11-23",
+    fix="write EnableInterContainerTrafficEncryption: false, or excuse it with what demands it",
+    check=f"{DESCRIBE} --query EnableInterContainerTrafficEncryption",
+)(_judge({ENCRYPTED}, ("EnableInterContainerTrafficEncryption",)))
+
+
+@jobs.error(
+    "SAGEMAKER-20",
+    what="A training request holds values that SageMaker refuses, or that end the job.",
+    why="Fields that are right one by one may not go together: the request is refused, or the job "
+    "fails after it has waited for capacity.",
+    source="CreateTrainingJob of botocore 1.43.106; SageMaker developer guide; read 2026-11-24",
+    fix="write what the finding says",
+    check="ultracluster train check <request.json>",
+)
+def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    region = model.variant.region
+    yield from _others(job, _refused(job, region if isinstance(region, str) else None))
+
+
+def _hardly_meant(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+    yield from _others(job, _advice(job))
+
+
+deliberate_request = jobs.warning(
+    "SAGEMAKER-10",
+    what="A training request holds values that SageMaker takes and hardly anybody means.",
+    why="They cost money, disclose a secret, or do nothing; a job on spot capacity without "
+    "checkpoints begins anew after each interruption.",
+    source=f"SageMaker developer guide, managed spot training; training facts c.1, c.3 and c.5; "
+    f"{MODEL}",
+    fix="write what the finding says",
+    check="ultracluster train check <request.json>",
+)(
+    in_turn(
+        _judge(
+            {NO_CHECKPOINTS, WAIT_BELOW_RUN},
+            (
+                "EnableManagedSpotTraining",
+                "StoppingCondition.MaxRuntimeInSeconds",
+                "StoppingCondition.MaxWaitTimeInSeconds",
+            ),
+        ),
+        _hardly_meant,
+    )
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.catalogue.slurm import (
     MOST_PARTS,
@@ -17,7 +17,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
-from ultracluster.rules.rule import About, Fault, in_turn, of
+from ultracluster.rules.rule import About, Fault, in_turn, launches, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -84,31 +84,24 @@ def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fa
         )
 
 
-def _profile(model: Model, group: ResolvedResource) -> ResolvedResource:
-    stated = group.properties.get("IamInstanceProfileArn")
-    return model.given(stated, "AWS::IAM::InstanceProfile")
-
-
-def roles_of(model: Model, group: ResolvedResource) -> list[Identity]:
-    named = keys(_profile(model, group).properties.get("Roles"))
+def roles_of(model: Model, profile: Any) -> list[Identity]:
+    """Return the roles of an instance profile."""
+    named = keys(model.given(profile, "AWS::IAM::InstanceProfile").properties.get("Roles"))
     found = [role for role in model.roles if role.key in named]
     if len(found) < len(named):
         raise UndeterminedError("the role of its instance profile is not in the given templates")
     return found
 
 
-def _is_for_pcs(name: object, path: object) -> bool:
-    return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
-
-
 def _named_otherwise(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in roles_of(model, group):
-        if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
+    for role in roles_of(model, group.properties.get("IamInstanceProfileArn")):
+        name, path = role.properties.get("RoleName"), text(role.properties.get("Path")) or "/"
+        if ROLE_PATH not in path and (name is None or not begins(name, "AWSPCS")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
 def _may_not_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in roles_of(model, group):
+    for role in roles_of(model, group.properties.get("IamInstanceProfileArn")):
         allowing = [statement for statement in role.statements if statement.allows()]
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
@@ -144,8 +137,7 @@ node_role_that_pcs_takes = of(GROUP).fatal(
     "nodes with efa-only do not register.",
     source="awsome-distributed-ai PCS samples, 2026-07-23",
     fix="write InterfaceType: efa for every card",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest'",
+    check=launches("NetworkInterfaces"),
 )
 def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
@@ -160,8 +152,7 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     "is not run.",
     source="AWS PCS user guide, custom user data; not verified against an account (2026-11-23)",
     fix="begin it with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary=...",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'",
+    check=launches("UserData"),
 )
 def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
     stated = part(node.launch, "UserData")

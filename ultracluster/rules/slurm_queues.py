@@ -14,7 +14,7 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
-from ultracluster.rules.rule import About, Fault, of
+from ultracluster.rules.rule import About, Fault, in_turn, launches, of
 from ultracluster.rules.slurm import GROUP, QUEUE, clusters, parts_of, pcs_nodes, roles_of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -125,16 +125,7 @@ def _without_jobs(group: ResolvedResource) -> str:
     return f"{most} nodes of {paid[0]}" if paid and not _is_login(group) else ""
 
 
-@clusters.warning(
-    "SLURM-12",
-    what="A queue has no nodes that run jobs, or nodes are in no queue.",
-    why="Jobs of the queue wait for ever, or run on the login node; nodes without a queue are paid "
-    "for and run nothing.",
-    source="AWS PCS user guide, queues and login nodes, read 2026-11-26",
-    fix="write the node group into ComputeNodeGroupConfigurations of a queue",
-    check=QUEUES,
-)
-def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _without_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     queues = parts_of(model, cluster, QUEUE)
     groups = {group.place.key: group for group in parts_of(model, cluster, GROUP)}
     used: set[Key] = set()
@@ -160,19 +151,26 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
             yield Fault(f"{group.place.logical_id} is in no queue: {why}", place=group.place)
 
 
-@clusters.warning(
-    "SLURM-13",
-    what="None of the queues of a PCS cluster is the default one.",
-    why="sbatch and srun without --partition are refused, as most job files and guides write them.",
-    source="AWS PCS user guide, custom settings for queues, read 2026-11-26; awsome-distributed-ai "
-    "architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
-    fix="write SlurmCustomSettings: [{ParameterName: Default, ParameterValue: YES}] for one queue",
-    check="sinfo --format=%P on a login node; the default queue has an asterisk",
-)
-def default_queue(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _without_default(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     queues = parts_of(model, cluster, QUEUE)
     if queues and not any(_settings(q).get("Default", "").upper() == "YES" for q in queues):
-        yield Fault(f"{', '.join(q.place.logical_id for q in queues)} without Default: YES")
+        yield Fault(
+            f"{', '.join(q.place.logical_id for q in queues)} without Default: YES",
+            fix="write SlurmCustomSettings: [{ParameterName: Default, ParameterValue: YES}] for "
+            "one queue",
+        )
+
+
+queues_that_run_jobs = clusters.warning(
+    "SLURM-12",
+    what="A queue has no nodes that run jobs, nodes are in no queue, or no queue is the default.",
+    why="Jobs of the queue wait for ever, or run on the login node; nodes without a queue are paid "
+    "for and run nothing; sbatch without --partition, as most job files have it, is refused.",
+    source="AWS PCS user guide, queues, login nodes and custom settings for queues, read "
+    "2026-11-26; awsome-distributed-ai architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
+    fix="write the node group into ComputeNodeGroupConfigurations of a queue",
+    check=f"{QUEUES}; sinfo --format=%P on a login node (the default has an asterisk)",
+)(in_turn(_without_nodes, _without_default))
 
 
 @About(pcs_nodes).warning(
@@ -182,8 +180,7 @@ def default_queue(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     "be refused, and with another one nodes are elsewhere than placement and file system.",
     source="AWS PCS user guide, EFA, create launch template, read 2026-11-26",
     fix="write SubnetId of the node group's subnet on each interface",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'",
+    check=launches("NetworkInterfaces"),
 )
 def interfaces_in_the_subnet(_model: Model, node: Node) -> Iterator[Fault]:
     interfaces, subnets = node.interfaces(), node.subnets()
@@ -221,7 +218,7 @@ def made_in_order(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == GROUP:
         needed = [
             statement.place
-            for role in roles_of(model, resource)
+            for role in roles_of(model, resource.properties.get("IamInstanceProfileArn"))
             for statement in role.statements
             if statement.allows() and statement.names(REGISTERING) and statement.place != role.place
         ]
