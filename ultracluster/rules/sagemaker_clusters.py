@@ -199,7 +199,7 @@ def _makes_identities(model: Model, statement: Statement) -> bool:
 def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
     of_jobs = SERVICE in services or role.key in model.roles_of_nodes
-    for policy in role.managed():
+    for policy in map(written, items(role.properties.get("ManagedPolicyArns"))):
         # Whoever is no job may be meant to administer, but not a service's own role.
         if policy.endswith(ADMINISTRATION) and (of_jobs or services):
             yield Fault(f"managed policy {policy.rpartition('/')[2]}")

@@ -105,12 +105,8 @@ def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
         known = beginning(stated)
         # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
         named = keys(part(source, "FileSystemId"))
-        own = [
-            text(system.configuration("DeploymentType"))
-            for system in model.file_systems
-            if system.key in named
-        ]
-        of_nodes = own not in ([], [None], ["SCRATCH_1"]) and known.startswith("/fsx/")
+        own = [s.deployment_type() for s in model.file_systems if s.key in named]
+        of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
         if stated is None or (known and not known.startswith("/")) or of_nodes:
             yield Fault(f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}")
 
@@ -136,12 +132,6 @@ def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
             yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
 
 
-def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
-    if isinstance(job, HyperPodGroup):
-        return [part(job.group, "InstanceType")]
-    return [part(entry, "InstanceType") for entry in job.resources()]
-
-
 @About(_of_sagemaker).fatal(
     "SAGEMAKER-11",
     what="An instance type of a job or of a HyperPod group does not begin with ml.",
@@ -151,8 +141,9 @@ def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
     check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
 )
 def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    for name in filter(None, map(text, _instance_types(job))):
-        if name[:3] != "ml.":
+    for entry in [job.group] if isinstance(job, HyperPodGroup) else job.resources():
+        name = text(part(entry, "InstanceType"))
+        if name and name[:3] != "ml.":
             yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
 
 
