@@ -95,6 +95,18 @@ def inline(action: str, resources: Any) -> dict[str, Any]:
     return {"Role.Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
 
 
+SERVICE_LINKED: Final = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*"
+
+
+def making(resource: Any) -> dict[str, Any]:
+    """Return a policy that allows making some roles, and writing policies of a resource."""
+    every = [
+        {"Action": "iam:CreateRole", "Resource": "arn:aws:iam::*:role/made-*"},
+        {"Action": "iam:AttachRolePolicy", "Resource": resource},
+    ]
+    return {"Launching.PolicyDocument.Statement": [{"Effect": "Allow", **each} for each in every]}
+
+
 SAGEMAKER: Final = (
     Case(
         "SAGEMAKER-1",
@@ -355,6 +367,14 @@ SAGEMAKER: Final = (
             f"{PASSING}.Resource": "arn:aws:iam::*:role/made-*",
             f"{PASSING}.Condition": {"StringEquals": {"iam:PermissionsBoundary": "arn:x"}},
         },
+        words="iam:AttachRolePolicy",
+    ),
+    Case(
+        # Nobody but the service changes a service-linked role: aws-hpc-recipes isolated clusters.
+        "SAGEMAKER-17",
+        "job",
+        making({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/made-*"}),
+        making({"Fn::Sub": f"arn:aws:iam::${{AWS::AccountId}}:role/{SERVICE_LINKED}"}),
         words="iam:AttachRolePolicy",
     ),
     Case("SAGEMAKER-18", "job", inline("s3:*", "arn:aws:s3:::data"), words="s3:DeleteBucket"),

@@ -174,15 +174,19 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
             yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
+    # The policies of a service-linked role are its service's alone (IAM user guide, 2026-11-27).
+    if all(":role/aws-service-role/" in written(each) for each in statement.resources() or "*"):
+        return
     more = statement.named(RIGHTS["raising"])
     if more and (wide or _makes_identities(model, statement)):
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
 
 def _makes_identities(model: Model, statement: Statement) -> bool:
-    """Whether a statement, or another one of its holders, allows making roles or users."""
-    beside = (model.statements_by_owner.get(("identity", owner), ()) for owner in statement.owners)
-    every = [statement, *(each for group in beside for each in group)]
+    """Whether a policy, or another one of its holders, allows making roles or users."""
+    every = [each for each in model.statements if each.place == statement.place]
+    for owner in statement.owners:
+        every += model.statements_by_owner.get(("identity", owner), ())
     return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)
 
 
