@@ -165,6 +165,9 @@ HEARS: Final = events("SageMakerTrainingJobsRule")
 STATEMENT: Final = "Launching.PolicyDocument.Statement.0"
 OTHER_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
+KEY_OF_AWS: Final = "arn:aws:kms:us-east-1:${AWS::AccountId}:alias/aws/sns"
+
+
 POLICIES: Final = (
     Case(
         "SAFETY-16",
@@ -221,6 +224,13 @@ POLICIES: Final = (
         topic_policy(PUBLISHES)
         | {"Key": key(allow(BUDGETS, USING, SOURCE)), "Topic.KmsMasterKeyId": att("Key", "Arn")},
         words="lets budgets do no",
+    ),
+    Case(
+        "SAFETY-16",
+        "containers",
+        topic_policy(PUBLISHES) | {"Topic.KmsMasterKeyId": {"Fn::Sub": KEY_OF_AWS}},
+        topic_policy(PUBLISHES),
+        words="alias/aws/sns admits no budgets",
     ),
     Case(
         "SAFETY-16",

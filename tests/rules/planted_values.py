@@ -219,6 +219,15 @@ PLANTED: Final = (
         "a log that nobody keeps", "OPERATE-2", "Logs::DeliverySource ", "LogType", "PCS_OTHER"
     ),
     Planted("a cluster in a hurry", "SLURM-16", "PCS::Cluster ", "@DependsOn"),
+    Planted(
+        "nodes that send no metrics",
+        "OPERATE-1",
+        "IAM::ManagedPolicy MetricsPolicy",
+        "PolicyDocument.Statement.1.Effect",
+        "Deny",
+        beside="PCS::ComputeNodeGroup",
+    ),
+    Planted("idle capacity unseen", "OPERATE-4", "CloudWatch::Alarm Idle", "Namespace", "AWS/EC2"),
     Planted("nobody subscribes", "OPERATE-3", "SNS::Subscription ", "TopicArn", "arn:aws:sns:x"),
     Planted(
         "a group for a subnet",

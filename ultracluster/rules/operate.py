@@ -46,7 +46,7 @@ BY_GROUPS: Final = ("pcs", "group", "fleet")
 
 @launched.info(
     "OPERATE-1",
-    what="Nodes with EFA can neither write metrics nor let anybody fetch them.",
+    what="Nodes with EFA may write no metrics, and start nothing that others fetch them from.",
     why="A GPU that is lost, hot or slow, and a job that hangs, are noticed by whoever waits for "
     "the result: the whole cluster is billed until then.",
     source="CloudWatch user guide, agent on EC2; DLAMI guide, GPU monitoring (its agent is not "
