@@ -203,7 +203,7 @@ PLANTED: Final = (
         f"{DATA}.BlockDeviceMappings.0.DeviceName",
         "/dev/xvda",
     ),
-    Planted("images overwritten", "SAFETY-23", IMAGES, "ImageTagMutability", "MUTABLE"),
+    Planted("images overwritten", "SAFETY-22", IMAGES, "ImageTagMutability", "MUTABLE"),
     Planted("nodes in no budget", "SAFETY-25", NODES, f"{DATA}.TagSpecifications"),
     Planted("capacity first", "CAPACITY-26", RESERVED, "@DependsOn"),
     Planted(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
+from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template
 

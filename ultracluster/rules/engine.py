@@ -19,11 +19,9 @@ from ultracluster.rules import (
     operate,
     safety_data,
     safety_nodes,
-    safety_open,
     safety_policies,
     safety_references,
     safety_roles,
-    safety_stores,
     sagemaker_clusters,
     sagemaker_jobs,
     slurm,
@@ -40,8 +38,8 @@ MODULES: Final = (
     *(fabric_groups, fabric_interfaces, fabric_network, fabric_routes, fabric_variables),
     *(capacity_placement, capacity_reservations, lustre_file_systems, lustre_access),
     *(sagemaker_jobs, sagemaker_clusters, slurm, slurm_queues),
-    *(safety_data, safety_nodes, safety_open, safety_policies, safety_references, safety_roles),
-    *(safety_stores, operate),
+    *(safety_data, safety_nodes, safety_policies, safety_references, safety_roles),
+    operate,
 )
 FAMILIES: Final = ("FABRIC", "CAPACITY", "LUSTRE", "SAGEMAKER", "SLURM", "SAFETY", "OPERATE")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, Protocol, Required, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob
 from ultracluster.model.model import Model
@@ -108,39 +108,32 @@ class Rule:
 Making = Callable[[Judge[Something]], Rule]
 
 
-class Texts(TypedDict, total=False):
-    """What a rule says of itself; see `Rule`."""
-
-    what: Required[str]
-    why: Required[str]
-    source: str
-    fix: Required[str]
-    check: str
-
-
 @dataclass(frozen=True)
 class About(Generic[Something]):
-    """Makes rules about one kind of subject, of functions that yield the faults of one of them."""
+    """Makes rules about one kind of subject, of functions that yield the faults of one of them.
+
+    The texts of a rule are the fields of `Rule`.
+    """
 
     subjects: Callable[[Model], Iterable[Something]]
     source: str = ""
     """The source of rules that state none, as most rules of a module share one."""
     check: str = ""
 
-    def _rule(self, level: Level, identifier: str, texts: Texts) -> Making[Something]:
-        stated: Texts = {"source": self.source, "check": self.check, **texts}
+    def _rule(self, level: Level, identifier: str, texts: Mapping[str, str]) -> Making[Something]:
+        stated = {"source": self.source, "check": self.check, **texts}
         return lambda judge: Rule(identifier, level, **stated, subjects=self.subjects, judge=judge)
 
-    def fatal(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
+    def fatal(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("fatal", identifier, texts)
 
-    def error(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
+    def error(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("error", identifier, texts)
 
-    def warning(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
+    def warning(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("warning", identifier, texts)
 
-    def info(self, identifier: str, **texts: Unpack[Texts]) -> Making[Something]:
+    def info(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("info", identifier, texts)
 
 

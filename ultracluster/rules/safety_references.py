@@ -1,4 +1,4 @@
-"""SAFETY rules about values that no resource takes: wrong references, missing properties."""
+"""SAFETY rules about what no resource takes, and templates that CloudFormation does not take."""
 
 import operator
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table
-from ultracluster.model.model import Model
-from ultracluster.rules.rule import Fault, in_turn, resources
+from ultracluster.model.model import Model, Stack
+from ultracluster.rules.rule import About, Fault, in_turn, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
-from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
+from ultracluster.templates.resolved_values import UndeterminedError, fields, items, shown, written
 from ultracluster.templates.scope import mapping
 
 TABLE: Final = table("references")
@@ -27,6 +27,12 @@ ALIASES: Final = ("AWS::CloudFormation::", "AWS::SSM::", "AWS::Serverless::", "A
 """Types whose Ref may be the id of anything."""
 KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
 KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
+MOST_RESOURCES: Final = 500
+MOST_OF_A_SECTION: Final = 200
+MOST_BYTES: Final = 1024 * 1024
+SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
+AWS: Final = "AWS::"
+"""How the names of AWS's own transforms begin."""
 
 
 def _referred(value: Any) -> Iterator[Link]:
@@ -139,3 +145,40 @@ properties_that_are_taken = resources.error(
     fix="write what the message names",
     check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
 )(in_turn(_of_another_kind, _not_of_the_registry, _of_another_region))
+
+
+@About(lambda model: model.stacks).fatal(
+    "SAFETY-5",
+    what="A template is larger than CloudFormation takes, or one of its resources has no type.",
+    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits, and every "
+    "resource has a Type such as AWS::EC2::VPC; the template is refused.",
+    source="CloudFormation quotas, read 2026-11-23; template anatomy, Resources, read 2026-11-27",
+    fix="split the template into stacks that are deployed together; write the Type",
+    check="aws cloudformation validate-template --template-body file://<template>",
+)
+def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
+    if (count := len(stack.resources)) > MOST_RESOURCES:
+        yield Fault(f"{count} resources in {stack.place.stack}")
+    if stack.template is None:
+        return
+    for name in SECTIONS:
+        section = stack.template.body.get(name)
+        if isinstance(section, dict) and len(section) > MOST_OF_A_SECTION:
+            yield Fault(f"{len(section)} {name} in {stack.place.stack}")
+    if stack.template.size is not None and stack.template.size > MOST_BYTES:
+        yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
+    yield from _without_type(stack.template.body, stack.resources)
+
+
+def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) -> Iterator[Fault]:
+    """Yield a fault for each resource that CloudFormation could not make for want of a type."""
+    untyped = [r for r in found if "::" not in r.resource_type]
+    if not untyped:
+        return
+    transforms = items(body.get("Transform"))
+    if "Fn::Transform" in body["Resources"] or not all(str(t).startswith(AWS) for t in transforms):
+        raise UndeterminedError("a macro may write the Type of a resource")
+    for resource in untyped:
+        stated = mapping(body["Resources"].get(resource.place.logical_id)).get("Type")
+        said = "no Type" if stated is None else f"Type {shown(stated)}, which is none"
+        yield Fault(f"{resource.place.logical_id} has {said}", "write its Type", resource.place)
