@@ -278,7 +278,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "hyperpod-slurm.yaml",
-        "SAGEMAKER-3",
+        "FABRIC-2",
         "DestinationSecurityGroupId: !Ref SecurityGroup}",
         "CidrIp: 10.1.0.0/16}",
     ),
@@ -303,7 +303,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-3",
+        "FABRIC-2",
         "DestinationSecurityGroupId: !Ref Group}",
         "CidrIp: 0.0.0.0/0}",
     ),

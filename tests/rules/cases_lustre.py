@@ -259,7 +259,7 @@ LUSTRE_CASES: Final = (
         words="p4d.24xlarge",
     ),
     Case(
-        "LUSTRE-18",
+        "FABRIC-2",
         "storage",
         {
             **{path: value for path, value in OVER_EFA.items() if path != "EfaOut"},

@@ -134,8 +134,8 @@ SAGEMAKER: Final = (
         ),
         machine(),
     ),
-    Case("SAGEMAKER-3", "job", ONE_WAY, {**ONE_WAY, f"{CONFIG}.InstanceCount": 1}),
-    Case("SAGEMAKER-3", "job", {**ONE_WAY, **machine(), "Job": GONE}, {**machine(), "Job": GONE}),
+    Case("FABRIC-2", "job", ONE_WAY, {**ONE_WAY, f"{CONFIG}.InstanceCount": 1}),
+    Case("FABRIC-2", "job", {**ONE_WAY, **machine(), "Job": GONE}, {**machine(), "Job": GONE}),
     Case(
         "SAGEMAKER-4",
         "job",
@@ -240,7 +240,7 @@ SAGEMAKER: Final = (
             f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
         },
     ),
-    Case("SAGEMAKER-3", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
+    Case("FABRIC-2", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
     Case(
         "FABRIC-12",
         "hyperpod",

@@ -162,23 +162,6 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
                 yield admission
 
 
-@access.fatal(
-    "LUSTRE-18",
-    what="The security group of an EFA-enabled file system is closed to EFA.",
-    why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
-    "the create fails otherwise.",
-    source="FSx guide, EFA-enabled file systems, read 2026-11-23",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-)
-def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
-    if not system.over_efa():
-        return
-    groups = system.groups()
-    for direction in DIRECTIONS:
-        if not model.groups.members_exchange(groups, direction):
-            yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
-
-
 servers_reach_clients = access.warning(
     "LUSTRE-26",
     what="A file system cannot connect to the nodes that mount it.",

@@ -1,7 +1,7 @@
 """SAGEMAKER rules about training jobs and what a request for one holds."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.training_codes import (
@@ -18,14 +18,12 @@ from ultracluster.catalogue.training_codes import (
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.problem import Problem
-from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import About, Fault, Judge, in_turn, jobs
 from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     beginning,
-    items,
     keys,
     part,
     settled,
@@ -37,37 +35,6 @@ from ultracluster.templates.resolved_values import (
 MODEL: Final = "botocore 1.44.5 sagemaker model, CreateTrainingJob, read 2026-11-23"
 VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
-
-
-def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
-    return [*model.training_jobs, *model.hyperpod_groups]
-
-
-@About(_of_sagemaker).fatal(
-    "SAGEMAKER-3",
-    what="The security groups of a job or a HyperPod group with EFA do not admit each other.",
-    why="Instances with EFA talk to each other only through groups that admit all traffic from "
-    "and to themselves, by id: a job hangs in NCCL's initialisation, and HyperPod replaces "
-    "instances for ever.",
-    source=f"{VPC_GUIDE}; sagemaker-training-toolkit#240; awsome-distributed-ai#546; SageMaker "
-    "HyperPod guide, prerequisites",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check="aws ec2 describe-security-groups --group-ids <group>",
-)
-def members_exchange(model: Model, one: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    network = one.at("VpcConfig") if isinstance(one, TrainingJob) else one.vpc_config()
-    groups = items(part(network, "SecurityGroupIds"))
-    if not groups or _has_nobody_to_talk_to(one):
-        return
-    for message in closed_to_members(model, groups, "in", "out"):
-        yield Fault(message if isinstance(one, TrainingJob) else f"{one.name()}: {message}")
-
-
-def _has_nobody_to_talk_to(one: TrainingJob | HyperPodGroup) -> bool:
-    """Whether it is without EFA, or a job of one instance."""
-    if isinstance(one, HyperPodGroup):
-        return one.instance_type() is None
-    return efa_type(one) is None or one.count() == 1
 
 
 @jobs.fatal(
@@ -132,7 +99,9 @@ def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
             yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
 
 
-@About(_of_sagemaker).fatal(
+@About[TrainingJob | HyperPodGroup](
+    lambda model: [*model.training_jobs, *model.hyperpod_groups]
+).fatal(
     "SAGEMAKER-11",
     what="An instance type of a job or of a HyperPod group does not begin with ml.",
     why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
