@@ -128,7 +128,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "nested-compute.yaml",
-        "CAPACITY-8",
+        "CAPACITY-3",
         '!If [OnDemand, {GroupName: !Ref Placement}, !Ref "AWS::NoValue"]',
         "{GroupName: !Ref Placement}",
         beside=("root.yaml", "training-vpc.yaml"),
@@ -151,7 +151,7 @@ FAULTS: Final = (
     FieldFault("eks-capacity-block.yaml", "CAPACITY-12", "MaxSize: 8", "MaxSize: 65"),
     FieldFault(
         "reserved-fleet.yaml",
-        "CAPACITY-8",
+        "CAPACITY-3",
         "      PlacementGroupArn: !Sub arn:${AWS::Partition}:ec2:${AWS::Region}:"
         "${AWS::AccountId}:placement-group/${Placement}\n",
         "",
@@ -265,7 +265,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "pcs-cluster.yaml",
-        "SLURM-8",
+        "SLURM-1",
         "SubnetIds: [!Ref ComputeSubnetId]\n        SecurityGroupIds",
         "SubnetIds: [!Ref ComputeSubnetId, !Ref LoginSubnetId]\n        SecurityGroupIds",
     ),
@@ -294,7 +294,7 @@ FAULTS: Final = (
         '            Condition: {StringEquals: {"aws:SourceAccount": !Sub "${AWS::AccountId}"}}\n',
         "",
     ),
-    FieldFault("training-job.yaml", "SAGEMAKER-11", '"ml.p4d.24xlarge"', '"p4d.24xlarge"'),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", '"ml.p4d.24xlarge"', '"p4d.24xlarge"'),
     FieldFault(
         "training-job.yaml",
         "SAGEMAKER-1",
@@ -323,7 +323,7 @@ FAULTS: Final = (
         '                Resource: "*"\n',
     ),
     FieldFault("training-job.yaml", "FABRIC-22", '"FI_PROVIDER": "efa"', '"FI_PROVIDER": "tcp"'),
-    FieldFault("training-job.yaml", "SAGEMAKER-6", "/${MountName}/datasets", "/fsx/datasets"),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", "/${MountName}/datasets", "/fsx/datasets"),
     FieldFault(
         "batch-multi-node.yaml",
         "FABRIC-22",
@@ -394,7 +394,7 @@ FAULTS: Final = (
         "S3: {AutoExportPolicy: {Events: [NEW, CHANGED, DELETED]}}",
         "S3: {AutoExportPolicy: {Events: [DELETED]}}",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-29", "    DependsOn: Datasets\n", ""),
+    FieldFault("lustre-associations.yaml", "LUSTRE-15", "    DependsOn: Datasets\n", ""),
     FieldFault(
         "lustre-associations.yaml",
         "SAFETY-22",

@@ -117,16 +117,21 @@ CAPACITY: Final = (
         {"Nodes.NewInstancesProtectedFromScaleIn": False},
     ),
     Case(
-        "CAPACITY-8",
+        "CAPACITY-3",
         "cluster",
         {**BLOCK, f"{DATA}.Placement": {"GroupName": ref("Placement")}},
         BLOCK,
     ),
     Case(
-        "CAPACITY-8",
+        "CAPACITY-3",
         "cluster",
         {"Reservation.PlacementGroupArn": GONE},
-        {"Reservation.PlacementGroupArn": GONE, f"{DATA}.Placement": GONE},
+        {
+            "Reservation.PlacementGroupArn": GONE,
+            f"{DATA}.Placement": GONE,
+            # Nodes without EFA need no group at all.
+            f"{DATA}.NetworkInterfaces": GONE,
+        },
         words="Reservation is in no placement group",
     ),
     Case(
@@ -232,8 +237,8 @@ CAPACITY: Final = (
         {"Reservation.InstanceMatchCriteria": GONE},
         {"Reservation.InstanceMatchCriteria": GONE, **NO_RESERVATION},
     ),
-    Case("CAPACITY-8", "cluster", {f"{DATA}.Placement": GONE}, words="in no placement group"),
-    Case("CAPACITY-8", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
+    Case("CAPACITY-3", "cluster", {f"{DATA}.Placement": GONE}, words="in no placement group"),
+    Case("CAPACITY-3", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
     Case("CAPACITY-14", "cluster", {"Reservation.InstancePlatform": "Windows"}, words="Windows"),
     Case("CAPACITY-14", "cluster", {"Reservation.Tenancy": "dedicated"}, words="dedicated"),
     Case(

@@ -317,7 +317,7 @@ FABRIC: Final = (
         words="FI_PROVIDER=tcp",
     ),
     Case("FABRIC-22", "job", {"Job.Environment": {"NCCL_NET": "Socket"}}),
-    Case("FABRIC-23", "containers", {VARIABLES: [{"Name": "RDMAV_FORK_SAFE", "Value": "1"}]}),
+    Case("FABRIC-27", "containers", {VARIABLES: [{"Name": "RDMAV_FORK_SAFE", "Value": "1"}]}),
     Case(
         "FABRIC-24", "containers", {VARIABLES: [{"Name": "FI_EFA_USE_DEVICE_RDMA", "Value": "1"}]}
     ),

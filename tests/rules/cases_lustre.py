@@ -245,7 +245,7 @@ LUSTRE_CASES: Final = (
         words="no rule of Fabric leads to Servers by TCP 988",
     ),
     Case(
-        "LUSTRE-26",
+        "LUSTRE-24",
         "both",
         {**MOUNTED, **NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
         {**NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
@@ -348,5 +348,5 @@ LUSTRE_CASES: Final = (
         {"Checkpoints.S3.AutoExportPolicy.Events": ["CHANGED", "NEW"]},
         words="NEW",
     ),
-    Case("LUSTRE-29", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
+    Case("LUSTRE-15", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
 )

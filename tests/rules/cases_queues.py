@@ -57,7 +57,7 @@ def queue_of(*groups: str) -> dict[str, Any]:
 
 QUEUES: Final = (
     Case(
-        "SLURM-8",
+        "SLURM-1",
         "pcs",
         {"Vpc.InstanceTenancy": "dedicated"},
         {"Vpc.InstanceTenancy": "default"},

@@ -147,7 +147,7 @@ SAGEMAKER: Final = (
         "SAGEMAKER-1", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
     ),
     Case(
-        "SAGEMAKER-6",
+        "SAGEMAKER-1",
         "job",
         {f"{SOURCE}.DirectoryPath": "/fsx/data"},
         {
@@ -220,8 +220,8 @@ SAGEMAKER: Final = (
         {"Job.Environment": {"HF_HOME": "/opt/ml/checkpoints"}},
         words="HF_TOKEN",
     ),
-    Case("SAGEMAKER-11", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
-    Case("SAGEMAKER-11", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
+    Case("SAGEMAKER-12", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
+    Case("SAGEMAKER-1", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
     Case(
         "SAGEMAKER-12",
         "hyperpod",
@@ -445,7 +445,7 @@ SLURM: Final = (
         {f"{DATA}.UserData": {"Fn::Base64": MIME}},
         words="#!/bin/bash",
     ),
-    Case("SLURM-8", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
+    Case("SLURM-1", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
     Case(
         "SLURM-6",
         "pcs",

@@ -32,7 +32,7 @@ VARIABLES: Final = (
         },
     ),
     Case(
-        "FABRIC-23",
+        "FABRIC-27",
         "job",
         {"Job.Environment": {"RDMAV_HUGEPAGES_SAFE": "1"}},
         {"Job.Environment": {"FI_EFA_USE_HUGE_PAGE": "0"}},

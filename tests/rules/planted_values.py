@@ -89,7 +89,7 @@ PUBLIC: Final = att("NetworkPublicRoutes63720B20", "RouteTableId")
 PRIVATE: Final = att("NetworkTraining0RoutesEE1A79EA", "RouteTableId")
 
 PLANTED: Final = (
-    Planted("no placement group", "CAPACITY-3 CAPACITY-8", NODES, f"{DATA}.Placement.GroupName"),
+    Planted("no placement group", "CAPACITY-3 CAPACITY-3", NODES, f"{DATA}.Placement.GroupName"),
     Planted("a reservation for Windows", "CAPACITY-14", RESERVED, "InstancePlatform", "Windows"),
     Planted("a dedicated reservation", "CAPACITY-14", RESERVED, "Tenancy", "dedicated"),
     Planted(
@@ -211,7 +211,7 @@ PLANTED: Final = (
     ),
     Planted(
         "associations at once",
-        "LUSTRE-29",
+        "LUSTRE-15",
         "FSx::DataRepositoryAssociation LustreRepository1",
         "@DependsOn",
     ),

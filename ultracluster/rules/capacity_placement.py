@@ -28,7 +28,6 @@ RESERVATION: Final = "AWS::EC2::CapacityReservation"
 PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"
 READ_ONLY: Final = ("GroupName", "GroupId")
 BATCH_CHOOSES: Final = re.compile(r"optimal|default_")
-BATCH_CHOOSES: Final = re.compile(r"optimal|default_")
 DESCRIBE: Final = "aws ec2 describe-placement-groups --group-names <group>"
 
 
@@ -121,28 +120,28 @@ def _unused(model: Model) -> list[str]:
     return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
 
 
-def _kept_apart(model: Model, node: Node) -> Iterator[Fault]:
+def kept_apart(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.placement_group() if node.efa_interfaces() else None
     group = None if stated is None else model.given(stated, GROUP)
     if group is not None and _strategy(group) in ("spread", "partition"):
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
 
 
-def _in_none(model: Model, node: Node) -> Iterator[Fault]:
+def in_no_group(model: Model, node: Node) -> Iterator[Fault]:
     apart = node.launcher is None or node.alone() or node.in_a_block() or not node.efa_interfaces()
     if apart or node.placement_group() is not None:
         return
     stated, unused = node.reservation(), _unused(model)
     reserved = stated and model.found(stated, RESERVATION)
     if reserved and reserved.properties.get("PlacementGroupArn") is not None:
-        return  # CAPACITY-8 says more.
+        return  # That one says more.
     if not reserved and not unused and node.reservation_target():
         raise UndeterminedError("the reservation that it targets may lie in one")
     made = "".join(f"; {name} is made, and no node is in it" for name in unused[:1])
     yield Fault(f"{described(node)} names none{made}")
 
 
-def _in_one_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
+def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.placement_group()
     named = None if stated is None else key(stated)
     if named is None or not known(named) or node.launcher is None:
@@ -152,18 +151,6 @@ def _in_one_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{shown(stated)} is {resource.resource_type}")
     elif isinstance(named, str) and (unused := _unused(model)):
         yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
-
-
-cluster_group_for_nodes = nodes.warning(
-    "CAPACITY-3",
-    what="Nodes with EFA are in no cluster placement group, or name a group that nobody makes.",
-    why="EC2 spreads them over the zone, and with spread or partition keeps them apart: more hops "
-    "between them, and collectives over hundreds of nodes run at the speed of the farthest pair; "
-    "a group that is not there fails every launch.",
-    source=f"{PLACEMENT_GUIDE}; EC2 User Guide, EFA; awsome-distributed-ai PCS samples, 2026-07-23",
-    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}",
-    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
-)(in_turn(_kept_apart, _in_none, _in_one_of_nobody))
 
 
 @of("AWS::EC2::Subnet", RESERVATION).info(

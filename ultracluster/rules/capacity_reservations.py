@@ -6,7 +6,13 @@ from typing import Final
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.capacity_placement import GROUP, RESERVATION
+from ultracluster.rules.capacity_placement import (
+    GROUP,
+    RESERVATION,
+    in_a_group_of_nobody,
+    in_no_group,
+    kept_apart,
+)
 from ultracluster.rules.rule import Fault, in_turn, launches, nodes, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -66,16 +72,26 @@ def _group_of_the_reservation(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{name} is in {shown(own)}, its nodes are in {shown(group)}")
 
 
-placement_of_what_is_reserved = nodes.warning(
-    "CAPACITY-8",
-    what="A node is in another placement group than the reservation or block that it names.",
-    why="The reserved machines are not near each other, and EC2 finds fewer than are reserved "
-    "(InsufficientInstanceCapacity: 16 reserved, 11 got).",
-    source="eksctl#7949; terraform-aws-eks PR 3730; aws-parallelcluster#3776 and its capacity "
-    "block validator; AWS PCS samples; read 2026-11-23",
-    fix="write PlacementGroupArn of the group for the reservation, or remove the group",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
-)(in_turn(_group_beside_a_block, _group_of_the_reservation))
+cluster_group_for_nodes = nodes.warning(
+    "CAPACITY-3",
+    what="Nodes are not in the cluster placement group that they should be in.",
+    why="EC2 spreads nodes with EFA over the zone, and with spread or partition keeps them apart: "
+    "collectives run at the speed of the farthest pair; beside the group of their reservation it "
+    "finds fewer than are reserved (16 reserved, 11 got); a group that nobody makes fails every "
+    "launch.",
+    source="EC2 User Guide, placement groups and EFA, read 2026-11-23; awsome-distributed-ai PCS "
+    "samples, 2026-07-23; eksctl#7949; terraform-aws-eks PR 3730; aws-parallelcluster#3776 and "
+    "its capacity block validator",
+    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}, and "
+    "PlacementGroupArn of the same group for the reservation",
+    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'; "
+    f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
+)(
+    in_turn(
+        *(kept_apart, in_no_group, in_a_group_of_nobody),
+        *(_group_beside_a_block, _group_of_the_reservation),
+    )
+)
 
 
 @nodes.fatal(

@@ -55,7 +55,10 @@ def _closed(model: Model, one: Member, direction: Direction) -> Iterator[Fault]:
 
 members: Final = About[Member](
     lambda model: [
-        *(*model.nodes, *model.training_jobs, *model.hyperpod_groups, *model.file_systems)
+        *model.nodes,
+        *model.training_jobs,
+        *model.hyperpod_groups,
+        *model.file_systems,
     ],
     source=f"{SELF}; sagemaker-training-toolkit#240; SageMaker HyperPod guide, prerequisites; FSx "
     "guide, EFA-enabled file systems",

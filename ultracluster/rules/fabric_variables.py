@@ -110,16 +110,6 @@ job_on_the_fabric = _of("off-fabric", "unfit").error(
 )(in_turn(_standing("off-fabric"), _standing("unfit")))
 
 
-no_libibverbs_variable = _of("verbs").warning(
-    "FABRIC-23",
-    what="A variable of libibverbs is set for a job over EFA.",
-    why="RDMAV_FORK_SAFE and RDMAV_HUGEPAGES_SAFE make registration of memory fail or crawl with "
-    "EFA; fork is made safe by FI_EFA_USE_HUGE_PAGE=0.",
-    fix="remove it, and write FI_EFA_USE_HUGE_PAGE=0 where the data loader forks",
-    check="env | grep RDMAV_ (in the job)",
-)(_standing("verbs"))
-
-
 no_idle_variable = _of("obsolete", "nameless").info(
     "FABRIC-24",
     what="A variable is obsolete for the plugin's version, or nothing reads its name.",
@@ -142,18 +132,19 @@ protocol_without_order = _of("corrupting").error(
 )(_standing("corrupting"))
 
 
-no_slower_variable = _of("forced", "overriding", "slowing").warning(
+no_slower_variable = _of("forced", "overriding", "slowing", "verbs").warning(
     "FABRIC-27",
-    what="A variable forces what NCCL and the plugin choose, or closes a direct path.",
+    what="A variable forces what NCCL and the plugin choose, or closes a direct path to memory.",
     why="NCCL and the tuner choose protocol and algorithm by size and number of nodes, and the "
     "plugin sets buffers, chunks and topology of each instance type: one choice for everything is "
-    "slow for most of it, and so is host memory in place of NVLink or GPUDirect RDMA.",
+    "slow for most of it, and so are host memory in place of NVLink or GPUDirect RDMA, and "
+    "registration of memory with the variables of libibverbs.",
     source=f"NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl v1.20.0 release "
     f"notes and src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it; NCCL_DEBUG=INFO: look for 'via "
     "P2P' and 'GDRDMA'",
-)(in_turn(_standing("forced"), _standing("overriding"), _standing("slowing")))
+)(in_turn(*map(_standing, ("forced", "overriding", "slowing", "verbs"))))
 
 
 @About[JobEnvironment](

@@ -104,31 +104,14 @@ ports_open = access.error(
 )
 
 
-@access.warning(
-    "LUSTRE-24",
-    what="The security group of a Lustre file system opens only some of the ports of Lustre.",
-    why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
-    "and mount as a rule, until a connection takes one of the other ports.",
-    source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
-    fix="write 1018-1023 in place of 1021-1023, in both directions",
-)
-def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
+def _some_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         closed = _closed(model, system, direction)
         if closed and set(closed) <= set(ADDED_LATER):
             yield _fault(system, direction, closed)
 
 
-@access.warning(
-    "LUSTRE-15",
-    what="A file system does not wait for the rules of its security group.",
-    why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
-    "Lustre: the create fails now and then.",
-    source="aws-parallelcluster#6181 and PR 1198; aws-cdk-lib 2.275 run on 2026-11-23",
-    fix="write DependsOn with the logical id of every ingress and egress rule of the group",
-    check="aws cloudformation describe-stack-events --stack-name <stack>",
-)
-def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[Fault]:
+def _before_the_rules(model: Model, system: FileSystem) -> Iterator[Fault]:
     # Rules of its own stack that FSx needs at creation and that nothing waits for.
     groups = {key(group) for group in system.groups()}
     waited = model.dependencies(system.key)
@@ -162,14 +145,42 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
                 yield admission
 
 
-servers_reach_clients = access.warning(
-    "LUSTRE-26",
-    what="A file system cannot connect to the nodes that mount it.",
-    why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
-    "and a client that they cannot reach is evicted.",
-    fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
-    "nodes, and ingress to theirs from it",
-)(partial(_kept_apart, at_servers="out", at_clients="in"))
+def _associations_at_once(model: Model, system: FileSystem) -> Iterator[Fault]:
+    made: list[tuple[str, str]] = []
+    for each in sorted(system.associations, key=lambda a: len(model.dependencies(a.place.key))):
+        waited = model.dependencies(each.place.key)
+        others = [name for stack, name in made if (stack, name) not in waited]
+        if others and each.place.stack == system.place.stack:
+            yield Fault(
+                f"it does not wait for {', '.join(others)}",
+                fix="write DependsOn with the logical id of the association before it",
+                place=each.place,
+            )
+        made.append(each.place.key)
+
+
+made_in_order = access.warning(
+    "LUSTRE-15",
+    what="A file system does not wait for the rules of its group, or one association for another.",
+    why="CloudFormation makes all at once: FSx refuses a group that does not yet admit Lustre, and "
+    "makes one association at a time, so that others time out: the create fails now and then.",
+    source="aws-parallelcluster#6181, PR 1198 and pull request 6649; aws-cdk-lib 2.275 run on "
+    "2026-11-23; read 2026-11-26",
+    fix="write DependsOn with the logical id of every ingress and egress rule of the group",
+    check="aws cloudformation describe-stack-events --stack-name <stack>",
+)(in_turn(_before_the_rules, _associations_at_once))
+
+
+whole_passage = access.warning(
+    "LUSTRE-24",
+    what="Security groups let Lustre pass by some of its ports only, or in one direction.",
+    why="Clients mount as a rule, until a connection takes one of the other ports (the guide names "
+    "1018-1023, older groups 1021-1023) or was lost, and the servers cannot open it anew and "
+    "evict the client.",
+    source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
+    fix="write 1018-1023 in place of 1021-1023, in both directions, also from the group of the "
+    "file system to one of the nodes",
+)(in_turn(_some_ports, partial(_kept_apart, at_servers="out", at_clients="in")))
 
 
 @access.warning(

@@ -272,21 +272,3 @@ def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
         missing = [event for event in EXPORTED if event not in _exports(each)]
         if missing and WRITTEN.search(path):
             yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)
-
-
-@linked.warning(
-    "LUSTRE-29",
-    what="Several data repository associations of a file system are made at once.",
-    why="FSx makes one at a time: the others wait, time out now and then, and the stack is rolled "
-    "back with the file system.",
-    source="aws-parallelcluster pull request 6649, read 2026-11-26",
-    fix="write DependsOn with the logical id of the association before it",
-)
-def associations_in_turn(model: Model, system: FileSystem) -> Iterator[Fault]:
-    made: list[ResolvedResource] = []
-    for each in sorted(system.associations, key=lambda a: len(model.dependencies(a.place.key))):
-        waited = model.dependencies(each.place.key)
-        others = [other.place.logical_id for other in made if other.place.key not in waited]
-        if others and each.place.stack == system.place.stack:
-            yield Fault(f"it does not wait for {', '.join(others)}", place=each.place)
-        made.append(each)

@@ -9,7 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.permissions import Question
 from ultracluster.model.policies import Identity
-from ultracluster.rules.capacity_reservations import RESERVATION
+from ultracluster.rules.capacity_placement import RESERVATION
 from ultracluster.rules.rule import About, Fault, launched, of
 from ultracluster.rules.safety_nodes import running_script
 from ultracluster.rules.safety_policies import PUBLISHERS, TOPIC

@@ -16,6 +16,7 @@ from ultracluster.model.policies import (
     token,
 )
 from ultracluster.rules.rule import About, Fault, hyperpod_groups, in_turn, roles
+from ultracluster.rules.sagemaker_jobs import without_prefix
 from ultracluster.templates.resolved_values import (
     begins,
     items,
@@ -82,13 +83,14 @@ def _too_large(_model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 
 cluster_that_is_taken = hyperpod_groups.fatal(
     "SAGEMAKER-12",
-    what="A HyperPod cluster is larger than SageMaker takes, or its scripts lie elsewhere.",
+    what="SageMaker does not take the size, the types or the scripts of a HyperPod cluster.",
     why="A group has at most 6,758 instances and a cluster 100 groups, and HyperPod reads scripts "
-    "only from buckets whose name begins with sagemaker-; the cluster is refused.",
+    "only from buckets whose name begins with sagemaker-, and types begin with ml.; the cluster "
+    "is refused.",
     source=HYPERPOD_GUIDE,
     fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
     check=f"{DESCRIBE} --query 'InstanceGroups[].[TargetCount,LifeCycleConfig]'",
-)(in_turn(_scripts_elsewhere, _too_large))
+)(in_turn(_scripts_elsewhere, _too_large, lambda _model, group: without_prefix(group.group)))
 
 
 @hyperpod_groups.warning(

@@ -15,11 +15,11 @@ from ultracluster.catalogue.training_codes import (
     VOLUME_KEY,
     WAIT_BELOW_RUN,
 )
-from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
+from ultracluster.model.jobs import TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.problem import Problem
 from ultracluster.rules.lustre_access import zones_apart
-from ultracluster.rules.rule import About, Fault, Judge, in_turn, jobs
+from ultracluster.rules.rule import Fault, Judge, in_turn, jobs
 from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -57,27 +57,6 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
         yield Fault(f"{job.count()} instances take {need} addresses of {have}")
 
 
-@jobs.fatal(
-    "SAGEMAKER-6",
-    what="The path of a Lustre input does not begin with the file system's mount name.",
-    why="DirectoryPath is /<mount name>/..., and the job is refused for any other.",
-    source="SageMaker API reference, FileSystemDataSource, read 2026-11-23",
-    fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
-    check="aws fsx describe-file-systems --query 'FileSystems[].LustreConfiguration.MountName'",
-)
-def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    # The mount name itself is known after creation only.
-    for channel, source in job.file_systems():
-        stated = part(source, "DirectoryPath")
-        known = beginning(stated)
-        # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
-        named = keys(part(source, "FileSystemId"))
-        own = [s.deployment_type() for s in model.file_systems if s.key in named]
-        of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
-        if stated is None or (known and not known.startswith("/")) or of_nodes:
-            yield Fault(f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}")
-
-
 @jobs.error(
     "SAGEMAKER-7",
     what="A job is in no subnet of the zone that its file system is in.",
@@ -97,23 +76,6 @@ def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
             raise UndeterminedError(f"file system {shown(name)} is not in the given templates")
         if apart := zones_apart(model, system, subnets):
             yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
-
-
-@About[TrainingJob | HyperPodGroup](
-    lambda model: [*model.training_jobs, *model.hyperpod_groups]
-).fatal(
-    "SAGEMAKER-11",
-    what="An instance type of a job or of a HyperPod group does not begin with ml.",
-    why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
-    source=MODEL,
-    fix="write ml.p4d.24xlarge",
-    check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
-)
-def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    for entry in [job.group] if isinstance(job, HyperPodGroup) else job.resources():
-        name = text(part(entry, "InstanceType"))
-        if name and name[:3] != "ml.":
-            yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
 
 
 OF_OTHER_RULES: Final = frozenset(
@@ -182,18 +144,48 @@ def _is_reference(request: Any, field: str) -> bool:
     return any(isinstance(value, Link | Text) for value in values)
 
 
+def _path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    # The mount name itself is known after creation only.
+    for channel, source in job.file_systems():
+        stated = part(source, "DirectoryPath")
+        known = beginning(stated)
+        # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
+        named = keys(part(source, "FileSystemId"))
+        own = [s.deployment_type() for s in model.file_systems if s.key in named]
+        of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
+        if stated is None or (known and not known.startswith("/")) or of_nodes:
+            yield Fault(
+                f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}",
+                fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
+            )
+
+
+def without_prefix(entry: Any) -> Iterator[Fault]:
+    """Yield a fault where the instance type of a group of instances does not begin with ml."""
+    name = text(part(entry, "InstanceType"))
+    if name and name[:3] != "ml.":
+        yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
+
+
+def _types_without_prefix(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+    for entry in job.resources():
+        yield from without_prefix(entry)
+
+
 request_that_is_taken = jobs.fatal(
     "SAGEMAKER-1",
     what="A training request asks for what SageMaker never takes.",
     why="VpcConfig has up to 16 subnets and 5 security groups, a Lustre file system is reached "
-    "through it alone, instances with local NVMe take no key, and a job runs 28 days at most with "
-    "its 30 retries; anything else is refused.",
+    "through it alone and by a path /<mount name>/..., types begin with ml., instances with local "
+    "NVMe take no key, and a job runs 28 days at most with its 30 retries; anything else is "
+    "refused.",
     source=f"{MODEL}; {VPC_GUIDE}; SageMaker API reference, ResourceConfig and "
     "FileSystemDataSource",
     fix="write what the finding says",
     check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
 )(
     in_turn(
+        *(_types_without_prefix, _path_without_mount_name),
         _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
         _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
         _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),

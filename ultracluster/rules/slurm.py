@@ -52,16 +52,7 @@ def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[Resolve
     return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), cluster.place.key)]
 
 
-@clusters.fatal(
-    "SLURM-1",
-    what="A PCS cluster is too small for its node groups, or has too many groups or queues.",
-    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048, and each 10 node groups "
-    "and 10 queues; Size is create-only, so that growing later replaces the cluster.",
-    source=f"service quotas of PCS; {PCS_GUIDE}",
-    fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
-    check=f"{DESCRIBE} --query cluster.size",
-)
-def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = parts_of(model, cluster, GROUP)
     for count, words in (
         (len(groups), "node groups"),
@@ -82,6 +73,32 @@ def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fa
             f"Size {size} manages {SIZES[size]} instances, the node groups have up to {most}",
             fix=f"write Size: {fitting}" if fitting else "split the cluster",
         )
+
+
+def _controller_elsewhere(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
+    if isinstance(stated, list) and len(stated) != 1:
+        yield Fault(f"{len(stated)} subnets", fix="write one subnet; node groups may have others")
+    for name in keys(stated):
+        subnet = model.networks.subnets.get(name)
+        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
+        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
+            yield Fault(
+                f"{vpc.place.logical_id} has InstanceTenancy dedicated",
+                fix="write a subnet of a VPC with InstanceTenancy default",
+            )
+
+
+cluster_that_pcs_takes = clusters.fatal(
+    "SLURM-1",
+    what="PCS does not take a cluster of this size, with these parts, or in this place.",
+    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048, and each 10 node groups "
+    "and 10 queues; Size is create-only, so that growing later replaces the cluster; the "
+    "controller is in one subnet, of no VPC of dedicated tenancy.",
+    source=f"service quotas of PCS; {PCS_GUIDE}; VPC and subnet requirements, read 2026-11-27",
+    fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
+    check=f"{DESCRIBE} --query 'cluster.[size,networking]'",
+)(in_turn(_too_small, _controller_elsewhere))
 
 
 def roles_of(model: Model, profile: Any) -> list[Identity]:
@@ -163,27 +180,6 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
         begun and "\x00" not in begun and "mime-version" not in begun.lower()
     ):
         yield Fault(f"user data begins with {begun.splitlines()[0][:40]}")
-
-
-@clusters.fatal(
-    "SLURM-8",
-    what="The controller of a PCS cluster is not in exactly one subnet of a VPC that PCS takes.",
-    why="PCS puts its interface into one subnet, and takes no VPC of dedicated tenancy; the "
-    "cluster is refused.",
-    source="AWS PCS user guide, VPC and subnet requirements, read 2026-11-27",
-    fix="write one subnet in Networking.SubnetIds, of a VPC with InstanceTenancy default; node "
-    "groups may have other subnets",
-    check=f"{DESCRIBE} --query cluster.networking",
-)
-def controller_in_one_subnet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
-    if isinstance(stated, list) and len(stated) != 1:
-        yield Fault(f"{len(stated)} subnets")
-    for name in keys(stated):
-        subnet = model.networks.subnets.get(name)
-        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
-        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
-            yield Fault(f"{vpc.place.logical_id} has InstanceTenancy dedicated")
 
 
 @clusters.warning(
