@@ -8,7 +8,7 @@ from typing import Final
 from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import About, Fault, in_turn, nodes, of
+from ultracluster.rules.rule import About, Fault, nodes, of
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
@@ -225,7 +225,7 @@ type_that_is_sold = nodes.error(
     fix="choose a zone that sells the type, by AvailabilityZoneId",
     check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
     "--filters Name=instance-type,Values=<type>",
-)(in_turn(_not_in_the_zone, _not_by_block))
+)(_not_in_the_zone, _not_by_block)
 
 
 @About[Node | ResolvedResource](lambda model: [*model.nodes, *model.of(RESERVATION)]).warning(

@@ -13,7 +13,7 @@ from ultracluster.rules.capacity_placement import (
     in_no_group,
     kept_apart,
 )
-from ultracluster.rules.rule import Fault, in_turn, launches, nodes, of
+from ultracluster.rules.rule import Fault, launches, nodes, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -87,10 +87,8 @@ cluster_group_for_nodes = nodes.warning(
     check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'; "
     f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
 )(
-    in_turn(
-        *(kept_apart, in_no_group, in_a_group_of_nobody),
-        *(_group_beside_a_block, _group_of_the_reservation),
-    )
+    *(kept_apart, in_no_group, in_a_group_of_nobody),
+    *(_group_beside_a_block, _group_of_the_reservation),
 )
 
 
@@ -196,7 +194,7 @@ reservation_for_its_nodes = nodes.fatal(
     "demand",
     check=f"{DESCRIBE} --query 'CapacityReservations[].[InstanceType,InstancePlatform,Tenancy,"
     "AvailabilityZoneId]'",
-)(in_turn(_of_another_kind, _in_another_zone))
+)(_of_another_kind, _in_another_zone)
 
 
 def _more_than_a_block(_model: Model, node: Node) -> Iterator[Fault]:
@@ -233,7 +231,7 @@ capacity_large_enough = nodes.warning(
     fix="write an InstanceCount of the reservation that is the most nodes of the group",
     check=f"{DESCRIBE} --query 'CapacityReservations[].[TotalInstanceCount,"
     "AvailableInstanceCount]'",
-)(in_turn(_more_than_a_block, _more_than_reserved))
+)(_more_than_a_block, _more_than_reserved)
 
 
 @of(RESERVATION).fatal(

@@ -29,7 +29,7 @@ from ultracluster.rules import (
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.choices import Atom
-from ultracluster.templates.resolved import ResolvedGroup, Variant
+from ultracluster.templates.resolved import Place, ResolvedGroup, Variant
 from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
@@ -73,30 +73,36 @@ FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.ackn
 def judge(group: ResolvedGroup) -> Verdict:
     """Return what all rules find, equal findings of several variants merged into one."""
     found_in: dict[Finding, list[int]] = {}
-    unknown: dict[CannotTell, None] = {}
+    unknown: dict[tuple[int, CannotTell], None] = {}
+    told: set[tuple[int, str, Place]] = set()
     kept: Kept = {}
     for index, variant in enumerate(group.variants):
         model = Model(variant, kept)
         for rule in RULES.values():
-            for result in _results(rule, model):
+            for part, result in _results(rule, model):
                 if isinstance(result, CannotTell):
-                    unknown[result] = None
-                elif index not in (where := found_in.setdefault(result, [])):
+                    unknown[part, result] = None
+                    continue
+                told.add((part, result.rule, result.place))
+                if index not in (where := found_in.setdefault(result, [])):
                     where.append(index)
     explain = Explanations(group, kept, found_in)
     findings = tuple(explain(finding) for finding in found_in)
-    places = {(finding.rule, finding.place) for finding in findings}
-    return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
+    # What the same judge finds under another choice is told.
+    left = (u for part, u in unknown if (part, u.rule, u.place) not in told)
+    return Verdict(findings, tuple(dict.fromkeys(left)))
 
 
-def _results(rule: Rule, model: Model) -> Iterator[Finding | CannotTell]:
+def _results(rule: Rule, model: Model) -> Iterator[tuple[int, Finding | CannotTell]]:
+    """Yield what a rule says, with the number of the judge that says it."""
     for subject in rule.subjects(model):
-        try:
-            for fault in rule.judge(model, subject):
-                place, fix = fault.place or subject.place, fault.fix or rule.fix
-                yield Finding(rule.id, place, fault.message, fix)
-        except UndeterminedError as error:
-            yield CannotTell(rule.id, subject.place, error.because)
+        for part, judge in enumerate(rule.judges):
+            try:
+                for fault in judge(model, subject):
+                    place, fix = fault.place or subject.place, fault.fix or rule.fix
+                    yield part, Finding(rule.id, place, fault.message, fix)
+            except UndeterminedError as error:
+                yield part, CannotTell(rule.id, subject.place, error.because)
 
 
 class Explanations:
@@ -193,7 +199,7 @@ class Explanations:
         return self._group.variant(assumed, row)
 
     def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
-        return list(_results(RULES[finding.rule], Model(variant, self._kept)))
+        return [said for _, said in _results(RULES[finding.rule], Model(variant, self._kept))]
 
 
 def _texts(choices: Choices) -> list[str]:

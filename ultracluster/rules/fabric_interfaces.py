@@ -8,7 +8,7 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import About, Fault, in_turn, launches, nodes
+from ultracluster.rules.rule import About, Fault, Judge, launches, nodes
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
@@ -23,10 +23,14 @@ MOST_CARDS: Final = "p5.48xlarge"
 """A type with every card that a template may name, for rules that hold whatever the type."""
 EFA_GUIDE: Final = "EC2 User Guide, EFA for accelerated instance types, read 2026-11-23"
 INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
-WHATEVER_THE_TYPE: Final = (
-    *(interfaces.NO_SUCH_TYPE, interfaces.NO_PRIMARY, interfaces.SAME_PLACE),
-    *(interfaces.TWO_EFA, interfaces.EFA_ONLY_ADDRESS),
-)
+WHATEVER_THE_TYPE: Final = {
+    interfaces.NO_SUCH_TYPE: ("InterfaceType",),
+    interfaces.NO_PRIMARY: ("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
+    interfaces.SAME_PLACE: ("NetworkCardIndex", "DeviceIndex"),
+    interfaces.TWO_EFA: ("InterfaceType", "NetworkCardIndex"),
+    interfaces.EFA_ONLY_ADDRESS: (),
+}
+"""Codes of the catalogue, and what must be known to tell that there is no such problem."""
 ADDRESSES: Final = (
     "PrivateIpAddress",
     "PrivateIpAddresses",
@@ -86,14 +90,22 @@ def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
-def _refused_by_any(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, WHATEVER_THE_TYPE)
+def _refused(code: str, *needs: str) -> Judge[Node]:
+    """Return a judge of the catalogue's problems of a code, for which some names must be known."""
+
+    def judge(_model: Model, node: Node) -> Iterator[Fault]:
+        yield from _problems(node, (code,))
+        _all_known(node, *needs)
+
+    return judge
+
+
+def _addresses_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
     for index, entry in enumerate(node.interfaces()):
         if text(entry.get("InterfaceType")) == "efa-only":
             for name in ADDRESSES:
                 if name in entry:
                     yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
-    _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
 def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
@@ -123,7 +135,13 @@ layout_of_interfaces = with_interfaces.fatal(
     "aws-parallelcluster EfaValidator; cfn-lint 1.58.0 run on 2026-11-23",
     fix="write one interface for each card of the type, as its documented layout has it, each "
     "with its Groups",
-)(in_turn(_refused_by_any, _refused_by_its_type, _without_efa, _groups_beside))
+)(
+    *(_refused(code, *needs) for code, needs in WHATEVER_THE_TYPE.items()),
+    _addresses_on_efa_only,
+    _refused_by_its_type,
+    _without_efa,
+    _groups_beside,
+)
 
 
 def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
@@ -156,7 +174,7 @@ no_public_address = with_interfaces.fatal(
     source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; aws-parallelcluster "
     "MultiNetworkInterfacesInstancesValidator; botocore 1.44.5; read 2026-11-23",
     fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
-)(in_turn(_public_by_itself, _public_by_its_subnet))
+)(_public_by_itself, _public_by_its_subnet)
 
 
 def _fewer_than_cards(_model: Model, node: Node) -> Iterator[Fault]:
@@ -198,4 +216,4 @@ every_card_with_efa = nodes.warning(
     fix="write NetworkInterfaces with an EFA interface for every card that the documented layout "
     "has one on",
     check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
-)(in_turn(_fewer_than_cards, _without_any_efa))
+)(_fewer_than_cards, _without_any_efa)

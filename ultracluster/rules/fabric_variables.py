@@ -12,7 +12,7 @@ from typing import Final
 from ultracluster.catalogue import job_environment
 from ultracluster.model.job_environments import JobEnvironment, Variable
 from ultracluster.model.model import Model
-from ultracluster.rules.rule import About, Fault, Judge, in_turn
+from ultracluster.rules.rule import About, Fault, Judge
 from ultracluster.templates.resolved_values import UndeterminedError, text
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
@@ -107,7 +107,7 @@ job_on_the_fabric = _of("off-fabric", "unfit").error(
     "(v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
     fix="remove the variable; the plugin finds EFA by itself",
     check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
-)(in_turn(_standing("off-fabric"), _standing("unfit")))
+)(_standing("off-fabric"), _standing("unfit"))
 
 
 no_idle_variable = _of("obsolete", "nameless").info(
@@ -117,7 +117,7 @@ no_idle_variable = _of("obsolete", "nameless").info(
     source=f"{CHEATSHEET}; NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl "
     "include/nccl_ofi_param.h, 2026-08-19",
     fix="remove it",
-)(in_turn(_standing("obsolete"), _standing("nameless")))
+)(_standing("obsolete"), _standing("nameless"))
 
 
 protocol_without_order = _of("corrupting").error(
@@ -144,7 +144,7 @@ no_slower_variable = _of("forced", "overriding", "slowing", "verbs").warning(
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it; NCCL_DEBUG=INFO: look for 'via "
     "P2P' and 'GDRDMA'",
-)(in_turn(*map(_standing, ("forced", "overriding", "slowing", "verbs"))))
+)(*map(_standing, ("forced", "overriding", "slowing", "verbs")))
 
 
 @About[JobEnvironment](

@@ -11,7 +11,7 @@ from ultracluster.model.nodes import catalogued, described
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_file_systems import DESCRIBE
-from ultracluster.rules.rule import Fault, file_systems, in_turn
+from ultracluster.rules.rule import Fault, file_systems
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -96,11 +96,9 @@ ports_open = access.error(
     fix="add ingress and egress of tcp 988-988 and 1018-1023 between the group itself and a group "
     "of its clients",
 )(
-    in_turn(
-        partial(_missing_ports, direction="in"),
-        partial(_missing_ports, direction="out"),
-        partial(_kept_apart, at_servers="in", at_clients="out"),
-    )
+    partial(_missing_ports, direction="in"),
+    partial(_missing_ports, direction="out"),
+    partial(_kept_apart, at_servers="in", at_clients="out"),
 )
 
 
@@ -168,7 +166,7 @@ made_in_order = access.warning(
     "2026-11-23; read 2026-11-26",
     fix="write DependsOn with the logical id of every ingress and egress rule of the group",
     check="aws cloudformation describe-stack-events --stack-name <stack>",
-)(in_turn(_before_the_rules, _associations_at_once))
+)(_before_the_rules, _associations_at_once)
 
 
 whole_passage = access.warning(
@@ -180,7 +178,7 @@ whole_passage = access.warning(
     source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
     fix="write 1018-1023 in place of 1021-1023, in both directions, also from the group of the "
     "file system to one of the nodes",
-)(in_turn(_some_ports, partial(_kept_apart, at_servers="out", at_clients="in")))
+)(_some_ports, partial(_kept_apart, at_servers="out", at_clients="in"))
 
 
 @access.warning(

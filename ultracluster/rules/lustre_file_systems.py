@@ -10,7 +10,7 @@ from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
 from ultracluster.model.storage import Associations, FileSystem, plain
 from ultracluster.problem import MISSING, Problem
-from ultracluster.rules.rule import About, Fault, Judge, file_systems, in_turn
+from ultracluster.rules.rule import About, Fault, Judge, file_systems
 from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -53,35 +53,25 @@ WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result")
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
-def _about(*fields: str) -> Judge[FileSystem]:
-    """Return a judge that yields the catalogue's problems of some fields."""
+def _about(name: str) -> Judge[FileSystem]:
+    """Return a judge that yields the catalogue's problems of a field."""
 
-    def judge(_model: Model, system: FileSystem) -> Iterator[Fault]:
-        for problem in lustre.problems(system.plain()):
-            if not any(_within(problem.field, name) for name in fields):
+    def judge(model: Model, system: FileSystem) -> Iterator[Fault]:
+        properties = system.plain()
+        for problem in model.once("of FSx", system, lambda: list(lustre.problems(properties))):
+            if problem.field != name and not problem.field.startswith(f"{name}."):
                 continue
             if problem.field == "KmsKeyId" and str(problem.got).endswith(SERVICE_KEY):
                 continue
             if problem.got is MISSING and system.from_backup() and problem.field in FROM_BACKUP:
                 continue
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
-        unknown: dict[str, None] = {}
-        for name in fields:
-            try:
-                value = part(system.properties, *name.split("."))
-                # A reference is as good as a value for a subnet or a key.
-                if not isinstance(value, Link | Text | list | dict):
-                    text(value)
-            except UndeterminedError as error:
-                unknown[error.because] = None
-        if unknown:
-            raise UndeterminedError("; ".join(unknown))
+        value = part(system.properties, *name.split("."))
+        # A reference is as good as a value for a subnet or a key.
+        if not isinstance(value, Link | Text | list | dict):
+            text(value)
 
     return judge
-
-
-def _within(field: str, name: str) -> bool:
-    return field == name or field.startswith(f"{name}.")
 
 
 def _log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
@@ -122,7 +112,7 @@ created_as_written = of_fsx.fatal(
     fix="write what the message names, for example StorageCapacity 1200 or a multiple of 2400, "
     "and a log group /aws/fsx/<name>",
     check=f"{DESCRIBE} --query 'FileSystems[].[StorageCapacity,LustreConfiguration]'",
-)(in_turn(_about(*REFUSED), _log_group_of_fsx))
+)(*map(_about, REFUSED), _log_group_of_fsx)
 
 no_key_on_scratch = of_fsx.error(
     "LUSTRE-9",
@@ -224,7 +214,7 @@ associations_where_taken = linked.fatal(
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
     fix="write AutomaticBackupRetentionDays 0, SCRATCH_2 or a PERSISTENT type and "
     "FileSystemTypeVersion 2.15, without ImportPath",
-)(in_turn(_backups_beside, _not_taken))
+)(_backups_beside, _not_taken)
 
 
 @About[Associations](lambda model: model.associations, source=LINKED, check=ASSOCIATIONS).fatal(

@@ -10,7 +10,6 @@ from ultracluster.model.nodes import Node
 from ultracluster.model.policies import Identity
 from ultracluster.model.storage import FileSystem
 from ultracluster.templates.resolved import Place, ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["fatal", "error", "warning", "info"]
@@ -42,6 +41,7 @@ class Subject(Protocol):
 
 
 Something = TypeVar("Something", bound=Subject)
+Judged_co = TypeVar("Judged_co", bound=Subject, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,6 @@ class Fault:
 Judge = Callable[[Model, Something], Iterator[Fault]]
 
 
-def in_turn(*judges: Judge[Something]) -> Judge[Something]:
-    """Return a judge that asks several; what one cannot tell keeps the others from nothing."""
-
-    def judge(model: Model, subject: Something) -> Iterator[Fault]:
-        unknown: dict[str, None] = {}
-        for each in judges:
-            try:
-                yield from each(model, subject)
-            except UndeterminedError as error:
-                unknown[error.because] = None
-        if unknown:
-            raise UndeterminedError("; ".join(unknown))
-
-    return judge
-
-
 @dataclass(frozen=True)
 class Rule:
     """One rule, with everything that a person needs to agree or to disagree with it."""
@@ -94,7 +78,8 @@ class Rule:
     check: str
     """The command that confirms it, AWS's own in most cases."""
     subjects: Callable[[Model], Iterable[Any]] = field(repr=False, compare=False)
-    judge: Judge[Any] = field(repr=False, compare=False)
+    judges: tuple[Judge[Any], ...] = field(repr=False, compare=False)
+    """Each looks at every subject; what one of them cannot tell keeps the others from nothing."""
 
     @property
     def severity(self) -> Severity:
@@ -105,7 +90,10 @@ class Rule:
         return self.level != "fatal"
 
 
-Making = Callable[[Judge[Something]], Rule]
+class Making(Protocol[Judged_co]):
+    """Makes a rule of one judge, as a decorator, or of several."""
+
+    def __call__(self, *judges: Judge[Judged_co]) -> Rule: ...
 
 
 @dataclass(frozen=True)
@@ -122,7 +110,9 @@ class About(Generic[Something]):
 
     def _rule(self, level: Level, identifier: str, texts: Mapping[str, str]) -> Making[Something]:
         stated = {"source": self.source, "check": self.check, **texts}
-        return lambda judge: Rule(identifier, level, **stated, subjects=self.subjects, judge=judge)
+        return lambda *judges: Rule(
+            identifier, level, **stated, subjects=self.subjects, judges=judges
+        )
 
     def fatal(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("fatal", identifier, texts)

@@ -14,7 +14,7 @@ from ultracluster.model.storage import (
     keys_of,
     lost_when_replaced,
 )
-from ultracluster.rules.rule import About, Fault, file_systems, in_turn, of
+from ultracluster.rules.rule import About, Fault, file_systems, of
 from ultracluster.rules.sagemaker_clusters import SERVICE
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
@@ -90,7 +90,7 @@ data_that_is_kept = About[ResolvedResource](lambda model: model.stateful).fatal(
     source=f"aws-parallelcluster#4651; KMS developer guide, deleting keys; {DELETION_GUIDE}",
     fix="write DeletionPolicy and UpdateReplacePolicy Retain, for the key as well",
     check=f"{POLICIES}; aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
-)(in_turn(_lost_in_updates, _without_its_key))
+)(_lost_in_updates, _without_its_key)
 
 
 @file_systems.warning(

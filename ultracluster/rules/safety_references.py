@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model, Stack
-from ultracluster.rules.rule import About, Fault, in_turn, resources
+from ultracluster.rules.rule import About, Fault, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
@@ -144,7 +144,7 @@ properties_that_are_taken = resources.error(
     "1.58.0); KMS developer guide, multi-Region keys, read 2026-11-27",
     fix="write what the message names",
     check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)(in_turn(_of_another_kind, _not_of_the_registry, _of_another_region))
+)(_of_another_kind, _not_of_the_registry, _of_another_region)
 
 
 @About(lambda model: model.stacks).fatal(

@@ -14,7 +14,7 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
-from ultracluster.rules.rule import About, Fault, in_turn
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.safety_policies import BUCKET, KEY, OF_SERVICE, TOPIC, names
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
@@ -175,7 +175,7 @@ role_for_its_service = About[ResolvedResource | Statement](
     "the message, for flow logs on the ARN of their own log group",
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument; "
     "aws iam simulate-principal-policy --policy-source-arn <role> --action-names <action>",
-)(in_turn(_not_trusted, _without_rights))
+)(_not_trusted, _without_rights)
 
 
 NO_LIMIT: Final = (

@@ -15,7 +15,7 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
-from ultracluster.rules.rule import About, Fault, hyperpod_groups, in_turn, roles
+from ultracluster.rules.rule import About, Fault, hyperpod_groups, roles
 from ultracluster.rules.sagemaker_jobs import without_prefix
 from ultracluster.templates.resolved_values import (
     begins,
@@ -90,7 +90,7 @@ cluster_that_is_taken = hyperpod_groups.fatal(
     source=HYPERPOD_GUIDE,
     fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
     check=f"{DESCRIBE} --query 'InstanceGroups[].[TargetCount,LifeCycleConfig]'",
-)(in_turn(_scripts_elsewhere, _too_large, lambda _model, group: without_prefix(group.group)))
+)(_scripts_elsewhere, _too_large, lambda _model, group: without_prefix(group.group))
 
 
 @hyperpod_groups.warning(

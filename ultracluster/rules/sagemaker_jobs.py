@@ -19,7 +19,7 @@ from ultracluster.model.jobs import TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.problem import Problem
 from ultracluster.rules.lustre_access import zones_apart
-from ultracluster.rules.rule import Fault, Judge, in_turn, jobs
+from ultracluster.rules.rule import Fault, Judge, jobs
 from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -184,20 +184,18 @@ request_that_is_taken = jobs.fatal(
     fix="write what the finding says",
     check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
 )(
-    in_turn(
-        *(_types_without_prefix, _path_without_mount_name),
-        _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
-        _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
-        _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
-        _judge(
-            {OUT_OF_RANGE},
-            (
-                "StoppingCondition.MaxRuntimeInSeconds",
-                "ResourceConfig.KeepAlivePeriodInSeconds",
-                "RetryStrategy.MaximumRetryAttempts",
-            ),
+    *(_types_without_prefix, _path_without_mount_name),
+    _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
+    _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
+    _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
+    _judge(
+        {OUT_OF_RANGE},
+        (
+            "StoppingCondition.MaxRuntimeInSeconds",
+            "ResourceConfig.KeepAlivePeriodInSeconds",
+            "RetryStrategy.MaximumRetryAttempts",
         ),
-    )
+    ),
 )
 
 unencrypted_fabric = jobs.warning(
@@ -239,15 +237,13 @@ deliberate_request = jobs.warning(
     fix="write what the finding says",
     check="ultracluster train check <request.json>",
 )(
-    in_turn(
-        _judge(
-            {NO_CHECKPOINTS, WAIT_BELOW_RUN},
-            (
-                "EnableManagedSpotTraining",
-                "StoppingCondition.MaxRuntimeInSeconds",
-                "StoppingCondition.MaxWaitTimeInSeconds",
-            ),
+    _judge(
+        {NO_CHECKPOINTS, WAIT_BELOW_RUN},
+        (
+            "EnableManagedSpotTraining",
+            "StoppingCondition.MaxRuntimeInSeconds",
+            "StoppingCondition.MaxWaitTimeInSeconds",
         ),
-        _hardly_meant,
-    )
+    ),
+    _hardly_meant,
 )

@@ -17,7 +17,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
-from ultracluster.rules.rule import About, Fault, in_turn, launches, of
+from ultracluster.rules.rule import About, Fault, launches, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -98,7 +98,7 @@ cluster_that_pcs_takes = clusters.fatal(
     source=f"service quotas of PCS; {PCS_GUIDE}; VPC and subnet requirements, read 2026-11-27",
     fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
     check=f"{DESCRIBE} --query 'cluster.[size,networking]'",
-)(in_turn(_too_small, _controller_elsewhere))
+)(_too_small, _controller_elsewhere)
 
 
 def roles_of(model: Model, profile: Any) -> list[Identity]:
@@ -144,7 +144,7 @@ node_role_that_pcs_takes = of(GROUP).fatal(
     source=f"botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24; {PCS_GUIDE}",
     fix="write Path: /aws-pcs/ for the role, and attach AWSPCSComputeNodePolicy",
     check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
-)(in_turn(_named_otherwise, _may_not_register))
+)(_named_otherwise, _may_not_register)
 
 
 @About(pcs_nodes).error(
@@ -225,4 +225,4 @@ settings_that_pcs_takes = of(*SETTINGS).fatal(
     source=f"AWS PCS user guide, custom Slurm settings, copy of October 2026; {PCS_GUIDE}",
     fix="remove it, or use a newer Slurm where the message names one",
     check=f"{DESCRIBE} --query cluster.slurmConfiguration",
-)(in_turn(_purged_at, _set_otherwise))
+)(_purged_at, _set_otherwise)

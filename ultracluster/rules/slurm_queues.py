@@ -14,7 +14,7 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
-from ultracluster.rules.rule import About, Fault, in_turn, launches, of
+from ultracluster.rules.rule import About, Fault, launches, of
 from ultracluster.rules.slurm import GROUP, QUEUE, clusters, parts_of, pcs_nodes, roles_of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -170,7 +170,7 @@ queues_that_run_jobs = clusters.warning(
     "2026-11-26; awsome-distributed-ai architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
     fix="write the node group into ComputeNodeGroupConfigurations of a queue",
     check=f"{QUEUES}; sinfo --format=%P on a login node (the default has an asterisk)",
-)(in_turn(_without_nodes, _without_default))
+)(_without_nodes, _without_default)
 
 
 @About(pcs_nodes).warning(
