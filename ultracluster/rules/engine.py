@@ -128,7 +128,7 @@ class Explanations:
         return self._left < 0 or not any(
             isinstance(other, Finding) and other.place == finding.place
             for variant in make(given)
-            for other in Watched(variant, self._known).results(RULES[finding.rule])
+            for other in self._of(finding, Watched(variant, self._known))
         )
 
     def _explained(self, finding: Finding) -> Finding:
