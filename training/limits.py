@@ -40,7 +40,9 @@ LEAST_SHARE: Final = 1 / 2**16
 """Of a source: `training.data.Mixture` deals in blocks of that many sequences."""
 
 
-def value_problems(settings: Any) -> Iterator[Problem]:
+def value_problems(
+    settings: Any, least: Mapping[str, Mapping[str, float]] = LEAST
+) -> Iterator[Problem]:
     """Yield every single value that cannot be, whatever the others are."""
     for part in fields(settings):
         values = getattr(settings, part.name)
@@ -48,7 +50,9 @@ def value_problems(settings: Any) -> Iterator[Problem]:
             value, where = getattr(values, name), f"{part.name}.{name}"
             if words := _misfit(value, kind):
                 yield Problem(where, value, OTHER_TYPE, f"write {words}")
-            elif reason := _out_of_range(value, part.name, name):
+            elif reason := _out_of_range(
+                value, least.get(part.name, {}).get(name), MOST.get(part.name, {}).get(name)
+            ):
                 yield Problem(where, value, *reason)
 
 
@@ -70,9 +74,8 @@ def _misfit(value: object, kind: Any) -> str | None:
     return None if good else words
 
 
-def _out_of_range(value: Any, part: str, name: str) -> tuple[str, str] | None:
+def _out_of_range(value: Any, least: float | None, most: float | None) -> tuple[str, str] | None:
     """Return why a number cannot be meant, and what to write instead."""
-    least, most = LEAST.get(part, {}).get(name), MOST.get(part, {}).get(name)
     if least is None:
         return None
     fix = f"write {least} or more" if most is None else f"write {least} to {most}"

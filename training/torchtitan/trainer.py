@@ -47,6 +47,10 @@ class Run(Trainer):
         super().__init__(config)
         if self.parallel_dims.pp_enabled:
             self.pp_schedule.step = partial(pipeline_step, self.pp_schedule)
+            if stage := getattr(self.pp_schedule, "_stage", None):
+                # 1F1B has at most as many micro-batches in flight as there are stages.
+                stage.args_recv_info = Rounds(stage.num_stages + 1)
+                stage.grad_recv_info = Rounds(2)
         for part in self.sharded_parts():
             # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
             part.set_force_sum_reduction_for_comms(enable=True)
@@ -83,6 +87,24 @@ class Run(Trainer):
         dist.all_reduce(flag)
         self.flag = flag
         return not self.stopped and super().should_continue_training()
+
+
+class Rounds(dict[int, Any]):
+    """What is received, by micro-batch, into so many places that are used in turn.
+
+    PyTorch 2.13 makes a place for each micro-batch of a step, which of hundreds is more than a GPU
+    has left.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        if number < self.places:
+            super().__setitem__(number, value)
+
+    def __getitem__(self, number: int) -> Any:
+        return super().__getitem__(number % self.places)
 
 
 def pipeline_step(

@@ -170,9 +170,11 @@ def tensor(setup: Setup, layout: Layout) -> float:
         return 0.0
     values = ACTIVATION_BYTES * _tokens(setup, layout) * setup.shape.hidden
     carried, latency = one_way(values, ring(t, 1, setup.network), setup, shares=1)
-    # Two all-reduces forward and two backward in a block; one again where it is recomputed.
-    count = 4 + (1 if setup.stack.early_stop else 2) * (layout.activations == RECOMPUTED)
-    return layout.stage_layers(setup.shape.layers) * count * 2 * (carried + latency)
+    # Two of each forward and two backward in a block; where it is recomputed two more, but for the
+    # last reduce-scatter, whose result nothing needs.
+    again = 3 if setup.stack.early_stop else 4
+    count = 8 + again * (layout.activations == RECOMPUTED)
+    return layout.stage_layers(setup.shape.layers) * count * (carried + latency)
 
 
 def experts(setup: Setup, layout: Layout) -> float:

@@ -1,7 +1,8 @@
 """The software that is planned for: what a GPU does with it, and how sure that is."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.planner.devices import Gpu, Network
 from ultracluster.planner.stack import SoftwareStack, faster, find, program
@@ -13,9 +14,24 @@ SOFTWARE: Final = {
     "fsdp": "PyTorch FSDP with flash attention, gradients reduced in bf16",
     "compiled": "the same, compiled by torch: torchtitan, this project's program; H100 and later",
     "megatron": "Megatron-LM of 2021: no flash attention, whole blocks recomputed",
+    "training": "this project's training program, to the byte; on H100 and later compiled",
+    "torchtitan": "torchtitan as this project starts it, to the byte; on H100 and later compiled",
     "2022": "no flash attention, whole blocks recomputed, EFA of 2022",
 }
 """Kinds of training programs, as `--software` takes them."""
+
+PROGRAMS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "training": {
+        "reduce_bytes": 4,
+        "least_layers": 5,
+        "weight_copy": 2,
+        "loss_chunks": 8,
+        "tables_divided": False,
+    },
+    "torchtitan": {"reduce_bytes": 4, "least_layers": 5, "loss_chunks": 8, "early_stop": False},
+}
+"""What the programs of `training/` hold and send otherwise than FSDP's published runs did
+(`python -m training.launch rehearse`, docs/training/rehearsals.md)."""
 
 
 def known_on(gpu: Gpu, software: str) -> bool:
@@ -24,6 +40,9 @@ def known_on(gpu: Gpu, software: str) -> bool:
 
 
 def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
+    if software in PROGRAMS:
+        kind = "compiled" if known_on(gpu, "compiled") else "fsdp"
+        return replace(stack_for(gpu, kind), **PROGRAMS[software])
     # Every run at hand with tensor parallelism or stages is Megatron's; FSDP's have neither.
     found = replace(find(gpu.calibrated_by), reduce_bytes=2, divided=program("megatron"))
     if software == "compiled":

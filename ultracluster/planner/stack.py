@@ -62,6 +62,15 @@ class SoftwareStack:
     32 channels, both directions, 8 to 16 MiB each."""
     flash: bool = True
     """Whether attention keeps no scores; without it they pass through memory."""
+    least_layers: float = 3.0
+    """Layers' weights in 16 bits that are in flight at least: the layer in work, the one being
+    gathered and the gradient being reduced, which counts twice more where that is in fp32."""
+    weight_copy: float = 0.0
+    """Bytes per parameter of weights in 16 bits that are held beside the optimizer's."""
+    loss_chunks: int = 0
+    """Parts that the loss is computed in, its gradient at once; 0: of all logits together."""
+    tables_divided: bool = True
+    """Whether GPUs that share layers share embedding and output layer as well."""
 
 
 @cache
