@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch.distributed as dist
 
-from training.console import say
 from training.mesh import Launch
 from training.problems import UserError, first_line
-from training.record import FILE, now
+from training.record import FILE, now, say
 
 if TYPE_CHECKING:
     from training.metrics import Metrics

@@ -48,6 +48,8 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     names: dict[int, int] = field(default_factory=dict)
     """Number of each storage that lives, by its address: addresses come again, numbers do not."""
     collectives: Counter[Collective] = field(default_factory=Counter)
+    each: Counter[Collective] = field(default_factory=Counter)
+    """Those of the first micro-batch, which each further one repeats; none of a pipeline's."""
     held: int = 0
     peak: int = 0
     at_peak: dict[int, int] = field(default_factory=dict)
@@ -119,8 +121,13 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for group in each._get_fsdp_state()._fsdp_param_groups
         )
         self.collectives.clear()
+        self.each.clear()
         self.kept = self.waiting = self.largest = 0
         self.peak, self.at_peak = self.held, dict(self.sizes)
+
+    def passed(self) -> None:
+        """Note that a micro-batch is over."""
+        self.each = self.each or self.collectives.copy()
 
     def parts(self) -> dict[str, int]:
         """Return the bytes of each kind when most was held."""
@@ -179,8 +186,8 @@ class Rehearsal:
     """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
     largest: int
     """Largest single tensor that a step made and let go."""
-    collectives: tuple[tuple[Collective, int], ...]
-    """Each kind of call, and how often."""
+    collectives: tuple[tuple[Collective, int, int], ...]
+    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
     passes: int
     """Micro-batches that were traced."""
     of_passes: int
@@ -198,6 +205,7 @@ class Rehearsal:
         of_passes: int,
     ) -> "Rehearsal":
         calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
+        again = [(call, count, ledger.each[call]) for call, count in calls]
         return cls(
             weights=weights,
             gradients=max(gradients, ledger.waiting),
@@ -206,14 +214,17 @@ class Rehearsal:
             parts=ledger.parts(),
             activations=ledger.kept,
             largest=ledger.largest,
-            collectives=tuple(calls),
+            collectives=tuple(again),
             passes=passes,
             of_passes=of_passes,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for programs."""
-        calls = [{**asdict(call), "calls": count} for call, count in self.collectives]
+        calls = [
+            {**asdict(call), "calls": count, "again": again}
+            for call, count, again in self.collectives
+        ]
         return {**asdict(self), "collectives": calls}
 
     def text(self) -> str:
@@ -231,7 +242,7 @@ class Rehearsal:
         )
         lines += [
             f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
-            for call, count in self.collectives
+            for call, count, _ in self.collectives
         ]
         return "\n".join(lines)
 

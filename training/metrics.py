@@ -18,12 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.console import say
 from training.heartbeat import PAUSE_SECONDS, Heartbeat
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
 from training.problems import UserError
-from training.record import FILE, Record
+from training.record import FILE, Record, say
 from training.settings import ModelSettings
 
 PEAK_TFLOPS = (

@@ -69,6 +69,7 @@ def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal
             sharded.boundary(reached=each == passes - 1)
             tokens = torch.zeros(size, dtype=torch.long)
             sharded.module(tokens, torch.zeros(size, dtype=torch.long), 1.0).backward()
+            ledger.passed()
         gradients = ledger.mark(
             (p.grad for p in sharded.module.parameters() if p.grad is not None), GRADIENTS
         )
@@ -89,18 +90,16 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
         rank: Which of them is rehearsed; in a pipeline the first and the last stage hold most.
         as_json: For programs.
     """
+    titan = words[:1] == ["torchtitan"]
+    parser = argparse.ArgumentParser(prog=f"training.launch rehearse{' torchtitan' * titan}")
+    add_arguments(parser)
+    given = parser.parse_args(words[titan:])
     try:
-        if words[:1] == ["torchtitan"]:
+        if titan:
             from training.torchtitan import recipes, rehearse
 
-            parser = argparse.ArgumentParser(prog="training.launch rehearse torchtitan")
-            add_arguments(parser)
-            given = parser.parse_args(words[1:])
             found = rehearse.rehearse(recipes.chosen(given.recipe, given.set), rank, world, node)
         else:
-            parser = argparse.ArgumentParser(prog="training.launch rehearse")
-            add_arguments(parser)
-            given = parser.parse_args(words)
             found = reference(chosen(given.recipe, given.set), rank, world, node)
     except UserError as error:
         sys.stderr.write(f"{error}\n")

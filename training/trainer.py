@@ -12,11 +12,10 @@ import torch
 from training.agreement import everywhere
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, Sequence, order_of
-from training.health import Health
+from training.health import LAST_IS_LOST, Health, ending
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
-from training.outcome import LAST_IS_LOST, ending
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over

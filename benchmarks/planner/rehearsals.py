@@ -179,18 +179,19 @@ def sent(traced: Mapping[str, Any], stages: int) -> Iterator[tuple[str, int, flo
 
     Of a ring of p ranks each passes on (p-1)/p of the whole, of an all-reduce twice that.
     """
-    passes = traced["of_passes"] / traced["passes"]
     for call in traced["collectives"]:
         name, ranks = call["name"], max(1, call["ranks"])
-        size = call["calls"] * call["size"] * (ranks - 1) / ranks
+        calls = call["calls"] + (traced["of_passes"] - traced["passes"]) * call["again"]
+        if stages > 1 and name in IN_A_PASS:
+            calls *= traced["of_passes"] / traced["passes"]
+        size = calls * call["size"]
         if name == "send":
-            yield IN_A_PASS[name], 2, call["calls"] * call["size"] * passes
+            yield IN_A_PASS[name], 2, size
         elif name in IN_A_PASS:
-            yield IN_A_PASS[name], ranks, size * passes
-        elif name == "allreduce":
-            yield IN_A_STEP[name], ranks, 2 * size
+            yield IN_A_PASS[name], ranks, size * (ranks - 1) / ranks
         elif name in IN_A_STEP:
-            yield IN_A_STEP[name], ranks, size * (1 if stages > 1 else passes)
+            times = 2 if name == "allreduce" else 1
+            yield IN_A_STEP[name], ranks, times * size * (ranks - 1) / ranks
 
 
 def to_send(found: Step) -> dict[str, float]:

@@ -71,26 +71,6 @@ class Tokens(BaseDataLoader):
         self.taken = int(state_dict["step"]) * self.each_step
 
 
-class NoTokens(BaseDataLoader):
-    """A loader that is never asked, of a rehearsal."""
-
-    @dataclass(kw_only=True, slots=True)
-    class Config(BaseDataLoader.Config):
-        """Nothing to choose."""
-
-    def __init__(self, **_: Any) -> None:
-        self.step = 0
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        del state_dict
-
-
 class NoTokenizer(BaseTokenizer):
     """A tokenizer that is never asked: the folders hold tokens."""
 

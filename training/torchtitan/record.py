@@ -11,7 +11,7 @@ from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools.utils import device_type
 
 from training import record
-from training.console import say
+from training.record import say
 
 
 class NotFiniteError(Exception):

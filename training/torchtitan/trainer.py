@@ -48,9 +48,9 @@ class Run(Trainer):
         if self.parallel_dims.pp_enabled:
             self.pp_schedule.step = partial(pipeline_step, self.pp_schedule)
             if stage := getattr(self.pp_schedule, "_stage", None):
-                # 1F1B has at most as many micro-batches in flight as there are stages.
-                stage.args_recv_info = Rounds(stage.num_stages + 1)
-                stage.grad_recv_info = Rounds(2)
+                # 1F1B: a stage has one micro-batch in flight for each that is left, itself too.
+                stage.args_recv_info = Rounds(stage.num_stages - stage.stage_index)
+                stage.grad_recv_info = Rounds(1)
         for part in self.sharded_parts():
             # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
             part.set_force_sum_reduction_for_comms(enable=True)

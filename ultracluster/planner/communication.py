@@ -241,7 +241,11 @@ def second_hop(setup: Setup, layout: Layout) -> float:
     between = ring(layout.replicas, layout.stage_group, network)
     lanes = max(1, network.gpus_per_node // between.inside) if between.nodes > 1 else 1
     layers = layout.stage_layers(shape.layers)
-    size = stack.reduce_bytes * shape.parameters * layers / shape.layers / layout.stage_group
+    values = shape.parameters * layers / shape.layers
+    if stack.loss_chunks and stack.tables_divided and layout.pipeline == 1:
+        # torchtitan's loss reduces the output layer's gradient after every micro-batch.
+        values += (layout.accumulation - 1) * shape.vocabulary * shape.hidden
+    size = stack.reduce_bytes * values / layout.stage_group
     carried, latency = one_way(size, between, setup, shares=lanes)
     rings = 2 * (carried + (layers + 1) * latency)
     if between.nodes == 1:

@@ -105,20 +105,22 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     states = shape.parameters * layers / shape.layers / layout.stage_group
     tokens = layout.micro_batch * shape.sequence / layout.context
     kept, working = (tokens * size / t for size in _activations(setup, layout))
-    activations = layers * kept
+    activations, spare = layers * kept, layers * layout.pipeline - shape.layers
     if staged and stack.loss_chunks:  # PyTorch keeps what a stage sends on
         activations += WEIGHT * shape.hidden * tokens / t
     logits = _logits(setup, layout, tokens)
     if staged:
         # The first stage keeps most micro-batches, the last one the logits.
         first, last = layout.in_flight
+        if spare > 1 and stack.loss_chunks:  # the second stage is the first with all its layers
+            first = max(first - 1, first * layers / (layers + 1))
         logits = logits if last * activations + logits > first * activations else 0.0
         activations *= last if logits else first
     tables = shape.embedding_parameters / (t if stack.tables_divided else 1)
     tables /= 2 if staged and not shape.tied else 1
     in_layer = _in_layer(shape, layout)
     if staged:  # its first and last stage have a layer less where places for layers stay empty
-        tables = max(0.0, tables - (layers * layout.pipeline - shape.layers) // 2 * in_layer)
+        tables = max(0.0, tables - spare // 2 * in_layer)
     embeddings = WEIGHT * tables
     gradients = GRADIENT * (layers * in_layer + tables if staged else states)
     if staged or not layout.reshard:
@@ -140,15 +142,15 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     capacity, reserve = setup.gpu.memory, stack.reserve
     if layout.gpus > setup.network.gpus_per_node:
         reserve += stack.network_reserve
+    experts = shape.experts * shape.expert_parameters / layout.experts_over
     largest = max(
-        stack.reduce_bytes * in_layer,
+        stack.reduce_bytes * (experts or in_layer),  # which are reduced apart from the rest
         stack.reduce_bytes * shape.vocabulary * shape.hidden / (t if stack.tables_divided else 1),
         stack.logit_bytes * tokens * shape.vocabulary / t / (stack.loss_chunks or 1),
     )
-    if staged and stack.loss_chunks:
-        # After its last micro-batch a stage reduces what has added up, two layers at a time.
-        reducing = 2 * stack.reduce_bytes * in_layer + GRADIENT * states * (1 - 1 / layers)
-        working = max(working, reducing - activations - logits)
+    copy = stack.reduce_bytes * in_layer
+    reducing = 2 * copy + GRADIENT * states * (1 - 1 / layers)
+    working = _in_work(setup, layout, working, logits, activations, reducing)
     parameters, optimizer = 4 * states, 8 * states
     if stack.weight_copy:  # what the model computes with; the optimizer has the fp32 weights
         parameters, optimizer = stack.weight_copy * states, MASTER_AND_MOMENTS * states
@@ -181,6 +183,27 @@ def _logits(setup: Setup, layout: Layout, tokens: float) -> float:
         return closing + WEIGHT * output
     # The gradient of each chunk is reduced at once.
     return closing + logits / stack.loss_chunks + stack.reduce_bytes * output / t
+
+
+def _in_work(  # noqa: PLR0917 - bytes of six kinds
+    setup: Setup,
+    layout: Layout,
+    working: float,
+    logits: float,
+    activations: float,
+    reducing: float,
+) -> float:
+    """Return what the layer in work takes beside all else, or what takes its place.
+
+    Of the programs of `training/`: a stage reduces, after its last micro-batch, what has added up,
+    two layers at a time; without stages the output layer's gradient is reduced before any layer is
+    worked on again.
+    """
+    if not setup.stack.loss_chunks:
+        return working
+    if layout.pipeline > 1:
+        return max(working, reducing - activations - logits)
+    return max(0.0, working - logits) if setup.stack.tables_divided else working
 
 
 def _in_layer(shape: ModelShape, layout: Layout) -> float:
