@@ -141,6 +141,9 @@ def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: b
         model.model = converter.build().convert(model.model) or model.model
     initial = settings.weights.initial and str(Path(settings.weights.initial).absolute())
     recompute = RECOMPUTE[numerics.recompute]
+    # In chunks the loss gathers and reduces the output layer for every micro-batch, which a
+    # pipeline has hundreds of: its last stage has room for all logits of one.
+    loss = CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
     # torchtitan's local batch is all that a pipeline works on before the next one begins.
     local = settings.data.micro_batch
     if parallel.pipeline_parallel > 1:
@@ -157,9 +160,7 @@ def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: b
             global_batch=settings.data.global_batch,
             seed=settings.run.seed,
         ),
-        loss=ChunkedLossWrapper.Config(
-            loss_fn=CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
-        ),
+        loss=loss if parallel.pipeline_parallel > 1 else ChunkedLossWrapper.Config(loss_fn=loss),
         optimizer=default_adamw(
             lr=optimizer.learning_rate,
             betas=optimizer.betas,

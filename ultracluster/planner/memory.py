@@ -176,7 +176,7 @@ def _logits(setup: Setup, layout: Layout, tokens: float) -> float:
     """Return what the loss of a micro-batch keeps."""
     shape, stack, t = setup.shape, setup.stack, layout.tensor
     logits = stack.logit_bytes * tokens * shape.vocabulary / t
-    if not stack.loss_chunks:
+    if not stack.loss_chunks or layout.pipeline > 1:
         return logits
     closing, output = CLOSING * tokens * shape.hidden / t, float(shape.vocabulary * shape.hidden)
     if not stack.tables_divided:  # the whole gradient of the output layer, in 16 bits
@@ -233,8 +233,10 @@ def _activations(setup: Setup, layout: Layout) -> tuple[float, float]:
         return float(WEIGHT * h), whole + scores
     if not stack.flash:
         return whole, scores
-    # Of a dense block's products the first (queries, keys, values), the third and the fifth.
-    dense = 1 - mixed
-    results = queries + 2 * shape.key_value_width + plain + dense * shape.gated * (shape.inner + h)
-    results += (gated - dense * shape.gated * shape.inner) + copies * h
+    # Of a dense block's products the first (queries, keys, values), the third and the fifth; of a
+    # mixed one half.
+    heads = queries + 2 * shape.key_value_width
+    dense = heads + (shape.inner + h if shape.gated else shape.inner)
+    routed = (copies + shape.shared_experts * mixed) * shape.expert_width
+    results = (1 - mixed) * dense + mixed * (heads + 2 * h) / 2 + routed + copies * h / 2
     return WEIGHT * (h + queries + results), whole
