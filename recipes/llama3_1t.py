@@ -1,7 +1,7 @@
 """1.06 trillion parameters, all of which work on every token, on 512 nodes: a wider Llama 3.
 
-64 stages of 64 GPUs (`ultracluster plan`, 2026-11-27). Llama 3 405B had batches of 16 million
-tokens, too (arXiv 2407.21783, table 4).
+629 billion tokens; 64 stages of 64 GPUs. Llama 3 405B had batches of 16 million tokens, too (arXiv
+2407.21783, table 4).
 """
 
 from ultracluster.spec.engines import TorchtitanEngine
@@ -16,7 +16,7 @@ LLAMA3_1T = RecipeSpec(
     name="llama3-1t",
     model=TorchtitanModelSpec(family="llama3", flavor="1T", sequence=4096),
     data=DataSpec(global_batch=4096, micro_batch=1),
-    steps=900_000,
+    steps=37_500,
     nodes=4096 // GPUS_PER_NODE,
     partition_size=8 * GPUS_PER_NODE,
     tensor_parallel=GPUS_PER_NODE,

@@ -4,7 +4,7 @@ import contextlib
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
@@ -23,7 +23,6 @@ GATHERED, ACTIVATIONS = "gathered weights", "activations and buffers"
 KINDS: Final = (WEIGHTS, GRADIENTS, OPTIMIZER, GATHERED, ACTIVATIONS)
 SCALAR: Final = torch.ops.aten._local_scalar_dense.default
 COLLECTIVES: Final = ("c10d", "_c10d_functional")
-GIB: Final = 2**30
 GROWTH: Final = 1.002
 """A peak is taken apart anew when it has grown by so much: at every tensor would take minutes."""
 
@@ -168,83 +167,6 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             default=0,
         )
         self.collectives[Collective(name, group_size(args), size)] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What one rank held and sent in one step."""
-
-    weights: int
-    """Bytes of this rank's part, and so on."""
-    gradients: int
-    optimizer: int
-    peak: int
-    """Most bytes that were held at once."""
-    parts: dict[str, int]
-    """What they were of."""
-    activations: int
-    """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
-    largest: int
-    """Largest single tensor that a step made and let go."""
-    collectives: tuple[tuple[Collective, int, int], ...]
-    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
-    passes: int
-    """Micro-batches that were traced."""
-    of_passes: int
-    """Micro-batches of a step."""
-
-    @classmethod
-    def of(
-        cls,
-        ledger: Ledger,
-        weights: int,
-        gradients: int,
-        optimizer: int,
-        *,
-        passes: int,
-        of_passes: int,
-    ) -> "Rehearsal":
-        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
-        again = [(call, count, ledger.each[call]) for call, count in calls]
-        return cls(
-            weights=weights,
-            gradients=max(gradients, ledger.waiting),
-            optimizer=optimizer,
-            peak=ledger.peak,
-            parts=ledger.parts(),
-            activations=ledger.kept,
-            largest=ledger.largest,
-            collectives=tuple(again),
-            passes=passes,
-            of_passes=of_passes,
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
-        calls = [
-            {**asdict(call), "calls": count, "again": again}
-            for call, count, again in self.collectives
-        ]
-        return {**asdict(self), "collectives": calls}
-
-    def text(self) -> str:
-        """Return it for people."""
-        rows = [
-            ("weights", self.weights),
-            ("gradients", self.gradients),
-            ("optimizer", self.optimizer),
-            ("most held at once", self.peak),
-            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
-        ]
-        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
-        lines.append(
-            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
-        )
-        lines += [
-            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
-            for call, count, _ in self.collectives
-        ]
-        return "\n".join(lines)
 
 
 def local(tensor: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import torch
 from torch.distributed.device_mesh import DeviceMesh
@@ -18,7 +20,8 @@ from training.ledger import (
     GRADIENTS,
     OPTIMIZER,
     WEIGHTS,
-    Rehearsal,
+    Collective,
+    Ledger,
     fake_world,
     outside,
 )
@@ -30,6 +33,87 @@ from training.problems import UserError
 from training.recipes import add_arguments, chosen
 from training.settings import Settings
 from training.sharding import Sharded, sum_over
+
+GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What one rank held and sent in one step."""
+
+    weights: int
+    """Bytes of this rank's part, and so on."""
+    gradients: int
+    optimizer: int
+    peak: int
+    """Most bytes that were held at once."""
+    parts: dict[str, int]
+    """What they were of."""
+    activations: int
+    """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
+    largest: int
+    """Largest single tensor that a step made and let go."""
+    collectives: tuple[tuple[Collective, int, int], ...]
+    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
+    passes: int
+    """Micro-batches that were traced."""
+    of_passes: int
+    """Micro-batches of a step."""
+
+    @classmethod
+    def of(
+        cls,
+        ledger: Ledger,
+        weights: int,
+        gradients: int,
+        optimizer: int,
+        *,
+        passes: int,
+        of_passes: int,
+    ) -> "Rehearsal":
+        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
+        again = [(call, count, ledger.each[call]) for call, count in calls]
+        return cls(
+            weights=weights,
+            gradients=max(gradients, ledger.waiting),
+            optimizer=optimizer,
+            peak=ledger.peak,
+            parts=ledger.parts(),
+            activations=ledger.kept,
+            largest=ledger.largest,
+            collectives=tuple(again),
+            passes=passes,
+            of_passes=of_passes,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        calls = [
+            {**asdict(call), "calls": count, "again": again}
+            for call, count, again in self.collectives
+        ]
+        return {**asdict(self), "collectives": calls}
+
+    def text(self) -> str:
+        """Return it for people."""
+        rows = [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("activations kept", self.activations),
+            ("largest temporary", self.largest),
+            ("most held at once", self.peak),
+            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
+        ]
+        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
+        lines.append(
+            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
+        )
+        lines += [
+            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call, count, _ in self.collectives
+        ]
+        return "\n".join(lines)
 
 
 def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal:

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from training import recipes as own  # noqa: E402
+from training.torchtitan import recipes as titan  # noqa: E402
 from ultracluster.planner.communication import communicate  # noqa: E402
 from ultracluster.planner.devices import Network, gpu_of  # noqa: E402
 from ultracluster.planner.goodput import LONGEST_INTERVAL, SECONDS_PER_DAY  # noqa: E402
@@ -115,7 +117,7 @@ def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
 def plan_of(recipe: RecipeSpec) -> tuple[Planner, Step]:
     """Return the plan of a recipe's own layout."""
     engine, shape = recipe.engine, shape_of(recipe.model)
-    titan = engine if isinstance(engine, TorchtitanEngine) else None
+    named = engine if isinstance(engine, TorchtitanEngine) else None
     gpu = gpu_of(recipe.instance)
     assert gpu is not None  # noqa: S101 - a recipe's type has GPUs that are known
     planner = Planner(
@@ -125,16 +127,16 @@ def plan_of(recipe: RecipeSpec) -> tuple[Planner, Step]:
             recipe.instance_type,
             nodes=recipe.nodes,
             batch_tokens=recipe.data.global_batch * shape.sequence,
-            software="torchtitan" if titan else "training",
+            software="torchtitan" if named else "training",
             only=Only(
                 group=recipe.partition_size * engine.stages,
                 tensor=recipe.tensor_parallel,
                 micro_batch=recipe.data.micro_batch,
-                activations=WAYS[titan.recompute] if titan else RECOMPUTED,
+                activations=WAYS[named.recompute] if named else RECOMPUTED,
                 pipeline=engine.stages,
                 chunks=1,
                 context=engine.sequence_ranks,
-                expert=titan.expert_parallel if titan else 1,
+                expert=named.expert_parallel if named else 1,
             ),
         )
     )
@@ -247,6 +249,16 @@ def words(recipe: RecipeSpec) -> list[str]:
     return [*program, given["recipe"], *changes]
 
 
+def decided(recipe: RecipeSpec) -> dict[str, Any]:
+    """Return the settings that a rehearsal depends on, those of the base recipe among them."""
+    given = recipe.hyperparameters("run")
+    program = titan if given["engine"] == "torchtitan" else own
+    settings = program.chosen(given["recipe"], []).override(json.loads(given["settings"]))
+    found = {part: asdict(getattr(settings, part)) for part in ("model", "parallel", "numerics")}
+    data = settings.data
+    return {**found, "data": [data.global_batch, data.micro_batch]}
+
+
 def ranks(recipe: RecipeSpec) -> list[int]:
     """Return the ranks that are traced: of a pipeline its first two stages and its last."""
     world, stages = recipe.cluster.world, recipe.engine.stages
@@ -269,7 +281,7 @@ def trace(recipe: RecipeSpec) -> dict[str, Any]:
         )
         found[str(rank)] = json.loads(done.stdout.splitlines()[-1])
     minutes = (time.monotonic() - start) / 60
-    return {"told": words(recipe), "minutes": round(minutes, 1), "ranks": found}
+    return {"settings": decided(recipe), "minutes": round(minutes, 1), "ranks": found}
 
 
 def traces() -> dict[str, dict[str, Any]]:
@@ -317,7 +329,7 @@ class Rehearsed:
 
     def faults(self) -> Iterator[str]:
         """Yield why it must not be shipped."""
-        if self.kept["told"] != words(self.recipe):
+        if self.kept["settings"] != decided(self.recipe):
             yield "its trace is of other settings; make planner-rehearsals RECIPES=..."
         if self.held > self.step.holding.capacity:
             yield f"{self.held / GIB:.1f} GiB do not fit"

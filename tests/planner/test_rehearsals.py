@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.planner.rehearsals import PAGE, Item, Rehearsed, items, page, sent, traces, words
+from benchmarks.planner.rehearsals import PAGE, Item, Rehearsed, items, page, sent, traces
 from tests.repository import RECIPES
 from ultracluster.spec.recipe import RecipeSpec
 
@@ -45,7 +45,7 @@ def test_what_must_not_be_shipped_is_told():
     def faults(**changes: object) -> str:
         return "; ".join(replace(good, **changes).faults())  # type: ignore[arg-type]
 
-    assert "other settings" in faults(kept={**good.kept, "told": words(recipe)[:-1]})
+    assert "other settings" in faults(kept={**good.kept, "settings": {"data": [2048, 4]}})
     held = good.kept["ranks"]["0"]
     full = {"0": {**held, "peak": 2 * held["peak"]}}
     assert "do not fit" in faults(kept={**good.kept, "ranks": full})

@@ -51,10 +51,10 @@ LLAMA_1T: Final = Settings(
     model=ModelSettings(family="llama3", flavor="1T", sequence=4096),
     data=DataSettings(path="tokens", global_batch=4096, micro_batch=1),
     parallel=ParallelSettings(partition_size=64, tensor_parallel=8, pipeline_parallel=64),
-    run=RunSettings(steps=900_000, path="run"),
+    run=RunSettings(steps=37_500, path="run"),
     checkpoint=CheckpointSettings(path="checkpoints", every=25),
     numerics=NumericsSettings(recompute="full"),
-    optimizer=OptimizerSettings(learning_rate=5e-5, warmup_steps=8000),
+    optimizer=OptimizerSettings(learning_rate=5e-5, warmup_steps=2000),
 )
 """A dense trillion on 512 p4d.24xlarge: eight GPUs to a layer, 64 stages of two layers."""
 

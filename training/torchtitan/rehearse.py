@@ -15,11 +15,11 @@ from training.ledger import (
     GRADIENTS,
     OPTIMIZER,
     WEIGHTS,
-    Rehearsal,
     fake_world,
     outside,
     states,
 )
+from training.rehearse import Rehearsal
 from training.torchtitan import device
 from training.torchtitan.layout import INTERLEAVED
 from training.torchtitan.settings import Settings
