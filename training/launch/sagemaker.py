@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from training.launch import contract, ranks
 from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, Fabric, check
@@ -70,7 +70,7 @@ def asked_fabric(given: Mapping[str, str]) -> Fabric:
     stated = given.get(VARIABLE, "auto")
     if stated not in FABRICS:
         raise JobError(f"{VARIABLE}={stated}: is no choice; write {' or '.join(FABRICS)}")
-    return cast("Fabric", stated)
+    return stated
 
 
 def await_name(host: str, patience: float) -> None:

@@ -52,7 +52,7 @@ LLAMA_1T: Final = Settings(
     data=DataSettings(path="tokens", global_batch=4096, micro_batch=1),
     parallel=ParallelSettings(partition_size=64, tensor_parallel=8, pipeline_parallel=64),
     run=RunSettings(steps=37_500, path="run"),
-    checkpoint=CheckpointSettings(path="checkpoints", every=25),
+    checkpoint=CheckpointSettings(path="checkpoints", every=12),
     numerics=NumericsSettings(recompute="full"),
     optimizer=OptimizerSettings(learning_rate=5e-5, warmup_steps=2000),
 )
