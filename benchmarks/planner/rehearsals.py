@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -58,7 +57,8 @@ make planner-rehearsals RECIPES="gpt-1b"    # traces these anew, and writes this
 The program's own code builds one rank of the whole world on fake tensors and fake process groups
 (both are PyTorch's), and does one step forward and backward and of the optimizer, after a first
 step of the optimizer that leaves its state behind. Of a pipeline as many micro-batches are traced
-as fill it, and two; of other layouts two: more find the same. Minutes on one core.
+as fill it, and two; of other layouts two: more find the same. One
+to two minutes of one core for a rank.
 
 Below it is held against what `ultracluster plan` says of the same layout (`--software training` or
 `torchtitan`), item by item, of the rank that has most of each. Bytes of collectives are what one
@@ -73,10 +73,16 @@ also refuses a trace of other settings than the recipe's (the traces are
 What it cannot know: what a kernel or a compiled layer needs or saves for itself, and
 fragmentation. CUDA's and NCCL's own memory is the planner's figure. Layers run one operation after
 the other here, as without `numerics.compile`, so that compiled ones hold less; the loss of the
-training program is taken as compiled. Experts get equal numbers of tokens. Before 2026-11-27 two
-things were wrong that this comparison found: PyTorch 2.13 makes room for what every micro-batch of
-a step receives (26 GiB for 512 of `llama3-1t`; it is used in turn now), and the planner counted
-gradients that are reduced in fp32 as bf16, one layer's copy of them not at all.
+training program is taken as compiled. Experts get equal numbers of tokens.
+
+What this comparison found, and is mended: PyTorch 2.13 makes room for what every micro-batch of a
+step receives (26 GiB for 512 of `llama3-1t`), and now a stage uses as many places in turn as it has
+micro-batches in flight; torchtitan's loss in chunks gathered and reduced the output layer for each
+micro-batch of a pipeline (186 GiB a step), and there it is in one piece now; the planner took
+gradients that are reduced in fp32 for bf16, forgot the copies that they are reduced from and what a
+stage has sent on, counted a reduce-scatter too few, and had other activations under selective
+recomputation. Still so: torchtitan reduces the output layer's gradient between replicas after each
+micro-batch where there is no pipeline; the plan counts it.
 
 Dropped by the rule: `gpt-1t-p4d` of the training program (3.2 % of the peak), `kimi-1t` on p4d and
 on p5 (4.6 % with 16 stages; 32 stages need 43.3 GiB of p4d's 39.4, and 29.7 % on p5), `llama3-8b`
@@ -153,6 +159,8 @@ class Item:
     name: str
     rehearsed: float
     planned: float
+    groups: tuple[int, ...] = ()
+    """Ranks of the groups that send."""
 
     @property
     def difference(self) -> float:
@@ -229,15 +237,19 @@ def items(found: Step, traces: Mapping[str, Mapping[str, Any]]) -> Iterator[Item
     yield Item("most held at once", most("peak"), holding.needed - reserve)
     planned = to_send(found)
     totals: dict[str, float] = {}
+    groups: dict[str, set[int]] = {}
     for traced in traces.values():
         of_rank: dict[str, float] = {}
-        for name, _, size in sent(traced, found.layout.pipeline):
+        for name, ranks, size in sent(traced, found.layout.pipeline):
             of_rank[name] = of_rank.get(name, 0.0) + size
+            if size > 2**20:
+                groups.setdefault(name, set()).add(ranks)
         for name, size in of_rank.items():
             totals[name] = max(totals.get(name, 0.0), size)
     for name, size in planned.items():
         if size or totals.get(name, 0.0) > 2**20:
-            yield Item(name, totals.get(name, 0.0), size)
+            who = tuple(sorted(groups.get(name, ())))
+            yield Item(name, totals.get(name, 0.0), size, who)
 
 
 def words(recipe: RecipeSpec) -> list[str]:
@@ -267,7 +279,7 @@ def ranks(recipe: RecipeSpec) -> list[int]:
 
 def trace(recipe: RecipeSpec) -> dict[str, Any]:
     """Rehearse a recipe, and return what is kept of it."""
-    start, found = time.monotonic(), {}
+    found = {}
     for rank in ranks(recipe):
         command = (PYTHON, "-W", "ignore", "-m", "training.launch", "rehearse", "--json")
         size = ("--world", str(recipe.cluster.world), "--rank", str(rank))
@@ -280,8 +292,7 @@ def trace(recipe: RecipeSpec) -> dict[str, Any]:
             check=True,
         )
         found[str(rank)] = json.loads(done.stdout.splitlines()[-1])
-    minutes = (time.monotonic() - start) / 60
-    return {"settings": decided(recipe), "minutes": round(minutes, 1), "ranks": found}
+    return {"settings": decided(recipe), "ranks": found}
 
 
 def traces() -> dict[str, dict[str, Any]]:
@@ -361,14 +372,15 @@ class Rehearsed:
             f"{self.step.seconds:.1f} s a step, {self.share_of_peak:.1%} of the peak; a checkpoint "
             f"every {self.interval / 60:.0f} minutes, a failure every "
             f"{self.between_failures / 3600:.1f} hours. Traced ranks: "
-            f"{', '.join(self.kept['ranks'])}, in {self.kept['minutes']:.0f} minutes."
+            f"{', '.join(self.kept['ranks'])}."
         )
         yield ""
         yield "| | rehearsed, GiB | planned, GiB | difference |"
         yield "| --- | --- | --- | --- |"
         for item in self.items():
+            who = f", groups of {' and '.join(map(str, item.groups))}" if item.groups else ""
             yield (
-                f"| {item.name} | {item.rehearsed / GIB:,.3f} | {item.planned / GIB:,.3f} | "
+                f"| {item.name}{who} | {item.rehearsed / GIB:,.3f} | {item.planned / GIB:,.3f} | "
                 f"{item.difference:+.1%} |"
             )
         yield ""

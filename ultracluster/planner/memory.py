@@ -13,6 +13,9 @@ WEIGHT = 2
 CLOSING = 10
 """Bytes of a value of the stream that the last norm and the loss keep where it is in chunks: the
 norm's two copies in fp32, and the gradient."""
+WHOLE_STREAM = 8
+"""Bytes of a value of the whole stream where GPUs share the output layer: gathered for the chunks,
+cut into them, and the gradient in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def memory(setup: Setup, layout: Layout) -> Memory:
         stack.reduce_bytes * (experts or in_layer),  # which are reduced apart from the rest
         stack.reduce_bytes * shape.vocabulary * shape.hidden / (t if stack.tables_divided else 1),
         stack.logit_bytes * tokens * shape.vocabulary / t / (stack.loss_chunks or 1),
+        _whole_stream(setup, layout, tokens) / 2,
     )
     copy = stack.reduce_bytes * in_layer
     reducing = 2 * copy + GRADIENT * states * (1 - 1 / layers)
@@ -181,8 +185,17 @@ def _logits(setup: Setup, layout: Layout, tokens: float) -> float:
     closing, output = CLOSING * tokens * shape.hidden / t, float(shape.vocabulary * shape.hidden)
     if not stack.tables_divided:  # the whole gradient of the output layer, in 16 bits
         return closing + WEIGHT * output
+    closing += _whole_stream(setup, layout, tokens)
     # The gradient of each chunk is reduced at once.
     return closing + logits / stack.loss_chunks + stack.reduce_bytes * output / t
+
+
+def _whole_stream(setup: Setup, layout: Layout, tokens: float) -> float:
+    """Return what the loss holds of the whole stream, half of it in one piece."""
+    stack, alone = setup.stack, layout.tensor == 1 or layout.pipeline > 1
+    if alone or not (stack.loss_chunks and stack.tables_divided):
+        return 0.0
+    return WHOLE_STREAM * tokens * setup.shape.hidden
 
 
 def _in_work(  # noqa: PLR0917 - bytes of six kinds
