@@ -139,7 +139,7 @@ class Layout:
             yield Problem("parallel.gpus_per_node", self.node, why, choices(fits[-3:]))
             return
         on_node = [p for p in divisors(self.world) if self.node % p == 0 or p % self.node == 0]
-        why = None
+        why = ""
         if self.world % self.partition:
             why = f"does not divide the {self.world} ranks: a rank would be left without a group"
         elif self.partition not in on_node:
@@ -147,7 +147,7 @@ class Layout:
             why += "groups would straddle nodes"
         if why:
             yield Problem("parallel.partition_size", self.partition, why, choices(on_node))
-        why, fits = None, divisors(self.node)
+        why, fits = "", divisors(self.node)
         if self.node % self.tensor:
             why = f"does not divide the {self.node} GPUs of a node: layers would span nodes"
         elif self.partition % self.tensor:

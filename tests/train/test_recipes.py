@@ -54,8 +54,7 @@ def test_a_recipe_of_the_repository_is_understood_by_the_training_program(each: 
 
 @pytest.mark.parametrize("each", RECIPES, ids=lambda each: each.name)
 def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpec):
-    """Nobody finds a recipe that no environment can run: one that is here, or one that
-    `ultracluster plan --write` writes for another instance type."""
+    """Nobody finds a recipe that no environment can run, be it one that `plan --write` writes."""
     if each.instance_type not in {spec.nodes.instance_type for spec in ENVIRONMENTS}:
         assert each.instance_type in comparable_types()
         return
