@@ -11,7 +11,7 @@ import torch
 
 from training.agreement import everywhere
 from training.checkpoint import Checkpoints
-from training.data import Batches, Order, Prefetch, Sequence, order_of
+from training.data import Batches, Mixture, Order, Prefetch, order_of
 from training.health import LAST_IS_LOST, Health, ending
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops
@@ -102,7 +102,7 @@ class Trainer:
             everywhere(lambda: folder.verify(launch.rank, launch.world), by_all=False)
         return folder
 
-    def _batches(self, folder: TokenFolder, order: Sequence, size: int) -> Batches:
+    def _batches(self, folder: TokenFolder, order: Order | Mixture, size: int) -> Batches:
         return Batches(
             folder,
             order,
