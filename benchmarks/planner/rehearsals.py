@@ -57,8 +57,8 @@ make planner-rehearsals RECIPES="gpt-1b"    # traces these anew, and writes this
 The program's own code builds one rank of the whole world on fake tensors and fake process groups
 (both are PyTorch's), and does one step forward and backward and of the optimizer, after a first
 step of the optimizer that leaves its state behind. Of a pipeline as many micro-batches are traced
-as fill it, and two; of other layouts two: more find the same. One
-to two minutes of one core for a rank.
+as fill it, and one; of other layouts two: more find the same. One to two minutes of one core for
+a rank.
 
 Below it is held against what `ultracluster plan` says of the same layout (`--software training` or
 `torchtitan`), item by item, of the rank that has most of each. Bytes of collectives are what one
@@ -82,7 +82,8 @@ micro-batch of a pipeline (186 GiB a step), and there it is in one piece now; th
 gradients that are reduced in fp32 for bf16, forgot the copies that they are reduced from and what a
 stage has sent on, counted a reduce-scatter too few, and had other activations under selective
 recomputation. Still so: torchtitan reduces the output layer's gradient between replicas after each
-micro-batch where there is no pipeline; the plan counts it.
+micro-batch where there is no pipeline, which the plan counts; and an interleaved pipeline makes
+room for every micro-batch, of which a rehearsal sees those that it traces. No recipe has one.
 
 Dropped by the rule: `gpt-1t-p4d` of the training program (3.2 % of the peak), `kimi-1t` on p4d and
 on p5 (4.6 % with 16 stages; 32 stages need 43.3 GiB of p4d's 39.4, and 29.7 % on p5), `llama3-8b`
