@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from training.launch.library import OPENER, Library, searched
 from training.launch.topology import AMAZON, Topology, read_text
-from training.launch.variables.versions import Version, version
+from training.launch.variables import Version, version
 
 SECONDS: Final = 20.0
 """How long a program may take to answer before it counts as broken."""
