@@ -1,12 +1,18 @@
-"""What a value of a run's settings may be: its type, the least and the most that can be meant."""
+"""What a value of a run's settings may be, and values given as text on a command line."""
 
+import difflib
 import math
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from training.problems import Problem
+from training.problems import Problem, UserError
+
+if TYPE_CHECKING:
+    from training.settings import Settings
+
+Whole = TypeVar("Whole", bound="Settings")
 
 LEAST: Final[Mapping[str, Mapping[str, float]]] = {
     "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
@@ -86,3 +92,49 @@ def _out_of_range(value: Any, least: float | None, most: float | None) -> tuple[
     if most is not None and value > most:
         return f"must be at most {most}", fix
     return None
+
+
+def overridden(settings: Whole, changes: Mapping[str, str]) -> Whole:
+    """Return settings with `part.name` replaced by the value its text stands for."""
+    parts: dict[str, dict[str, object]] = {}
+    for name, text in changes.items():
+        part, _, leaf = name.partition(".")
+        known = get_type_hints(type(getattr(settings, part, None)))
+        if not is_dataclass(getattr(settings, part, None)) or leaf not in known:
+            names = [
+                f"{p.name}.{f.name}"
+                for p in fields(settings)
+                for f in fields(getattr(settings, p.name))
+            ]
+            last = leaf or part
+            near = [n for n in names if n.endswith(f".{last}")]
+            near = near or [n for n in names if n.startswith(f"{name}.")]
+            near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+            hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
+            raise UserError(f"--set {name}={text}: no such setting; {hint}")
+        parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
+    changed: dict[str, Any] = {
+        part: replace(getattr(settings, part), **values) for part, values in parts.items()
+    }
+    return replace(settings, **changed)
+
+
+def parse(name: str, text: str, kind: Any) -> object:
+    """Return the value of the given type that a text stands for."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if text in arguments:
+            return text
+        raise UserError(f"--set {name}={text}: no such choice; write {' or '.join(arguments)}")
+    if origin is types.UnionType:
+        return None if text in {"", "none", "None"} else parse(name, text, arguments[0])
+    if origin is tuple:
+        return tuple(parse(name, part, arguments[0]) for part in text.split(","))
+    if kind is bool:
+        if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        raise UserError(f"--set {name}={text}: is yes or no; write true or false")
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"--set {name}={text}: is not of type {kind.__name__}") from None

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
-from training.limits import LEAST_SHARE, OTHER_TYPE, value_problems
-from training.overrides import overridden
+from training.limits import LEAST_SHARE, OTHER_TYPE, overridden, value_problems
 from training.problems import Problem, UserError, choices, divisors
 
 LEAST_KEPT: Final = 2

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from training.agreement import everywhere
 from training.checkpoint import Checkpoints
 from training.data import Batches, Mixture, Order, Prefetch, order_of
+from training.failure import everywhere
 from training.health import LAST_IS_LOST, Health, ending
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops

@@ -10,8 +10,8 @@ from torch import Tensor
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.tokenizer import BaseTokenizer
 
-from training.agreement import everywhere
 from training.data import Batches, Order, Prefetch, TokenFolder
+from training.failure import everywhere
 
 
 class Tokens(BaseDataLoader):

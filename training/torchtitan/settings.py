@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
 from training import limits
-from training.overrides import overridden
 from training.problems import Problem, UserError
 from training.settings import OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
@@ -192,7 +191,7 @@ class Settings:
 
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return a copy with `part.name` replaced by the value its text stands for."""
-        return overridden(self, changes)  # type: ignore[type-var]
+        return limits.overridden(self, changes)  # type: ignore[type-var]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings for a record."""
