@@ -11,7 +11,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+# Nothing is installed that the lock files hold no hash of.
+INSTALL := pip install --quiet --require-hashes
+
+# PyTorch for processors, where pip is set up to find it, runs as it is; PyPI's needs NVIDIA's libraries.
+PYTORCH := requirements-pytorch.txt requirements-pytorch-nvidia.txt
+define install_pytorch
+	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch.txt
+	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
+endef
+
+.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint golden rules unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -30,20 +40,21 @@ $(VENV)/bin/python:
 
 # What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	pip install --quiet -r requirements-rehearsal.txt
-	pip install --quiet --no-deps --editable .
+	$(INSTALL) -r requirements-rehearsal.txt
+	pip install --quiet --no-deps --no-build-isolation --editable .
 	npm ci --loglevel=error
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
-$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/requirements.txt
-	pip install --quiet -r requirements-dev.txt
-	pip install --quiet --constraint requirements-dev.txt -r training/requirements.txt
+$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
+	$(INSTALL) -r requirements-dev.txt
+	$(call install_pytorch,$(VENV))
 	@touch $@
 
-$(TITAN)/stamp: training/torchtitan/requirements.txt
+$(TITAN)/stamp: $(PYTORCH) training/torchtitan/requirements.txt training/torchtitan/triton.txt
 	$(PYTHON) -m venv $(TITAN)
-	$(TITAN)/bin/pip install --quiet -r $<
+	$(call install_pytorch,$(TITAN))
+	$(TITAN)/bin/$(INSTALL) --no-deps -r training/torchtitan/requirements.txt -r training/torchtitan/triton.txt
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp
@@ -129,23 +140,51 @@ bench-training: $(VENV)/dev.stamp
 bench-network: $(VENV)/dev.stamp
 	python benchmarks/training/mics_network.py
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade
+# The lock files, and what changed in them. $(1): what is compiled, $(2): further options.
+compile = $(SUPPLY)/bin/uv pip compile $(1) --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(2)
+SUPPLY := .venv-supply
+# The packages of a lock whose names begin with one of $(1), each with its hashes; with `!` all others.
+packages = awk '/^[A-Za-z]/ { named = /^($(1))/ } $(2)named'
+# The wheel for processors that PyTorch's own index has of the pinned version (CPython 3.11, x86-64).
+PYTORCH_CPU := 981442fab184a8791f7724dda9196ffa723bb038c6059d1b04b5f80196e746a6
 
-lock: $(VENV)/dev.stamp
-	pip install --quiet uv
-	$(LOCK) --extra rehearse -o requirements-rehearsal.txt
-	$(LOCK) --extra cdk --constraint requirements-rehearsal.txt -o requirements.txt
-	$(LOCK) --extra dev -o requirements-dev.txt
-	$(subst pyproject.toml,training/torchtitan/requirements.in,$(LOCK)) -o training/torchtitan/requirements.txt
-	# PyTorch for GPUs brings a triton of its own version, and PyTorch for processors none.
-	sed -i 's/^triton==.*/triton/' training/torchtitan/requirements.txt
+$(SUPPLY)/stamp: requirements-supply.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/$(INSTALL) -r $<
+	@touch $@
+
+lock: $(SUPPLY)/stamp
+	$(call compile,pyproject.toml,--extra rehearse --group build -o requirements-rehearsal.txt)
+	$(call compile,pyproject.toml,--extra cdk --constraint requirements-rehearsal.txt -o requirements.txt)
+	$(call compile,pyproject.toml,--extra review --group build --constraint requirements-rehearsal.txt -o requirements-audit.txt)
+	$(call compile,pyproject.toml,--extra dev --group build --constraint requirements-rehearsal.txt -o requirements-dev.txt)
+	$(call compile,--group supply,-o requirements-supply.txt)
+	$(call compile,training/requirements.txt,--constraint training/torchtitan/requirements.in --constraint requirements-dev.txt) > $(SUPPLY)/pytorch.txt
+	$(call packages,nvidia|cuda|triton,!) $(SUPPLY)/pytorch.txt | sed 's/^torch==.*/&\n    --hash=sha256:$(PYTORCH_CPU) \\/' > requirements-pytorch.txt
+	$(call packages,nvidia|cuda|triton) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	$(call compile,training/torchtitan/requirements.in,--constraint requirements-pytorch-nvidia.txt) > $(SUPPLY)/torchtitan.txt
+	$(call packages,nvidia|cuda|triton|torch==|numpy,!) $(SUPPLY)/torchtitan.txt > training/torchtitan/requirements.txt
+	$(call packages,triton) $(SUPPLY)/torchtitan.txt > training/torchtitan/triton.txt
 	npm install --package-lock-only --silent
+	@git diff --unified=0 -- '*requirements*.txt' package-lock.json | grep -oE '^[-+]([A-Za-z][^ ]*==[^ ]*|.*"version".*)' || echo "No version changed."
+
+# What is installed, as CycloneDX: the Python packages of each lock file, and npm's.
+sbom: $(SUPPLY)/stamp $(VENV)/rehearsal.stamp
+	mkdir -p build
+	for lock in requirements.txt requirements-rehearsal.txt requirements-audit.txt; do \
+	  $(SUPPLY)/bin/cyclonedx-py requirements $$lock --output-file build/sbom-$${lock%.txt}.json; done
+	npm sbom --package-lock-only --sbom-format cyclonedx > build/sbom-npm.json
+
+# Asks PyPI and npm for advisories about what the lock files hold; both answer over the internet alone.
+vulnerabilities: $(SUPPLY)/stamp $(VENV)/rehearsal.stamp
+	for lock in requirements-dev.txt requirements-pytorch.txt training/torchtitan/requirements.txt; do \
+	  $(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+	npm audit
 
 # The foreign examples with the lowest and the highest CDK that the registry serves.
-versions: $(VENV)/dev.stamp
-	pip install --quiet uv
-	python examples/versions.py
+versions: $(VENV)/dev.stamp $(SUPPLY)/stamp
+	PATH="$(CURDIR)/$(SUPPLY)/bin:$$PATH" python examples/versions.py
 
 clean:
-	rm -rf $(VENV) $(TITAN) node_modules cdk.out build *.egg-info
+	rm -rf $(VENV) $(TITAN) $(SUPPLY) node_modules cdk.out build *.egg-info

@@ -25,8 +25,7 @@ from training.torchtitan import recipes as titan  # noqa: E402
 from ultracluster.planner.communication import communicate  # noqa: E402
 from ultracluster.planner.devices import Network, gpu_of  # noqa: E402
 from ultracluster.planner.goodput import LONGEST_INTERVAL, SECONDS_PER_DAY  # noqa: E402
-from ultracluster.planner.kinds import Only  # noqa: E402
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE  # noqa: E402
+from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Only  # noqa: E402
 from ultracluster.planner.plan import Planner  # noqa: E402
 from ultracluster.planner.question import Question  # noqa: E402
 from ultracluster.planner.shape import ModelShape  # noqa: E402

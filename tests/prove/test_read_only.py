@@ -13,7 +13,7 @@ from ultracluster.prove.command import ReadOnly
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.prove.services import CALLS
-from ultracluster.review.access.levels import level
+from ultracluster.review.access.statement import level
 from ultracluster.review.access.statement import Level
 
 ROOM = Path(__file__).parents[2] / "ultracluster" / "prove"

@@ -12,8 +12,7 @@ from tests.train.test_planted_faults import PLANTED, SEEDED_PLAIN
 from ultracluster import service_model
 from ultracluster.audit.report import judged
 from ultracluster.catalogue.training_advice import advice
-from ultracluster.catalogue.training_codes import VARIABLE
-from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_request import VARIABLE, parsed
 from ultracluster.input_files import Sources
 from ultracluster.train.check import request_problems
 

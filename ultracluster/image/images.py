@@ -7,7 +7,7 @@ from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.images import Difference, differences
 from ultracluster.exit_status import CommandError
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import image_parameter
+from ultracluster.spec.node_groups import image_parameter
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
 NO_IMAGE: Final = "InvalidAMIID"

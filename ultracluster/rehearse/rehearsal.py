@@ -24,8 +24,8 @@ from ultracluster.rehearse.substitutes import (
     substitute_network,
 )
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec
+from ultracluster.spec.node_groups import images
 from ultracluster.synthesis import synthesize_command
 
 EVENTS: Final = ("--progress", "events")

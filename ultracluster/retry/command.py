@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region)
     caller = caller_of(cloud, spec.region)
-    found = list(stacks(cloud, spec.name))
+    found = list(stacks(cloud, spec.stack_names))
     for stack in found:
         if stack.lifts:
             lift(cloud, stack)

@@ -6,13 +6,12 @@ whose creation was rolled back before it creates it anew (aws-cdk 2.1148.1, `dep
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.aws import Cloud
-from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 
 NEVER_CREATED: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Statuses of a stack whose creation failed (AWS CloudFormation user guide, "Stack status codes",
@@ -52,15 +51,14 @@ class FailedStack:
         return SAYINGS.get(self.status) or SAYINGS["OTHER"]
 
 
-def stacks(cloud: Cloud, environment: str) -> Iterator[FailedStack]:
-    """Yield the stacks of an environment, by their tag, that are not as a deployment leaves them.
+def stacks(cloud: Cloud, names: Collection[str]) -> Iterator[FailedStack]:
+    """Yield those stacks of the names given that are not as a deployment leaves them.
 
     Raises:
         CloudError: where AWS refuses or does not answer.
     """
-    own = {"Key": ENVIRONMENT_TAG, "Value": environment}
     for row in cloud.ask("cloudformation", "describe_stacks")["Stacks"]:
-        if own in row.get("Tags", ()) and row["StackStatus"] not in SAYINGS["WELL"]["statuses"]:
+        if row["StackName"] in names and row["StackStatus"] not in SAYINGS["WELL"]["statuses"]:
             yield _failed(cloud, row)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from ultracluster.catalogue.training_variables import FABRIC
+from ultracluster.catalogue.training_advice import FABRIC
 from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
 from ultracluster.train.deployed import Deployed
 

@@ -17,7 +17,7 @@ from ultracluster.rehearse import direct
 from ultracluster.rehearse.substitutes import substitute_image_parameter
 from ultracluster.retry.failed_stacks import FailedStack, lift
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import images
+from ultracluster.spec.node_groups import images
 
 Kept = frozenset[tuple[str, str]]
 Inventory = dict[tuple[str, str], set[str]]
