@@ -1,11 +1,13 @@
 """What is reviewed is what is deployed."""
 
+import json
 from pathlib import Path
 
 import app
-from golden.generate import GOLDEN, sheets, templates
+from golden.generate import GOLDEN, dangers, sheets, templates
 from golden.stateful import extended, frozen, stateful
 from tests.repository import ENVIRONMENTS
+from ultracluster.review.changes.change import Danger
 
 
 def committed() -> dict[str, bytes]:
@@ -22,6 +24,29 @@ def test_golden_templates_are_what_is_synthesized(assembly: Path):
 
     assert sorted(fresh) == sorted(golden)
     assert [name for name in fresh if fresh[name] != golden[name]] == []
+
+
+def test_what_golden_templates_are_rewritten_to_is_said_the_worst_first():
+    """Who runs `make golden` sees that data is given up, and not only that files differ."""
+    golden = {name: text for name, text in committed().items() if name.startswith("ultracluster/")}
+    storage = json.loads(golden["ultracluster/Storage.template.json"])
+    for resource in storage["Resources"].values():
+        if resource["Type"] == "AWS::KMS::Key":
+            resource["Properties"]["EnableKeyRotation"] = False
+        if resource["Type"] == "AWS::FSx::FileSystem":
+            resource["DeletionPolicy"] = "Delete"
+            resource["Properties"]["FileSystemTypeVersion"] = "2.12"
+    rewritten = golden | {"ultracluster/Storage.template.json": json.dumps(storage).encode()}
+
+    said = list(dangers(golden, rewritten))
+    assert said[0].startswith("loses data: ultracluster-Storage LustreF8935BA0 ")
+    assert any(
+        line.startswith("loosens security: ultracluster-Storage KeyE447D366 EnableKeyRotation: ")
+        for line in said
+    )
+    order = [list(Danger).index(Danger(line.partition(": ")[0])) for line in said]
+    assert order == sorted(order)
+    assert list(dangers(golden, golden)) == []
 
 
 def test_golden_cost_sheets_are_what_the_environments_cost():

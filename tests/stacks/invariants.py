@@ -4,6 +4,9 @@ import json
 import re
 from typing import Any
 
+from tests.stacks.guards_of_access import ACCESS
+from tests.stacks.guards_of_data import DATA
+from tests.stacks.guards_of_money import MONEY
 from tests.stacks.synthesized import Synthesis
 
 IMPORT = re.compile(r'"Fn::ImportValue": "[a-z0-9-]+-([A-Z]\w+):')
@@ -113,4 +116,7 @@ INVARIANTS = (
     nothing_in_a_placement_group_is_tagged,
     no_node_is_public,
     imports_run_one_way,
+    *DATA,
+    *MONEY,
+    *ACCESS,
 )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -224,8 +225,35 @@ VARIANTS: Final = {
 class Synthesis:
     """The templates of one environment, by stack."""
 
+    environment: EnvironmentSpec
     templates: dict[str, dict[str, Any]]
     sizes: dict[str, int]
+
+    @cached_property
+    def _exports(self) -> dict[str, Any]:
+        return {
+            output["Export"]["Name"]: output["Value"]
+            for template in self.templates.values()
+            for output in template.get("Outputs", {}).values()
+            if "Export" in output
+        }
+
+    def named(self, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the resources of types by their logical ids, what they import in its place."""
+        for template in self.templates.values():
+            for name, resource in template["Resources"].items():
+                if resource["Type"] in kinds:
+                    yield name, self._filled(resource)
+
+    def _filled(self, value: Any) -> Any:
+        match value:
+            case {"Fn::ImportValue": str(name)}:
+                return self._exports[name]
+            case dict():
+                return {name: self._filled(each) for name, each in value.items()}
+            case list():
+                return [self._filled(each) for each in value]
+        return value
 
     def resources(self, kind: str) -> Iterator[dict[str, Any]]:
         """Yield the resources of a type, of all stacks."""
@@ -243,6 +271,7 @@ def synthesize(environment: EnvironmentSpec, directory: Path) -> Synthesis:
         for stack in STACKS
     }
     return Synthesis(
+        environment=environment,
         templates={stack: json.loads(file.read_text()) for stack, file in files.items()},
         sizes={stack: file.stat().st_size for stack, file in files.items()},
     )

@@ -1,0 +1,184 @@
+"""What keeps data: encryption, keys, versions, and what happens when a stack no longer wants it."""
+
+from typing import Any
+
+from tests.stacks.synthesized import Synthesis
+from ultracluster.spec.environment import EnvironmentSpec
+
+HOLD_DATA = (
+    "AWS::ECR::Repository",
+    "AWS::FSx::FileSystem",
+    "AWS::KMS::Key",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+)
+"""Types that hold what cannot be made again, and the keys without which it cannot be read."""
+LOGS_KEPT_DAYS = {90, 365}
+IMAGES_KEPT = 20
+
+
+def key(made: Synthesis, use: str) -> dict[str, Any]:
+    """Return the ARN of the environment's key of logs or of data."""
+    (found,) = (
+        name
+        for name, resource in made.named("AWS::KMS::Key")
+        if resource["Properties"]["Description"].startswith(use)
+    )
+    return {"Fn::GetAtt": [found, "Arn"]}
+
+
+def data_bucket(made: Synthesis) -> tuple[str, dict[str, Any]]:
+    """Return the bucket that has a log of who reads it."""
+    (found,) = (
+        (name, bucket["Properties"])
+        for name, bucket in made.named("AWS::S3::Bucket")
+        if "LoggingConfiguration" in bucket["Properties"]
+    )
+    return found
+
+
+def keys_are_rotated(made: Synthesis) -> None:
+    """A key that never changes is lost for good once it is known."""
+    assert len(list(made.named("AWS::KMS::Key"))) == len({"logs", "data"})
+    for _, each in made.named("AWS::KMS::Key"):
+        assert each["Properties"]["EnableKeyRotation"] is True
+
+
+def what_is_kept_is_kept(made: Synthesis) -> None:
+    """Deleted and replaced by nobody but a person; what is not kept leaves nothing to pay for."""
+    keep = made.environment.storage.keep_data
+    for kind in HOLD_DATA:
+        for _, each in made.named(kind):
+            policy = each["DeletionPolicy"], each["UpdateReplacePolicy"]
+            assert policy == (("RetainExceptOnCreate", "Retain") if keep else ("Delete", "Delete"))
+    assert bool(list(made.named("Custom::S3AutoDeleteObjects"))) is not keep
+    for _, images in made.named("AWS::ECR::Repository"):
+        assert images["Properties"]["EmptyOnDelete"] is not keep
+
+
+def capacity_that_was_made_is_kept(made: Synthesis) -> None:
+    """It may not be got again."""
+    for _, each in made.named("AWS::EC2::CapacityReservation"):
+        assert each["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert each["UpdateReplacePolicy"] == "Retain"
+
+
+def everything_at_rest_is_encrypted(made: Synthesis) -> None:
+    """With the environment's keys, wherever the service takes one."""
+    data, logs = key(made, "Data"), key(made, "Log groups")
+    for _, group in made.named("AWS::Logs::LogGroup"):
+        assert group["Properties"]["KmsKeyId"] == logs
+    for _, topic in made.named("AWS::SNS::Topic"):
+        assert topic["Properties"]["KmsMasterKeyId"] == logs
+    for _, images in made.named("AWS::ECR::Repository"):
+        encrypted = images["Properties"]["EncryptionConfiguration"]
+        assert encrypted == {"EncryptionType": "KMS", "KmsKey": data}
+    for _, system in made.named("AWS::FSx::FileSystem"):
+        own = made.environment.storage.customer_key
+        assert system["Properties"].get("KmsKeyId") == (data if own else None)
+    for _, template in made.named("AWS::EC2::LaunchTemplate"):
+        (volume,) = template["Properties"]["LaunchTemplateData"]["BlockDeviceMappings"]
+        assert volume["Ebs"]["Encrypted"] is True
+
+
+def buckets_are_encrypted_and_versioned(made: Synthesis) -> None:
+    """The log of accesses can be delivered only to a bucket with S3's own key."""
+    own, _ = data_bucket(made)
+    for name, bucket in made.named("AWS::S3::Bucket"):
+        (rule,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"] == (
+            {"KMSMasterKeyID": key(made, "Data"), "SSEAlgorithm": "aws:kms"}
+            if name == own
+            else {"SSEAlgorithm": "AES256"}
+        )
+        assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def data_never_expires(made: Synthesis) -> None:
+    """Only versions that were overwritten or deleted, and parts of uploads that were given up."""
+    _, bucket = data_bucket(made)
+    assert bucket["LifecycleConfiguration"]["Rules"] == [
+        {
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+            "NoncurrentVersionExpiration": {
+                "NoncurrentDays": made.environment.storage.noncurrent_days
+            },
+            "Status": "Enabled",
+        }
+    ]
+
+
+def accesses_to_data_are_logged(made: Synthesis) -> None:
+    """In a bucket whose records stay for a year."""
+    own, bucket = data_bucket(made)
+    log = bucket["LoggingConfiguration"]["DestinationBucketName"]["Ref"]
+    assert log != own
+    (rule,) = dict(made.named("AWS::S3::Bucket"))[log]["Properties"]["LifecycleConfiguration"][
+        "Rules"
+    ]
+    assert rule["ExpirationInDays"] == max(LOGS_KEPT_DAYS)
+
+
+def logs_stay_for_months(made: Synthesis) -> None:
+    """Long enough to look into what happened, and not for ever."""
+    for _, group in made.named("AWS::Logs::LogGroup"):
+        assert group["Properties"]["RetentionInDays"] in LOGS_KEPT_DAYS
+    for _, machine in made.named("AWS::StepFunctions::StateMachine"):
+        logging = machine["Properties"]["LoggingConfiguration"]
+        assert logging["Destinations"]
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
+
+
+def images_do_not_move(made: Synthesis) -> None:
+    """A tag is what was tested, and the newest images stay."""
+    for _, images in made.named("AWS::ECR::Repository"):
+        properties = images["Properties"]
+        assert properties["ImageTagMutability"] == "IMMUTABLE"
+        assert properties["ImageScanningConfiguration"] == {"ScanOnPush": True}
+        text = properties["LifecyclePolicy"]["LifecyclePolicyText"]
+        assert f'"imageCountMoreThan","countNumber":{IMAGES_KEPT}}}' in text
+        assert '"untagged","countType":"sinceImagePushed","countNumber":7' in text
+
+
+def the_file_system_is_what_was_asked_for(made: Synthesis) -> None:
+    """Backups, exports to the bucket, and what a file system can lose."""
+    asked = made.environment.storage
+    (system,) = (properties for _, properties in made.named("AWS::FSx::FileSystem"))
+    lustre = system["Properties"]["LustreConfiguration"]
+    assert lustre["DeploymentType"] == asked.deployment_type
+    if "PERSISTENT" in asked.deployment_type:
+        assert lustre["AutomaticBackupRetentionDays"] == asked.automatic_backup_retention_days
+    assert system["Properties"].get("StorageCapacity") == asked.capacity_gib
+    found = [each["Properties"] for _, each in made.named("AWS::FSx::DataRepositoryAssociation")]
+    assert sorted(map(_association, found)) == _associations(made.environment)
+
+
+def _association(properties: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    events = properties.get("S3", {})
+    imported, exported = (
+        tuple(events.get(f"Auto{way}Policy", {}).get("Events", ())) for way in ("Import", "Export")
+    )
+    return properties["FileSystemPath"], imported, exported
+
+
+def _associations(
+    environment: EnvironmentSpec,
+) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    return sorted(
+        (each.file_system_path, tuple(each.auto_import), tuple(each.auto_export))
+        for each in environment.storage.data_repositories
+    )
+
+
+DATA = (
+    keys_are_rotated,
+    what_is_kept_is_kept,
+    capacity_that_was_made_is_kept,
+    everything_at_rest_is_encrypted,
+    buckets_are_encrypted_and_versioned,
+    data_never_expires,
+    accesses_to_data_are_logged,
+    logs_stay_for_months,
+    images_do_not_move,
+    the_file_system_is_what_was_asked_for,
+)
