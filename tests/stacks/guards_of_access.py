@@ -23,6 +23,60 @@ EVERYWHERE = {
 }
 """Actions on every resource although IAM knows one: that of metrics is optional, AWS's own policies
 of the two agents have none either (docs/security.md)."""
+CHANGES = {
+    "cloudwatch:PutMetricData",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:SendReply",
+    "ecr:BatchCheckLayerAvailability",
+    "events:PutRule",
+    "events:PutTargets",
+    "iam:PassRole",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogDelivery",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DeleteLogDelivery",
+    "logs:FilterLogEvents",
+    "logs:PutLogEvents",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "pcs:RegisterComputeNodeGroupInstance",
+    "s3:AbortMultipartUpload",
+    "s3:PutObject",
+    "sagemaker:AddTags",
+    "sagemaker:CreateTrainingJob",
+    "sagemaker:StopTrainingJob",
+    "ssm:SendCommand",
+    "ssm:UpdateInstanceAssociationStatus",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "states:StartExecution",
+    "states:StopExecution",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+"""All that a role may do beyond looking things up: no data is deleted, nobody's rights change."""
+READS = ("Get", "Describe", "List", "BatchGet")
+DATA_READS = {"s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket", "kms:DescribeKey"}
+KEY_USES = {"Decrypt", "Describe*", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*"}
+SERVICES = {
+    "ec2.amazonaws.com",
+    "lambda.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "states.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+}
 HTTPS, LUSTRE, SLURM = (443, 443), {(988, 988), (1018, 1023)}, {(6817, 6819), (60001, 63000)}
 NOBODY = {"CidrIp": "255.255.255.255/32", "FromPort": 252, "IpProtocol": "icmp", "ToPort": 86}
 """CDK's rule in place of none, which EC2 would take for all."""
@@ -58,6 +112,7 @@ def roles_are_assumed_within_the_account(made: Synthesis) -> None:
         elif service not in OF_THE_ACCOUNT:
             assert of_account(trust["Condition"])
             assert ACCOUNT in trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
+        assert service is None or service in SERVICES
         if service != "lambda.amazonaws.com":
             assert {"ManagedPolicyArns", "Policies"}.isdisjoint(role["Properties"])
 
@@ -68,6 +123,8 @@ def roles_do_what_is_named_where_it_is_named(made: Synthesis) -> None:
         assert statement["Effect"] == "Allow"
         for action in listed(statement["Action"]):
             assert "*" not in action
+            verb = action.partition(":")[2]
+            assert action in CHANGES or verb.startswith(READS), action
             if "*" in listed(statement["Resource"]) and action not in EVERYWHERE:
                 service, _, name = action.partition(":")
                 assert not REFERENCE[service]["Actions"][name.lower()].get("Resources"), action
@@ -78,6 +135,9 @@ def data_is_reached_at_its_own_resources(made: Synthesis) -> None:
     bucket, _ = data_bucket(made)
     keys = [{"Fn::GetAtt": [name, "Arn"]} for name, _ in made.named("AWS::KMS::Key")]
     for statement in statements(made, "AWS::IAM::ManagedPolicy", "PolicyDocument"):
+        for action in listed(statement["Action"]):
+            if action.startswith(("s3:", "kms:")):
+                assert action in CHANGES | DATA_READS
         for service in {action.partition(":")[0] for action in listed(statement["Action"])}:
             for resource in listed(statement["Resource"]):
                 if service == "kms":
@@ -174,7 +234,7 @@ def nodes_keep_their_credentials(made: Synthesis) -> None:
             nodes = made.environment.fabrics().values()
             hops = {2 if each.container_metadata else 1 for each in nodes}
         options = data["MetadataOptions"]
-        assert options["HttpTokens"] == "required"
+        assert (options["HttpTokens"], options["HttpEndpoint"]) == ("required", "enabled")
         assert options["HttpPutResponseHopLimit"] in hops
         assert "KeyName" not in data
 
@@ -200,6 +260,7 @@ def buckets_are_private(made: Synthesis) -> None:
         for statement in policies[name]:
             if statement["Effect"] == "Allow" and "Service" in statement["Principal"]:
                 assert of_account(statement["Condition"])
+                assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
                 assert statement["Action"] == "s3:PutObject"
             elif statement["Effect"] == "Allow":  # CDK's function that empties what is not kept
                 assert "Fn::GetAtt" in statement["Principal"]["AWS"]
@@ -232,7 +293,8 @@ def keys_are_used_within_the_account(made: Synthesis) -> None:
         assert json.dumps(owner["Principal"]["AWS"]).endswith('":root"]]}')
         assert others
         for statement in others:
-            assert "kms:*" not in statement["Action"]
+            assert statement["Effect"] == "Allow"
+            assert {action.partition(":")[2] for action in statement["Action"]} <= KEY_USES
             accounts = [
                 value
                 for name, value in statement["Condition"].get("StringEquals", {}).items()
@@ -251,10 +313,12 @@ def topics_take_notices_of_the_account(made: Synthesis) -> None:
     for _, policy in made.named("AWS::SNS::TopicPolicy"):
         denial, *others = policy["Properties"]["PolicyDocument"]["Statement"]
         assert (denial["Effect"], denial["Principal"]) == ("Deny", "*")
+        assert denial["Action"] == "sns:Publish"
         assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         assert others
         for statement in others:
             assert list(statement["Principal"]) == ["Service"]
+            assert statement["Effect"] == "Allow"
             assert statement["Action"] == "sns:Publish"
             assert of_account(statement["Condition"])
 
@@ -262,14 +326,17 @@ def topics_take_notices_of_the_account(made: Synthesis) -> None:
 def ports_are_open_between_groups(made: Synthesis) -> None:
     """Everything within a fabric, else the ports of Lustre and Slurm; nothing from an address."""
     everything = (None, None)
+    own = [{"Fn::GetAtt": [name, "GroupId"]} for name, _ in made.named("AWS::EC2::SecurityGroup")]
     for _, rule in made.named("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
         given = rule["Properties"]
         peer = given.get("SourceSecurityGroupId", given.get("DestinationSecurityGroupId"))
-        assert peer is not None
+        assert peer in own
+        assert given["GroupId"] in own
         assert {"CidrIp", "CidrIpv6"}.isdisjoint(given)
         ports = given.get("FromPort"), given.get("ToPort")
         lustre = given["Description"] == "Lustre"
         if ports == everything:
+            assert given["IpProtocol"] == "-1"
             assert (peer == given["GroupId"]) or (lustre and made.environment.storage.efa_enabled)
         else:
             assert given["IpProtocol"] == "tcp"
@@ -300,9 +367,52 @@ def endpoints_are_used_by_the_account(made: Synthesis) -> None:
             assert given["PrivateDnsEnabled"] is True
             assert given["SecurityGroupIds"]
             continue
-        for statement in given["PolicyDocument"]["Statement"]:
-            own = {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
-            assert statement["Action"] == "s3:GetObject" or statement["Condition"] == own
+        reading, own = given["PolicyDocument"]["Statement"]
+        anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*"}
+        assert reading == {**anybody, "Action": "s3:GetObject", "Sid": reading["Sid"]}
+        of_own = {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
+        assert own == {**anybody, "Action": "s3:*", "Condition": of_own, "Sid": own["Sid"]}
+
+
+def nodes_have_no_way_in(made: Synthesis) -> None:
+    """Their subnets lead out through a NAT gateway; what leads in is joined to none of them."""
+    nodes = [
+        subnet["Fn::GetAtt"][0] for subnet in _subnets_of_nodes(made) if "Fn::GetAtt" in subnet
+    ]
+    tables = {
+        each["Properties"]["SubnetId"]["Fn::GetAtt"][0]: each["Properties"]["RouteTableId"]
+        for _, each in made.named("AWS::EC2::SubnetRouteTableAssociation")
+    }
+    inward = [
+        route["Properties"]["RouteTableId"]
+        for _, route in made.named("AWS::EC2::Route")
+        if "NatGatewayId" not in route["Properties"]
+    ]
+    assert [node for node in nodes if tables[node] in inward] == []
+
+
+def nodes_are_in_groups_of_the_environment(made: Synthesis) -> None:
+    """As whom they act as well: with a role of its own, whom EC2 alone may assume."""
+    own = [{"Fn::GetAtt": [name, "GroupId"]} for name, _ in made.named("AWS::EC2::SecurityGroup")]
+    roles, profiles = (
+        dict(made.named("AWS::IAM::Role")),
+        dict(made.named("AWS::IAM::InstanceProfile")),
+    )
+    for _, template in made.named("AWS::EC2::LaunchTemplate"):
+        data = template["Properties"]["LaunchTemplateData"]
+        for groups in (
+            data.get("SecurityGroupIds", ()),
+            *(interface["Groups"] for interface in data.get("NetworkInterfaces", ())),
+        ):
+            assert all(group in own for group in groups)
+        if "IamInstanceProfile" in data:
+            assert data["IamInstanceProfile"]["Arn"]["Fn::GetAtt"][0] in profiles
+    for _, group in made.named("AWS::PCS::ComputeNodeGroup"):
+        assert group["Properties"]["IamInstanceProfileArn"]["Fn::GetAtt"][0] in profiles
+    for profile in profiles.values():
+        (role,) = profile["Properties"]["Roles"]
+        trust = roles[role["Ref"]]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert [each["Principal"] for each in trust] == [{"Service": "ec2.amazonaws.com"}]
 
 
 def a_network_of_its_own_is_watched(made: Synthesis) -> None:
@@ -336,5 +446,7 @@ ACCESS = (
     ports_are_open_between_groups,
     addresses_reach_https_alone,
     endpoints_are_used_by_the_account,
+    nodes_have_no_way_in,
+    nodes_are_in_groups_of_the_environment,
     a_network_of_its_own_is_watched,
 )

@@ -6,13 +6,14 @@ from tests.stacks.synthesized import Synthesis
 from ultracluster.spec.environment import EnvironmentSpec
 
 HOLD_DATA = (
+    "AWS::EC2::VPC",
     "AWS::ECR::Repository",
     "AWS::FSx::FileSystem",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
 )
-"""Types that hold what cannot be made again, and the keys without which it cannot be read."""
+"""Types that hold what cannot be made again, and the keys and the network that it needs."""
 LOGS_KEPT_DAYS = {90, 365}
 IMAGES_KEPT = 20
 
@@ -51,6 +52,13 @@ def what_is_kept_is_kept(made: Synthesis) -> None:
         for _, each in made.named(kind):
             policy = each["DeletionPolicy"], each["UpdateReplacePolicy"]
             assert policy == (("RetainExceptOnCreate", "Retain") if keep else ("Delete", "Delete"))
+    subnets = dict(made.named("AWS::EC2::Subnet"))
+    for _, system in made.named("AWS::FSx::FileSystem"):  # its network interfaces are in them
+        for subnet in system["Properties"]["SubnetIds"]:
+            if isinstance(subnet, dict):
+                own = subnets[subnet["Fn::GetAtt"][0]]
+                assert own["DeletionPolicy"] == ("RetainExceptOnCreate" if keep else "Delete")
+                assert own["UpdateReplacePolicy"] == ("Retain" if keep else "Delete")
     assert bool(list(made.named("Custom::S3AutoDeleteObjects"))) is not keep
     for _, images in made.named("AWS::ECR::Repository"):
         assert images["Properties"]["EmptyOnDelete"] is not keep
@@ -148,7 +156,12 @@ def the_file_system_is_what_was_asked_for(made: Synthesis) -> None:
     assert lustre["DeploymentType"] == asked.deployment_type
     if "PERSISTENT" in asked.deployment_type:
         assert lustre["AutomaticBackupRetentionDays"] == asked.automatic_backup_retention_days
+    assert lustre.get("PerUnitStorageThroughput") == asked.per_unit_storage_throughput
+    assert lustre.get("ThroughputCapacity") == asked.throughput_capacity_mbps
     assert system["Properties"].get("StorageCapacity") == asked.capacity_gib
+    assert system["Properties"]["StorageType"] == asked.storage_type
+    groups = [name for name, _ in made.named("AWS::EC2::SecurityGroup")]
+    assert all(g["Fn::GetAtt"][0] in groups for g in system["Properties"]["SecurityGroupIds"])
     found = [each["Properties"] for _, each in made.named("AWS::FSx::DataRepositoryAssociation")]
     assert sorted(map(_association, found)) == _associations(made.environment)
 

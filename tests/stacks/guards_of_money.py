@@ -64,6 +64,11 @@ def what_is_launched_is_tagged(made: Synthesis) -> None:
 def no_more_nodes_run_than_were_asked_for(made: Synthesis) -> None:
     """A node of eight GPUs is 20 USD an hour and more."""
     asked = made.environment
+    types = {nodes.instance_type for nodes in asked.fabrics().values()}
+    if asked.slurm is not None:
+        types |= {kind for kind, _, _ in _slurm_groups(made)}
+    for _, template in made.named("AWS::EC2::LaunchTemplate"):
+        assert template["Properties"]["LaunchTemplateData"]["InstanceType"] in types
     if asked.slurm is None:
         (group,) = (
             each["Properties"] for _, each in made.named("AWS::AutoScaling::AutoScalingGroup")
@@ -169,6 +174,9 @@ def somebody_is_told_of_the_money(made: Synthesis) -> None:
         ]
         own = {name for name, _ in made.named("AWS::SNS::Topic")}
         for one in told:
+            for subscriber in one["Subscribers"]:
+                mail = "@" in str(subscriber["Address"])
+                assert subscriber["SubscriptionType"] == ("EMAIL" if mail else "SNS")
             addresses = [subscriber["Address"] for subscriber in one["Subscribers"]]
             if asked.notify:
                 assert addresses == list(asked.notify)
