@@ -113,7 +113,10 @@ def roles_are_assumed_within_the_account(made: Synthesis) -> None:
             assert of_account(trust["Condition"])
             assert ACCOUNT in trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
         assert service is None or service in SERVICES
-        if service != "lambda.amazonaws.com":
+        if service == "lambda.amazonaws.com":  # CDK's own functions
+            (policy,) = role["Properties"]["ManagedPolicyArns"]
+            assert policy["Fn::Sub"].endswith("/AWSLambdaBasicExecutionRole")
+        else:
             assert {"ManagedPolicyArns", "Policies"}.isdisjoint(role["Properties"])
 
 

@@ -124,7 +124,11 @@ def accesses_to_data_are_logged(made: Synthesis) -> None:
     (rule,) = dict(made.named("AWS::S3::Bucket"))[log]["Properties"]["LifecycleConfiguration"][
         "Rules"
     ]
-    assert rule["ExpirationInDays"] == max(LOGS_KEPT_DAYS)
+    assert rule == {
+        "ExpirationInDays": max(LOGS_KEPT_DAYS),
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+        "Status": "Enabled",
+    }
 
 
 def logs_stay_for_months(made: Synthesis) -> None:
@@ -154,8 +158,8 @@ def the_file_system_is_what_was_asked_for(made: Synthesis) -> None:
     (system,) = (properties for _, properties in made.named("AWS::FSx::FileSystem"))
     lustre = system["Properties"]["LustreConfiguration"]
     assert lustre["DeploymentType"] == asked.deployment_type
-    if "PERSISTENT" in asked.deployment_type:
-        assert lustre["AutomaticBackupRetentionDays"] == asked.automatic_backup_retention_days
+    backups = lustre.get("AutomaticBackupRetentionDays", 0)
+    assert backups == asked.automatic_backup_retention_days
     assert lustre.get("PerUnitStorageThroughput") == asked.per_unit_storage_throughput
     assert lustre.get("ThroughputCapacity") == asked.throughput_capacity_mbps
     assert system["Properties"].get("StorageCapacity") == asked.capacity_gib
