@@ -21,7 +21,7 @@ define install_pytorch
 	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint golden rules unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node campaign fuzz mutants review review-samples test lint golden rules unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -29,8 +29,9 @@ help:
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make test               every test, linter and type check"
 	@echo "make fuzz MINUTES=60    files that hurt, through every command that reads files"
+	@echo "make mutants SAMPLE=200 small mistakes in the code, and whether the tests notice them"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
-	@echo "make golden             rewrite the golden templates that reviews compare"
+	@echo "make golden             rewrite the golden templates that reviews compare, and say what changes"
 	@echo "make rules              rewrite the page of the fabric rules"
 	@echo "make unverified         rewrite the page of what only an account can tell"
 	@echo "make bench              measure synthesis against an empty CDK app"
@@ -77,6 +78,10 @@ test: $(VENV)/dev.stamp $(TITAN)/stamp lint
 # Files that hurt, through every command that reads files; the seed is the time, and is printed.
 fuzz: $(VENV)/dev.stamp
 	python -m tests.hostile.campaign $(or $(MINUTES),60) $(SEED)
+
+# Small mistakes in the code, which the tests have to notice without the golden templates: hours.
+mutants: $(VENV)/dev.stamp
+	python benchmarks/mutants.py --sample $(or $(SAMPLE),200) $(if $(SEED),--seed $(SEED)) $(if $(ROOM),--room $(ROOM))
 
 lint: $(VENV)/dev.stamp
 	ruff check .

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
@@ -45,7 +46,7 @@ DROPPED = (ast.Expr, ast.AugAssign, ast.Raise, ast.Return, ast.Continue, ast.Bre
 SLOW = "real_cli or was_reviewed or failed_creation or outlives_a_rehearsal or where_it_was_killed"
 
 
-def places(function: ast.AST) -> Iterator[tuple[str, ast.AST, str, ast.AST]]:
+def places(function: ast.AST) -> Iterator[tuple[str, ast.AST, str, Any]]:
     """Yield what is changed, and the node, its field and what stands there instead."""
     annotations = {id(node) for node in _unread(function)}
     for node in ast.walk(function):

@@ -169,11 +169,12 @@ def notices(made: Synthesis) -> bool:
     return False
 
 
-def holder(value: Any, path: list[str]) -> tuple[Any, Any] | None:
+def holder(body: Any, path: list[str]) -> tuple[Any, Any] | None:
     """Return what holds the end of a path, and its key there; None where nothing does."""
     *way, end = path
+    value = body
     for part in way:
-        key = int(part) if isinstance(value, list) else part
+        key: Any = int(part) if isinstance(value, list) else part
         if not isinstance(value, dict | list) or not _has(value, key):
             return None
         value = value[key]
