@@ -14,7 +14,8 @@ HOLD_DATA = (
     "AWS::S3::Bucket",
 )
 """Types that hold what cannot be made again, and the keys and the network that it needs."""
-LOGS_KEPT_DAYS = {90, 365}
+LOGS_KEPT_DAYS = 90
+ACCESSES_KEPT_DAYS = 365
 IMAGES_KEPT = 20
 
 
@@ -125,7 +126,7 @@ def accesses_to_data_are_logged(made: Synthesis) -> None:
         "Rules"
     ]
     assert rule == {
-        "ExpirationInDays": max(LOGS_KEPT_DAYS),
+        "ExpirationInDays": ACCESSES_KEPT_DAYS,
         "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
         "Status": "Enabled",
     }
@@ -133,8 +134,13 @@ def accesses_to_data_are_logged(made: Synthesis) -> None:
 
 def logs_stay_for_months(made: Synthesis) -> None:
     """Long enough to look into what happened, and not for ever."""
-    for _, group in made.named("AWS::Logs::LogGroup"):
-        assert group["Properties"]["RetentionInDays"] in LOGS_KEPT_DAYS
+    network = made.environment.network
+    asked = {
+        each["Properties"]["LogGroupName"]["Ref"]: getattr(network, "flow_log_retention_days", None)
+        for _, each in made.named("AWS::EC2::FlowLog")
+    }
+    for name, group in made.named("AWS::Logs::LogGroup"):
+        assert group["Properties"]["RetentionInDays"] == asked.get(name, LOGS_KEPT_DAYS)
     for _, machine in made.named("AWS::StepFunctions::StateMachine"):
         logging = machine["Properties"]["LoggingConfiguration"]
         assert logging["Destinations"]
