@@ -223,3 +223,22 @@ def test_reasons_are_of_what_failed_by_itself():
     ]
 
     assert reasons(lines) == [f"CREATE_FAILED: AWS::EC2::VPC {VPC} The maximum is reached"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_stacks_have_bars_while_the_output_is_a_terminal(*, terminal: bool):
+    """Lines that tell of no event move nothing, nor does any line where nobody watches."""
+    out = io.StringIO()
+    display = Display(Console(file=out, force_terminal=terminal, width=120, color_system=None))
+    with display.step("Deploying"):
+        display.listen("dev-Network: creating CloudFormation changeset...")
+        for done in (11, 12):
+            display.listen(
+                f"dev-Network | {done}/50 | 11:23 PM | CREATE_COMPLETE | AWS::EC2::VPC | v"
+            )
+    shown = out.getvalue()
+
+    assert ("12/50 AWS::EC2::VPC" in shown) is terminal
+    assert "changeset" not in shown
+    assert "Deploying" in shown
+    assert [step.name for step in display.steps] == ["Deploying"]
