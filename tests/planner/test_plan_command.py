@@ -284,7 +284,19 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "64"],
             "not feasible: 64 nodes train",
         ),
+        (
+            ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "64"],
+            "of a step waits for the network; write a larger --batch-tokens, or an --instance with",
+        ),
+        (
+            ["plan", "--parameters", "7e9", "--tokens", "1e16", "--nodes", "64"],
+            "write more --nodes, fewer --tokens, or a faster --instance",
+        ),
         ([*SEVEN, "--nodes", "8192", "--failures", "1"], "a failure every 0 min leaves"),
+        (
+            [*SEVEN, "--nodes", "8192", "--failures", "1"],
+            "0.00% of the time; write fewer --nodes or shorter --restart-minutes",
+        ),
         ([*SEVEN, "--nodes", "64", "--pipeline", "999"], "--pipeline: got 999; write 1 to"),
         (
             [*SEVEN, "--nodes", "64", "--pipeline", "16", "--batch-tokens", "65536"],
