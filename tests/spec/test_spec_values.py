@@ -9,6 +9,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.queues import QueueSpec
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 
@@ -259,3 +260,27 @@ def test_a_type_of_which_no_offerings_are_known_can_be_asked_for():
     changes = {"nodes.instance_type": "p6e-gb200.36xlarge", "nodes.image": image}
 
     assert changed(BLOCK, changes).nodes.instance.accelerator.count == 4
+
+
+def test_a_queue_says_to_slurm_what_was_asked_for_and_nothing_else():
+    """PCS would take the text None for an account, and nobody could submit."""
+    assert QueueSpec(name="train").custom_settings() == {}
+    full = QueueSpec(
+        name="train",
+        max_time="2-0",
+        default_time="1-0",
+        priority_tier=2,
+        allow_accounts=("research", "support"),
+        allow_qos=("high",),
+        qos="part",
+        settings=(("GraceTime", "60"),),
+    )
+    assert full.custom_settings() == {
+        "MaxTime": "2-0",
+        "DefaultTime": "1-0",
+        "PriorityTier": "2",
+        "AllowAccounts": "research,support",
+        "AllowQos": "high",
+        "QOS": "part",
+        "GraceTime": "60",
+    }
