@@ -211,6 +211,9 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
         assert found[0] != given
         tags = found[0]["Resources"]["It"]["Properties"].get("Tags")
         assert tags is None or isinstance(tags, dict) == (kind == "AWS::SSM::Parameter")
+        # All that a document of a policy may hold (IAM User Guide, JSON policy elements).
+        document = found[0]["Resources"]["It"]["Properties"].get("PolicyDocument", {})
+        assert set(document) <= {"Id", "Statement", "Version"}
 
 
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):

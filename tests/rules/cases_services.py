@@ -439,6 +439,20 @@ SLURM: Final = (
         words="0",
     ),
     Case(
+        "SLURM-6",
+        "pcs",
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": -2},
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": 1},
+        words="-2",
+    ),
+    Case(
+        "SLURM-6",
+        "pcs",
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": 10001},
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": 10000},
+        words="10001",
+    ),
+    Case(
         "SLURM-7",
         "pcs",
         {f"{DATA}.UserData": {"Fn::Base64": "#!/bin/bash\necho\n"}},
