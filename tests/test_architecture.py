@@ -132,6 +132,16 @@ MAY_IMPORT = {
         "ultracluster.templates",
         "rich",
     },
+    # project/ is what it writes: an app of somebody else.
+    "ultracluster/init": {
+        "aws_cdk",
+        "constructs_lib",
+        "rich",
+        "ultracluster.environments",
+        "ultracluster.exit_status",
+        "ultracluster.spec",
+        "ultracluster.synthesis",
+    },
     # It changes the account, so it is no part of prove.
     "ultracluster/retry": {
         "ultracluster.retry",

@@ -15,7 +15,7 @@ from tests.docs.terminal import Reader, refreshed, same
 READ_HERE = ("README.md", "docs/environments.md", "docs/audit.md", "docs/cost.md")
 """Pages whose every command is run, in a copy of the repository's project."""
 PROJECT = ("environments", "recipes", "examples", "golden", "app.py", "cdk.json", "Makefile")
-MAKE = "make() { command make --silent --old-file=.venv/rehearsal.stamp \"$@\"; }"
+MAKE = 'make() { command make --silent --old-file=.venv/rehearsal.stamp "$@"; }'
 """Whoever runs the tests has made the virtual environment already."""
 
 
