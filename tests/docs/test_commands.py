@@ -5,6 +5,7 @@ python -m tests.docs.test_commands README.md      # writes what is printed now i
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from tests.docs.terminal import Reader, refreshed, same
 READ_HERE = ("README.md", "docs/environments.md", "docs/audit.md", "docs/cost.md")
 """Pages whose every command is run, in a copy of the repository's project."""
 PROJECT = ("environments", "recipes", "examples", "golden", "app.py", "cdk.json", "Makefile")
-MAKE = 'make() { command make --silent --old-file=.venv/rehearsal.stamp "$@"; }'
-"""Whoever runs the tests has made the virtual environment already."""
+COURSE = "docs/course.md"
+INSTALLED = f"""
+make() {{ command make --silent --old-file=.venv/rehearsal.stamp "$@"; }}
+npm() {{ ln -s {ROOT}/node_modules node_modules; }}
+"""
+"""Whoever runs the tests has the virtual environment and the CDK CLI already."""
 
 
 def project(folder: Path) -> Path:
@@ -34,7 +39,16 @@ def test_a_page_prints_what_it_says(name: str, tmp_path: Path):
     page = Page(ROOT / name)
 
     assert page.unexplained() == []
-    with Reader(project(tmp_path), before=MAKE) as reader:
+    with Reader(project(tmp_path), before=INSTALLED) as reader:
+        reader.follow(page)
+
+
+def test_the_course_is_as_it_says(tmp_path: Path):
+    """From an empty folder to a destroyed cluster, with two terminals."""
+    page = Page(ROOT / COURSE)
+
+    assert page.unexplained() == []
+    with Reader(tmp_path, before=INSTALLED) as reader:
         reader.follow(page)
 
 
@@ -64,10 +78,10 @@ def test_a_page_is_brought_up_to_date():
 
 
 if __name__ == "__main__":
-    import tempfile
-
     for given in sys.argv[1:]:
-        page = Page(Path(given).resolve())
+        shown = Page(Path(given).resolve())
         with tempfile.TemporaryDirectory() as made:
-            with Reader(project(Path(made)), before=MAKE) as reader:
-                page.path.write_text(reader.follow(page, refresh=True))
+            empty = shown.name == COURSE
+            folder = Path(made) if empty else project(Path(made))
+            with Reader(folder, before=INSTALLED) as reader:
+                shown.path.write_text(reader.follow(shown, refresh=True))
