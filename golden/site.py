@@ -22,7 +22,9 @@ PAGES: Final = {
     **{name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")},
 }
 """Files of the root that are pages, by the page's name."""
-LINK: Final = re.compile(r"(?P<before>\[(?P<text>[^\]]*)\]\()(?P<target>[^)#\s]+)(?P<after>[^)]*\))")
+LINK: Final = re.compile(
+    r"(?P<before>\[(?P<text>[^\]]*)\]\()(?P<target>[^)#\s]+)(?P<after>[^)]*\))"
+)
 SOURCE: Final = re.compile(r"""(?P<before>(?:src|srcset)=")(?P<target>[^"]+)(?P<after>")""")
 CONSTRUCT: Final = re.compile(r"^from (\S+) import (\([^)]+\)|[^(\n]+)$", re.MULTILINE)
 STACKS: Final = "constructs_lib.stacks."
@@ -63,7 +65,9 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
     # Raw HTML is not looked at by MkDocs: a page lies one folder deeper than its file.
     deeper = "" if page.file.name in ("index", "README") else "../"
-    markdown = SOURCE.sub(lambda f: f["before"] + deeper + _asset(f["target"]) + f["after"], markdown)
+    markdown = SOURCE.sub(
+        lambda f: f["before"] + deeper + _asset(f["target"]) + f["after"], markdown
+    )
     return LINK.sub(moved, markdown)
 
 

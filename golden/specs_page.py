@@ -34,7 +34,9 @@ def specs(kind: type[Spec]) -> Iterator[type[Spec]]:
             continue
         seen.add(spec)
         yield spec
-        waiting += [part for field in spec.model_fields.values() for part in parts(field.annotation)]
+        waiting += [
+            part for field in spec.model_fields.values() for part in parts(field.annotation)
+        ]
 
 
 def parts(annotation: Any) -> list[type[Spec]]:
@@ -86,7 +88,12 @@ def page() -> str:
     """Return the page's text."""
     lines = [HEAD]
     for spec in specs(EnvironmentSpec):
-        lines += [f"## {spec.__name__}", "", (spec.__doc__ or "").replace("\n    ", "\n").strip(), ""]
+        lines += [
+            f"## {spec.__name__}",
+            "",
+            (spec.__doc__ or "").replace("\n    ", "\n").strip(),
+            "",
+        ]
         lines += ["| field | type | default | what it is |", "| --- | --- | --- | --- |"]
         for name, field in spec.model_fields.items():
             kind = ", ".join(filter(None, (shown_type(field.annotation), bounds(field))))

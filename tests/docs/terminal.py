@@ -19,7 +19,7 @@ MASKS: Final = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
-        (r"\b\d+(\.\d+)? (s|billed node-minutes)(?= |$|,|;)", r"N \2"),
+        (r"\b(\d+ min )?\d+(\.\d+)? (s|billed node-minutes)(?= |$|,|;)", r"N \3"),
         (r"(?m)\d+\.\d(?= │$)", "N"),  # the table of the time of each step
         (r"\b(cr|fs|vpc|subnet|sg|eni|rtb|ami|lt|i|key)-[0-9a-f]{8,}\b", r"\1-ID"),
         (r"-[0-9a-f]{8,}\b", "-ID"),
