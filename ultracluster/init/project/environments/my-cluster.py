@@ -12,7 +12,7 @@ from constructs_lib import (
 ENVIRONMENT = EnvironmentSpec(
     name="my-cluster",
     region="us-east-1",
-    # The zone's id, which is the same in every account; `ultracluster preflight` asks what it sells.
+    # The zone's id, which is the same in every account, as its name is not.
     availability_zone_id="use1-az6",
     network=NetworkSpec(
         cidr="10.0.0.0/16",
