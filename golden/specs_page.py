@@ -20,8 +20,9 @@ PAGE: Final = FOLDER / "specs.md"
 SCHEMA: Final = FOLDER / "environment.schema.json"
 HEAD: Final = """# Environments and specs
 
-Written by `make reference` from the docstrings of `ultracluster/spec`; write nothing here by hand. `environment.schema.json` beside it is the same as
-JSON Schema. How an environment is written: [write an environment](../environments.md).
+Written by `make reference` from the docstrings of `ultracluster/spec`; write nothing here by hand.
+`environment.schema.json` beside it is the same as JSON Schema. How an environment is written:
+[write an environment](../environments.md).
 """
 
 

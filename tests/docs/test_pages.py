@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import constructs_lib
+from golden import specs_page
 from tests.docs.pages import PAGES, ROOT, Page
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
@@ -145,3 +146,18 @@ def test_every_decision_has_a_status_and_gives_its_reasons():
     assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
     for path in records:
         assert "accepted" in path.read_text(), path.name
+
+
+def test_the_reference_of_specs_is_what_the_code_says():
+    """A field that is added stands there; `make reference` writes it."""
+    assert specs_page.PAGE.read_text() == specs_page.page()
+    assert specs_page.SCHEMA.read_text() == specs_page.schema()
+
+
+def test_the_picture_has_a_dark_side():
+    """Both sides are one drawing: what is changed in one is changed in the other."""
+    light, dark = (ROOT / "docs" / f"architecture{side}.svg" for side in ("", "-dark"))
+
+    assert dark.read_text() == light.read_text().replace(
+        "@media (prefers-color-scheme: dark)", "@media all"
+    )
