@@ -93,7 +93,7 @@ build/docs/stamp: requirements-docs.txt
 
 # What README and the pages that tests follow print, written anew; read the diff.
 docs-outputs: $(VENV)/dev.stamp
-	python -m tests.docs.test_commands $(or $(PAGES),README.md docs/environments.md docs/audit.md docs/cost.md docs/course.md)
+	python -m tests.docs.test_commands $(or $(PAGES),README.md $(addprefix docs/,$(addsuffix .md,environments existing-vpc audit cost course)))
 
 # Wheel and sdist of what is committed, checked and installed in an empty environment.
 release-check: build/release/stamp

@@ -35,7 +35,7 @@ class SlurmCluster(Construct):
 
     Name, network and size are create-only, and names are unique: the name therefore holds the size,
     so that a cluster of another size can be made before this one is deleted
-    (docs/training/slurm.md, "Grow from 16 to 64 to 512 nodes").
+    (docs/grow.md).
     """
 
     def __init__(

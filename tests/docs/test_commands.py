@@ -13,7 +13,10 @@ import pytest
 from tests.docs.pages import ROOT, Page
 from tests.docs.terminal import Reader, refreshed, same
 
-READ_HERE = ("README.md", "docs/environments.md", "docs/audit.md", "docs/cost.md")
+READ_HERE = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("environments", "existing-vpc", "audit", "cost")),
+)
 """Pages whose every command is run, in a copy of the repository's project."""
 PROJECT = ("environments", "recipes", "examples", "golden", "app.py", "cdk.json", "Makefile")
 COURSE = "docs/course.md"
