@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from pydantic.fields import FieldInfo
 
 from ultracluster.spec.base import Spec
+from ultracluster.spec.data_files import spec_kinds
 from ultracluster.spec.environment import EnvironmentSpec
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
@@ -36,15 +37,8 @@ def specs(kind: type[Spec]) -> Iterator[type[Spec]]:
         seen.add(spec)
         yield spec
         waiting += [
-            part for field in spec.model_fields.values() for part in parts(field.annotation)
+            part for field in spec.model_fields.values() for part in spec_kinds(field.annotation)
         ]
-
-
-def parts(annotation: Any) -> list[type[Spec]]:
-    """Return the specs in a type: `tuple[QueueSpec, ...] | None` holds one."""
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
-        return [annotation]
-    return [part for inner in get_args(annotation) for part in parts(inner)]
 
 
 def shown_type(annotation: Any) -> str:

@@ -15,6 +15,7 @@ MAY_IMPORT = {
         "ultracluster.problem",
         "pydantic",
         "pydantic_core",
+        "yaml",
         "ultracluster.spec",
         "ultracluster.catalogue",
         "ultracluster.cost",

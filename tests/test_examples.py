@@ -18,7 +18,7 @@ from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/app.py"))
-ENVIRONMENTS = sorted(ROOT.glob("examples/environments/*.py"))
+ENVIRONMENTS = sorted(ROOT.glob("examples/environments/*.*"))
 # Their own names, which once were ours in site-packages.
 THEIRS = ("stacks", "environments", "operations", "planner", "training", "recipes")
 FOLDERS = {

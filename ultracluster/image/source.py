@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.exit_status import CommandError
+from ultracluster.spec.data_files import SUFFIXES
 
 PLACES: Final = {"nodes": ("nodes", "image"), "login": ("slurm", "login_image")}
 """Field of the environment, and field of its part, by whose image it is."""
@@ -47,6 +48,8 @@ def located(paths: list[Path], name: str, whose: str) -> Literal:
     """
     part, field = PLACES[whose]
     for path in paths:
+        if path.suffix in SUFFIXES:
+            raise NoLiteralError(f"{path}: it is no Python; write {field} of {part} there by hand")
         tree = ast.parse(path.read_bytes())
         for environment in _calls(tree, "EnvironmentSpec"):
             if not _is_text(_value(tree, environment, "name"), name):
