@@ -59,6 +59,7 @@ def test_the_course_is_as_it_says(tmp_path: Path):
     ("expected", "printed", "alike"),
     [
         ("✓ cdk deploy  7.0 s\n", "✓ cdk deploy  11.4 s\n", True),
+        ("✓ a  7.0 s\n✓ b  1 s\n", "✓ a  1.4 s\n✓ b  2 min 3 s\n", True),
         ("✓ Prove  1.1 s  157 checks\n", "✓ Prove  4.1 s  166 checks\n", False),
         ("one\n...\nthree\n", "one\ntwo\nthree\n", True),
         ("one\n...\nfour\n", "one\ntwo\nthree\n", False),
