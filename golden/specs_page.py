@@ -100,7 +100,11 @@ def page() -> str:
 
 def schema() -> str:
     """Return the JSON Schema of an environment."""
-    return json.dumps(EnvironmentSpec.model_json_schema(), indent=1) + "\n"
+    document = EnvironmentSpec.model_json_schema()
+    for name, definition in document["$defs"].items():
+        # What YAML may write where several specs have the same fields.
+        definition.get("properties", {})["spec"] = {"const": name}
+    return json.dumps(document, indent=1) + "\n"
 
 
 if __name__ == "__main__":

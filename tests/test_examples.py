@@ -1,5 +1,6 @@
 """The wheel in an empty environment, the foreign apps of examples/ beside it, its environments."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pydantic
 import pytest
+import yaml
 
 import app as repository_app
 from ultracluster.spec.environment import EnvironmentSpec
@@ -142,3 +145,13 @@ def test_an_environment_to_start_from_passes_every_gate(tmp_path: Path):
 
     assert len(specs) == len(ENVIRONMENTS) > 4
     repository_app.build(specs, outdir=str(tmp_path)).synth()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in ENVIRONMENTS if p.suffix == ".yaml"], ids=lambda path: path.name
+)
+def test_an_environment_as_data_fits_its_schema(path: Path):
+    """An editor that completes by the schema must not call a sound file wrong."""
+    schema = json.loads((ROOT / "docs/reference/environment.schema.json").read_text())
+
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)
