@@ -57,6 +57,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             return found[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         there = PAGES.get(path, path.removeprefix(f"{DOCS}/"))
+        if path.startswith(f"{DOCS}/") and (ROOT / path).is_dir():
+            there = _pages(there)[0]  # a folder is where its first page is
         if (path in PAGES or path.startswith(f"{DOCS}/")) and files.get_file_from_path(there):
             return found["before"] + posixpath.relpath(there, folder or ".") + found["after"]
         if config.repo_url:
@@ -94,9 +96,14 @@ def _expanded(entry: Any, named: set[str]) -> Any:
         return [_expanded(value, named) for value in entry]
     if not entry.endswith("/"):
         return entry
-    pages = sorted((ROOT / DOCS / entry).glob("*.md"), key=lambda path: path.name.lower())
+    return [page for page in _pages(entry) if page not in named]
+
+
+def _pages(folder: str) -> list[str]:
+    """Return the pages of a folder of docs/, its README first."""
+    pages = (ROOT / DOCS / folder).glob("*.md")
     found = [path.relative_to(ROOT / DOCS).as_posix() for path in pages]
-    return [page for page in found if page not in named]
+    return sorted(found, key=lambda page: ("README" not in page, page))
 
 
 def _constructs() -> str:
