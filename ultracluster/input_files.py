@@ -11,9 +11,10 @@ from ultracluster.rules.acknowledgements import Acknowledgement
 from ultracluster.rules.assembly_metadata import paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.file_reading import Document, parsed, read
-from ultracluster.templates.resolution import connected, resolved_group
+from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
 from ultracluster.templates.scope import as_text, is_list, mapping, section
+from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 
 _NESTED: Final = "AWS::CloudFormation::Stack"
@@ -65,13 +66,8 @@ class Sources:
         metadata = self._metadata.get(Path(place.file or ""), {})
         return paths(metadata).get(place.logical_id, "")
 
-    def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
-        """Return the templates in groups that take nothing of each other.
-
-        Args:
-            parameters: values by parameter name, or by `template:parameter`.
-            region: where templates go that do not say it.
-        """
+    def _groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
+        """Return the templates in groups that take nothing of each other."""
         # No stack takes anything of another stage or Region.
         together: dict[tuple[Path | None, str | None], list[_Source]] = {}
         for source in self._sources:
@@ -81,7 +77,7 @@ class Sources:
         for sources in together.values():
             templates = [source.template for source in sources]
             if any(source.imports or source.template.nested_in for source in sources):
-                groups += connected(templates, parameters=parameters, region=region)
+                groups += Stacks(templates, parameters, region).connected()
             else:
                 groups += [[template] for template in templates]
         return groups
@@ -89,14 +85,14 @@ class Sources:
     def resolved(
         self, parameters: Mapping[str, str], region: str | None, *, every_value: bool
     ) -> list[ResolvedGroup]:
-        """Return the same groups, each with all its variants.
+        """Return the templates in groups that take nothing of each other, with all their variants.
 
         Args:
             parameters: values by parameter name, or by `template:parameter`.
             region: where templates go that do not say it.
             every_value: whether all allowed values of other parameters are looked at.
         """
-        groups = self.groups(parameters, region)
+        groups = self._groups(parameters, region)
         return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
 
     def rename(self, names: Mapping[str, str]) -> None:

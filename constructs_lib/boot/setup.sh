@@ -82,9 +82,16 @@ build_scratch() {
   else
     # After a reboot (not a stop) the array is still on the disks.
     mdadm --assemble --scan >/dev/null 2>&1
+    udevadm settle --timeout=60
     if [[ ! -e $ROOT$array ]]; then
       mdadm --create "$array" --run --force --level=0 --name=scratch --homehost=any \
         --raid-devices="${#disks[@]}" "${disks[@]}" || return 1
+      # udev names it, on a busy node seconds after mdadm has ended.
+      udevadm settle --timeout=60
+    fi
+    if [[ ! -e $ROOT$array ]]; then
+      say "the array of local NVMe was made, and has no name in /dev/md; $SCRATCH is not there"
+      return 1
     fi
     disk=$(readlink -f "$ROOT$array")
     if [[ -z $(blkid --output value --match-tag TYPE "$disk") ]]; then

@@ -167,22 +167,6 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         "AWS_ENDPOINT_URL": door.endpoint_url,
     }
     ask, at = deployed.cloud.ask, deployed.deployment.id_at
-    groups = deployed.deployment.of_type("AWS::PCS::ComputeNodeGroup")
-    group = next(str(each.physical_id) for each in groups if "LoginNodes" in each.path)
-    tags = [
-        {"Key": "ultracluster:environment", "Value": "staging"},
-        {"Key": "ultracluster:role", "Value": "login"},
-        {"Key": "aws:pcs:compute-node-group-id", "Value": group.rpartition("/")[2]},
-    ]
-    ask(
-        "ec2",
-        "run_instances",
-        ImageId="ami-0123456789abcdef0",
-        InstanceType="m6i.xlarge",
-        MinCount=1,
-        MaxCount=1,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
-    )
     topic = deployed.deployment.of_type("AWS::SNS::Topic")[0].physical_id
     ask("sns", "subscribe", TopicArn=topic, Protocol="email", Endpoint="ops@example.com")
     repository = at("Training", "Images/Resource/Resource")

@@ -77,7 +77,11 @@ def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
     room = FakeRoom({"n1": frozenset({"IDLE", "POWERING_UP"}), "n2": frozenset({"POWERED_DOWN"})})
     cloud = world.deployed.cloud
     with Fleet(cast("Room", room), tmp_path, lambda: None) as fleet:
-        fleet.start(cloud, *node_groups(cloud, world.deployed.deployment))
+        login, nodes = node_groups(cloud, world.deployed.deployment)
+        fleet.start(cloud, login, nodes)
+        # The emulated PCS launched the login node already: another one would have no machine.
+        (login_node,) = fleet._running(login.identifier)
+        assert fleet._names == {login_node: LOGIN}
         fleet._look()
         (row,) = world.scene().nodes()
         tags = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
@@ -100,7 +104,9 @@ def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
         ]
         assert fleet.problems == []
     world.deployed.cloud.ask(
-        "ec2", "terminate_instances", InstanceIds=[i for i, n in fleet._names.items()]
+        "ec2",
+        "terminate_instances",
+        InstanceIds=[i for i, name in fleet._names.items() if name != LOGIN],
     )
 
 

@@ -1,6 +1,6 @@
 """Files of tests, and what the audit says of them."""
 
-from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import judged
 from ultracluster.input_files import Sources
 
 

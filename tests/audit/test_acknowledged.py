@@ -7,9 +7,8 @@ from typing import Any, Final
 import pytest
 
 from tests.audit.test_audit_command import audit
-from ultracluster.audit import machine, sarif
-from ultracluster.audit.judgement import judged
-from ultracluster.audit.report import Report
+from ultracluster.audit import formats
+from ultracluster.audit.report import Report, judged
 from ultracluster.input_files import Sources
 
 REASON: Final = "Metadata of this file system is read once a day by a single job."
@@ -59,9 +58,9 @@ def test_an_acknowledged_finding_fails_nothing_and_is_told_with_its_reason(tmp_p
     assert [f.rule for f in report.findings] == []
     assert [(f.rule, reason) for f, reason in report.acknowledged] == [("LUSTRE-12", REASON)]
     assert not report.failed
-    document = json.loads(machine.write(report, show_unknown=False))
+    document = json.loads(formats.machine(report, show_unknown=False))
     assert document["acknowledged"][0]["reason"] == REASON
-    (result,) = json.loads(sarif.write(report, show_unknown=False))["runs"][0]["results"]
+    (result,) = json.loads(formats.sarif(report, show_unknown=False))["runs"][0]["results"]
     assert result["suppressions"] == [{"kind": "inSource", "justification": REASON}]
     status, written = audit(tmp_path, "--fail-on", "info")
     assert (status, "1 acknowledged" in written) == (0, True)

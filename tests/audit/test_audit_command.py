@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.audit.sarif_schema import SARIF
-from ultracluster.audit import command, judgement
+from ultracluster.audit import command, report
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError, explained
 from ultracluster.rules.engine import RULES
 from ultracluster.rules.rule import CannotTell, Verdict
@@ -135,7 +135,7 @@ def test_what_cannot_be_told_is_neither_passed_nor_failed(clean, monkeypatch):
     """It is counted apart, and listed when asked for."""
     place = Place("clean", "Vpc", str(clean), 2)
     verdict = Verdict((), (CannotTell(next(iter(RULES)), place, "parameter P has no default"),))
-    monkeypatch.setattr(judgement, "judge", lambda _: verdict)
+    monkeypatch.setattr(report, "judge", lambda _: verdict)
 
     status, written = audit(clean, "--fail-on", "info")
     assert status == ALL_WELL

@@ -12,8 +12,7 @@ from typing import Final
 import pytest
 
 from tests.audit.field_faults import FAULTS, FieldFault
-from ultracluster.audit.judgement import judged
-from ultracluster.audit.report import Report
+from ultracluster.audit.report import Report, judged
 from ultracluster.input_files import Sources
 from ultracluster.rules.engine import RULES
 

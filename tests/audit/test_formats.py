@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.audit.sarif_schema import SARIF
-from ultracluster.audit import command, junit, machine, sarif, table, text
+from ultracluster.audit import command, formats, text
 from ultracluster.audit.report import Report
 from ultracluster.rules.rule import CannotTell, Finding, Rule
 from ultracluster.templates.resolved import Place
@@ -64,13 +64,13 @@ def test_severities_are_ordered(report):
     assert failing == {"error": False, "warning": False, "info": True, "never": False}
 
 
-@pytest.mark.parametrize("writer", [text, table])
+@pytest.mark.parametrize("write", [text.text, text.table])
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_people_see_everything_and_nothing_that_is_copied_is_broken(report, writer, width):
+def test_people_see_everything_and_nothing_that_is_copied_is_broken(report, write, width):
     """What, why, the fix, the check by hand, and where; markup in a template is only text."""
     file = io.StringIO()
     report.findings[0] = replace(report.findings[0], message="got 300 [bold]")
-    writer.write(report, Console(file=file, width=width), show_unknown=True)
+    write(report, Console(file=file, width=width), show_unknown=True)
     written = file.getvalue()
 
     for part in (
@@ -85,7 +85,7 @@ def test_people_see_everything_and_nothing_that_is_copied_is_broken(report, writ
 
 def test_json_has_all_of_it(report):
     """The questions are there only when asked for, their number always."""
-    document = json.loads(machine.write(report, show_unknown=False))
+    document = json.loads(formats.machine(report, show_unknown=False))
 
     assert document["summary"] == {
         "templates": 2,
@@ -104,13 +104,13 @@ def test_json_has_all_of_it(report):
         "construct_path": "dev/Net/Vpc",
     }
     assert "cannot_tell" not in document
-    shown = json.loads(machine.write(report, show_unknown=True))
+    shown = json.loads(formats.machine(report, show_unknown=True))
     assert shown["cannot_tell"][0]["because"] == "parameter P has no default"
 
 
 def test_sarif_has_the_structure_of_the_standard(report):
     """Code scanning refuses a file that has not, and shows nothing of it."""
-    document = json.loads(sarif.write(report, show_unknown=True))
+    document = json.loads(formats.sarif(report, show_unknown=True))
     jsonschema.validate(document, SARIF)
     (run,) = document["runs"]
     first, second, third = run["results"]
@@ -126,14 +126,14 @@ def test_sarif_has_the_structure_of_the_standard(report):
     assert run["tool"]["driver"]["rules"][0]["helpUri"] == "docs/rules.md#a-1"
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
-    assert len(json.loads(sarif.write(report, show_unknown=False))["runs"][0]["results"]) == 2
+    assert len(json.loads(formats.sarif(report, show_unknown=False))["runs"][0]["results"]) == 2
 
 
 def test_a_fingerprint_outlives_an_edit_above_it(report):
     """Otherwise code scanning would report old faults as new ones."""
 
     def fingerprint():
-        result = json.loads(sarif.write(report, show_unknown=False))["runs"][0]["results"][0]
+        result = json.loads(formats.sarif(report, show_unknown=False))["runs"][0]["results"][0]
         return result["partialFingerprints"]
 
     before = fingerprint()
@@ -144,7 +144,7 @@ def test_a_fingerprint_outlives_an_edit_above_it(report):
 
 def test_junit_counts_a_case_once(report):
     """A case fails, is skipped where a rule cannot tell, or passes; never two of them."""
-    root = ET.fromstring(junit.write(report, show_unknown=True))  # noqa: S314  (our own text)
+    root = ET.fromstring(formats.junit(report, show_unknown=True))  # noqa: S314  (our own text)
     net, other = root
 
     assert {key: net.get(key) for key in ("tests", "failures", "skipped", "errors")} == {

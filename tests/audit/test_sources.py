@@ -95,7 +95,7 @@ def test_nested_stacks_of_an_assembly_are_read_with_it(tmp_path):
         ("in", ("Outer", "Inner")),
         ("deep", ("in", "Inner2")),
     ]
-    assert [len(group) for group in sources.groups({}, None)] == [3]
+    assert [len(group.templates) for group in sources.resolved({}, None, every_value=False)] == [3]
 
 
 def nesting(file):

@@ -217,7 +217,10 @@ class Node:
         self.owner("root:755")
         for name in ("systemctl", "mount", "modprobe", "mkfs.xfs", "dpkg", "dpkg-query"):
             self.command(name)
-        self.command("mdadm", f'[[ $1 != --create ]] || touch "{self.root}$2"')
+        self.command("mdadm", f'[[ $1 != --create ]] || touch "{self.root}/array"')
+        # udev names an array that is there, and may take its time.
+        array = self.root / "dev/md/scratch"
+        self.command("udevadm", f'[[ ! -e "{self.root}/array" ]] || touch "{array}"')
         self.command("blkid", "exit 2")
         self.command("timeout", 'shift; exec "$@"')
         self.disks(ROOT_DISK + DISKS)
@@ -278,6 +281,17 @@ def test_a_first_boot_builds_scratch_and_mounts_lustre(node: Node):
         "fs-1@tcp:/abc /fsx lustre "
         "_netdev,noatime,flock,x-systemd.requires=network-online.target 0 0\n"
     )
+
+
+def test_an_array_that_udev_does_not_name_is_said(node: Node):
+    """`mkfs.xfs` of nothing prints three pages of usage, and nobody sees why the node is unfit."""
+    node.command("udevadm")
+
+    status, called = node.boot()
+
+    assert status == 1
+    assert "has no name in /dev/md; /scratch is not there" in node.console()
+    assert not [call for call in called if call.startswith("mkfs")]
 
 
 def test_a_second_run_changes_nothing(node: Node):

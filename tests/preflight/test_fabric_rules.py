@@ -6,7 +6,7 @@ from typing import NoReturn
 import app
 from tests.preflight.account import Answering
 from tests.preflight.specs import GIVEN, MADE, NOW
-from ultracluster.audit.judgement import judged as rules_of
+from ultracluster.audit.report import judged as rules_of
 from ultracluster.input_files import Sources
 from ultracluster.preflight.fabric_rules import ANSWERED_BY, judged
 from ultracluster.preflight.finding import Verdict

@@ -10,7 +10,7 @@ from tests.train.requests import changed, request
 from tests.train.test_other_requests import VALID
 from tests.train.test_planted_faults import PLANTED, SEEDED_PLAIN
 from ultracluster import service_model
-from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import judged
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_codes import VARIABLE
 from ultracluster.catalogue.training_request import parsed

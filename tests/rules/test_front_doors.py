@@ -13,8 +13,7 @@ from tests.preflight.account import Answering
 from tests.preflight.specs import MADE, NOW
 from tests.rules.rule_cases import Case
 from tests.rules.test_rules_both_ways import CASES
-from ultracluster.audit.judgement import judged
-from ultracluster.audit.report import Report
+from ultracluster.audit.report import Report, judged
 from ultracluster.input_files import Sources
 from ultracluster.preflight.fabric_rules import ANSWERED_BY
 from ultracluster.preflight.finding import Verdict

@@ -1,7 +1,8 @@
 """Several templates at once: exports and imports, nested stacks, outputs of other stacks."""
 
-from ultracluster.templates.resolution import Template, connected, resolve
+from ultracluster.templates.resolution import Template, resolve
 from ultracluster.templates.resolved import Link, Unknown
+from ultracluster.templates.stacks import Stacks
 
 NETWORK = {
     "Parameters": {"Name": {"Type": "String", "Default": "net"}},
@@ -100,7 +101,7 @@ def test_an_output_of_a_stack_by_its_name():
 
     assert variant.resources[1].properties["V"] == Link("network", "Vpc")
     assert "of stack other" in variant.resources[1].properties["W"].because
-    assert [[t.name for t in group] for group in connected(templates, parameters={}, region=None)]
+    assert [[t.name for t in group] for group in Stacks(templates, {}, None).connected()]
 
 
 OUTER = {
@@ -176,7 +177,7 @@ def test_templates_that_share_nothing_are_apart():
         Template("outer", OUTER),
         Template("inner", INNER, nested_in=("outer", "Inner")),
     ]
-    groups = connected(templates, parameters={}, region=None)
+    groups = Stacks(templates, {}, None).connected()
 
     assert [[template.name for template in group] for group in groups] == [
         ["network", "user"],

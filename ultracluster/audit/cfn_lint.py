@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 
-from ultracluster.audit.judgement import judged
-from ultracluster.audit.report import Report
+from ultracluster.audit.report import Report, judged
 from ultracluster.audit.text import message
 from ultracluster.input_files import Sources
 from ultracluster.rules.engine import RULES

@@ -12,7 +12,7 @@ a file of variables.
 """
 
 import argparse
-import importlib
+import gc
 import io
 import sys
 from pathlib import Path
@@ -33,8 +33,8 @@ from ultracluster.visible import console as new_console
 from ultracluster.visible import visible
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
-WRITERS: Final = {"json": "machine", "sarif": "sarif", "junit": "junit"}
-"""Modules that write for programs; the other formats are for people."""
+FEW_COLLECTIONS: Final = 100_000
+"""New objects before Python looks for cycles among them; its own default is 700."""
 FAIL_ON: Final = ("error", "warning", "info", "never")
 
 
@@ -95,9 +95,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[str, str]) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
-    from ultracluster.audit.judgement import judged  # noqa: PLC0415
+    from ultracluster.audit import formats, text  # noqa: PLC0415
+    from ultracluster.audit.report import judged  # noqa: PLC0415
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 
+    # What is read stays to the end: the collector would go over all of it again and again.
+    gc.set_threshold(FEW_COLLECTIONS)
     with progress("reading files"):
         sources = Sources(arguments.file)
     wrong = list(parameter_errors(parameters, sources.templates))
@@ -106,16 +109,16 @@ def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[s
 
     with progress("judging"):
         report = judged(sources, parameters, arguments.region, arguments.fail_on)
-    # Only the writer that is asked for is loaded, by the name of its format.
-    name = WRITERS.get(arguments.format, arguments.format)
-    write = importlib.import_module(f"ultracluster.audit.{name}").write
     to_console = str(arguments.output) == STANDARD_OUTPUT
     written = io.StringIO()
     out = console if to_console else new_console(file=written, width=console.width)
-    if arguments.format in WRITERS:
-        out.file.write(f"{visible(write(report, show_unknown=arguments.show_unknown))}\n")
+    programs = {"json": formats.machine, "sarif": formats.sarif, "junit": formats.junit}
+    people = {"text": text.text, "table": text.table}
+    shown, unknown = arguments.format, arguments.show_unknown
+    if shown in people:
+        people[shown](report, out, show_unknown=unknown)
     else:
-        write(report, out, show_unknown=arguments.show_unknown)
+        out.file.write(f"{visible(programs[shown](report, show_unknown=unknown))}\n")
     if not to_console:
         write_output(arguments.output, written.getvalue(), "--output")
     # What could be read is judged, and what could not is no reason to call all well.

@@ -1,13 +1,15 @@
-"""The audit as lines: one for each finding, then what their rules say, then a sum.
+"""The audit for people: as lines or as a table, then what the rules say, then a sum.
 
 nodes.yaml:17: error FABRIC-2 Nodes: no egress to a member of Fabric with IpProtocol -1; fix: ...
 
-No line is broken or cut: a path can be opened, a command copied, and a finding found by grep.
+No line is broken or cut: a path can be opened, a command copied, and a finding found by grep. The
+table is wider than the terminal rather than break a name or a path.
 """
 
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ultracluster.audit.report import MOST_SHOWN, SEVERITIES, Report
@@ -17,7 +19,7 @@ from ultracluster.templates.resolved import Place
 STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def write(report: Report, console: Console, *, show_unknown: bool) -> None:
+def text(report: Report, console: Console, *, show_unknown: bool) -> None:
     for finding in report.shown():
         severity = report.severity(finding)
         _line(
@@ -28,6 +30,25 @@ def write(report: Report, console: Console, *, show_unknown: bool) -> None:
         )
     if report.findings:
         _line(console)
+        write_rules(report, console)
+    write_end(report, console, show_unknown=show_unknown)
+
+
+def table(report: Report, console: Console, *, show_unknown: bool) -> None:
+    if report.findings:
+        rows = Table(show_lines=True)
+        rows.add_column("severity", no_wrap=True)
+        rows.add_column("finding")
+        longest = 0
+        for finding in report.shown():
+            severity, place = report.severity(finding), finding.place
+            names = [f"{finding.rule} {where(place)}", place.logical_id, place.construct_path or ""]
+            cell = "\n".join((*filter(None, names), message(finding), f"fix: {finding.fix}"))
+            longest = max(longest, *map(len, names), *map(len, cell.split()))
+            rows.add_row(Text(severity, style=STYLES[severity]), Text(cell))
+        rows.columns[1].min_width = longest
+        frame = len("| severity |  |") + 1
+        console.print(rows, width=max(console.width, longest + frame), crop=False, soft_wrap=False)
         write_rules(report, console)
     write_end(report, console, show_unknown=show_unknown)
 

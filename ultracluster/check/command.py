@@ -25,18 +25,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json([_described(spec) for spec in found])
         return ALL_WELL
-    rows = Rows(
-        [
-            Column("environment"),
-            Column("zone"),
-            Column("nodes", "number"),
-            Column("accelerators", "number"),
-            Column("Gbps a node", "number"),
-            Column("Lustre TiB", "number"),
-            Column("GB/s", "number"),
-            Column("addresses", "number"),
-        ]
-    )
+    numbers = ("nodes", "accelerators", "Gbps a node", "Lustre TiB", "GB/s", "addresses")
+    names = [Column("environment"), Column("zone")]
+    rows = Rows([*names, *(Column(title, "number") for title in numbers)])
     for spec in found:
         held = _described(spec)
         tib = held["lustre_tib"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ultracluster.model.shell_variables import ASSIGNMENT, MOST_FILLED, Assignment, filled
+from ultracluster.model.shell_variables import ASSIGNMENT, Assignment, Values
 from ultracluster.model.shell_variables import assignments as shell_assignments
 
 INSTRUCTION: Final = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
@@ -23,19 +23,12 @@ class _Stage:
 
 
 @dataclass
-class _Environment:
+class _Environment(Values):
     """The variables of a stage, with everything that it inherits."""
 
-    outside: dict[str, str]
+    outside: dict[str, str] = field(default_factory=dict)
     """Arguments before the first stage: known to FROM alone, until a stage names them."""
     variables: dict[str, Assignment] = field(default_factory=dict)
-    known: dict[str, str | None] = field(default_factory=dict)
-    filled: int = 0
-
-    def value(self, text: str) -> str | None:
-        found = filled(text, self.known) if self.filled <= MOST_FILLED else None
-        self.filled += len(found or "")
-        return found
 
     def put(self, assignment: Assignment) -> None:
         self.variables.pop(assignment.name, None)
@@ -76,7 +69,7 @@ def assignments(text: str) -> Sequence[Assignment]:
             outside |= {} if value is None else {name: value}
         else:
             stage.instructions.append((word, rest, line))
-    found = _Environment(outside)
+    found = _Environment(outside=outside)
     for each in _built_on(stage):
         for instruction in each.instructions:
             found.read(*instruction)

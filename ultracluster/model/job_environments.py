@@ -12,7 +12,6 @@ from ultracluster.model.containers import commanded, containers_of, variables_of
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.nodes import Node
 from ultracluster.model.shell_variables import assignments
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -21,6 +20,7 @@ from ultracluster.templates.resolved_values import (
     text,
     texts_within,
 )
+from ultracluster.templates.texts import document
 
 JOB_FILE: Final = "UltraCluster::JobFile"
 """Type of the resource that stands for a script, a Dockerfile or a file of variables."""

@@ -9,7 +9,6 @@ from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.nodes import catalogued
 from ultracluster.model.policies import listed
 from ultracluster.model.storage import plain
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
@@ -22,6 +21,7 @@ from ultracluster.templates.resolved_values import (
     written,
 )
 from ultracluster.templates.scope import mapping
+from ultracluster.templates.texts import document
 
 if TYPE_CHECKING:
     from ultracluster.catalogue.training_request import TrainingRequest

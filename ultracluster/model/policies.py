@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
 from ultracluster.model.resource import ModelResource
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
 from ultracluster.templates.resolved_values import (
     Key,
@@ -18,7 +17,7 @@ from ultracluster.templates.resolved_values import (
     text,
     written,
 )
-from ultracluster.templates.texts import identity, scalar
+from ultracluster.templates.texts import document, identity, scalar
 
 PolicyKind = Literal["identity", "trust", "resource"]
 

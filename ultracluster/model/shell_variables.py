@@ -68,17 +68,14 @@ def filled(text: str, known: Mapping[str, str | None]) -> str | None:
 
 
 @dataclass
-class _Reader:
+class Values:
+    """What is known of variables."""
+
     known: dict[str, str | None] = field(default_factory=dict)
-    exported: set[str] = field(default_factory=set)
-    pending: dict[str, Assignment] = field(default_factory=dict)
-    found: list[Assignment] = field(default_factory=list)
-    all_exported: bool = False
-    unset_at: dict[str, int] = field(default_factory=dict)
-    """How much was found when a variable was last unset."""
     filled: int = 0
 
     def value(self, text: str) -> str | None:
+        """Return a text with their values in it, None where one is unknown or all are too long."""
         if "$" not in text:
             return text
         if self.filled > MOST_FILLED:
@@ -86,6 +83,16 @@ class _Reader:
         found = filled(text, self.known)
         self.filled += len(found or "")
         return found
+
+
+@dataclass
+class _Reader(Values):
+    exported: set[str] = field(default_factory=set)
+    pending: dict[str, Assignment] = field(default_factory=dict)
+    found: list[Assignment] = field(default_factory=list)
+    all_exported: bool = False
+    unset_at: dict[str, int] = field(default_factory=dict)
+    """How much was found when a variable was last unset."""
 
     def kept(self) -> list[Assignment]:
         """Return what was found and is not unset further down."""
@@ -106,21 +113,20 @@ class _Reader:
         if name in self.pending:
             self.found.append(self.pending.pop(name))
 
-    def unset(self, name: str) -> None:
-        self.known.pop(name, None)
-        self.exported.discard(name)
-        self.pending.pop(name, None)
-        self.unset_at[name] = len(self.found)
+    def unset(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.known.pop(name, None)
+            self.exported.discard(name)
+            self.pending.pop(name, None)
+            self.unset_at[name] = len(self.found)
 
     def listed(self, text: str, line: int) -> None:
         """Read `ALL,A=b,C=d`, as srun --export has it."""
         for part in text.split(","):
-            if match := ASSIGNMENT.fullmatch(part):
-                self.found.append(Assignment(match[1], self.value(match[2]), line))
+            self.given(part, line)
 
     def given(self, text: str, line: int) -> bool:
-        match = ASSIGNMENT.fullmatch(text)
-        if match:
+        if match := ASSIGNMENT.fullmatch(text):
             self.found.append(Assignment(match[1], self.value(match[2]), line))
         return match is not None
 
@@ -148,8 +154,7 @@ def commanded_by(words: Sequence[str]) -> list[Assignment]:
 def file_assignments(text: str, first_line: int = 1) -> Iterator[Assignment]:
     """Yield the lines `NAME=VALUE` of a file of variables, such as /etc/nccl.conf."""
     for number, line in enumerate(text.splitlines(), first_line):
-        match = ASSIGNMENT.fullmatch(line.strip().removeprefix("export ").strip())
-        if match:
+        if match := ASSIGNMENT.fullmatch(line.strip().removeprefix("export ").strip()):
             yield Assignment(match[1], match[2].strip().strip("\"'"), number, lasting=True)
 
 
@@ -233,11 +238,6 @@ def _exported(program: str, words: list[str], line: int, reader: _Reader) -> Non
             reader.export(word)
 
 
-def _unset(_program: str, words: list[str], _line: int, reader: _Reader) -> None:
-    for word in words:
-        reader.unset(word)
-
-
 def _setenv(_program: str, words: list[str], line: int, reader: _Reader) -> None:
     if len(words) > 1:
         reader.set(words[0], words[1], line, exported=True)
@@ -289,7 +289,7 @@ BUILTINS: Final[Mapping[str, Callable[[str, list[str], int, _Reader], None]]] = 
     "export": _exported,
     "declare": _exported,
     "typeset": _exported,
-    "unset": _unset,
+    "unset": lambda _program, words, _line, reader: reader.unset(words),
     "setenv": _setenv,
     "set": _set,
     "echo": _written,

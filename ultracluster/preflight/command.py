@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _look(arguments: argparse.Namespace) -> "Preflight":
-    from ultracluster.audit.judgement import judged  # noqa: PLC0415
+    from ultracluster.audit.report import judged  # noqa: PLC0415
     from ultracluster.aws import Account  # noqa: PLC0415
     from ultracluster.input_files import Sources  # noqa: PLC0415
     from ultracluster.preflight.preflight import NAMES, preflight  # noqa: PLC0415

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultracluster.audit.judgement import judged
 from ultracluster.audit.report import Report as Audit
+from ultracluster.audit.report import judged
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement

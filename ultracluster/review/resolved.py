@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from ultracluster.input_files import Sources
-from ultracluster.templates.resolution import connected, resolved_group
+from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import ResolvedGroup, Unknown, Variant
 from ultracluster.templates.scope import section
 from ultracluster.templates.stacks import Stacks
@@ -72,7 +72,7 @@ def of_templates(
     templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
 ) -> ResolvedTemplates:
     """Return templates that are deployed by one app."""
-    groups = connected(templates, parameters=parameters, region=region)
+    groups = Stacks(templates, parameters, region).connected()
     resolved = tuple(resolved_group(group, parameters, region) for group in groups)
     return ResolvedTemplates(resolved, parameters, region)
 

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
-from typing import Any, Final
+from typing import Final
 
-from ultracluster.model.model import Model
 from ultracluster.rules import (
     capacity_bills,
     capacity_blocks,
@@ -32,10 +31,10 @@ from ultracluster.rules import (
     slurm,
     slurm_queues,
 )
+from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.choices import Atom
 from ultracluster.templates.resolved import ResolvedGroup, Variant
-from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
@@ -75,7 +74,6 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _
 """Every rule by its id, in the order of families and numbers."""
 
 Choices = Mapping[str, bool | str]
-Kept = dict[tuple[str, int], Any]
 
 MOST_TRIALS: Final = 64
 """Further variants that are made to explain findings; each takes a part of a whole audit's time."""
@@ -91,40 +89,34 @@ def judge(group: ResolvedGroup) -> Verdict:
     """Return what all rules find, equal findings of several variants merged into one."""
     found_in: dict[Finding, list[int]] = {}
     unknown: dict[CannotTell, None] = {}
-    kept: Kept = {}
+    known = Known()
     for index, variant in enumerate(group.variants):
-        model = Model(variant, kept)
+        watched = Watched(variant, known)
         for rule in RULES.values():
-            for result in _results(rule, model):
+            # Of a single variant nothing is judged twice: nothing need be noted of it.
+            several = len(group.variants) > 1
+            for result in watched.results(rule) if several else results(rule, watched.model):
                 if isinstance(result, CannotTell):
                     unknown[result] = None
                 elif index not in (where := found_in.setdefault(result, [])):
                     where.append(index)
-    explain = Explanations(group, kept, found_in)
+    explain = Explanations(group, known, found_in)
     findings = tuple(explain(finding) for finding in found_in)
     places = {(finding.rule, finding.place) for finding in findings}
     return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
-
-
-def _results(rule: Rule, model: Model) -> Iterator[Finding | CannotTell]:
-    for subject in rule.subjects(model):
-        try:
-            for fault in rule.judge(model, subject):
-                place, fix = fault.place or subject.place, fault.fix or rule.fix
-                yield Finding(rule.id, place, fault.message, fix)
-        except UndeterminedError as error:
-            yield CannotTell(rule.id, subject.place, error.because)
 
 
 class Explanations:
     """Says of findings under which choices they are there."""
 
     def __init__(
-        self, group: ResolvedGroup, kept: Kept, found_in: Mapping[Finding, Sequence[int]]
+        self, group: ResolvedGroup, known: Known, found_in: Mapping[Finding, Sequence[int]]
     ) -> None:
         """Hold what variants there are, and in which of them each finding is."""
-        self._group, self._kept, self._found_in = group, kept, found_in
+        self._group, self._known, self._found_in = group, known, found_in
         self._left = MOST_TRIALS
+        self._trials: dict[frozenset[object], Watched | None] = {}
+        """Findings ask for the same trials, one after the other."""
 
     def __call__(self, finding: Finding) -> Finding:
         """Return a finding with the choices that it takes."""
@@ -148,7 +140,7 @@ class Explanations:
         return self._left < 0 or not any(
             isinstance(other, Finding) and other.place == finding.place
             for variant in make(given)
-            for other in self._of(finding, variant)
+            for other in Watched(variant, self._known).results(RULES[finding.rule])
         )
 
     def _explained(self, finding: Finding) -> Finding:
@@ -174,8 +166,8 @@ class Explanations:
         needed = dict(variant.unusual)
         for subject in dict.fromkeys(atom.subject for atom in needed):
             rest = {atom: held for atom, held in needed.items() if atom.subject != subject}
-            if (trial := self._trial(rest)) is not None and finding in self._of(finding, trial):
-                needed, variant = rest, trial
+            if (trial := self._trial(rest)) and finding in self._of(finding, trial):
+                needed, variant = rest, trial.model.variant
         usual = self._group.variants[0].choices
         choices = {
             name: held
@@ -194,23 +186,27 @@ class Explanations:
         """Whether the same choice is right together with others."""
         if not any(atom.kind == "is" for atom in needed):
             return False
-        trials = [trial for row in OTHERS if (trial := self._trial(needed, row)) is not None]
+        trials = [trial for row in OTHERS if (trial := self._trial(needed, row))]
         for trial in trials:
-            there = any(resource.place == finding.place for resource in trial.resources)
+            there = any(resource.place == finding.place for resource in trial.model.resources)
             if there and all(other.place != finding.place for other in self._of(finding, trial)):
                 return True
         # Where the template refuses them all, or too many were looked at, nobody knows.
         return not trials
 
-    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
+    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Watched | None:
         """Return a further variant, None where there is none or enough were looked at."""
         self._left -= 1
         if self._left < 0 or self._group.variant is None:
             return None
-        return self._group.variant(assumed, row)
+        trial = frozenset([row, *assumed.items()])
+        if trial not in self._trials:
+            variant = self._group.variant(assumed, row)
+            self._trials[trial] = Watched(variant, self._known) if variant else None
+        return self._trials[trial]
 
-    def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
-        return list(_results(RULES[finding.rule], Model(variant, self._kept)))
+    def _of(self, finding: Finding, trial: Watched) -> list[Finding | CannotTell]:
+        return trial.results(RULES[finding.rule])
 
 
 def _texts(choices: Choices) -> list[str]:

@@ -146,14 +146,12 @@ def _latest(text: str) -> str | None:
     return None
 
 
-def _script(node: Node) -> str:
-    stated = part(node.launch, "UserData")
-    return "" if stated is None else living(script(stated))
-
-
 def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
-    runs: str = model.once("script that runs", node.launch, lambda: _script(node))
-    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(runs)))
+    stated = part(node.launch, "UserData")
+    if stated is None:
+        return ()
+    runs: str = model.once("script that runs", stated, lambda: living(script(stated)))
+    return model.once(pattern.pattern, runs, lambda: tuple(pattern.finditer(runs)))
 
 
 @About(_accelerated).warning(

@@ -11,10 +11,10 @@ from ultracluster.model.policies import Statement
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import of, resources
 from ultracluster.suggestions import did_you_mean
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
 from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
 from ultracluster.templates.scope import mapping
+from ultracluster.templates.texts import document
 
 TABLE: Final = table("references")
 WANTED: Final[Mapping[str, Sequence[str]]] = TABLE["wanted"]

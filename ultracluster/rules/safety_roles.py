@@ -9,7 +9,6 @@ from ultracluster.model.permissions import Question, sample, service
 from ultracluster.model.policies import TRUST, Identity, Statement, conditions_of, token
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.safety_policies import names
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -24,6 +23,7 @@ from ultracluster.templates.resolved_values import (
     written,
 )
 from ultracluster.templates.scope import mapping
+from ultracluster.templates.texts import document
 
 FLOW_LOG: Final = "AWS::EC2::FlowLog"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"

@@ -8,9 +8,9 @@ from ultracluster.model.storage import holds_data, kept_at_deletion
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.sagemaker_clusters import SERVICE
 from ultracluster.rules.subjects import of
-from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import flag, items, links, number, part, text, written
+from ultracluster.templates.texts import document
 
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
 SHORT: Final = 90

@@ -128,12 +128,7 @@ class Spread:
     COLUMNS: Final = 15
 
     def __init__(self, variant: int, atoms: Sequence[Atom]) -> None:
-        """Prefer what belongs to one variant.
-
-        Args:
-            variant: row of the array, from 0.
-            atoms: all that are known to be open.
-        """
+        """Prefer what belongs to one row of the array, from 0, of all atoms known to be open."""
         self._variant = variant
         self._texts: dict[str, list[str]] = {}
         for atom in atoms:

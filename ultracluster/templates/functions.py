@@ -158,12 +158,7 @@ def cidr(argument: Any) -> Any:  # noqa: PLR0911  (one return for each thing ami
 
 
 def find_in_map(argument: Any, mappings: Mapping[str, Any]) -> Any:
-    """`Fn::FindInMap`: [map, key, key, {"DefaultValue": value}].
-
-    Args:
-        argument: as it is resolved; the default may be left out.
-        mappings: the section of the template.
-    """
+    """`Fn::FindInMap`: [map, key, key, {"DefaultValue": value}]; the last may be left out."""
     if not (isinstance(argument, list) and len(argument) in {_TRIPLE, _TRIPLE + 1}):
         return malformed("Fn::FindInMap", "[map, key, key]")
     names: list[str] = []

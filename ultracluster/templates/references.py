@@ -10,7 +10,7 @@ from ultracluster.templates.choices import DERIVED, REGION
 from ultracluster.templates.functions import PURE, find_in_map, malformed, unsettled
 from ultracluster.templates.resolved import Link, Unknown
 from ultracluster.templates.scope import Scope, mapping, section, typed
-from ultracluster.templates.texts import identity, joined, parts_of, scalar
+from ultracluster.templates.texts import Part, identity, joined, parts_of, scalar
 
 if TYPE_CHECKING:
     from ultracluster.templates.evaluation import Evaluation
@@ -84,13 +84,9 @@ def _pseudo(evaluation: "Evaluation", name: str, scope: Scope) -> Any:
     if name == NO_VALUE:
         return ABSENT
     template, region = scope.template, scope.region
-    given: Mapping[str, str | None] = {
-        REGION: region,
-        **{name: region and follows(region) for name, follows in DERIVED.items()},
-        ACCOUNT: template.account,
-        STACK_NAME: template.stack_name,
-    }
-    found = given.get(name)
+    found = {REGION: region, ACCOUNT: template.account, STACK_NAME: template.stack_name}.get(name)
+    if name in DERIVED and region:
+        found = DERIVED[name](region)
     if found is not None:
         return found
     if name in {STACK_NAME, STACK_ID, NOTIFICATIONS}:
@@ -155,20 +151,28 @@ def substitute(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int
         return malformed("Fn::Sub", "a text, or [text, mapping]")
     pieces = _VARIABLE.split(text)
     parts = list(parts_of(pieces[0], "a text"))
+    values: dict[str, tuple[Part, ...]] = {}
     for written, rest in zip(pieces[1::2], pieces[2::2], strict=True):
         name = written.strip()
-        if name.startswith("!"):
-            parts.append(f"${{{name[1:]}}}")
-        elif name in variables:
-            parts.extend(parts_of(evaluation.value(variables[name], scope, depth), f"${{{name}}}"))
-        elif "." in name:
-            resource, attribute = name.split(".", 1)
-            found = _attribute(evaluation, resource, attribute, scope, depth)
-            parts.extend(parts_of(found, f"${{{name}}}"))
-        else:
-            parts.extend(parts_of(ref(evaluation, name, scope, depth), f"${{{name}}}"))
-        parts.append(rest)
+        if name not in values:
+            found = _substituted(evaluation, name, variables, scope, depth)
+            values[name] = parts_of(found, f"${{{name}}}")
+        parts += (*values[name], rest)
     return joined(parts)
+
+
+def _substituted(
+    evaluation: "Evaluation", name: str, variables: Mapping[str, Any], scope: Scope, depth: int
+) -> Any:
+    """Return what `${name}` stands for in a text."""
+    if name.startswith("!"):
+        return f"${{{name[1:]}}}"
+    if name in variables:
+        return evaluation.value(variables[name], scope, depth)
+    if "." in name:
+        resource, attribute = name.split(".", 1)
+        return _attribute(evaluation, resource, attribute, scope, depth)
+    return ref(evaluation, name, scope, depth)
 
 
 def imported(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) -> Any:

@@ -14,15 +14,14 @@ from typing import Any, Final
 from ultracluster.templates.assertions import refused
 from ultracluster.templates.choices import REGION, Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
-from ultracluster.templates.loops import Entry
 from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
-from ultracluster.templates.scope import Scope, mapping, section
+from ultracluster.templates.scope import Entry, Scope, mapping, section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import mappings
 
-__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
+__all__ = ["MOST_VARIANTS", "Template", "resolve", "resolved_group"]
 
 MOST_VARIANTS: Final = 16
 MOST_OF_LARGE: Final = 8
@@ -55,7 +54,7 @@ def resolve(
         One variant for each consistent choice of what is open and matters, without those that are
         equal; at most `MOST_VARIANTS` (`MOST_OF_LARGE`), and then each says so in `incomplete`.
     """
-    return _Resolution(templates, parameters, region, every_value=every_value).variants()
+    return _Resolution(Stacks(templates, parameters, region, every_value=every_value)).variants()
 
 
 def resolved_group(
@@ -66,7 +65,7 @@ def resolved_group(
     every_value: bool = False,
 ) -> ResolvedGroup:
     """Return templates that are deployed together with all their variants; see `resolve`."""
-    resolution = _Resolution(templates, parameters, region, every_value=every_value)
+    resolution = _Resolution(Stacks(templates, parameters, region, every_value=every_value))
 
     def open_defaults(given: Mapping[str, str]) -> list[Variant]:
         opened = [_without_defaults(template) for template in templates]
@@ -87,31 +86,15 @@ def _without_defaults(template: Template) -> Template:
     return replace(template, body={**template.body, "Parameters": parameters})
 
 
-def connected(
-    templates: Sequence[Template], *, parameters: Mapping[str, str], region: str | None
-) -> list[list[Template]]:
-    """Return templates in groups that take nothing of each other, to be resolved one by one.
-
-    Open conditions multiply within a group only.
-    """
-    return Stacks(templates, parameters, region).connected()
-
-
 class _Resolution:
     """The variants of given templates; what variants share is resolved once."""
 
-    def __init__(
-        self,
-        templates: Sequence[Template],
-        parameters: Mapping[str, str],
-        region: str | None,
-        *,
-        every_value: bool,
-    ) -> None:
-        self._stacks = Stacks(templates, parameters, region, every_value=every_value)
-        self._scopes = self._stacks.scopes
-        self._templates = {template.name: template for template in templates}
+    def __init__(self, stacks: Stacks) -> None:
+        self._stacks, self._scopes = stacks, stacks.scopes
+        self._templates = {name: scope.template for name, scope in stacks.scopes.items()}
         self._alternatives: defaultdict[tuple[str, str], list[_Alternative]] = defaultdict(list)
+        self._settled: dict[tuple[str, str], ResolvedResource | None] = {}
+        """Resources for which nothing is assumed: they are the same in every variant."""
         self._plain = self._stacks.evaluation(self._stacks.usual)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
@@ -206,8 +189,8 @@ class _Resolution:
         choices |= {
             symbol: text
             for scope in self._scopes.values()
-            for symbol in scope.enumerated
-            if (text := evaluation.choices.value(symbol)) is not None
+            for symbol in map(scope.symbol, scope.parameters)
+            if symbol in scope.enumerated and (text := evaluation.choices.value(symbol)) is not None
         }
         region = self._region(evaluation)
         key = (str(region), *(id(resource) for resource in resources))
@@ -255,7 +238,11 @@ class _Resolution:
             if not self._deployed(scope, evaluation):
                 continue
             for entry in scope.resources.values():
-                resource = self._resource(scope, entry, evaluation)
+                key = (scope.name, entry.key)
+                if key not in self._settled:
+                    resource = self._resource(scope, entry, evaluation)
+                else:
+                    resource = self._settled[key]
                 if resource is not None:
                     yield resource
 
@@ -284,6 +271,8 @@ class _Resolution:
                 made = resource
                 break
         alternatives.append((tuple(dict.fromkeys(evaluation.reads)), made))
+        if not evaluation.reads:
+            self._settled[scope.name, entry.key] = made
         return made
 
 

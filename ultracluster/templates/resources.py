@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.templates.evaluation import Evaluation
-from ultracluster.templates.loops import Entry
 from ultracluster.templates.references import ABSENT
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
-from ultracluster.templates.scope import Scope, mapping, section
+from ultracluster.templates.scope import Entry, Scope, mapping, section
 
 _POLICIES: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 

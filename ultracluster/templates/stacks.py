@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
-from ultracluster.templates.evaluation import Evaluation
+from ultracluster.templates.evaluation import Constants, Evaluation
 from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
@@ -25,14 +25,7 @@ class Stacks:
         *,
         every_value: bool = False,
     ) -> None:
-        """Read the sections of templates.
-
-        Args:
-            templates: with names that differ.
-            parameters: values by parameter name, or by `template:parameter`.
-            region: where templates go that do not say it themselves.
-            every_value: look at every value that a parameter allows, not at its default alone.
-        """
+        """Read the sections of templates; the arguments are those of `resolution.resolve`."""
         self.scopes = {
             template.name: Scope(
                 template,
@@ -57,6 +50,7 @@ class Stacks:
             for scope in self.scopes.values()
             for symbol in scope.enumerated
         }
+        self._constants: Constants = {}
         self._first = self.evaluation(self.usual)
         """Tells what is known with nothing assumed but the defaults of parameters."""
         for scope in self.scopes.values():
@@ -67,6 +61,8 @@ class Stacks:
                 if key is not None:
                     self._exports[key].append((scope.name, output))
         self._settle_shared()
+        # Until here not every export was known, and more was open.
+        self._constants = {}
 
     def _settle_shared(self) -> None:
         """Leave at their defaults the parameters that loops and what stacks share depend on."""
@@ -84,10 +80,15 @@ class Stacks:
 
     def evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
         """Return what computes values, assuming what is preferred where it must."""
-        return Evaluation(self.scopes, Choices(prefer, self._allowed), self._exports)
+        return Evaluation(
+            self.scopes, Choices(prefer, self._allowed), self._exports, self._constants
+        )
 
     def connected(self) -> list[list[Template]]:
-        """Return the templates in groups; none takes anything of a template of another group."""
+        """Return the templates in groups that take nothing of each other, to be resolved alone.
+
+        Open conditions multiply within a group only.
+        """
         group_of = {name: [name] for name in self.scopes}
         for name, scope in self.scopes.items():
             for other in self._sources(scope):

@@ -1,10 +1,16 @@
-"""Texts made of parts, and when two values are the same."""
+"""Texts made of parts, JSON within texts, and when two values are the same.
 
+`Fn::Join` and `Fn::Sub` put references into a document, so that it is JSON only with something
+in their place; they are put back where they stood once it is read.
+"""
+
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from ultracluster.given_file import json_of
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
 
 Part = str | Link | Unknown
@@ -14,6 +20,8 @@ LONGEST: Final = 1_000_000
 _REFERENCE: Final = "{{resolve:"
 _REFERENCES: Final = re.compile(r"(\{\{resolve:.*?\}\})", re.DOTALL)
 _WHOLE: Final = re.compile(r"\{\{resolve:[^{}]*\}\}")
+_SUBSTITUTION: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+RUNNING: Final = Unknown("it is chosen only when the state machine runs")
 _MARK: Final = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -177,3 +185,50 @@ def mappings(value: Any) -> Iterator[Mapping[str, Any]]:
 def known(value: Any) -> bool:
     """Whether a value is known with everything within it."""
     return not any(isinstance(leaf, Unknown | Link | Text) for leaf in leaves(value))
+
+
+def document(value: Any, substitutions: Mapping[str, Any] | None = None) -> Any:
+    """Return the document that a text holds, None where it is none.
+
+    Args:
+        value: a resolved value; one that is no text is a document already.
+        substitutions: `DefinitionSubstitutions`, by the name that `${name}` has in the text.
+    """
+    pieces: list[Link | Unknown] = []
+    given = substitutions or {}
+    if isinstance(value, str | Text):
+        try:
+            value = json_of("", _filled(marked(parts_of(value, "a text"), pieces), given, pieces))
+        except ValueError:
+            return None
+
+    def entry(name: str, inner: Any) -> Any:
+        return RUNNING if name.endswith(".$") else put_back(inner)
+
+    def put_back(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {n.removesuffix(".$"): entry(n, inner) for n, inner in value.items()}
+        if isinstance(value, list):
+            return [put_back(inner) for inner in value]
+        if not isinstance(value, str):
+            return value
+        if value.startswith("{%"):
+            return RUNNING
+        whole = _SUBSTITUTION.fullmatch(value)
+        if whole and whole[1] in given:
+            return given[whole[1]]
+        parts = restored(value, pieces)
+        return parts[0] if len(parts) == 1 else Text(tuple(parts)) if parts else ""
+
+    return put_back(value)
+
+
+def _filled(text: str, given: Mapping[str, Any], pieces: list[Link | Unknown]) -> str:
+    """Return a text with what is given for each `${name}`, empty where it grows too long."""
+    for name, stated in given.items():
+        written = marked(parts_of(stated, "a substitution"), pieces)
+        place, put = "${" + name + "}", json.dumps(written, ensure_ascii=False)[1:-1]
+        if len(text) + text.count(place) * len(put) > LONGEST:
+            return ""
+        text = text.replace(place, put)
+    return text

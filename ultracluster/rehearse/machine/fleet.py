@@ -100,15 +100,15 @@ class Fleet:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def start(self, cloud: Cloud, login: NodeGroup, nodes: NodeGroup) -> None:
-        """Have the login node's instance, and from now on those that Slurm asks for.
+        """Take the login node that PCS launched, and from now on have those that Slurm asks for.
 
         Args:
             cloud: the emulated AWS.
             login: the group of login nodes.
             nodes: the group of all others.
         """
-        self._cloud, self._login, self._others = cloud, login, nodes
-        self._instance(LOGIN)
+        self._cloud, self._nodes = cloud, nodes
+        self._names[self._running(login.identifier).pop()] = LOGIN
         self._pool.submit(self._watched, self._look)
 
     def _watched(self, look: Callable[[], None]) -> None:
@@ -139,19 +139,21 @@ class Fleet:
                 self._cloud.ask("ec2", "terminate_instances", InstanceIds=[there[name]])
                 self._room.switch_off(name)
 
-    def _running(self) -> set[str]:
-        alive = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-        rows = self._cloud.ask("ec2", "describe_instances", Filters=alive)["Reservations"]
+    def _running(self, group: str = "*") -> set[str]:
+        filters = [
+            {"Name": "instance-state-name", "Values": ["pending", "running"]},
+            {"Name": f"tag:{GROUP_TAG}", "Values": [group]},
+        ]
+        rows = self._cloud.ask("ec2", "describe_instances", Filters=filters)["Reservations"]
         return {each["InstanceId"] for row in rows for each in row["Instances"]}
 
     def _instance(self, name: str) -> None:
         """Launch an instance as its template says, at the address of its machine."""
-        group = self._login if name == LOGIN else self._others
-        asked = {"LaunchTemplateId": group.template, "Versions": ["$Latest"]}
+        asked = {"LaunchTemplateId": self._nodes.template, "Versions": ["$Latest"]}
         versions = self._cloud.ask("ec2", "describe_launch_template_versions", **asked)
         data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         for each in data["TagSpecifications"]:
-            each["Tags"].append({"Key": GROUP_TAG, "Value": group.identifier})
+            each["Tags"].append({"Key": GROUP_TAG, "Value": self._nodes.identifier})
         kept = ("ImageId", "InstanceType", "Placement", "TagSpecifications")
         row = self._cloud.ask(
             "ec2",
