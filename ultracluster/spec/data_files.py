@@ -10,7 +10,8 @@ Several documents in one file are several environments.
 """
 
 import ast
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final, get_args
 
