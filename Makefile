@@ -122,8 +122,9 @@ review-samples: $(VENV)/dev.stamp
 rules: $(VENV)/rehearsal.stamp
 	python -m golden.rules_page
 
-# The fields of environments, and their JSON Schema.
+# Every command and option; the fields of environments, and their JSON Schema.
 reference: $(VENV)/rehearsal.stamp
+	python -m golden.commands_page
 	python -m golden.specs_page
 
 unverified: $(VENV)/rehearsal.stamp

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import constructs_lib
-from golden import specs_page
+from golden import commands_page, specs_page
 from tests.docs.pages import PAGES, ROOT, Page
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
@@ -148,8 +148,9 @@ def test_every_decision_has_a_status_and_gives_its_reasons():
         assert "accepted" in path.read_text(), path.name
 
 
-def test_the_reference_of_specs_is_what_the_code_says():
-    """A field that is added stands there; `make reference` writes it."""
+def test_the_reference_is_what_the_code_says():
+    """A field or an option that is added stands there; `make reference` writes it."""
+    assert commands_page.PAGE.read_text() == commands_page.page()
     assert specs_page.PAGE.read_text() == specs_page.page()
     assert specs_page.SCHEMA.read_text() == specs_page.schema()
 
