@@ -54,7 +54,7 @@ def test_a_form_asks_for_something(path: Path):
 
 
 def test_the_container_is_set_up_by_make():
-    """The same road as on a machine of one's own."""
+    """It has what a machine of one's own has."""
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
 
     assert container["postCreateCommand"].startswith("make setup")

@@ -155,6 +155,17 @@ def test_the_reference_is_what_the_code_says():
     assert specs_page.SCHEMA.read_text() == specs_page.schema()
 
 
+def test_the_error_of_the_planner_is_that_of_its_page():
+    """README.md names it, and `make planner-accuracy` changes it."""
+    page = (ROOT / "docs/planner-accuracy.md").read_text()
+    row = re.search(r"all whose shape is known \| (\d+) \| \*\*([\d.]+)%\*\*", page)
+
+    assert row is not None
+    readme = (ROOT / "README.md").read_text()
+    assert f"[{row[1]} published runs, predicted and real]" in readme
+    assert f"the mean error is {row[2]} %." in readme
+
+
 def test_the_picture_has_a_dark_side():
     """Both sides are one drawing: what is changed in one is changed in the other."""
     light, dark = (ROOT / "docs" / f"architecture{side}.svg" for side in ("", "-dark"))
