@@ -5,17 +5,28 @@ PYTHON ?= python3
 VENV := .venv
 # torchtitan's own: a dependency of it and one of the CDK need different versions of typeguard.
 TITAN := .venv-torchtitan
+# Tools of releases and of lock files.
+SUPPLY := .venv-supply
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
+# Nothing is installed that the lock files hold no hash of.
+INSTALL := pip install --quiet --require-hashes
 # uv is taken where it is installed: it needs 3 s of processor time for what pip takes 40 for.
 UV := $(shell command -v uv)
-INSTALL := $(if $(UV),uv pip install --quiet,pip install --quiet)
+WITH_UV := $(if $(UV),uv ,)
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+# PyTorch for processors, where pip is set up to find it, runs as it is; PyPI's needs NVIDIA's libraries.
+PYTORCH := requirements-pytorch.txt requirements-pytorch-nvidia.txt
+define install_pytorch
+	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch.txt
+	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
+endef
+
+.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -36,20 +47,21 @@ $(VENV)/bin/python:
 
 # What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	$(INSTALL) -r requirements-rehearsal.txt
-	$(INSTALL) --no-deps --editable .
+	$(WITH_UV)$(INSTALL) -r requirements-rehearsal.txt
+	$(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable .
 	npm ci --loglevel=error
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
-$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/requirements.txt
-	$(INSTALL) -r requirements-dev.txt
-	$(INSTALL) --constraint requirements-dev.txt -r training/requirements.txt
+$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
+	$(WITH_UV)$(INSTALL) -r requirements-dev.txt
+	$(call install_pytorch,$(VENV))
 	@touch $@
 
-$(TITAN)/stamp: training/torchtitan/requirements.txt
+$(TITAN)/stamp: $(PYTORCH) training/torchtitan/requirements.txt training/torchtitan/triton.txt
 	$(PYTHON) -m venv $(TITAN)
-	$(TITAN)/bin/pip install --quiet -r $<
+	$(call install_pytorch,$(TITAN))
+	$(TITAN)/bin/$(INSTALL) --no-deps -r training/torchtitan/requirements.txt -r training/torchtitan/triton.txt
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp
@@ -88,7 +100,7 @@ docs: build/docs/stamp
 
 build/docs/stamp: requirements-docs.txt
 	$(PYTHON) -m venv build/docs
-	build/docs/bin/pip install --quiet -r $<
+	build/docs/bin/$(INSTALL) -r $<
 	@touch $@
 
 # What README and the pages that tests follow print, written anew; read the diff.
@@ -96,13 +108,8 @@ docs-outputs: $(VENV)/dev.stamp
 	python -m tests.docs.test_commands $(or $(PAGES),README.md $(addprefix docs/,$(addsuffix .md,environments existing-vpc audit cost course)))
 
 # Wheel and sdist of what is committed, checked and installed in an empty environment.
-release-check: build/release/stamp
-	build/release/bin/python golden/release.py
-
-build/release/stamp: requirements-release.txt
-	$(PYTHON) -m venv build/release
-	build/release/bin/pip install --quiet -r $<
-	@touch $@
+release-check: $(SUPPLY)/stamp
+	$(SUPPLY)/bin/python golden/release.py
 
 golden: $(VENV)/dev.stamp
 	python -m golden.packed
@@ -157,25 +164,51 @@ bench-training: $(VENV)/dev.stamp
 bench-network: $(VENV)/dev.stamp
 	python benchmarks/training/mics_network.py
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade
+# The lock files, and what changed in them. $(1): what is compiled, $(2): further options.
+compile = $(SUPPLY)/bin/uv pip compile $(1) --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(2)
+# The packages of a lock whose names begin with one of $(1), each with its hashes; with `!` all others.
+packages = awk '/^[A-Za-z]/ { named = /^($(1))/ } $(2)named'
+# The wheel for processors that PyTorch's own index has of the pinned version (CPython 3.11, x86-64).
+PYTORCH_CPU := 981442fab184a8791f7724dda9196ffa723bb038c6059d1b04b5f80196e746a6
 
-lock: $(VENV)/dev.stamp
-	pip install --quiet uv
-	$(LOCK) --generate-hashes --extra rehearse -o requirements-rehearsal.txt
-	$(LOCK) --generate-hashes --extra cdk --constraint requirements-rehearsal.txt -o requirements.txt
-	$(subst pyproject.toml,,$(LOCK)) --generate-hashes --group docs -o requirements-docs.txt
-	$(subst pyproject.toml,,$(LOCK)) --generate-hashes --group release -o requirements-release.txt
-	$(LOCK) --extra dev -o requirements-dev.txt
-	$(subst pyproject.toml,training/torchtitan/requirements.in,$(LOCK)) -o training/torchtitan/requirements.txt
-	# PyTorch for GPUs brings a triton of its own version, and PyTorch for processors none.
-	sed -i 's/^triton==.*/triton/' training/torchtitan/requirements.txt
+$(SUPPLY)/stamp: requirements-supply.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/$(INSTALL) -r $<
+	@touch $@
+
+lock: $(SUPPLY)/stamp
+	$(call compile,pyproject.toml,--extra rehearse --group build -o requirements-rehearsal.txt)
+	$(call compile,pyproject.toml,--extra cdk --constraint requirements-rehearsal.txt -o requirements.txt)
+	$(call compile,pyproject.toml,--extra review --group build --constraint requirements-rehearsal.txt -o requirements-audit.txt)
+	$(call compile,pyproject.toml,--extra dev --group build --constraint requirements-rehearsal.txt -o requirements-dev.txt)
+	$(call compile,--group supply,-o requirements-supply.txt)
+	$(call compile,--group docs,-o requirements-docs.txt)
+	$(call compile,training/requirements.txt,--constraint training/torchtitan/requirements.in --constraint requirements-dev.txt) > $(SUPPLY)/pytorch.txt
+	$(call packages,nvidia|cuda|triton,!) $(SUPPLY)/pytorch.txt | sed 's/^torch==.*/&\n    --hash=sha256:$(PYTORCH_CPU) \\/' > requirements-pytorch.txt
+	$(call packages,nvidia|cuda|triton) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	$(call compile,training/torchtitan/requirements.in,--constraint requirements-pytorch-nvidia.txt) > $(SUPPLY)/torchtitan.txt
+	$(call packages,nvidia|cuda|triton|torch==|numpy,!) $(SUPPLY)/torchtitan.txt > training/torchtitan/requirements.txt
+	$(call packages,triton) $(SUPPLY)/torchtitan.txt > training/torchtitan/triton.txt
 	npm install --package-lock-only --silent
+	@git diff --unified=0 -- '*requirements*.txt' package-lock.json | grep -oE '^[-+]([A-Za-z][^ ]*==[^ ]*|.*"version".*)' || echo "No version changed."
+
+# What is installed, as CycloneDX: the Python packages of each lock file, and npm's.
+sbom: $(SUPPLY)/stamp $(VENV)/rehearsal.stamp
+	mkdir -p build
+	for lock in requirements.txt requirements-rehearsal.txt requirements-audit.txt; do \
+	  $(SUPPLY)/bin/cyclonedx-py requirements $$lock --output-file build/sbom-$${lock%.txt}.json; done
+	npm sbom --package-lock-only --sbom-format cyclonedx > build/sbom-npm.json
+
+# Asks PyPI and npm for advisories about what the lock files hold; both answer over the internet alone.
+vulnerabilities: $(SUPPLY)/stamp $(VENV)/rehearsal.stamp
+	for lock in requirements-dev.txt requirements-pytorch.txt training/torchtitan/requirements.txt; do \
+	  $(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+	npm audit
 
 # The foreign examples with the lowest and the highest CDK that the registry serves.
-versions: $(VENV)/dev.stamp
-	pip install --quiet uv
-	python examples/versions.py
+versions: $(VENV)/dev.stamp $(SUPPLY)/stamp
+	PATH="$(CURDIR)/$(SUPPLY)/bin:$$PATH" python examples/versions.py
 
 clean:
-	rm -rf $(VENV) $(TITAN) node_modules cdk.out build *.egg-info
+	rm -rf $(VENV) $(TITAN) $(SUPPLY) node_modules cdk.out build *.egg-info

@@ -6,6 +6,7 @@ from constructs_lib.acknowledgement import (
 )
 from constructs_lib.cost_budget import CostBudget as CostBudget
 from constructs_lib.data_bucket import DataBucket as DataBucket
+from constructs_lib.delivery_roles import DeliveryRoles as DeliveryRoles
 from constructs_lib.execution_role import ExecutionRole as ExecutionRole
 from constructs_lib.fabric import (
     FabricSecurityGroup as FabricSecurityGroup,

@@ -152,6 +152,7 @@ def prices() -> dict[str, Any]:
             note(region, "cloudwatch-metrics/otlp", logs["usd"], "assumed-otlp")
     sources = {**PRICE_SOURCES, **more["sources"]}
     sources["price-list"] = {"text": "AWS Price List API", "confidence": "A"}
+    sources["offers"] = {"text": "AWS's public offer files", "confidence": "A"}
     return {
         "_sources": [f"{key}: {source['text']}" for key, source in sources.items()],
         "sources": sources,

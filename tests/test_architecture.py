@@ -153,6 +153,21 @@ MAY_IMPORT = {
         "ultracluster.exit_status",
         "rich",
     },
+    # Change sets by the API; assets by the real CDK CLI, as a rehearsal runs it.
+    "ultracluster/deliver": {
+        "ultracluster.aws",
+        "ultracluster.command_line",
+        "ultracluster.deliver",
+        "ultracluster.environments",
+        "ultracluster.exit_status",
+        "ultracluster.given_file",
+        "ultracluster.partitions",
+        "ultracluster.rehearse",
+        "ultracluster.synthesis",
+        "ultracluster.templates",
+        "pydantic",
+        "rich",
+    },
     "ultracluster/accept": {
         "ultracluster.accept",
         "ultracluster.aws",

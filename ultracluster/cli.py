@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "preflight": "say what the account lacks for an environment; changes nothing",
     "prove": "say whether what is deployed is what was asked for; changes nothing",
     "retry": "after a deployment that failed: what each stack needs before the next",
+    "deliver": "a change of what is deployed: prepared, approved, executed as approved",
     "accept": "the first hour on a real account: starts little, measures, takes it down",
     "image": "say what today's machine image changes, and write its id into the environment",
     "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",

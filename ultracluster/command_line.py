@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ultracluster.environments import written_names
 from ultracluster.exit_status import COULD_NOT_RUN, UsageError
 from ultracluster.suggestions import did_you_mean
 from ultracluster.visible import console, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXTRAS: Final = {
     "cdk": ("aws_cdk", "cdk_nag", "constructs", "jsii"),
@@ -96,6 +99,12 @@ def print_json(document: Any) -> None:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def say(shown: "Console", *lines: str, style: str | None = None) -> None:
+    """Print lines as they are: a command that is broken over two lines cannot be copied."""
+    for line in lines:
+        shown.out(line, style=style, highlight=False)
 
 
 def write_output(path: Path, text: str, option: str) -> None:

@@ -43,6 +43,8 @@ class Sources:
         self._sources: list[_Source] = []
         self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
+        self._groups: dict[tuple[object, ...], list[list[Template]]] = {}
+        self._resolved: dict[tuple[object, ...], ResolvedGroup] = {}
         for argument in given:
             try:
                 self._add(argument)
@@ -66,7 +68,7 @@ class Sources:
         metadata = self._metadata.get(Path(place.file or ""), {})
         return paths(metadata).get(place.logical_id, "")
 
-    def _groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
+    def _grouped(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
         """Return the templates in groups that take nothing of each other."""
         # No stack takes anything of another stage or Region.
         together: dict[tuple[Path | None, str | None], list[_Source]] = {}
@@ -92,11 +94,23 @@ class Sources:
             region: where templates go that do not say it.
             every_value: whether all allowed values of other parameters are looked at.
         """
-        groups = self._groups(parameters, region)
-        return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
+        found: list[ResolvedGroup] = []
+        given = (*sorted(parameters.items()), region)
+        if given not in self._groups:
+            self._groups[given] = self._grouped(parameters, region)
+        for group in self._groups[given]:
+            # Where no parameter has allowed values both ways are one, and resolved once.
+            every = every_value and any(_allows(template) for template in group)
+            key = (*(template.name for template in group), *given, every)
+            if key not in self._resolved:
+                self._resolved[key] = resolved_group(group, parameters, region, every_value=every)
+            found.append(self._resolved[key])
+        return found
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give every template another name; no two of them may be equal."""
+        self._groups.clear()
+        self._resolved.clear()
         for source in self._sources:
             old = source.template
             outer = old.nested_in and (names[old.nested_in[0]], old.nested_in[1])
@@ -207,6 +221,12 @@ class Sources:
             if len(places) == 1:
                 found = files[path]
                 found.template = replace(found.template, nested_in=places[0])
+
+
+def _allows(template: Template) -> bool:
+    """Whether a parameter of a template takes only certain values."""
+    declared = section(template.body, "Parameters").values()
+    return any("AllowedValues" in mapping(each) for each in declared)
 
 
 def _file_name(url: Any) -> str:

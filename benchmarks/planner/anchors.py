@@ -9,13 +9,12 @@ from typing import Final
 
 from ultracluster.catalogue.instances import find
 from ultracluster.planner.devices import BY_ROW, EFA_HOP, Network, gpu_of, network_of
-from ultracluster.planner.kinds import Only
-from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Only, Setup
 from ultracluster.planner.memory import Memory, memory
 from ultracluster.planner.plan import plan
 from ultracluster.planner.question import Question
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.software import stack_for
+from ultracluster.planner.stack import stack_for
 from ultracluster.planner.step import step
 from ultracluster.planner.uncertainty import uncertainty
 

@@ -3,8 +3,8 @@
     python benchmarks/planner/speed.py
 
 The search with a budget looks at every number of nodes from 1 to 512 (4,096 GPUs), then at every
-128th to 8,192, and for each at tensor parallelism, pipelines, micro-batches, activations and
-partition sizes.
+128th to 8,192, and for each at tensor parallelism, pipelines,
+micro-batches, activations and partition sizes.
 """
 
 import os
@@ -21,9 +21,18 @@ TRILLION = (
     *("plan", "--layers", "128", "--hidden", "25600", "--heads", "160"),
     *("--tokens", "629e9", "--format", "json"),
 )
+EXPERTS = (
+    *("plan", "--layers", "61", "--hidden", "7168", "--heads", "128", "--head-size", "128"),
+    *("--vocabulary", "129280", "--sequence", "4096", "--feed-forward", "18432", "--gated"),
+    *("--experts", "256", "--experts-per-token", "8", "--expert-width", "2048"),
+    *("--shared-experts", "1", "--dense-layers", "3", "--tokens", "15e12", "--format", "json"),
+    *("--instance", "p5.48xlarge", "--batch-tokens", "67108864"),
+)
 CASES = {
     "50 B, one number of nodes": (*FIFTY, "--nodes", "64"),
     "50 B, every number, 1 to 8,192": (*FIFTY, "--budget", "5e6"),
+    "671 B of experts, 2,500 nodes": (*EXPERTS, "--nodes", "2500"),
+    "671 B of experts, every number": (*EXPERTS, "--budget", "1e9"),
     "1 T in stages, 512 nodes": (*TRILLION, "--nodes", "512"),
     "1 T in stages, the fewest for 90 days": (*TRILLION, "--days", "90"),
 }

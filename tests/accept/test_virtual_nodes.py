@@ -10,8 +10,7 @@ from tests.accept.conftest import SPEC, World
 from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.rehearse.machine.acceptance import node_groups
-from ultracluster.rehearse.machine.data_repositories import DataRepositories
-from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet, seen
+from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, seen
 from ultracluster.rehearse.machine.machine import Done
 from ultracluster.rehearse.machine.room import LOGIN
 from ultracluster.run_command import RunCommand

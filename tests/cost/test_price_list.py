@@ -14,9 +14,8 @@ from tests.cost.price_list_server import Document, product, serving
 from ultracluster.aws import Account, CloudError
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item
-from ultracluster.cost.price_list import Answer, prices_of
+from ultracluster.cost.price_list import FIXED, Answer, prices_of, query, region_to_ask
 from ultracluster.cost.price_table import TABLE, store
-from ultracluster.cost.query import FIXED, query, region_to_ask
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -223,6 +222,18 @@ def test_a_price_that_was_read_is_written_with_its_day(checkout: Path):
     assert table(checkout)["nat-gateway/hour"] == {"usd": "0.05", "date": "2026-11-20"}
     assert derived(checkout)["nat-gateway/hour"]["source"] == "price-list"
     assert derived(checkout)["nat-gateway/data"]["source"] == "infracost"
+
+
+def test_a_price_of_the_offer_files_says_so(checkout: Path):
+    """Whoever reads the sheet sees where each price is from."""
+    store(REGION, ask(LIST, prices.NAT_GATEWAY), TODAY, checkout, source="offers")
+
+    assert table(checkout)["nat-gateway/hour"]["source"] == "offers"
+    assert derived(checkout)["nat-gateway/hour"] == {
+        "usd": "0.05",
+        "date": "2026-11-20",
+        "source": "offers",
+    }
 
 
 def test_a_price_that_vanished_is_kept_and_marked_once(checkout: Path):

@@ -1,6 +1,6 @@
 """The registry: what AWS's own schemas say about a type, in each Region."""
 
-from ultracluster.emulator import schemas
+from ultracluster.emulator import schema_only
 from ultracluster.registry import schemas as registry
 
 
@@ -8,21 +8,21 @@ def test_an_unknown_property_is_named_in_cloudformations_words():
     """A typing error in a template must fail here as it does on AWS."""
     given = {"FileSystemType": "LUSTRE", "SubnetIds": ["subnet-1"], "Capacity": 1200}
 
-    found = schemas.problems("AWS::FSx::FileSystem", given, "us-east-1")
+    found = schema_only.problems("AWS::FSx::FileSystem", given, "us-east-1")
 
     assert found == ["#: extraneous key [Capacity] is not permitted"]
 
 
 def test_a_missing_property_is_named():
     """Registry types say which properties they cannot do without."""
-    found = schemas.problems("AWS::FSx::FileSystem", {"FileSystemType": "LUSTRE"}, "us-east-1")
+    found = schema_only.problems("AWS::FSx::FileSystem", {"FileSystemType": "LUSTRE"}, "us-east-1")
 
     assert found == ["#: required key [SubnetIds] not found"]
 
 
 def test_a_read_only_property_cannot_be_given():
     """cfn-lint 1.58 passes a placement group with a name; CloudFormation refuses it."""
-    found = schemas.problems("AWS::EC2::PlacementGroup", {"GroupName": "mine"}, "us-east-1")
+    found = schema_only.problems("AWS::EC2::PlacementGroup", {"GroupName": "mine"}, "us-east-1")
 
     assert found == ["#/GroupName: is read-only and cannot be given"]
 
@@ -36,7 +36,7 @@ def test_two_properties_that_exclude_each_other_are_refused():
         "AvailabilityZoneId": "use1-az6",
     }
 
-    assert len(schemas.problems("AWS::EC2::Subnet", given, "us-east-1")) == 2
+    assert len(schema_only.problems("AWS::EC2::Subnet", given, "us-east-1")) == 2
 
 
 def test_a_real_placement_group_arn_is_accepted_by_a_reservation():
@@ -48,14 +48,14 @@ def test_a_real_placement_group_arn_is_accepted_by_a_reservation():
         "PlacementGroupArn": "arn:aws:ec2:us-east-1:123456789012:placement-group/cluster",
     }
 
-    assert schemas.problems("AWS::EC2::CapacityReservation", given, "us-east-1") == []
+    assert schema_only.problems("AWS::EC2::CapacityReservation", given, "us-east-1") == []
 
 
 def test_numbers_and_booleans_written_as_text_get_their_types():
     """Parameters reach a resource as text; CloudFormation converts them by the schema."""
     given = {"StorageCapacity": "1200", "LustreConfiguration": {"EfaEnabled": "true"}}
 
-    found = schemas.coerced("AWS::FSx::FileSystem", given, "us-east-1")
+    found = schema_only.coerced("AWS::FSx::FileSystem", given, "us-east-1")
 
     assert found == {"StorageCapacity": 1200, "LustreConfiguration": {"EfaEnabled": True}}
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultracluster.cli import main
-from ultracluster.review.page.fitting import LONGEST, fitted
-from ultracluster.review.page.pages import code, escaped
+from ultracluster.review.page.pages import LONGEST, code, escaped, fitted
 from ultracluster.templates.texts import leaves
 from ultracluster.visible import UNSAFE, console, visible
 

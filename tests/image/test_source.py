@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ultracluster.image.source import NoLiteralError, located
+from ultracluster.image.command import NoLiteralError, located
 
 NEW = "ami-00000000000000001"
 OLD = "ami-0123456789abcdef0"

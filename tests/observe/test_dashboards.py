@@ -7,7 +7,7 @@ import pytest
 
 from tests.observe.hour import CALM, START, Server
 from ultracluster.cli import main
-from ultracluster.dashboards.grafana import Panel, dashboards
+from ultracluster.dashboards.command import Panel, dashboards
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")

@@ -7,13 +7,12 @@ import pytest
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.goodput import goodput
-from ultracluster.planner.kinds import Only
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Layout, Only, Setup
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import Question
-from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.software import stack_for
+from ultracluster.planner.shape import ModelShape, of_size
+from ultracluster.planner.stack import stack_for
 from ultracluster.planner.step import Step, step
 
 MEGATRON = ModelShape(128, 25_600, 160, 51_200, 2_048)
@@ -182,12 +181,15 @@ def test_a_trillion_on_64_nodes_is_not_refused():
 
 
 def test_more_than_20_000_gpus_are_planned():
-    """4,096 nodes of p5 are 32,768 H100."""
+    """4,096 nodes of p5 are 32,768 H100; of a type with one, 20,000 are as many nodes."""
     question = Question(MEGATRON, 20e12, "p5.48xlarge", nodes=4096, batch_tokens=2**24)
     found = plan(question).outcome.step
 
     assert found.layout.gpus == 32_768
     assert mfu(found) > 0.2
+
+    small = Question(of_size(8e9), 20e12, "p5.4xlarge", nodes=20_000, batch_tokens=2**27)
+    assert plan(small).outcome.step.layout.gpus == 20_000
 
 
 def test_work_between_checkpoints_is_never_long_beside_the_time_between_failures():

@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.planner.nccl_log import log
 from ultracluster.cli import main
 from ultracluster.plan.sections import report
-from ultracluster.plan.terminal import show
+from ultracluster.plan.writing import show
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
@@ -250,7 +250,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--nodes", "0"], "--nodes: got 0"),
         ([*SEVEN, "--nodes", "-4"], "--nodes: got -4"),
         ([*SEVEN, "--nodes", "1.5"], "a whole number"),
-        ([*SEVEN, "--nodes", "1e30"], "--nodes: got 1e+30; write 1 to 8,192 nodes"),
+        ([*SEVEN, "--nodes", "1e30"], "--nodes: got 1e+30; write 1 to 32,768 nodes"),
         ([*SEVEN, "--days", "0.01"], "the fastest of up to 8,192 nodes"),
         ([*SEVEN, "--days", "nan"], "a number that is finite"),
         ([*SEVEN, "--budget", "10"], "the cheapest is"),
@@ -303,7 +303,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
         ([*SEVEN, "--partition", "1", "--tensor", "1"], "--partition and --tensor: got 1 and 1"),
         (
-            ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "8192"],
+            ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "32768"],
             "write a shorter",
         ),
         ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known to sell it"),

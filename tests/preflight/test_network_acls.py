@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.preflight.account import rule
-from ultracluster.preflight.network_acls import ANSWERS, EVERY_PORT, HTTPS, Traffic, admits
+from ultracluster.preflight.vpc import ANSWERS, EVERY_PORT, HTTPS, Traffic, admits
 
 OUT = Traffic("HTTPS", egress=True, protocol="6", ports=HTTPS, peer="0.0.0.0/0")
 BACK = Traffic("answers", egress=False, protocol="6", ports=ANSWERS, peer="0.0.0.0/0")

@@ -12,9 +12,9 @@ from tests.preflight.account import Answering, always
 from tests.preflight.specs import GIVEN, MADE, NOW
 from ultracluster.aws import Caller
 from ultracluster.preflight import permissions
-from ultracluster.preflight.bootstrap import OLDEST_VERSION, QUALIFIER
 from ultracluster.preflight.finding import Situation
 from ultracluster.preflight.inquiry import Inquiry, Question, option, question
+from ultracluster.preflight.offerings import OLDEST_VERSION, QUALIFIER
 from ultracluster.preflight.preflight import preflight
 
 GOLDEN = Path(__file__).parents[2] / "golden"

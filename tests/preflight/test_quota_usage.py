@@ -35,26 +35,6 @@ def test_vcpus_in_use_are_running_and_reserved_ones():
     assert in_use(finding("quota-vcpus", cloud)) == 96 + 64 + 2 * 96
 
 
-def test_spot_has_a_quota_of_its_own():
-    """An environment adds nothing to it; whoever thinks of Spot sees what there would be."""
-    cloud = empty()
-    instances = [
-        {"InstanceType": "p4d.24xlarge", "InstanceLifecycle": "spot"},
-        {"InstanceType": "p4d.24xlarge"},
-        {"InstanceType": "g5.48xlarge", "InstanceLifecycle": "spot"},
-    ]
-    cloud.change("ec2", "describe_instances", always(Reservations=[{"Instances": instances}]))
-    cloud.quotas["L-7212CCBC"] = 0
-
-    found = finding("quota-spot-vcpus", cloud)
-
-    assert found.verdict is Verdict.PASS
-    assert (found.subject, found.found) == (
-        "All P Spot Instance Requests",
-        "limit 0, in use 96, to come 0",
-    )
-
-
 def test_nodes_of_an_existing_reservation_count_once():
     """Its unused places are in the account's usage already."""
     cloud = Answering()
@@ -86,7 +66,6 @@ def test_what_the_environment_has_already_does_not_count_twice():
     }
     assert used == {
         "quota-vcpus": 0,
-        "quota-spot-vcpus": 0,
         "quota-network-interfaces": 1,
         "quota-vpcs": 0,
         "quota-elastic-ips": 1,

@@ -56,7 +56,6 @@ def test_every_quota_check_is_held():
     """A quota check that no row above provokes could be wrong by a factor."""
     held = {check for check, _ in CHECK_OF.values()} | set(OF_SLURM) | set(OF_RECIPES)
     held |= {"quota-training-run-time"}  # of recipes too, in seconds
-    held |= {"quota-spot-vcpus"}  # it adds nothing, so that nothing is too little for it
     assert held == {name for name in NAMES if name.startswith("quota-")}
 
 

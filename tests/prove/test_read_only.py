@@ -10,11 +10,10 @@ import pytest
 from tests.prove.conftest import Proved
 from ultracluster.aws import Cloud, iam_action
 from ultracluster.prove.command import ReadOnly
+from ultracluster.prove.deployment import CALLS
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
-from ultracluster.prove.services import CALLS
-from ultracluster.review.access.levels import level
-from ultracluster.review.access.statement import Level
+from ultracluster.review.access.statement import Level, level
 
 ROOM = Path(__file__).parents[2] / "ultracluster" / "prove"
 NO_PERMISSION = {("sts", "get_caller_identity")}

@@ -12,11 +12,9 @@ from environments.ultracluster import ULTRACLUSTER
 from ultracluster.cli import main
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
-from ultracluster.rehearse.campaign.changes import changed
-from ultracluster.rehearse.campaign.cycle import KEPT, Cycle
-from ultracluster.rehearse.campaign.page import markdown, summary
+from ultracluster.rehearse.campaign.command import markdown, summary
+from ultracluster.rehearse.campaign.cycle import BETWEEN, KEPT, Cycle, Record, Row, changed
 from ultracluster.rehearse.campaign.plan import Campaign, digest
-from ultracluster.rehearse.campaign.row import BETWEEN, Record, Row
 from ultracluster.rehearse.direct import delete
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
@@ -211,6 +209,8 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
     assert (found and found[1]) == operation
     if found:
         assert found[0] != given
+        tags = found[0]["Resources"]["It"]["Properties"].get("Tags")
+        assert tags is None or isinstance(tags, dict) == (kind == "AWS::SSM::Parameter")
 
 
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):

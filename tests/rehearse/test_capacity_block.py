@@ -1,9 +1,12 @@
 """An environment on a Capacity Block, and the next block in its place (docs/operate)."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.rehearse.conftest import Deployed
 from tests.rehearse.test_growth import STAGING, deployer, failures
+from ultracluster.aws import Cloud
 from ultracluster.emulator.process import Emulator
 from ultracluster.spec.budget import PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
@@ -21,6 +24,19 @@ def on_block(reservation_id: str) -> EnvironmentSpec:
     paid = PriceSpec(item="ec2/p4d.24xlarge/capacity-block", usd=11.8, source="assumed")
     budget = STAGING.budget.model_copy(update={"prices": (*STAGING.budget.prices, paid)})
     return STAGING.model_copy(update={"nodes": nodes, "budget": budget})
+
+
+class WithoutMarket:
+    """An account whose launch templates launch on demand."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        answer = self._cloud.ask(service, operation, **parameters)
+        for row in answer.get("LaunchTemplateVersions", ()):
+            row["LaunchTemplateData"].pop("InstanceMarketOptions", None)
+        return answer
 
 
 def physical_ids(deployed: Deployed) -> dict[str, str | None]:
@@ -47,6 +63,10 @@ def test_the_next_block_touches_the_nodes_alone(emulator: Emulator, tmp_path: Pa
 
     first = deployer(emulator, monday, tmp_path / "monday", 910).deploy(monday)
     assert failures(first) == []
+    wish = failures(replace(first, spec=thursday))
+    assert any("Capacity Block of the nodes should be cr-0fedcba9876543210" in e for e in wish)
+    on_demand = failures(replace(first, cloud=WithoutMarket(first.cloud)))  # type: ignore[arg-type]
+    assert any("market type should be capacity-block" in each for each in on_demand)
     before = physical_ids(first)
 
     second = deployer(emulator, thursday, tmp_path / "thursday").update(first, thursday)

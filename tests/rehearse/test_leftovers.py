@@ -5,10 +5,8 @@ import pytest
 from environments.dev import DEV
 from environments.staging import STAGING
 from ultracluster.aws import Account, CloudError
-from ultracluster.prove.deployment import Resource
-from ultracluster.prove.leftovers import leftovers
-from ultracluster.prove.services import CALLS, REASONS
-from ultracluster.prove.strays import strays
+from ultracluster.prove.deployment import CALLS, REASONS, Resource
+from ultracluster.prove.leftovers import leftovers, strays
 from ultracluster.rehearse.direct import settled
 
 PARTS_OF_OTHERS = {

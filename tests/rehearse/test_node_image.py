@@ -7,11 +7,11 @@ from tests.rehearse.conftest import Deployed, Deployer
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
-from ultracluster.image.images import comparison
+from ultracluster.image.command import comparison
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import image_parameter
+from ultracluster.spec.node_groups import image_parameter
 from ultracluster.spec.node_image import NodeImageSpec
 
 STAGING = next(spec for spec in ENVIRONMENTS if spec.name == "staging")

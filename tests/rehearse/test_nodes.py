@@ -10,10 +10,9 @@ from tests.repository import ROOT
 from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.prove.deployment import StackTemplate
-from ultracluster.rehearse.machine.boot_checks import boot_findings
 from ultracluster.rehearse.machine.faults import FAULTS
 from ultracluster.rehearse.machine.image import image
-from ultracluster.rehearse.machine.rehearsal import JOB, job_runs
+from ultracluster.rehearse.machine.rehearsal import JOB, boot_findings, job_runs
 from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import (
     BootedNodes,

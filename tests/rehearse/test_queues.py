@@ -29,6 +29,12 @@ def failures(deployed: Deployed, spec: EnvironmentSpec) -> list[str]:
 def test_every_group_and_queue_is_proved(deployed: Deployed):
     """What further groups and queues ask for is there."""
     assert failures(deployed, deployed.spec) == []
+    evidence = Evidence(deployed.spec, deployed.deployment, deployed.cloud)
+    subjects = {each.subject for each in prove({"nodes": PROOFS["nodes"]}, evidence)["nodes"]}
+    assert {
+        f"{what} of the nodes of group cpu"
+        for what in ("instance type", "EFA interfaces", "security groups", "launch template")
+    } <= subjects
 
 
 @pytest.mark.parametrize(

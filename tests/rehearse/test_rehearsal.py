@@ -18,7 +18,7 @@ from environments.dev import DEV
 from golden.generate import GOLDEN, templates
 from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
-from ultracluster.emulator.report import Report
+from ultracluster.emulator.process import Report
 from ultracluster.rehearse.cdk import Cdk, Event, reasons
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.rehearsal import Rehearsal

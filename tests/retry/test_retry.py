@@ -10,16 +10,16 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ssm as ssm
 
+from environments.dev import DEV
 from ultracluster.aws import Account
 from ultracluster.cli import main
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.rehearse.direct import settled
-from ultracluster.retry.failed_stacks import SAYINGS, FailedStack, lift, stacks
+from ultracluster.retry.command import SAYINGS, FailedStack, lift, stacks
 
 ROOT = Path(__file__).parents[2]
-STACK = "dev-Protected"
-TAG = {"Key": "ultracluster:environment", "Value": "dev"}
+STACK = "dev-Storage"
 
 
 @dataclass
@@ -59,7 +59,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         app,
         STACK,
         termination_protection=True,
-        tags={TAG["Key"]: TAG["Value"]},
         synthesizer=cdk.LegacyStackSynthesizer(),
     )
     first = ssm.CfnParameter(stack, "First", type="String", value="one")
@@ -101,7 +100,7 @@ def test_a_protected_stack_is_deployed_again_after_a_failed_creation(
     place.deploy()
     assert place.stack["StackStatus"] == "CREATE_COMPLETE"
     assert place.stack["EnableTerminationProtection"]
-    assert list(stacks(place.cloud, "dev")) == []
+    assert list(stacks(place.cloud, DEV.stack_names)) == []
 
 
 @pytest.mark.usefixtures("console")
@@ -122,7 +121,6 @@ def test_a_stack_that_holds_something_stays_protected(
         "StackName": STACK,
         "TemplateBody": json.dumps(template),
         "Parameters": [],
-        "Tags": [TAG],
     }
     place.cloud.ask("cloudformation", "update_stack", **changed)
     assert settled(place.cloud, STACK) == "UPDATE_ROLLBACK_FAILED"
@@ -136,7 +134,7 @@ def test_a_stack_that_holds_something_stays_protected(
     assert place.stack["EnableTerminationProtection"]
     place.cloud.ask("cloudformation", "continue_update_rollback", StackName=STACK)
     assert settled(place.cloud, STACK) == "UPDATE_ROLLBACK_COMPLETE"
-    assert list(stacks(place.cloud, "other")) == []
+    assert list(stacks(place.cloud, ["other-Storage"])) == []
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_FAILED", "CREATE_COMPLETE", "DELETE_FAILED"])

@@ -133,9 +133,9 @@ def changes(
 
 def statements(templates: Mapping[str, Any]) -> tuple[ExplainedStatement, ...]:
     """Return every statement of templates, given by the names of their stacks."""
-    return access.statements(resolved(templates).variants)
+    return access.explained(resolved(templates).variants)[0]
 
 
 def escalations(templates: Mapping[str, Any]) -> tuple[Escalation, ...]:
     """Return every way to more rights of templates, given by the names of their stacks."""
-    return access.escalations(resolved(templates).variants)
+    return access.explained(resolved(templates).variants)[1]

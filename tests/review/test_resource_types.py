@@ -22,8 +22,7 @@ def test_a_record_speaks_of_a_type_and_of_properties_that_exist(name: str):
     paths = [path for setting in known.settings for path in setting.paths]
     paths += [*known.alone_by, *known.updated_in_place]
     paths += [known.named_within] if known.named_within else []
-    if known.nodes:
-        paths += [path for path in vars(known.nodes).values() if path]
+    paths += known.nodes.values()
     assert [path for path in paths if not schema.node(path)] == []
 
 

@@ -19,7 +19,7 @@ from ultracluster.cli import main
 from ultracluster.command_line import EXTRAS
 from ultracluster.model.traffic import Traffic, merged
 from ultracluster.review import command
-from ultracluster.review.baseline import baseline
+from ultracluster.review.baseline import baseline, body_of
 from ultracluster.review.subject import SubjectError, of_files
 from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.templates.template import Template
@@ -211,10 +211,8 @@ def test_a_deployed_template_is_json_or_yaml():
     """CloudFormation gives back what was uploaded."""
     yaml = "Resources:\n  B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref X}}\n"
 
-    assert command._template("s", {"Resources": {}}) == {"Resources": {}}
-    assert command._template("s", yaml)["Resources"]["B"]["Properties"] == {
-        "BucketName": {"Ref": "X"}
-    }
+    assert body_of("s", {"Resources": {}}) == {"Resources": {}}
+    assert body_of("s", yaml)["Resources"]["B"]["Properties"] == {"BucketName": {"Ref": "X"}}
 
 
 def test_limits_are_those_of_the_facts():

@@ -15,8 +15,8 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.drawing.svg import ELLIPSIS, fitted, width, wrapped
-from ultracluster.review.figure import figure
-from ultracluster.review.known import NotKnown
+from ultracluster.review.report import figure
+from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template
@@ -106,7 +106,7 @@ def test_a_stranger_s_template_is_drawn_whole(foreign: Figure):
     assert list(zones) == ["us-west-2a", "us-west-2b"]
     assert [s.name for s in zones["us-west-2b"]] == ["Homes", "Spare"]
     assert zones["us-west-2b"][0].file_systems[0].kind == "EFS"
-    assert zones["us-west-2b"][1].empty
+    assert not zones["us-west-2b"][1].uses
 
 
 @pytest.mark.parametrize("name", STRANGE)

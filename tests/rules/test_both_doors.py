@@ -12,10 +12,9 @@ from tests.train.test_planted_faults import PLANTED, SEEDED_PLAIN
 from ultracluster import service_model
 from ultracluster.audit.report import judged
 from ultracluster.catalogue.training_advice import advice
-from ultracluster.catalogue.training_codes import VARIABLE
-from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_request import VARIABLE, parsed
 from ultracluster.input_files import Sources
-from ultracluster.train.check import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 REQUESTS = [
     *(changed(request(), path, value) for path, value in SEEDED_PLAIN),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.rules.cases_routes import ways
 from tests.rules.cluster_templates import CLUSTER, INTERFACES, STORAGE, att, ref, rules_between
 from tests.rules.rule_cases import GONE, changed, said, verdict
 from tests.rules.service_templates import JOB
@@ -29,6 +30,13 @@ def test_a_request_that_a_transform_makes_is_left_open():
 
     assert judged.findings == ()
     assert open_questions(judged, "SAGEMAKER-20") == ["Fn::Transform is run at deployment"]
+
+
+def test_an_endpoint_without_a_group_is_in_one_that_no_template_has():
+    """It is in the VPC's default group; the rule of its groups ended in an IndexError."""
+    assert "FABRIC-35" in said(verdict(changed(CLUSTER, ways({"Sts.SubnetIds": []}))))
+    changes = ways({"Sts.SubnetIds": [], "Sts.SecurityGroupIds": []})
+    assert "FABRIC-35" not in said(verdict(changed(CLUSTER, changes)))
 
 
 @pytest.mark.parametrize("rule", ["SAGEMAKER-10", "SAGEMAKER-20"])

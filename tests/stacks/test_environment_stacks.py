@@ -36,6 +36,14 @@ def test_stacks_depend_on_each_other_one_way(name: str):
         assert position == 0 or depended
 
 
+@pytest.mark.parametrize("name", ["small", "slurm"])
+def test_a_specs_names_of_stacks_are_those_that_are_deployed(name: str):
+    """`retry` and `deliver` find stacks by them: CDK gives stacks no tags."""
+    spec = VARIANTS[name]
+    made = TrainingEnvironment(cdk.App(), spec=spec).synth().stacks_recursively
+    assert tuple(stack.stack_name for stack in made) == spec.stack_names
+
+
 @pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
 def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
     """A cluster that cannot be torn down costs money; data that can be is lost."""

@@ -9,7 +9,7 @@ from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.train.deployed import Deployed
-from ultracluster.train.request import build
+from ultracluster.train.submission import build
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 VALUES = {

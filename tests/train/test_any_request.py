@@ -13,8 +13,7 @@ from tests.train.requests import changed, place, request
 from ultracluster import service_model
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
-from ultracluster.train.check import request_problems
-from ultracluster.train.request_file import read
+from ultracluster.train.recipe_files import read, request_problems
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),

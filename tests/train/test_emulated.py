@@ -139,7 +139,7 @@ def test_waiting_shows_each_step_and_ends_with_the_job(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """A pipe gets a line for each change."""
-    monkeypatch.setattr("ultracluster.train.following.SECONDS_BETWEEN", 0)
+    monkeypatch.setattr("ultracluster.train.display.SECONDS_BETWEEN", 0)
     given = ["train", "submit", "dev", recipe_file, "--run", "wait", "--wait"]
 
     assert main(given) == 0

@@ -13,14 +13,9 @@ from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_settings import known_settings
 from ultracluster.problem import SpecError
-from ultracluster.spec.engines import (
-    DeepSpeedEngine,
-    ScriptSpec,
-    SmpV1Engine,
-    SmpV2Engine,
-    TorchrunEngine,
-)
-from ultracluster.train.check import request_problems
+from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine
+from ultracluster.spec.library_engines import ScriptSpec, SmpV1Engine, SmpV2Engine
+from ultracluster.train.recipe_files import request_problems
 
 SMP = "658645717510.dkr.ecr.us-east-1.amazonaws.com/smdistributed-modelparallel"
 DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training"

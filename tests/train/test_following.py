@@ -14,11 +14,10 @@ from ultracluster import service_model
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
 from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read, survey
-from ultracluster.train.display import duration, job_view, jobs_table, recipes_table
-from ultracluster.train.following import Following
+from ultracluster.train.display import Following, duration, job_view, jobs_table, recipes_table
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import registered
-from ultracluster.train.request import base_name, is_of_run, job_name
+from ultracluster.train.submission import base_name, is_of_run, job_name
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import torch
 from training.mesh import Launch
 from training.metrics import Metrics
 from training.settings import ModelSettings
-from ultracluster.train.request import METRICS
+from ultracluster.train.submission import METRICS
 
 MODEL = ModelSettings(layers=2, width=64, heads=4, vocabulary=320, sequence=64)
 

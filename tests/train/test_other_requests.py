@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ultracluster.train.check import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 DLC = "763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-training"
 SMP = "658645717510.dkr.ecr.us-west-2.amazonaws.com/smdistributed-modelparallel:2.5.1-gpu-py311"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.train.requests import REGISTRY, VALUES, changed, place, request
 from ultracluster.catalogue.training_place import OfferedFileSystem, OfferedSubnet
-from ultracluster.train.check import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 HERE = "subnet-0123456789abcdef0"
 SYSTEM = "fs-0123456789abcdef0"

@@ -9,7 +9,7 @@ from botocore.validate import ParamValidator
 from tests.train.requests import REGISTRY, REMOVED, changed, place, request
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
-from ultracluster.train.check import request_problems
+from ultracluster.train.recipe_files import request_problems
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")
 SHAPE = MODEL.operation_model("CreateTrainingJob").input_shape

@@ -27,9 +27,8 @@ from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.loading import EnvironmentFileError
 from ultracluster.spec.model import DataSpec, ModelSpec
 from ultracluster.spec.recipe import RecipeSpec
-from ultracluster.train.check import request_problems
-from ultracluster.train.recipe_files import find_recipe
-from ultracluster.train.request import build
+from ultracluster.train.recipe_files import find_recipe, request_problems
+from ultracluster.train.submission import build
 
 
 @pytest.mark.parametrize("each", RECIPES, ids=lambda each: each.name)

@@ -15,8 +15,8 @@ from ultracluster.problem import SpecError
 from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 from ultracluster.spec.recipe import RecipeSpec
-from ultracluster.train.check import request_problems
-from ultracluster.train.request import build
+from ultracluster.train.recipe_files import request_problems
+from ultracluster.train.submission import build
 
 LLAMA = TorchtitanModelSpec(family="llama3", flavor="8B", sequence=8192)
 EXPERTS = TorchtitanModelSpec(family="deepseek_v3", flavor="16B", sequence=4096)

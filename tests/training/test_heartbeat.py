@@ -10,7 +10,7 @@ import pytest
 from tests.training.alone import Run, met
 from training.heartbeat import PLANNED, VARIABLE, Heartbeat
 from ultracluster.catalogue.alarms import alarms
-from ultracluster.dashboards.grafana import dashboards
+from ultracluster.dashboards.command import dashboards
 
 PANELS = [panel.query for each in dashboards() for panel in each.panels]
 

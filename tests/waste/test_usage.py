@@ -10,8 +10,8 @@ import pytest
 from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
 from ultracluster.exit_status import UsageError
-from ultracluster.train.login_node import LoginNode
-from ultracluster.waste.usage import QUESTION, Usage, node_price, usage
+from ultracluster.train.slurm_jobs import LoginNode
+from ultracluster.waste.command import QUESTION, Usage, node_price, usage
 
 BY_NAME = {each.name: each for each in ENVIRONMENTS}
 CLUSTER, STAGING = BY_NAME["ultracluster"], BY_NAME["staging"]

@@ -83,7 +83,7 @@ make_environment() {
 install_torchtitan() {
   local list
   list=$("$1/bin/python" -c 'import training; print(list(training.__path__)[0])')/torchtitan/requirements.txt
-  grep -vE '^(torch|triton|numpy)(==|$)' "$list" | "${@:2}" install --quiet --no-deps -r /dev/stdin
+  "${@:2}" install --quiet --no-deps --require-hashes -r "$list"
 }
 
 # An environment knows its own path: it is made where it stays, and becomes visible by the links.

@@ -5,24 +5,28 @@ or does not apply, the caller may not ask, or nobody answered.
 """
 
 import argparse
+import json
 import secrets
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json, write_output
+from ultracluster.accept.journal import Journal, clean_up
+from ultracluster.accept.report import document, page
+from ultracluster.accept.scene import Scene
+from ultracluster.accept.session import STAGES, Say, Session
+from ultracluster.aws import Account, caller_of
+from ultracluster.command_line import add_environment, add_format, print_json, say, write_output
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
+from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.synthesis import Synthesis
 from ultracluster.visible import console as new_console
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ultracluster.accept.scene import Scene
-    from ultracluster.accept.session import Say, Session
 
 NAMES: Final = ("network", "login", "sagemaker", "nodes", "faults", "end")
 ALL: Final = "all"
@@ -58,26 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Start little, measure it, and take it down again; write a report."""
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.accept.journal import clean_up  # noqa: PLC0415
-    from ultracluster.accept.session import STAGES, Session  # noqa: PLC0415
-
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
     shown = new_console(stderr=True) if arguments.json else console
 
-    def say(text: str) -> None:
-        shown.print(text, markup=False, highlight=False, soft_wrap=True)
-
+    tell = partial(say, shown)
     with _scene(arguments) as scene:
-        say(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
+        tell(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
         if arguments.clean_up:
-            return SOME_FAIL if clean_up(scene, say) else ALL_WELL
+            return SOME_FAIL if clean_up(scene, tell) else ALL_WELL
         if scene.journal.entries:
             raise UsageError(
                 f"{scene.journal.path}: {len(scene.journal.entries)} things of an earlier run are "
                 f"there; run ultracluster accept {arguments.environment} --clean-up first"
             )
-        session = Session(scene, say, lambda stage: arguments.yes or _consents(stage))
+        session = Session(scene, tell, lambda stage: arguments.yes or _consents(stage))
         stages = [each for each in STAGES if arguments.stage in (ALL, each.name)]
         try:
             session.run(stages)
@@ -86,19 +84,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 raise
             return INTERRUPTED
         finally:
-            _write(session, scene.journal.path.parent, say, as_json=arguments.json)
+            _write(session, scene.journal.path.parent, tell, as_json=arguments.json)
     return session.status
 
 
 @contextmanager
-def _scene(arguments: argparse.Namespace) -> "Iterator[Scene]":
+def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
     """Yield the environment in its account, while its templates are there."""
-    from ultracluster.accept.journal import Journal  # noqa: PLC0415
-    from ultracluster.accept.scene import Scene  # noqa: PLC0415
-    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-    from ultracluster.prove.deployment import Deployment, stack_templates  # noqa: PLC0415
-    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
-
     spec, path = find(arguments.environment)
     cloud = Account(spec.region)
     caller = caller_of(cloud, spec.region)
@@ -125,10 +117,7 @@ def _consents(stage: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _write(session: "Session", folder: Path, say: "Say", *, as_json: bool) -> None:
-    import json  # noqa: PLC0415
-
-    from ultracluster.accept.report import document, page  # noqa: PLC0415
+def _write(session: Session, folder: Path, tell: Say, *, as_json: bool) -> None:
 
     found = document(session)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,12 +126,12 @@ def _write(session: "Session", folder: Path, say: "Say", *, as_json: bool) -> No
     if as_json:
         print_json(found)
     verdicts = [result.verdict for result in session.results]
-    say(
+    tell(
         f"\n{session.scene.spec.name}: {verdicts.count('pass')} of {len(verdicts)} steps pass; "
         f"report: {folder / 'report.html'}, {folder / 'report.json'}"
     )
     if session.left:
-        say(
+        tell(
             f"{len(session.left)} things are still there; when the account answers again run "
             f"ultracluster accept {session.scene.spec.name} --clean-up"
         )

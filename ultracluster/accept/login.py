@@ -4,8 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from ultracluster.accept.remote import login_step
-from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, tags
+from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, login_step, tags
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG

@@ -10,8 +10,7 @@ from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
 from ultracluster.prove.command import exit_status
-from ultracluster.prove.display import failures
-from ultracluster.prove.proof import prove
+from ultracluster.prove.proof import failures, prove
 from ultracluster.prove.proofs import PROOFS
 
 MESSAGE: Final = (

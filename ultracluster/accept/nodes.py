@@ -5,9 +5,20 @@ import shlex
 from importlib.resources import files
 from typing import Any, Final
 
-from ultracluster.accept.money import hours
-from ultracluster.accept.remote import GRES, JOB, NODES, at_least, at_most, node_step
-from ultracluster.accept.scene import Found, Scene, Stage, Step, tags
+from ultracluster.accept.scene import (
+    GRES,
+    JOB,
+    NODES,
+    Found,
+    Scene,
+    Stage,
+    Step,
+    at_least,
+    at_most,
+    hours,
+    node_step,
+    tags,
+)
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.prices import capacity_block, on_demand
@@ -162,14 +173,6 @@ def _addresses(scene: Scene) -> int:
     return sum(each.properties()["InterfaceType"] != "efa-only" for each in interfaces)
 
 
-def _gpus(scene: Scene) -> str:
-    return str(scene.spec.nodes.instance.accelerator.count)
-
-
-def _nvme_gb(scene: Scene) -> int:
-    return scene.spec.nodes.instance.local_nvme_gb or 0
-
-
 def _large(scene: Scene) -> bool:
     return scene.spec.nodes.instance.vcpus > LARGE_VCPUS
 
@@ -234,7 +237,9 @@ STAGE: Final = Stage(
         node_step(
             "GB of scratch",
             "df --output=size --block-size=GB /scratch | tail -n 1 | tr -dc 0-9",
-            lambda scene: f"at least {_nvme_gb(scene) * SCRATCH_SHARE:.0f}",
+            lambda scene: (
+                f"at least {(scene.spec.nodes.instance.local_nvme_gb or 0) * SCRATCH_SHARE:.0f}"
+            ),
             at_least,
             settles=("dlami-nvme",),
         ),
@@ -250,7 +255,7 @@ STAGE: Final = Stage(
         node_step(
             "GPUs and locked memory in a step",
             "nvidia-smi --list-gpus | wc -l; ulimit -l",
-            lambda scene: f"{_gpus(scene)} unlimited",
+            lambda scene: f"{scene.spec.nodes.instance.accelerator.count} unlimited",
             settles=("constrain-devices",),
         ),
         Step("tags of the instances", _tags, settles=("pcs-tags",)),

@@ -2,8 +2,7 @@
 
 from typing import Any, Final
 
-from ultracluster.accept.money import hours
-from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, equal
+from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, equal, hours
 from ultracluster.catalogue.prices import sagemaker_training
 from ultracluster.train.deployed import Deployed, read
 from ultracluster.train.jobs import EXECUTION_OVER, Jobs

@@ -1,14 +1,18 @@
-"""What a step of an acceptance has at hand, and what it says."""
+"""What a step of an acceptance has at hand, what it says, and what a stage costs."""
 
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from ultracluster.accept.journal import Journal
 from ultracluster.aws import Caller, Cloud
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.prices import Item, Price, price
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
+from ultracluster.cost.page import money
 from ultracluster.exit_status import CommandError
 from ultracluster.preflight.inquiry import Question
 from ultracluster.prove.deployment import Deployment
@@ -173,3 +177,103 @@ class Stage:
     """What that costs."""
     steps: tuple[Step, ...]
     needs_slurm: bool = False
+
+
+Judge = Callable[[str, str], bool]
+"""Whether what was measured is what was wanted."""
+
+
+def same(wanted: str, measured: str) -> bool:
+    return wanted == measured
+
+
+def number(text: str) -> float:
+    """Return the number that a text is, below zero for another text."""
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def at_least(wanted: str, measured: str) -> bool:
+    return number(measured) >= number(wanted.rsplit(maxsplit=1)[-1])
+
+
+def at_most(wanted: str, measured: str) -> bool:
+    return 0 <= number(measured) <= number(wanted.rsplit(maxsplit=1)[-1])
+
+
+def login_step(
+    name: str,
+    command: Words,
+    wanted: Words,
+    *,
+    user: str = "",
+    settles: Sequence[str] = (),
+) -> Step:
+    """Return a step that runs a command on the login node."""
+
+    def look(scene: Scene) -> Found:
+        measured, text = scene.shell(said(command, scene), user).text, said(wanted, scene)
+        return equal(text, measured)
+
+    return Step(name, look, tuple(settles))
+
+
+JOB: Final = "job"
+GRES: Final = "gres"
+NODES: Final = 2
+
+
+def node_step(
+    name: str,
+    command: Words,
+    wanted: Words,
+    judge: Judge = same,
+    *,
+    settles: Sequence[str] = (),
+    concerns: Callable[[Scene], bool] = lambda _: True,
+) -> Step:
+    """Return a step that runs a command once on each node of the allocation."""
+
+    def look(scene: Scene) -> Found:
+        text = said(wanted, scene)
+        measured = on_nodes(scene, said(command, scene))
+        fits = len(measured) == NODES and all(judge(text, each) for each in measured)
+        return Found(text, " | ".join(dict.fromkeys(measured)), fits)
+
+    return Step(name, look, tuple(settles), concerns=concerns)
+
+
+def on_nodes(scene: Scene, command: str) -> list[str]:
+    """Return what a command prints on each node, in a step of the job."""
+    step = f"srun --jobid={scene.memory[JOB]} --nodes={NODES} --ntasks={NODES} --ntasks-per-node=1"
+    # A step gets none of the GPUs that Slurm counts, unless it asks for them.
+    step += f" --gres={scene.memory[GRES]}" if scene.memory[GRES] else ""
+    answer = scene.shell(f"{step} --label bash -c {shlex.quote(command)}")
+    if answer.status:
+        return [answer.text]
+    lines: dict[str, list[str]] = {}
+    for line in answer.stdout.splitlines():
+        task, _, text = line.partition(": ")
+        lines.setdefault(task, []).append(text.strip())
+    return [" ".join(texts) for _, texts in sorted(lines.items())]
+
+
+def hours(spec: EnvironmentSpec, item: Item, count: int, most: float) -> str:
+    """Return what so many of an item cost for at most so many hours, in words."""
+    found = price_of(spec, item)
+    if found is None:
+        return f"unknown: no price of {item.name} is known; state it in budget.prices"
+    usd = found.usd * count * Decimal(str(most))
+    return f"{money(usd)} USD at most ({count} x {money(found.usd)} USD an hour for {most:.2g} h)"
+
+
+def price_of(spec: EnvironmentSpec, item: Item) -> Price | None:
+    """Return what an item costs: stated, of the Region, or of the Region that stands in."""
+    budget = spec.budget
+    return (
+        budget.stated(spec.region).get(item)
+        or price(item, spec.region)
+        or (price(item, budget.price_region) if budget.price_region else None)
+    )

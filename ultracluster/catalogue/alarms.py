@@ -1,11 +1,11 @@
 """The alarms on what nodes, Slurm and training programs measure: `alarms.toml`, as values."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Final
+
+from ultracluster.catalogue.values import table
 
 MATCHER: Final = "$env"
 """What stands in the table's queries for the environment's label."""
@@ -47,5 +47,4 @@ class Alarm:
 @cache
 def alarms() -> Mapping[str, Alarm]:
     """Return the table, by name."""
-    text = (files(__package__) / "alarms.toml").read_text()
-    return {name: Alarm(name=name, **row) for name, row in tomllib.loads(text).items()}
+    return {name: Alarm(name=name, **row) for name, row in table("alarms").items()}

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from ultracluster.catalogue.values import table
 from ultracluster.problem import choices
@@ -138,14 +138,12 @@ def every_name() -> frozenset[str]:
 
 def zones_by_region() -> Mapping[str, list[str]]:
     """Return the zone ids of every Region whose zones are known (AWS's commercial Regions)."""
-    zones: dict[str, list[str]] = table("instances")["zones"]
-    return zones
+    return cast("Mapping[str, list[str]]", table("instances")["zones"])
 
 
 def zone_id_prefix(region: str) -> str | None:
     """Return how the zone ids of a Region begin whose zones are not known, `usge1` for example."""
-    prefix: str | None = table("instances")["zone_id_prefixes"].get(region)
-    return prefix
+    return cast("str | None", table("instances")["zone_id_prefixes"].get(region))
 
 
 @cache
@@ -165,14 +163,11 @@ def find(name: str) -> InstanceType:
     entry = table("instances")["instances"].get(name)
     if entry is None:
         raise UnknownInstanceTypeError(name)
-    accelerator, zones = entry["accelerator"], entry["availability_zone_ids"]
-    named = {
-        "name": accelerator["name"] or "accelerator",
-        "manufacturer": accelerator["manufacturer"] or "",
-    }
+    own, zones = entry["accelerator"], entry["availability_zone_ids"]
+    named = {"name": own["name"] or "accelerator", "manufacturer": own["manufacturer"] or ""}
     more = {
         "name": name,
-        "accelerator": Accelerator(**accelerator | named),
+        "accelerator": Accelerator(**own | named),
         "network_cards": _made(NetworkCards, entry["network_cards"]),
         "availability_zone_ids": zones and {r: tuple(ids) for r, ids in zones.items()},
         "price_list_regions": entry["price_list_regions"] or (),

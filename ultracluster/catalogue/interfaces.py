@@ -70,19 +70,13 @@ def layout(instance: InstanceType, name: InterfaceLayout) -> tuple[Interface, ..
     """Return the interfaces of an instance type in one of the two documented layouts."""
     cards = instance.network_cards
     if name == "one-address":
-        primary = [Interface(0, 0, "interface")]
-        return (
-            *primary,
-            *(Interface(card, 1 if card == 0 else 0, "efa-only") for card in cards.efa_recommended),
-        )
+        others = [Interface(card, int(card == 0), "efa-only") for card in cards.efa_recommended]
+        return (Interface(0, 0, "interface"), *others)
     # Device 0 where the card takes a single interface (ParallelCluster's rule), and on P6-B300,
     # whose card 0 is for IP alone (EC2 guide, layouts of that type).
     device = 0 if cards.interfaces_per_card == 1 or 0 not in cards.efa_capable else 1
-    primary = [Interface(0, 0, "efa" if 0 in cards.efa_capable else "interface")]
-    return (
-        *primary,
-        *(Interface(card, device, "efa") for card in cards.efa_recommended if card),
-    )
+    primary = Interface(0, 0, "efa" if 0 in cards.efa_capable else "interface")
+    return (primary, *(Interface(card, device, "efa") for card in cards.efa_recommended if card))
 
 
 def addresses(instance: InstanceType, name: InterfaceLayout) -> int:
@@ -104,7 +98,11 @@ def problems(instance_type: str, interfaces: Sequence[Mapping[str, Any]]) -> Ite
     instance = find(instance_type)
     yield from _pairs(interfaces)
     yield from _cards(instance, interfaces)
-    yield from _public_addresses(interfaces)
+    public = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
+    if any(public) and len(interfaces) > 1:
+        got = f"AssociatePublicIpAddress with {len(interfaces)} interfaces"
+        fix = "EC2 gives a public address only to an instance with one interface; remove it, and "
+        yield Problem(LIST, got, f"{fix}use a private subnet", code=PUBLIC_ADDRESS)
     for index, entry in enumerate(interfaces):
         where, kind = f"{LIST}[{index}]", entry.get("InterfaceType", "interface")
         if isinstance(kind, str) and kind not in TYPES:
@@ -116,18 +114,13 @@ def problems(instance_type: str, interfaces: Sequence[Mapping[str, Any]]) -> Ite
             fix = "the primary interface must carry an address; write interface or efa"
             yield Problem(f"{where}.InterfaceType", kind, fix, code=NO_PRIMARY)
         if kind == "efa-only" and entry.get("AssociatePublicIpAddress") is True:
-            field, fix = (
-                "AssociatePublicIpAddress",
-                "an efa-only interface has no address; remove it",
-            )
-            yield Problem(f"{where}.{field}", True, fix, code=EFA_ONLY_ADDRESS)
+            fix = "an efa-only interface has no address; remove it"
+            yield Problem(f"{where}.AssociatePublicIpAddress", True, fix, code=EFA_ONLY_ADDRESS)
 
 
 def _position(entry: Mapping[str, Any]) -> tuple[object, object]:
-    return (
-        written_number(entry.get("NetworkCardIndex", 0)),
-        written_number(entry.get("DeviceIndex", 0)),
-    )
+    card, device = entry.get("NetworkCardIndex", 0), entry.get("DeviceIndex", 0)
+    return written_number(card), written_number(device)
 
 
 def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
@@ -169,14 +162,3 @@ def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> I
         if most is not None and count > most:
             fix = f"a card of {name} takes at most {most}"
             yield Problem(LIST, f"{count} interfaces on card {card}", fix, code=WRONG_CARD)
-
-
-def _public_addresses(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    public = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
-    if any(public) and len(interfaces) > 1:
-        got = f"AssociatePublicIpAddress with {len(interfaces)} interfaces"
-        fix = (
-            "EC2 gives a public address only to an instance with one interface; remove it, "
-            "and use a private subnet"
-        )
-        yield Problem(LIST, got, fix, code=PUBLIC_ADDRESS)

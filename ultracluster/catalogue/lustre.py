@@ -21,17 +21,25 @@ METADATA_SERVERS: Final = 2
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 """FSx WeeklyTime (botocore 1.43.106)."""
 
+NEEDED_BY: Final = {
+    "HDD": "; HDD needs PERSISTENT_1",
+    "INTELLIGENT_TIERING": "; Intelligent-Tiering needs PERSISTENT_2",
+}
+
 STEP_FIELD: Final = "StorageCapacity"
 METADATA: Final = "LustreConfiguration.MetadataConfiguration"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
 
+Values = Mapping[str, Any]
+"""Properties of CloudFormation."""
 
-def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
+
+def problems(properties: Values) -> Iterator[Problem]:
     """Yield what FSx would refuse in the properties of an `AWS::FSx::FileSystem` of type LUSTRE.
 
     A value that is no plain text, number or boolean (an unresolved reference) is left alone.
     """
-    configuration: Mapping[str, Any] = properties.get("LustreConfiguration") or {}
+    configuration: Values = properties.get("LustreConfiguration") or {}
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
     if not isinstance(deployment, str):
         return
@@ -43,11 +51,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     storage = properties.get("StorageType", "SSD")
     if isinstance(storage, str) and storage not in rules["storage_types"]:
         fix = f"{deployment} takes {choices(rules['storage_types'])}"
-        if storage == "HDD":
-            fix += "; HDD needs PERSISTENT_1"
-        elif storage == "INTELLIGENT_TIERING":
-            fix += "; Intelligent-Tiering needs PERSISTENT_2"
-        yield Problem("StorageType", storage, fix)
+        yield Problem("StorageType", storage, fix + NEEDED_BY.get(storage, ""))
     elif storage == "INTELLIGENT_TIERING":
         yield from _intelligent_tiering(properties, configuration)
     elif storage == "HDD":
@@ -81,9 +85,9 @@ def capacity_problems(
 ) -> Iterator[Problem]:
     """Yield a problem where a capacity in GiB is not one of the allowed or a multiple of a step."""
     capacity = written_number(capacity)
-    if not isinstance(capacity, int) or isinstance(capacity, bool):
+    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity in allowed:
         return
-    if capacity in allowed or (capacity > 0 and capacity % step == 0):
+    if capacity > 0 and capacity % step == 0:
         return
     steps = f"{choices(allowed)}, or a multiple" if allowed else "a multiple"
     below = max([a for a in allowed if a < capacity] + [capacity // step * step])
@@ -92,9 +96,7 @@ def capacity_problems(
     yield Problem(field, capacity, f"the size is {steps} of {step} GiB; write {nearest}")
 
 
-def _ssd(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _ssd(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"][deployment]
     tiers = rules.get("SSD", {}).get("per_unit_throughput")
     steps = rules.get("capacity_gib") or rules["SSD"]["capacity_gib"]
@@ -112,14 +114,13 @@ def _ssd(
     if configuration.get("EfaEnabled") is True and str(given) in efa_steps:
         allowed, step = (), efa_steps[str(given)]
     if properties.get(STEP_FIELD) is None:
-        smallest = min([*allowed, step])
-        fix = f"{deployment} SSD needs a capacity; write {smallest}"
+        fix = f"{deployment} SSD needs a capacity; write {min([*allowed, step])}"
         yield Problem(STEP_FIELD, MISSING, fix)
     else:
         yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], allowed, step)
 
 
-def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Problem]:
+def _misplaced(storage: object, configuration: Values) -> Iterator[Problem]:
     """Yield what belongs to another storage type (botocore's property documentation)."""
     for name, owner in (
         ("DriveCacheType", "HDD"),
@@ -132,7 +133,7 @@ def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Pr
             yield Problem(f"LustreConfiguration.{name}", given, fix)
 
 
-def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Problem]:
+def _hdd(properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"]["PERSISTENT_1"]["HDD"]
     tiers = [int(tier) for tier in rules["per_unit_throughput"]]
     given = written_number(configuration.get("PerUnitStorageThroughput"))
@@ -147,25 +148,17 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
         yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], (), step)
     cache_type = configuration.get("DriveCacheType")
     if cache_type is None or (isinstance(cache_type, str) and cache_type not in ("NONE", "READ")):
-        yield Problem(
-            "LustreConfiguration.DriveCacheType",
-            MISSING if cache_type is None else cache_type,
-            "HDD needs it; write NONE or READ",
-        )
+        got = MISSING if cache_type is None else cache_type
+        fix = "HDD needs it; write NONE or READ"
+        yield Problem("LustreConfiguration.DriveCacheType", got, fix)
 
 
-def _intelligent_tiering(
-    properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _intelligent_tiering(properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"]["PERSISTENT_2"]["INTELLIGENT_TIERING"]
-    step, most = (
-        rules["throughput_capacity_multiple_of_mbps"],
-        rules["throughput_capacity_max_mbps"],
-    )
-    if properties.get(STEP_FIELD) is not None:
-        yield Problem(
-            STEP_FIELD, properties[STEP_FIELD], "INTELLIGENT_TIERING grows by itself; remove it"
-        )
+    step = rules["throughput_capacity_multiple_of_mbps"]
+    most = rules["throughput_capacity_max_mbps"]
+    if (given := properties.get(STEP_FIELD)) is not None:
+        yield Problem(STEP_FIELD, given, "INTELLIGENT_TIERING grows by itself; remove it")
     if configuration.get("PerUnitStorageThroughput") is not None:
         fix = "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it"
         yield Problem(THROUGHPUT, configuration["PerUnitStorageThroughput"], fix)
@@ -184,16 +177,13 @@ def _intelligent_tiering(
         yield Problem("LustreConfiguration.DataReadCacheConfiguration", MISSING, fix)
 
 
-def _metadata(
-    deployment: str, storage: object, configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _metadata(deployment: str, storage: object, configuration: Values) -> Iterator[Problem]:
     """Yield what cannot be in a metadata configuration, or why one is needed."""
     metadata = configuration.get("MetadataConfiguration")
     if not isinstance(metadata, Mapping):
         if storage == "INTELLIGENT_TIERING" and deployment == "PERSISTENT_2":
-            yield Problem(
-                METADATA, MISSING, "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
-            )
+            fix = "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
+            yield Problem(METADATA, MISSING, fix)
         return
     if deployment != "PERSISTENT_2":
         yield Problem(METADATA, dict(metadata), "only PERSISTENT_2 takes it; remove it")
@@ -201,9 +191,8 @@ def _metadata(
     mode, iops = metadata.get("Mode"), written_number(metadata.get("Iops"))
     tiering = storage == "INTELLIGENT_TIERING"
     if mode == "AUTOMATIC" and tiering:
-        yield Problem(
-            f"{METADATA}.Mode", mode, "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
-        )
+        fix = "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
+        yield Problem(f"{METADATA}.Mode", mode, fix)
     elif mode == "AUTOMATIC" and iops is not None:
         yield Problem(f"{METADATA}.Iops", iops, "AUTOMATIC chooses it; remove it")
     elif mode == "USER_PROVISIONED":
@@ -220,9 +209,7 @@ def _iops(iops: object, *, tiering: bool) -> Iterator[Problem]:
         yield Problem(f"{METADATA}.Iops", iops, f"it is {words}; write {nearest}")
 
 
-def _protection(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _protection(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"][deployment]
     days = written_number(configuration.get("AutomaticBackupRetentionDays"))
     field = "LustreConfiguration.AutomaticBackupRetentionDays"
@@ -240,9 +227,7 @@ def _protection(
                 yield Problem(f"LustreConfiguration.{name}", configuration[name], fix)
 
 
-def _efa(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _efa(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     if configuration.get("EfaEnabled") is not True:
         return
     field = "LustreConfiguration.EfaEnabled"
@@ -252,14 +237,11 @@ def _efa(
     # Intelligent-Tiering needs it with and without EFA, and says so itself.
     tiering = properties.get("StorageType") == "INTELLIGENT_TIERING"
     if configuration.get("MetadataConfiguration") is None and not tiering:
-        yield Problem(
-            METADATA, MISSING, "an EFA-enabled file system needs it; write Mode AUTOMATIC"
-        )
+        fix = "an EFA-enabled file system needs it; write Mode AUTOMATIC"
+        yield Problem(METADATA, MISSING, fix)
 
 
-def _version(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _version(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     """Yield a problem where a Lustre version does not go with the rest (botocore 1.44.5)."""
     stated = properties.get("FileSystemTypeVersion")
     version = str(stated) if isinstance(stated, str | int | float) else None
@@ -275,14 +257,11 @@ def _version(
         yield Problem(field, version, "a metadata configuration needs Lustre 2.15; write 2.15")
 
 
-def _placement(
-    properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _placement(properties: Values, configuration: Values) -> Iterator[Problem]:
     subnets = properties.get("SubnetIds")
     if isinstance(subnets, Sequence) and not isinstance(subnets, str) and len(subnets) != 1:
-        yield Problem(
-            "SubnetIds", f"{len(subnets)} subnets", "a Lustre file system lives in exactly one"
-        )
+        fix = "a Lustre file system lives in exactly one"
+        yield Problem("SubnetIds", f"{len(subnets)} subnets", fix)
     log = configuration.get("LogConfiguration")
     destination = log.get("Destination") if isinstance(log, Mapping) else None
     if isinstance(destination, str) and ":log-group:" in destination:

@@ -36,9 +36,7 @@ def association_problems(
 ) -> Iterator[Problem]:
     """Yield what FSx would refuse in the data repository associations of one file system.
 
-    Args:
-        file_system: properties of the `AWS::FSx::FileSystem`.
-        associations: properties of its `AWS::FSx::DataRepositoryAssociation`s.
+    Both are properties, of the `AWS::FSx::FileSystem` and of its associations.
     """
     if not associations:
         return
@@ -49,45 +47,31 @@ def association_problems(
     days = written_number(configuration.get("AutomaticBackupRetentionDays"))
     kind = kinds.get(deployment, {}) if isinstance(deployment, str) else {}
     if not kind.get("dra", True):
-        yield Problem(
-            "LustreConfiguration.DeploymentType",
-            deployment,
-            "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
-            code=ASSOCIATION_NOT_TAKEN,
-        )
+        field = "LustreConfiguration.DeploymentType"
+        fix = "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type"
+        yield Problem(field, deployment, fix, code=ASSOCIATION_NOT_TAKEN)
     if file_system.get("StorageType") == "INTELLIGENT_TIERING":
         fix = "it takes no data repository association; write SSD"
         yield Problem("StorageType", "INTELLIGENT_TIERING", fix, code=ASSOCIATION_NOT_TAKEN)
     if isinstance(days, int) and days > 0 and kind.get("backups", True):
-        yield Problem(
-            "LustreConfiguration.AutomaticBackupRetentionDays",
-            days,
-            "a file system with data repository associations has no automatic backups; write 0",
-            code=ASSOCIATION_WITH_BACKUPS,
-        )
+        field = "LustreConfiguration.AutomaticBackupRetentionDays"
+        fix = "a file system with data repository associations has no automatic backups; write 0"
+        yield Problem(field, days, fix, code=ASSOCIATION_WITH_BACKUPS)
 
 
 def path_problems(associations: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     """Yield what FSx would refuse in associations of one file system, whatever it is."""
     most = table("lustre")["dra"]["max_per_filesystem"]
     if len(associations) > most:
-        yield Problem(
-            "DataRepositoryAssociations",
-            len(associations),
-            f"a file system takes at most {most}; remove some",
-            code=TOO_MANY_ASSOCIATIONS,
-        )
+        fix, count = f"a file system takes at most {most}; remove some", len(associations)
+        yield Problem("DataRepositoryAssociations", count, fix, code=TOO_MANY_ASSOCIATIONS)
     for name, pattern, fix in PATHS:
         for entry in associations:
             path = entry.get(name)
             if name in entry and isinstance(path, str | None) and not pattern.match(path or ""):
                 yield Problem(name, path, fix, code=ASSOCIATION_PATH)
-    yield from overlap_problems(
-        "FileSystemPath", [entry.get("FileSystemPath") for entry in associations]
-    )
-    yield from overlap_problems(
-        "DataRepositoryPath", [entry.get("DataRepositoryPath") for entry in associations]
-    )
+    for name, _, _ in PATHS:
+        yield from overlap_problems(name, [entry.get(name) for entry in associations])
 
 
 def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:

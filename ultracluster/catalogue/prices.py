@@ -134,25 +134,15 @@ SLURM_ACCOUNTING_STORAGE: Final = Item("pcs/accounting/storage", Unit.GB_MONTH)
 FIXED: Final = (
     *(LUSTRE_METADATA_IOPS, LUSTRE_TIERING_THROUGHPUT, LUSTRE_READ_CACHE, LUSTRE_HDD_CACHE),
     *(LUSTRE_BACKUP, NAT_GATEWAY, NAT_DATA, ENDPOINT, ENDPOINT_DATA, PUBLIC_ADDRESS),
-    *(
-        GP3_STORAGE,
-        S3_STORAGE,
-        KMS_KEY,
-        LOGS_INGESTED,
-        LOGS_STORED,
-        METRICS_INGESTED,
-        SLURM_ACCOUNTING_STORAGE,
-    ),
+    *(GP3_STORAGE, S3_STORAGE, KMS_KEY, LOGS_INGESTED, LOGS_STORED, METRICS_INGESTED),
+    SLURM_ACCOUNTING_STORAGE,
 )
 """Items that there is one of; the others are made of a type or a size."""
 
 FAMILIES: Final = (
     (re.compile(r"ec2/[a-z0-9.\-]+/(on-demand|capacity-block)"), Unit.HOUR),
     (re.compile(r"sagemaker/ml\.[a-z0-9.\-]+/training"), Unit.HOUR),
-    (
-        re.compile(r"fsx-lustre/(SCRATCH_[12]|PERSISTENT_[12])-[A-Z_]+(-\d+)?/storage"),
-        Unit.GB_MONTH,
-    ),
+    (re.compile(r"fsx-lustre/(SCRATCH|PERSISTENT)_[12]-[A-Z_]+(-\d+)?/storage"), Unit.GB_MONTH),
     (re.compile(r"pcs/(SMALL|MEDIUM|LARGE)/(controller|node|accounting)"), Unit.HOUR),
 )
 
@@ -167,20 +157,16 @@ def item(name: str) -> Item:
     Raises:
         UnknownItemError: where there is no such item.
     """
-    for fixed in FIXED:
-        if fixed.name == name:
-            return fixed
+    known = {fixed.name: fixed for fixed in FIXED}
+    if name in known:
+        return known[name]
     for pattern, unit in FAMILIES:
         if pattern.fullmatch(name):
             return Item(name, unit)
-    examples = [
-        *(fixed.name for fixed in FIXED),
-        *(maker(name).name for name in names() for maker in (on_demand, capacity_block)),
-    ]
-    near = difflib.get_close_matches(name, examples, n=1, cutoff=0.4)
-    raise UnknownItemError(
-        f"no such item is priced; write {near[0] if near else 'ec2/p4d.24xlarge/on-demand'}"
-    )
+    types = [maker(each).name for each in names() for maker in (on_demand, capacity_block)]
+    near = difflib.get_close_matches(name, [*known, *types], n=1, cutoff=0.4)
+    example = near[0] if near else "ec2/p4d.24xlarge/on-demand"
+    raise UnknownItemError(f"no such item is priced; write {example}")
 
 
 @cache

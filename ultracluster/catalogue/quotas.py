@@ -1,15 +1,16 @@
 """Service quotas that decide whether a cluster fits into an account: their names and codes.
 
-Codes and names are those of `facts/quotas.json` (compiled 2026-11-23). A quota is found in what
+Tables of families are `quotas.toml`. A quota is found in what
 Service Quotas lists, by its code or its name; SageMaker's by name alone, as there are hundreds of
 one form, and a code that is wrong by a digit would name another type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue.sizes import letters
+from ultracluster.catalogue.values import table
 
 
 @dataclass(frozen=True)
@@ -30,34 +31,15 @@ class Quota:
         return given in {name.casefold() for name in (self.name, *self.other_names)}
 
 
-STANDARD: Final = ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z")
+def _by_families(way: str) -> Iterator[tuple[tuple[str, ...], Quota]]:
+    for row in table("quotas")[way]:
+        yield tuple(row["families"]), Quota("ec2", row["name"], row.get("code", ""))
 
-ON_DEMAND: Final = (
-    (("p",), Quota("ec2", "Running On-Demand P instances", "L-417A185B")),
-    (("g", "gr", "vt"), Quota("ec2", "Running On-Demand G and VT instances", "L-DB2E81BA")),
-    (("dl",), Quota("ec2", "Running On-Demand DL instances")),
-    (("inf",), Quota("ec2", "Running On-Demand Inf instances")),
-    (("trn",), Quota("ec2", "Running On-Demand Trn instances")),
-    (
-        STANDARD,
-        Quota(
-            "ec2",
-            "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-            "L-1216C47A",
-        ),
-    ),
-    (("hpc",), Quota("ec2", "Running On-Demand HPC instances")),
-    (("x",), Quota("ec2", "Running On-Demand X instances")),
-)
+
+ON_DEMAND: Final = tuple(_by_families("on_demand"))
 """vCPUs by families that count together; of those without a code none was found."""
 
-SPOT: Final = (
-    (("p",), Quota("ec2", "All P Spot Instance Requests", "L-7212CCBC")),
-    (("g", "gr", "vt"), Quota("ec2", "All G and VT Spot Instance Requests", "L-3819A6DF")),
-    (("trn",), Quota("ec2", "All Trn Spot Instance Requests")),
-    (("inf",), Quota("ec2", "All Inf Spot Instance Requests")),
-    (("dl",), Quota("ec2", "All DL Spot Instance Requests")),
-)
+SPOT: Final = tuple(_by_families("spot"))
 
 NETWORK_INTERFACES: Final = Quota("vpc", "Network interfaces per Region", "L-DF5E4CA3")
 VPCS_PER_REGION: Final = Quota("vpc", "VPCs per Region", "L-F678F1CE")
@@ -75,22 +57,13 @@ class LustreQuotas:
     capacity: Quota
 
 
-LUSTRE: Final = (
+LUSTRE: Final = tuple(
     LustreQuotas(
-        ("SCRATCH_1", "SCRATCH_2"),
-        Quota("fsx", "Lustre Scratch file systems", "L-C48231E5"),
-        Quota("fsx", "Lustre Scratch storage capacity", "L-AD2FC696"),
-    ),
-    LustreQuotas(
-        ("PERSISTENT_1",),
-        Quota("fsx", "Lustre Persistent_1 file systems", "L-9AFA1F09"),
-        Quota("fsx", "Lustre Persistent_1 storage capacity", "L-C8640C82"),
-    ),
-    LustreQuotas(
-        ("PERSISTENT_2",),
-        Quota("fsx", "Lustre Persistent_2 file systems", "L-FD6F2F22"),
-        Quota("fsx", "Lustre Persistent_2 storage capacity", "L-8F1B9C74"),
-    ),
+        tuple(row["deployment_types"]),
+        Quota("fsx", **row["count"]),
+        Quota("fsx", **row["capacity"]),
+    )
+    for row in table("quotas")["lustre"]
 )
 LUSTRE_HDD: Final = Quota(
     "fsx", "Lustre Persistent HDD storage capacity (per file system)", "L-736F3D6F"
@@ -111,11 +84,9 @@ PCS_CLUSTERS: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region
 
 
 def of_training(instance_type: str, use: str = "training job") -> Quota:
-    """Return SageMaker's quota of a type: of a training job, a spot one, or a warm pool.
+    """Return SageMaker's quota of a type (`ml.p4d.24xlarge`) for a kind of use.
 
-    Args:
-        instance_type: SageMaker's name, for example `ml.p4d.24xlarge`.
-        use: `training job`, `spot training job` or `training warm pool`.
+    It is `training job`, `spot training job` or `training warm pool`.
     """
     return Quota("sagemaker", f"{instance_type} for {use} usage")
 

@@ -50,11 +50,8 @@ def partition_problems(field: str, size: int, cluster: Cluster) -> Iterator[Prob
         fix = f"it does not divide the {cluster}; write {nearest(size, fitting)}"
         yield Problem(field, size, fix)
     elif size not in fitting:
-        fix = (
-            f"a partition group fills nodes or divides one, and a node has {node} GPUs; "
-            f"write {nearest(size, fitting)}"
-        )
-        yield Problem(field, size, fix)
+        fix = f"a partition group fills nodes or divides one, and a node has {node} GPUs"
+        yield Problem(field, size, f"{fix}; write {nearest(size, fitting)}")
 
 
 def tensor_problems(
@@ -63,10 +60,8 @@ def tensor_problems(
     """Yield why a layer cannot be shared by that many GPUs of a node."""
     fitting = divisors(cluster.gpus_per_node)
     if ways < 1 or cluster.gpus_per_node % ways:
-        fix = (
-            f"a layer is shared inside a node, and it does not divide the {cluster.gpus_per_node} "
-            f"GPUs of one; write {nearest(ways, fitting)}"
-        )
+        fix = "a layer is shared inside a node, and it does not divide the "
+        fix += f"{cluster.gpus_per_node} GPUs of one; write {nearest(ways, fitting)}"
         yield Problem(field, ways, fix)
     elif partition and partition % ways:
         both = [n for n in fitting if partition % n == 0]
@@ -84,11 +79,9 @@ def batch_problems(
     at_once = micro * ranks
     if whole % at_once:
         lower = whole // at_once * at_once
-        fix = (
-            f"{ranks} ranks take {micro} sequences each, so that a step has a multiple of "
-            f"{at_once}; write {choices(n for n in (lower, lower + at_once) if n)}"
-        )
-        yield Problem(field, whole, fix)
+        near = choices(n for n in (lower, lower + at_once) if n)
+        fix = f"{ranks} ranks take {micro} sequences each, so that a step has a multiple of "
+        yield Problem(field, whole, f"{fix}{at_once}; write {near}")
 
 
 def hierarchical_problems(field: str, size: int, cluster: Cluster) -> Iterator[Problem]:
@@ -97,11 +90,8 @@ def hierarchical_problems(field: str, size: int, cluster: Cluster) -> Iterator[P
     DeepSpeed asserts it (deepspeed/runtime/zero/mics_utils.py, training facts, c.1).
     """
     if size <= cluster.gpus_per_node:
-        fix = (
-            f"a group of {size} lies in one node of {cluster.gpus_per_node} GPUs, and there is "
-            "nothing to gather between nodes; write false"
-        )
-        yield Problem(field, True, fix)
+        fix = f"a group of {size} lies in one node of {cluster.gpus_per_node} GPUs, and there is "
+        yield Problem(field, True, f"{fix}nothing to gather between nodes; write false")
 
 
 def memory_problems(
@@ -116,8 +106,6 @@ def memory_problems(
     held = memory_mib * MIB
     if held and size >= 1 and needed > held * size:
         least = -(-needed // held)
-        fix = (
-            f"{parameters / 1e9:,.1f} billion parameters at {STATE_BYTES} bytes do not fit into "
-            f"{size} x {memory_mib / 1024:,.0f} GiB; write {least} or more"
-        )
+        fix = f"{parameters / 1e9:,.1f} billion parameters at {STATE_BYTES} bytes do not fit into "
+        fix += f"{size} x {memory_mib / 1024:,.0f} GiB; write {least} or more"
         yield Problem(field, size, fix)

@@ -17,8 +17,8 @@ from ultracluster.catalogue.sharding import (
     tensor_problems,
 )
 from ultracluster.catalogue.torchtitan import Fault, Layout, model_faults
-from ultracluster.catalogue.training_channels import path_problems
-from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
+from ultracluster.catalogue.training_parts import path_problems
+from ultracluster.catalogue.training_request import MODEL_PARALLEL, SHARDED, TrainingRequest
 from ultracluster.catalogue.training_settings import (
     OWN,
     TITAN,
@@ -27,7 +27,7 @@ from ultracluster.catalogue.training_settings import (
     recipe_values,
     setting_problems,
 )
-from ultracluster.catalogue.values import document, number, part, text
+from ultracluster.catalogue.values import document, number, part, table, text
 from ultracluster.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
@@ -41,30 +41,25 @@ DATA_PARALLEL: Final = "sagemaker_distributed_dataparallel_enabled"
 MPI: Final = "sagemaker_mpi_enabled"
 MPI_PROCESSES: Final = "sagemaker_mpi_num_of_processes_per_host"
 INSTANCE_TYPE: Final = "sagemaker_instance_type"
-SHARDED: Final = "sharded_data_parallel_degree"
 HYBRID: Final = "hybrid_shard_degree"
+
+DOCUMENTS: Final[Mapping[str, tuple[type, str]]] = {
+    SETTINGS: (dict, 'an object, as in {"parallel.partition_size": "16"}'),
+    DEEPSPEED_CONFIG: (dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
+    MODEL_PARALLEL: (dict, f'an object, as in {{"{HYBRID}": 128}}'),
+    ARGUMENTS: (list, 'a list of texts, as in ["--lr", "1e-4"]'),
+}
+"""Hyperparameters that are JSON."""
 
 LAID_OUT: Final = ("model.family", "model.flavor", "model.sequence", "parallel.partition_size")
 """Settings of torchtitan without which nothing can be said of its layout."""
 
-VERSION_1: Final = (
-    *("ddp", SHARDED, "sdp_reduce_bucket_size", "sdp_param_persistence_threshold"),
-    *("sdp_max_live_parameters", "sdp_hierarchical_allgather", "sdp_gradient_clipping"),
-    *("bf16", "fp16", "partitions", "microbatches", "pipeline_parallel_degree"),
-    *("tensor_parallel_degree", "placement_strategy", "skip_tracing", "offload_activations"),
-    *("activation_loading_horizon", "optimize", "ddp_dist_backend", "ddp_port"),
-    *("delayed_parameter_initialization", "shard_optimizer_state", "prescaled_batch"),
-    *("auto_partition", "default_partition", "memory_weight", "active_microbatches"),
-    *("contiguous", "horovod", "pipeline", "fp16_params", "attention_in_fp32"),
-    "task_level_activation_loading_horizon",
-)
-"""Parameters of version 1, archived (SageMaker Developer Guide of June 2023)."""
-VERSION_2: Final = (
-    *(HYBRID, "sm_activation_offloading", "activation_loading_horizon"),
-    *("fsdp_cache_flush_warnings", "allow_empty_shards", "tensor_parallel_degree"),
-    *("context_parallel_degree", "expert_parallel_degree", "random_seed"),
-)
-"""Parameters of version 2 (distributed-model-parallel-v2-reference, training facts, c.1)."""
+PARAMETERS: Final = {
+    number: tuple(table("training")["model_parallel"][f"version_{number}"]) for number in (1, 2)
+}
+"""Of SageMaker's model parallel library, by its version."""
+
+Values = Mapping[str, Any]
 
 
 def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
@@ -76,32 +71,18 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     ours = given.get(ENGINE) == OWN or request.has_own_entry_point
     yield from _documents(given, ours=ours)
     if given.get(ENGINE) == TITAN:
-        yield from _titan(request, given, cluster)
+        yield from _titan(request, cluster)
     else:
         yield from _own(request, given, cluster, ours=ours)
     yield from _deepspeed(request, cluster)
     yield from _model_parallel(request, cluster)
-    yield from _launchers(request, given, cluster)
+    yield from _launchers(request, cluster)
 
 
-def version(parameters: object) -> int | None:
-    """Return which version of SageMaker's model parallel library its parameters are for."""
-    if not isinstance(parameters, Mapping):
-        return None
-    return 1 if {SHARDED, "ddp", "partitions"} & set(parameters) else 2
-
-
-def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
-    kinds: tuple[tuple[str, type, str], ...] = (
-        (SETTINGS, dict, 'an object, as in {"parallel.partition_size": "16"}'),
-        (DEEPSPEED_CONFIG, dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
-        (MODEL_PARALLEL, dict, f'an object, as in {{"{HYBRID}": 128}}'),
-        (ARGUMENTS, list, 'a list of texts, as in ["--lr", "1e-4"]'),
-    )
-    for name, kind, words in kinds:
-        if not ours and name != MODEL_PARALLEL:
-            continue
-        if name in given and not isinstance(document(given[name]), kind):
+def _documents(given: Values, *, ours: bool) -> Iterator[Problem]:
+    for name, (kind, words) in DOCUMENTS.items():
+        own = ours or name == MODEL_PARALLEL
+        if own and name in given and not isinstance(document(given[name]), kind):
             yield Problem(_at(name), given[name], f"it is no JSON; write {words}")
     arguments = document(given.get(ARGUMENTS)) if ours else None
     for index, argument in enumerate(arguments if isinstance(arguments, list) else ()):
@@ -111,72 +92,53 @@ def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
 
 
 def _own(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool
+    request: TrainingRequest, given: Values, cluster: Cluster | None, *, ours: bool
 ) -> Iterator[Problem]:
-    given_settings = request.hyperparameter(SETTINGS)
-    own = given.get(ENGINE) == OWN
+    own, stated = given.get(ENGINE) == OWN, request.hyperparameter(SETTINGS)
     if own:
         yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
-        if isinstance(given_settings, Mapping):
-            yield from path_problems(_at(SETTINGS), given_settings, request)
-    if given_settings is None and own:
-        given_settings = {}
-    if not isinstance(given_settings, Mapping) or not (
-        ours or any(name in known_settings() for name in given_settings)
-    ):
+        if isinstance(stated, Mapping):
+            yield from path_problems(_at(SETTINGS), stated, request)
+        stated = {} if stated is None else stated
+    if not isinstance(stated, Mapping) or not (ours or set(known_settings()) & set(stated)):
         return
-    yield from setting_problems(_at(SETTINGS), given_settings)
+    yield from setting_problems(_at(SETTINGS), stated)
     # What a job does not say is its recipe's.
-    whole = {**(recipe_values(given.get(RECIPE)) if own else {}), **given_settings}
+    whole = {**(recipe_values(given.get(RECIPE)) if own else {}), **stated}
     if cluster is not None:
-        yield from _layout(whole, cluster)
-        yield from _state(whole, cluster, request)
+        yield from _layout(whole, cluster, request)
 
 
-def _layout(settings: Mapping[str, Any], cluster: Cluster) -> Iterator[Problem]:
-    """Yield why the groups and the batch of our own program do not fit a job's GPUs."""
+def _layout(settings: Values, cluster: Cluster, request: TrainingRequest) -> Iterator[Problem]:
+    """Yield why groups, batch and state of our own program do not fit a job's GPUs."""
+    own = _at(SETTINGS)
     partition = number(settings.get("parallel.partition_size"))
     ways = number(settings.get("parallel.tensor_parallel"))
     node = number(settings.get("parallel.gpus_per_node"))
     if node and node != cluster.gpus_per_node:
         fix = f"an instance has {cluster.gpus_per_node}; write that, or leave it out"
-        yield Problem(f"{_at(SETTINGS)}.parallel.gpus_per_node", node, fix)
+        yield Problem(f"{own}.parallel.gpus_per_node", node, fix)
+    group = f"{own}.parallel.partition_size"
     if partition is not None:
-        where = f"{_at(SETTINGS)}.parallel.partition_size"
-        yield from partition_problems(where, partition, cluster)
+        yield from partition_problems(group, partition, cluster)
     if ways is not None:
-        where = f"{_at(SETTINGS)}.parallel.tensor_parallel"
+        where = f"{own}.parallel.tensor_parallel"
         yield from tensor_problems(where, ways, cluster, partition=partition)
     if partition and _true(settings.get("parallel.hierarchical_gather")):
-        where = f"{_at(SETTINGS)}.parallel.hierarchical_gather"
-        yield from hierarchical_problems(where, partition, cluster)
+        yield from hierarchical_problems(f"{own}.parallel.hierarchical_gather", partition, cluster)
     batch, micro = (number(settings.get(f"data.{name}_batch")) for name in ("global", "micro"))
     if batch and micro:
-        where = f"{_at(SETTINGS)}.data.global_batch"
-        yield from batch_problems(where, batch, micro, ways or 1, cluster)
-
-
-def _state(
-    settings: Mapping[str, Any], cluster: Cluster, request: TrainingRequest
-) -> Iterator[Problem]:
-    """Yield why the model's state does not fit into the memory of a partition group."""
+        yield from batch_problems(f"{own}.data.global_batch", batch, micro, ways or 1, cluster)
     names = ("layers", "width", "vocabulary")
     layers, width, vocabulary = (number(settings.get(f"model.{name}")) for name in names)
-    if not (layers and width and vocabulary and request.efa_type):
-        return
-    size = number(settings.get("parallel.partition_size")) or 1
-    yield from memory_problems(
-        f"{_at(SETTINGS)}.parallel.partition_size",
-        min(size, cluster.world),
-        parameters=12 * layers * width**2 + vocabulary * width,
-        memory_mib=request.efa_type.accelerator.memory_mib,
-    )
+    if layers and width and vocabulary and request.efa_type:
+        parameters = 12 * layers * width**2 + vocabulary * width
+        memory, size = request.efa_type.accelerator.memory_mib, min(partition or 1, cluster.world)
+        yield from memory_problems(group, size, parameters=parameters, memory_mib=memory)
 
 
-def _titan(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
-) -> Iterator[Problem]:
-    yield from recipe_problems(_at(RECIPE), given.get(RECIPE), TITAN)
+def _titan(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    yield from recipe_problems(_at(RECIPE), request.hyperparameters.get(RECIPE), TITAN)
     settings = request.hyperparameter(SETTINGS)
     if not isinstance(settings, Mapping):
         return
@@ -189,7 +151,7 @@ def _titan(
         yield Problem(f"{_at(SETTINGS)}.{fault.field}", fault.got, f"{fault.why}; {fault.fix}")
 
 
-def _faults(settings: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Fault]:
+def _faults(settings: Values, cluster: Cluster | None) -> Iterator[Fault]:
     model = text(settings["model.family"]), text(settings["model.flavor"])
     whole = {name: number(settings.get(name)) for name in settings}
     unknown = list(model_faults(*model, whole["model.sequence"] or 0))
@@ -214,9 +176,8 @@ def _faults(settings: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Fa
 
 def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
     config = request.hyperparameter(DEEPSPEED_CONFIG)
-    zero = part(config, "zero_optimization")
+    zero, where = part(config, "zero_optimization"), f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
     size = part(zero, "mics_shard_size")
-    where = f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
     if size is None or size == -1:  # -1 switches MiCS off
         return
     if part(zero, "stage") != 3:  # noqa: PLR2004 - ZeRO-3
@@ -228,8 +189,7 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
             yield Problem(f"{where}.{name}", part(zero, name), fix)
     if number(size) is None:
         yield Problem(f"{where}.mics_shard_size", size, "write a whole number of GPUs")
-    elif cluster is not None:
-        wanted = number(size) or 0
+    elif cluster is not None and (wanted := number(size)) is not None:
         yield from partition_problems(f"{where}.mics_shard_size", wanted, cluster)
         if part(zero, "mics_hierarchical_params_gather") is True:
             field = f"{where}.mics_hierarchical_params_gather"
@@ -237,31 +197,27 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
     yield from _deepspeed_batch(config, cluster)
 
 
-def _deepspeed_batch(config: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+def _deepspeed_batch(config: Values, cluster: Cluster | None) -> Iterator[Problem]:
     names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
     whole, micro, steps = (number(config.get(name)) for name in names)
-    if cluster is None or None in (whole, micro, steps) or whole == micro * steps * cluster.world:  # type: ignore[operator]
+    if cluster is None or whole is None or micro is None or steps is None:
         return
-    fix = (
-        f"it is {names[1]} x {names[2]} x GPUs, {micro} x {steps} x {cluster.world}; "
-        f"write {micro * steps * cluster.world}"  # type: ignore[operator]
-    )
-    yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, fix)
+    if whole != (total := micro * steps * cluster.world):
+        fix = f"it is {names[1]} x {names[2]} x GPUs, {micro} x {steps} x {cluster.world}"
+        yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, f"{fix}; write {total}")
 
 
 def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
     parameters = request.model_parallel
     if parameters is None:
         return
-    archived = version(parameters) == 1
-    known = VERSION_1 if archived else VERSION_2
-    where = _at(MODEL_PARALLEL)
+    archived, where = request.library == 1, _at(MODEL_PARALLEL)
+    known = PARAMETERS[1 if archived else 2]
     for name in parameters:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             if archived and not near:
-                # Its reference is gone from SageMaker's documentation: the list may lack some.
-                continue
+                continue  # its reference is gone from SageMaker's documentation; some may lack
             near = near or list(known)
             fix = f"version {1 if archived else 2} of the library has no such parameter"
             yield Problem(f"{where}.{name}", parameters[name], f"{fix}; write {choices(near)}")
@@ -271,9 +227,8 @@ def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterat
     yield from (_version_1 if archived else _version_2)(parameters, cluster)
 
 
-def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
-    where = _at(MODEL_PARALLEL)
-    degree = parameters.get(SHARDED)
+def _version_1(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
+    where, degree = _at(MODEL_PARALLEL), parameters.get(SHARDED)
     if degree is None:
         return
     for name in ("tensor_parallel_degree", "pipeline_parallel_degree", "partitions"):
@@ -291,11 +246,10 @@ def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
         yield from partition_problems(f"{where}.{SHARDED}", number(degree) or 0, cluster)
 
 
-def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+def _version_2(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
     where = _at(MODEL_PARALLEL)
-    degrees = {
-        name: number(value) for name, value in parameters.items() if name.endswith("_degree")
-    }
+    named = [name for name in parameters if name.endswith("_degree")]
+    degrees = {name: number(parameters[name]) for name in named}
     for name, degree in degrees.items():
         if degree is None:
             yield Problem(f"{where}.{name}", parameters[name], "write a whole number of GPUs")
@@ -312,10 +266,8 @@ def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
             yield Problem(f"{where}.{HYBRID}", degree, f"{fix}; write {cluster.world // ways}")
 
 
-def _launchers(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
-) -> Iterator[Problem]:
-    library = version(request.model_parallel)
+def _launchers(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    library, given = request.library, request.hyperparameters
     on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
     for name in on[1:]:
         yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")
@@ -330,12 +282,10 @@ def _launchers(
     if gpus and processes is not None and (processes > gpus or (library == 1 and processes < gpus)):
         fix = f"an instance has {gpus} GPUs; write that"
         yield Problem(_at(MPI_PROCESSES), processes, fix)
-    stated = given.get(INSTANCE_TYPE)
-    actual = request.configured.instance_type
+    stated, actual = given.get(INSTANCE_TYPE), request.configured.instance_type
     if stated is not None and actual and document(stated) != actual:
-        yield Problem(
-            _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
-        )
+        fix = f'it is a JSON text; write "{actual}" with quotes'
+        yield Problem(_at(INSTANCE_TYPE), stated, fix)
     stranger = given.get(ENGINE) not in (None, OWN, TITAN)
     if given.get(PROGRAM) is None and stranger and request.has_own_entry_point:
         fix = "an engine other than our own starts a program of yours; write its path in the image"

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
-from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA, TrainingRequest
 from ultracluster.catalogue.values import text
 from ultracluster.problem import Problem, choices
 
@@ -91,10 +90,8 @@ def _addresses(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     each = ADDRESSES_WITH_EFA if request.efa_type else ADDRESSES_WITHOUT
     count, free = request.instance_count, sum(subnet.free_addresses for subnet in found)
     if count * each > free:
-        fix = (
-            f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the subnets "
-            f"have {free:,} free; write {free // each} or fewer, or stop other jobs"
-        )
+        fix = f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the "
+        fix += f"subnets have {free:,} free; write {free // each} or fewer, or stop other jobs"
         yield Problem("ResourceConfig.InstanceCount", count, fix)
 
 
@@ -120,11 +117,8 @@ def _network(request: TrainingRequest, place: Place) -> Iterator[Problem]:
 
 
 def file_system_problems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
-    zones = {
-        subnet.zone_id
-        for name in request.subnets
-        if (subnet := place.subnets.get(text(name))) is not None
-    }
+    named = (place.subnets.get(text(name)) for name in request.subnets)
+    zones = {subnet.zone_id for subnet in named if subnet is not None}
     for channel in request.file_systems:
         where = f"{channel.where}.DataSource.FileSystemDataSource"
         identifier = channel.file_system_id
@@ -139,29 +133,23 @@ def file_system_problems(request: TrainingRequest, place: Place) -> Iterator[Pro
             fix = f"it begins with the mount name; write /{system.mount_name}/<directory>"
             yield Problem(f"{where}.DirectoryPath", path, fix)
         if zones and system.zone_id and zones != {system.zone_id}:
-            fix = (
-                f"it is in {system.zone_id} and the job in {', '.join(sorted(zones))}: SageMaker "
-                "mounts it from its own zone only; write subnets of that zone"
-            )
+            fix = f"it is in {system.zone_id} and the job in {', '.join(sorted(zones))}: SageMaker "
+            fix += "mounts it from its own zone only; write subnets of that zone"
             yield Problem(f"{where}.FileSystemId", identifier, fix)
 
 
 def _role(request: TrainingRequest, place: Place) -> Iterator[Problem]:
-    given = request.role
-    if place.role_arn and given != place.role_arn:
+    if place.role_arn and request.role != place.role_arn:
         fix = f"the environment's launcher may pass one role; write {place.role_arn}"
-        yield Problem("RoleArn", given, fix)
+        yield Problem("RoleArn", request.role, fix)
 
 
 def _buckets(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     for where, uri in request.s3_locations:
         named = uri.removeprefix("s3://").partition("/")[0]
         if place.bucket and uri.startswith("s3://") and named != place.bucket:
-            fix = (
-                "the execution role reaches the environment's bucket alone, which is in the job's "
-                f"Region; write s3://{place.bucket}/..."
-            )
-            yield Problem(where, uri, fix)
+            fix = "the execution role reaches the environment's bucket alone, which is in the "
+            yield Problem(where, uri, f"{fix}job's Region; write s3://{place.bucket}/...")
 
 
 def _image(request: TrainingRequest, place: Place) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.values import document, items, number, part, text
+from ultracluster.catalogue.values import document, items, number, part, table, text
 
 SOURCES: Final = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
 S3_PATHS: Final = (
@@ -29,6 +29,26 @@ ARN_PATHS: Final = (
 )
 MODEL_PARALLEL: Final = "mp_parameters"
 """Hyperparameter that holds the parameters of SageMaker's model parallel library."""
+SHARDED: Final = "sharded_data_parallel_degree"
+
+TOO_MANY_IN_VPC: Final = "training-vpc-size"
+"""Code: more subnets or security groups than a job takes."""
+OUT_OF_RANGE: Final = "training-range"
+"""Code: a time or a number of attempts that SageMaker does not take."""
+WAIT_BELOW_RUN: Final = "training-wait"
+"""Code: MaxWaitTimeInSeconds, which holds the run as well, is below MaxRuntimeInSeconds."""
+NO_VPC: Final = "training-no-vpc"
+"""Code: a file system as input of a job that is in no VPC."""
+VARIABLE: Final = "training-variable"
+"""Code: a variable of NCCL, libfabric or the plugin, which rules over environments judge too."""
+VOLUME_KEY: Final = "training-volume-key"
+"""Code: a key for volumes that are local disks, which the hardware encrypts."""
+ENCRYPTED: Final = "training-encrypted"
+"""Code: traffic between containers is encrypted, on instances with several EFA cards."""
+NO_CHECKPOINTS: Final = "training-spot-checkpoints"
+"""Code: spot capacity without checkpoints."""
+ADDRESSES_WITH_EFA: Final = 5
+"""Addresses that SageMaker takes for each instance with EFA (Developer Guide, train-vpc, 2023)."""
 
 T = TypeVar("T")
 
@@ -93,17 +113,8 @@ class Channel:
         return [name for name in SOURCES if part(self.source, name) is not None]
 
 
-SYNC_MEMBERS: Final = (
-    *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
-    *("ResourceConfig", "RoleArn", "StoppingCondition", "Tags", "TrainingJobName", "VpcConfig"),
-    *("CheckpointConfig", "EnableManagedSpotTraining", "EnableNetworkIsolation", "Environment"),
-    *("DebugHookConfig", "DebugRuleConfigurations", "ExperimentConfig", "ProfilerConfig"),
-)
-"""Members that Step Functions' `createTrainingJob.sync` is known to pass on: the ten of the
-developer guide's "Supported parameters" (awsdocs, until 2022; today's page has no list), and what
-AWS's own tools send by it (aws-cdk-lib 2.275.0; aws-step-functions-data-science-sdk-python and its
-issues 22, 42, 86). Any other ends the execution by `States.Runtime`, "The field ... is not
-supported by Step Functions" (issue 15 there). Read 2026-11-27."""
+SYNC_MEMBERS: Final = tuple(table("training")["sync_members"])
+"""Members that Step Functions' `createTrainingJob.sync` is known to pass on (`training.toml`)."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +196,13 @@ class TrainingRequest:
         """Parameters of SageMaker's model parallel library."""
         found = self.hyperparameter(MODEL_PARALLEL)
         return found if isinstance(found, Mapping) else None
+
+    @property
+    def library(self) -> int | None:
+        """Version of that library that the parameters are for."""
+        if self.model_parallel is None:
+            return None
+        return 1 if {SHARDED, "ddp", "partitions"} & set(self.model_parallel) else 2
 
 
 def parsed(request: Mapping[str, Any]) -> TrainingRequest:

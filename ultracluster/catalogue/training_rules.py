@@ -13,27 +13,34 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue import job_environment
-from ultracluster.catalogue.training_channels import channel_problems
-from ultracluster.catalogue.training_codes import (
+from ultracluster.catalogue.training_advice import variable_problems
+from ultracluster.catalogue.training_engines import engine_problems
+from ultracluster.catalogue.training_parts import (
+    channel_problems,
+    image_problems,
+    region_problems,
+    resource_problems,
+)
+from ultracluster.catalogue.training_request import (
     NO_VPC,
     OUT_OF_RANGE,
     TOO_MANY_IN_VPC,
     VARIABLE,
     WAIT_BELOW_RUN,
+    TrainingRequest,
 )
-from ultracluster.catalogue.training_engines import engine_problems
-from ultracluster.catalogue.training_image import image_problems, region_problems
-from ultracluster.catalogue.training_request import TrainingRequest
-from ultracluster.catalogue.training_resources import resource_problems
-from ultracluster.catalogue.training_variables import variable_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.problem import MISSING, Problem, repeated
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY
 """StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
-MOST_KEPT_ALIVE: Final = 21_600
-MOST_ATTEMPTS: Final = 30
+A_JOB: Final = "a job runs for 28 days at most, all attempts together"
+RANGES: Final = (
+    ("StoppingCondition.MaxRuntimeInSeconds", 1, MOST_SECONDS, A_JOB),
+    ("ResourceConfig.KeepAlivePeriodInSeconds", 0, 21_600, "instances are kept six hours at most"),
+    ("RetryStrategy.MaximumRetryAttempts", 1, 30, "that many attempts are not taken"),
+)
 MOST_IN_VPC: Final = (("Subnets", 16), ("SecurityGroupIds", 5))
 
 OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -51,41 +58,17 @@ def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
 def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
     """Yield what SageMaker refuses, or what ends the job, beyond its model's single fields.
 
-    Args:
-        request: the request.
-        region: the job's Region; None takes the first one that the request names.
+    Without a Region the job's is the first one that the request names.
     """
-    for rule in (
-        resource_problems,
-        _ranges,
-        _waiting,
-        _algorithm,
-        _network,
-        channel_problems,
-        _paths,
-        _tags,
-        _environment,
-        engine_problems,
-    ):
+    of_fields = (_ranges, _waiting, _algorithm, _network, channel_problems, _paths, _tags)
+    for rule in (resource_problems, *of_fields, _environment, engine_problems):
         yield from rule(request)
     yield from region_problems(request, region)
 
 
 def _ranges(request: TrainingRequest) -> Iterator[Problem]:
-    for where, stated, least, most, words in (
-        (
-            *("StoppingCondition.MaxRuntimeInSeconds", request.run_seconds, 1, MOST_SECONDS),
-            "a job runs for 28 days at most, all attempts together",
-        ),
-        (
-            *("ResourceConfig.KeepAlivePeriodInSeconds", request.kept_alive, 0, MOST_KEPT_ALIVE),
-            "instances are kept for six hours at most",
-        ),
-        (
-            *("RetryStrategy.MaximumRetryAttempts", request.attempts, 1, MOST_ATTEMPTS),
-            "that many attempts are not taken",
-        ),
-    ):
+    given = (request.run_seconds, request.kept_alive, request.attempts)
+    for stated, (where, least, most, words) in zip(given, RANGES, strict=True):
         value = number(stated)
         if value is not None and not least <= value <= most:
             fix = f"{words}; write {least} to {most}"

@@ -62,16 +62,10 @@ def recipe_problems(where: str, name: object, program: str = OWN) -> Iterator[Pr
 def setting_problems(
     where: str, settings: Mapping[str, Any], program: str = OWN
 ) -> Iterator[Problem]:
-    """Yield settings that the program does not have, or whose values it cannot read.
-
-    Args:
-        where: the place of the settings.
-        settings: values by part.name.
-        program: `training` or `torchtitan`.
-    """
+    """Yield settings that the program does not have, or whose values it cannot read."""
     known = sorted(known_settings(program))
     for name, value in settings.items():
-        if name not in known_settings(program):
+        if name not in known:
             last = name.rpartition(".")[2]
             near = [each for each in known if each.endswith(f".{last}")]
             near = near or difflib.get_close_matches(name, known, n=2)
@@ -103,26 +97,19 @@ def _wrong_whole_number(program: str, name: str, value: object) -> str | None:
     if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
         whole = -1
     if whole is None:
-        return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
+        long = isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
+        return f"write a whole number{' of 32 bits' if long else ''}"
     return f"write {least} or more" if whole < least and name not in OF_GROUPS else None
 
 
 def _wrong_number(name: str, value: object) -> str | None:
-    limits = table("training_settings")
-    found, least, most = (
-        _real(value),
-        limits["least"].get(name, 0),
-        limits.get("most", {}).get(name),
-    )
+    limits, found = table("training_settings"), _real(value)
+    least, most = limits["least"].get(name, 0), limits.get("most", {}).get(name)
     if found is None:
         return f"write a number, {least} or more"
     if most is not None and not least <= found <= most:
         return f"write {least} to {most}"
     return f"write a number, {least} or more" if found < least else None
-
-
-def _is_long(value: object) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
 
 
 def _real(value: object) -> float | None:
@@ -143,12 +130,8 @@ def _together(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     if width and heads and width % heads:
         fix = f"it does not divide model.width, {width}; write one that does"
         yield Problem(f"{where}.model.heads", heads, fix)
-    elif (
-        width
-        and heads
-        and (width // heads) % 2
-        and text(settings.get("model.positions")) == "rotary"
-    ):
+    rotary = text(settings.get("model.positions")) == "rotary"
+    if rotary and width and heads and width % heads == 0 and (width // heads) % 2:
         fix = f"it turns pairs, and a head has {width // heads} values; write learned"
         yield Problem(f"{where}.model.positions", "rotary", fix)
     for name, value in (("heads", heads), ("sequence", sequence)):

@@ -1,9 +1,10 @@
 """Reading of plain values that somebody else wrote: what is not as expected is None or empty.
 
-And of the catalogue's own tables, which are JSON files in this folder.
+And of the catalogue's own tables, which are JSON and TOML files in this folder.
 """
 
 import json
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,10 @@ LONGEST_NUMBER: Final = 20
 @cache
 def table(name: str) -> Any:
     """Return what is in one of the catalogue's tables, `instances` for example."""
-    return json.loads((Path(__file__).parent / f"{name}.json").read_text())
+    by_hand = Path(__file__).parent / f"{name}.toml"
+    if by_hand.is_file():
+        return tomllib.loads(by_hand.read_text())
+    return json.loads(by_hand.with_suffix(".json").read_text())
 
 
 def part(value: object, *path: str) -> Any:

@@ -1,6 +1,6 @@
 """The console command.
 
-ultracluster cost ENVIRONMENT [--format json] [--refresh]
+ultracluster cost ENVIRONMENT [--format json] [--refresh] [--offers]
 
 Exit status 0 where the ceiling holds, 1 where it does not, where something has no price, or where
 the Price List gave no answer.
@@ -8,17 +8,21 @@ the Price List gave no answer.
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, print_json, progress
 from ultracluster.environments import find_path, named, registered
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.visible import console as new_console
 
 if TYPE_CHECKING:
     from ultracluster.cost.priced_environments import Estimate
+
+
+PUBLIC: Final = "https://pricing.us-east-1.amazonaws.com"
+"""Where AWS's offer files are, for everybody (AWS Billing user guide, read 2026-11-27)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="first read the prices it needs from AWS's Price List API, and update the table",
     )
+    parser.add_argument(
+        "--offers",
+        metavar="URL",
+        nargs="?",
+        const=PUBLIC,
+        help="with --refresh: read AWS's public offer files instead, without credentials",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -36,10 +47,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from ultracluster.cost.display import as_json, show  # noqa: PLC0415
 
     faults = new_console(stderr=True, soft_wrap=True, highlight=False)
+    if arguments.offers and not arguments.refresh:
+        raise UsageError("--offers says what --refresh reads; write both")
     found = _estimates(arguments.environment)
     good = True
     if arguments.refresh:
-        good = _refresh(found, faults if arguments.json else console, faults)
+        notes = faults if arguments.json else console
+        good = _refresh(found, notes, faults, arguments.offers)
         found = _estimates(arguments.environment)
     if arguments.json:
         print_json([as_json(estimate) for estimate in found])
@@ -61,13 +75,15 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
     return estimates(path)
 
 
-def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> bool:
+def _refresh(
+    found: "tuple[Estimate, ...]", notes: Console, faults: Console, offers: str | None
+) -> bool:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
-    from ultracluster.cost.price_list import prices_of  # noqa: PLC0415
+    from ultracluster.cost.offers import Offers  # noqa: PLC0415
+    from ultracluster.cost.price_list import prices_of, region_to_ask  # noqa: PLC0415
     from ultracluster.cost.price_table import store  # noqa: PLC0415
-    from ultracluster.cost.query import region_to_ask  # noqa: PLC0415
 
-    good = True
+    good, source = True, "offers" if offers else ""
     for region in dict.fromkeys(estimate.spec.region for estimate in found):
         items = {
             quantity.item
@@ -76,12 +92,13 @@ def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> 
             for quantity in estimate.quantities
         }
         try:
+            cloud = Offers(items, offers) if offers else Account(region_to_ask(region))
             with progress(f"asking AWS for prices of {region}"):
-                answers = tuple(prices_of(sorted(items), region, Account(region_to_ask(region))))
+                answers = tuple(prices_of(sorted(items), region, cloud))
         except CloudError as error:
             faults.print(f"ERROR {error}; the table is as it was", markup=False)
             return False
-        change = store(region, answers, datetime.now(UTC).date())
+        change = store(region, answers, datetime.now(UTC).date(), source=source)
         for line in change.lines:
             notes.out(line, highlight=False)
         for fault in change.faults:

@@ -101,18 +101,12 @@ def _line(line: Line) -> dict[str, Any]:
         "assumption": quantity.assumption,
         "unit_price_usd": float(price.usd),
         "price_region": price.region,
-        "source": price.source,
-        "date": price.date,
-        "confidence": price.confidence,
-        "gone_since": price.gone_since,
+        **{name: getattr(price, name) for name in ("source", "date", "confidence", "gone_since")},
         "full": _amount(line.full),
         "idle": _amount(line.idle),
     }
 
 
 def _amount(amount: Amount) -> dict[str, float]:
-    return {
-        "usd_per_hour": float(amount.per_hour),
-        "usd_per_day": float(amount.per_day),
-        "usd_per_month": float(amount.per_month),
-    }
+    times = ("hour", "day", "month")
+    return {f"usd_per_{time}": float(getattr(amount, f"per_{time}")) for time in times}

@@ -25,10 +25,18 @@ class Change:
     faults: tuple[str, ...]
 
 
-def store(region: str, answers: Sequence[Answer], today: date, root: Path = ROOT) -> Change:
+def store(
+    region: str,
+    answers: Sequence[Answer],
+    today: date,
+    root: Path = ROOT,
+    *,
+    source: str = "",
+) -> Change:
     """Write what the list said of a Region's items, and say what that changes.
 
     A price that the list no longer has is kept and marked. Outside a checkout nothing is written.
+    The source is a name of `facts/generate.py`; without one it is the Price List API.
     """
     lines = [_line(answer, region) for answer in answers]
     faults = [
@@ -41,7 +49,7 @@ def store(region: str, answers: Sequence[Answer], today: date, root: Path = ROOT
         text = path.read_text()
         document = json.loads(text)
         known = document["prices"].get(region, {})
-        _merge(known, answers, today)
+        _merge(known, answers, today, source)
         if known:
             document["prices"][region] = known
         written = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -58,11 +66,12 @@ def store(region: str, answers: Sequence[Answer], today: date, root: Path = ROOT
     return Change(tuple(line for line in lines if line), tuple(faults))
 
 
-def _merge(table: dict[str, Any], answers: Sequence[Answer], today: date) -> None:
+def _merge(table: dict[str, Any], answers: Sequence[Answer], today: date, source: str) -> None:
     for answer in answers:
         name = answer.item.name
         if answer.kind == "listed":
             table[name] = {"usd": f"{answer.usd:f}", "date": answer.date or today.isoformat()}
+            table[name] |= {"source": source} if source else {}
         elif answer.kind == "gone" and name in table:
             table[name].setdefault("gone_since", today.isoformat())
     for name in sorted(table):

@@ -99,14 +99,10 @@ def metrics_quantities(environment: EnvironmentSpec) -> Iterator[Quantity]:
     always = _always(slurm, environment.nodes) * node_series(environment.nodes)
     samples = Decimal(SECONDS_PER_MONTH) / environment.observability.every_seconds
     gb = samples * BYTES_PER_SAMPLE / 10**9
-    yield Quantity(
-        prices.METRICS_INGESTED,
-        round(series * gb, 0),
-        round(always * gb, 0),
-        "metrics of nodes",
-        f"{series:,} series every {environment.observability.every_seconds} s, "
-        f"{BYTES_PER_SAMPLE} bytes a sample assumed",
-    )
+    how = f"{series:,} series every {environment.observability.every_seconds} s, "
+    how += f"{BYTES_PER_SAMPLE} bytes a sample assumed"
+    full, idle = round(series * gb, 0), round(always * gb, 0)
+    yield Quantity(prices.METRICS_INGESTED, full, idle, "metrics of nodes", how)
 
 
 def node_series(nodes: NodesSpec) -> int:
@@ -123,23 +119,13 @@ def node_quantities(
     nodes: NodesSpec, *, least_nodes: int = 0, name: str = "nodes"
 ) -> Iterator[Quantity]:
     """Yield nodes by the way they are paid for, and their root volumes."""
-    count = Decimal(nodes.total)
+    count = nodes.total
     if nodes.capacity_block is not None:
-        yield Quantity(
-            prices.capacity_block(nodes.instance_type),
-            count,
-            count,
-            name,
-            "a Capacity Block is paid in advance, used or not",
-        )
+        paid = "a Capacity Block is paid in advance, used or not"
+        yield _kept(prices.capacity_block(nodes.instance_type), count, name, paid)
     elif nodes.capacity_reservation is not None:
-        yield Quantity(
-            prices.on_demand(nodes.instance_type),
-            count,
-            count,
-            f"{name}, reserved",
-            "a capacity reservation is charged as if its instances ran, used or not",
-        )
+        paid = "a capacity reservation is charged as if its instances ran, used or not"
+        yield _kept(prices.on_demand(nodes.instance_type), count, f"{name}, reserved", paid)
     else:
         yield _on_demand(nodes.instance_type, nodes.total, least_nodes, name)
     yield _root_volumes(nodes.root_volume_gib, nodes.total, least_nodes, name)
@@ -172,13 +158,9 @@ def _root_volumes(gib: int, count: int, least: int, name: str) -> Quantity:
 def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
     ml_type = nodes.instance.sagemaker_training_type
     if instances and ml_type is not None:
-        yield Quantity(
-            prices.sagemaker_training(ml_type),
-            Decimal(instances),
-            NONE,
-            "SageMaker training jobs",
-            "at the same time as all nodes; idle: no job runs",
-        )
+        item, purpose = prices.sagemaker_training(ml_type), "SageMaker training jobs"
+        when = "at the same time as all nodes; idle: no job runs"
+        yield Quantity(item, Decimal(instances), NONE, purpose, when)
 
 
 def lustre_quantities(storage: LustreSpec) -> Iterator[Quantity]:
@@ -186,39 +168,26 @@ def lustre_quantities(storage: LustreSpec) -> Iterator[Quantity]:
     if storage.storage_type == "INTELLIGENT_TIERING":
         throughput = storage.throughput_capacity_mbps or 0
         yield _kept(prices.LUSTRE_TIERING_THROUGHPUT, throughput, "Lustre throughput")
-        yield _kept(
-            prices.lustre_storage(storage.deployment_type, storage.storage_type, None),
-            throughput * TIERING_GB_PER_MBPS,
-            "Lustre storage",
-            f"it grows with its data; {TIERING_GB_PER_MBPS} GB for each MB/s assumed",
-        )
+        item = prices.lustre_storage(storage.deployment_type, storage.storage_type, None)
+        grows = f"it grows with its data; {TIERING_GB_PER_MBPS} GB for each MB/s assumed"
+        yield _kept(item, throughput * TIERING_GB_PER_MBPS, "Lustre storage", grows)
         if storage.data_read_cache == "PROPORTIONAL_TO_THROUGHPUT_CAPACITY":
             cache = throughput * CACHE_GIB_PER_MBPS
             bound = "the largest that there is; an upper bound"
             yield _kept(prices.LUSTRE_READ_CACHE, cache, "Lustre read cache", bound)
     else:
         capacity = storage.capacity_gib or 0
-        item = prices.lustre_storage(
-            storage.deployment_type, storage.storage_type, storage.per_unit_storage_throughput
-        )
+        tier = storage.per_unit_storage_throughput
+        item = prices.lustre_storage(storage.deployment_type, storage.storage_type, tier)
         yield _kept(item, capacity, "Lustre storage")
         if storage.drive_cache_type == "READ":
-            cache_gib = capacity * HDD_CACHE_SHARE
-            yield _kept(prices.LUSTRE_HDD_CACHE, cache_gib, "Lustre read cache")
-    if isinstance(storage.metadata_iops, int):
-        yield _kept(
-            prices.LUSTRE_METADATA_IOPS,
-            storage.metadata_iops,
-            "Lustre metadata",
-            "all of them charged; an upper bound, some may be included",
-        )
+            yield _kept(prices.LUSTRE_HDD_CACHE, capacity * HDD_CACHE_SHARE, "Lustre read cache")
+    if isinstance(iops := storage.metadata_iops, int):
+        bound = "all of them charged; an upper bound, some may be included"
+        yield _kept(prices.LUSTRE_METADATA_IOPS, iops, "Lustre metadata", bound)
     if storage.automatic_backup_retention_days:
-        yield _kept(
-            prices.LUSTRE_BACKUP,
-            storage.capacity_gib or 0,
-            "Lustre backups",
-            "one full copy; later ones are incremental",
-        )
+        copies, gib = "one full copy; later ones are incremental", storage.capacity_gib or 0
+        yield _kept(prices.LUSTRE_BACKUP, gib, "Lustre backups", copies)
 
 
 def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
@@ -246,12 +215,7 @@ def old_versions(storage: LustreSpec) -> Quantity:
 
 
 def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
-    """Yield NAT, endpoints and flow logs.
-
-    Args:
-        network: the VPC.
-        busy: nodes and SageMaker instances at full size, which traffic grows with.
-    """
+    """Yield NAT, endpoints and flow logs; traffic grows with the nodes and instances at work."""
     # Imported here: the planner, which counts the same, does not wait for pydantic.
     from ultracluster.spec.network import NetworkSpec  # noqa: PLC0415
 
@@ -267,13 +231,9 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
     if isinstance(network, NetworkSpec):
         yield _traffic(prices.LOGS_INGESTED, busy, FLOW_LOG_GB_PER_NODE, "flow logs")
         days = network.flow_log_retention_days
-        yield Quantity(
-            prices.LOGS_STORED,
-            Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS,
-            NONE,
-            f"flow logs, kept {days} days",
-            "uncompressed: an upper bound",
-        )
+        held = Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS
+        purpose = f"flow logs, kept {days} days"
+        yield Quantity(prices.LOGS_STORED, held, NONE, purpose, "uncompressed: an upper bound")
 
 
 def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:

@@ -1,15 +1,22 @@
-"""The console command.
+"""The console command, and dashboards in Grafana's JSON, made of one table of panels.
 
 ultracluster dashboards ENVIRONMENT [--output FOLDER]
 """
 
 import argparse
 import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment
+from ultracluster.catalogue.alarms import over
+from ultracluster.command_line import add_environment, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL
 
@@ -28,18 +35,112 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the dashboards of an environment as files that Grafana imports."""
-    from ultracluster.dashboards.grafana import dashboards, grafana  # noqa: PLC0415
-
     spec, _ = find(arguments.environment)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
         file.write_text(json.dumps(grafana(dashboard, spec.name), indent=1) + "\n")
-        console.print(f"{file}: {len(dashboard.panels)} panels", soft_wrap=True, highlight=False)
-    console.print(
+        say(console, f"{file}: {len(dashboard.panels)} panels")
+    say(
+        console,
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
         "(docs/operate/metrics.md).",
-        soft_wrap=True,
-        highlight=False,
     )
     return ALL_WELL
+
+
+COLUMNS: Final = 2
+HEIGHT: Final = 8
+WIDTH: Final = 24 // COLUMNS
+SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
+"""The data source that a reader chooses: CloudWatch's PromQL endpoint, or any Prometheus."""
+CHOICES: Final = {"job": "job_id", "node": "node"}
+"""Variables of a dashboard, and the labels whose values they take."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One query, and how it is drawn."""
+
+    title: str
+    query: str
+    legend: str
+    unit: str
+    kind: str = "timeseries"
+
+    def of(self, environment: str) -> str:
+        """Return the query over one environment; `$job` and `$node` stay."""
+        return over(self.query, environment)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Panels that are read together."""
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@cache
+def dashboards() -> tuple[Dashboard, ...]:
+    """Return the table."""
+    rows = tomllib.loads((files(__package__) / "dashboards.toml").read_text())
+    return tuple(
+        Dashboard(name, row["title"], tuple(Panel(**panel) for panel in row["panels"]))
+        for name, row in rows.items()
+    )
+
+
+def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
+    """Return a dashboard of an environment, as Grafana imports it."""
+    return {
+        "uid": f"{environment}-{dashboard.name}"[:40],
+        "title": f"{environment} / {dashboard.title}",
+        "tags": ["ultracluster", environment],
+        "schemaVersion": 39,
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "30s",
+        "templating": {"list": [_source(), *_variables(environment)]},
+        "panels": [
+            _panel(panel, index, environment) for index, panel in enumerate(dashboard.panels)
+        ],
+    }
+
+
+def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
+    place = {"x": index % COLUMNS * WIDTH, "y": index // COLUMNS * HEIGHT}
+    target: dict[str, Any] = {"refId": "A", "expr": panel.of(environment)}
+    target["legendFormat"] = panel.legend
+    if panel.kind == "table":
+        target |= {"format": "table", "instant": True}
+    return {
+        "id": index + 1,
+        "type": panel.kind,
+        "title": panel.title,
+        "datasource": SOURCE,
+        "gridPos": {**place, "w": WIDTH, "h": HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "targets": [target],
+    }
+
+
+def _source() -> dict[str, Any]:
+    return {"name": "source", "label": "Data source", "type": "datasource", "query": "prometheus"}
+
+
+def _variables(environment: str) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "name": name,
+            "type": "query",
+            "datasource": SOURCE,
+            "query": f'label_values(ultracluster_up{{environment="{environment}"}}, {label})',
+            "includeAll": True,
+            "multi": True,
+            "allValue": ".*",
+            "current": {"text": "All", "value": "$__all"},
+            "refresh": 2,
+        }
+        for name, label in CHOICES.items()
+    ]

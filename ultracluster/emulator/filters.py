@@ -22,21 +22,20 @@ OTHER_NAMES: Final = {
 
 
 def chosen(
-    rows: Sequence[Row], arguments: Mapping[str, Any], *, ids: str, key: str, missing: str = ""
+    rows: Sequence[Row], arguments: Mapping[str, Any], *, key: str, missing: str
 ) -> list[Row]:
     """Return the rows that a describe call asks for.
 
     Args:
         rows: everything there is.
         arguments: the call's request members.
-        ids: the request member that lists ids.
-        key: the row's member that holds its id.
+        key: the row's member that holds its id, whose plural the request lists.
         missing: the error code for an id that does not exist; empty where AWS raises none.
 
     Raises:
         ServiceError: for an id that does not exist.
     """
-    wanted = list(arguments.get(ids) or ())
+    wanted = list(arguments.get(f"{key}s") or ())
     unknown = sorted(set(wanted) - {row[key] for row in rows})
     if unknown and missing:
         raise ec2_refusal(missing, f"The ID '{', '.join(unknown)}' does not exist")

@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.emulator import semantics, wire
-from ultracluster.emulator.ledger import Ledger, Record, Scope, tags_of
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, fsx_refusal, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Ledger,
+    Order,
+    Record,
+    Resource,
+    Scope,
+    fsx_refusal,
+    hexadecimal,
+    tags_of,
+)
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -76,7 +84,11 @@ class FileSystems:
                 f"The requested storage capacity {after} GiB must be greater than the current "
                 f"{before} GiB",
             )
-        _require_unchanged_fabric(order.previous, given)
+        # What UpdateFileSystem has no member for, and CloudFormation does not replace for.
+        fabric = [(each.get("LustreConfiguration") or {}) for each in (order.previous, given)]
+        if len({bool(each.get("EfaEnabled")) for each in fabric}) > 1:
+            words = "EfaEnabled cannot be changed once a file system exists"
+            raise fsx_refusal("BadRequest", words)
         record.properties = given
         return Resource(physical_id, dict(record.attributes))
 
@@ -232,10 +244,3 @@ def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Reco
         code = f"{kind.rpartition('::')[2]}NotFound"
         raise fsx_refusal(code, f"'{physical_id}' does not exist.")
     return record
-
-
-def _require_unchanged_fabric(previous: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse what UpdateFileSystem has no member for and CloudFormation does not replace for."""
-    before, after = (each.get("LustreConfiguration") or {} for each in (previous, given))
-    if before.get("EfaEnabled", False) != after.get("EfaEnabled", False):
-        raise fsx_refusal("BadRequest", "EfaEnabled cannot be changed once a file system exists")

@@ -7,16 +7,19 @@ instances (`pcs_nodes.py`). Not modelled: the scheduler, and what it starts by n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
 from ultracluster.emulator import pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
 from ultracluster.emulator.provisioning import (
+    Ledger,
     Order,
+    Record,
     Resource,
+    Scope,
     ServiceError,
     hexadecimal,
     pcs_refusal,
@@ -58,7 +61,7 @@ class Parts:
     def _version(self, record: Record) -> str:
         """Return the version of Slurm of the cluster that a record is, or is of."""
         cluster_id = record.properties.get("ClusterId", record.physical_id)
-        cluster = found(self.ledger, record.scope, CLUSTER, cluster_id)
+        cluster = found(self.ledger.of_type(record.scope, CLUSTER), CLUSTER, cluster_id)
         return str(cluster.properties["Scheduler"]["Version"])
 
     def _made(self, order: Order, parent: str, own: Mapping[str, Any], **state: Any) -> Resource:
@@ -119,10 +122,8 @@ class Clusters(Parts):
             return
         cluster_id = record.state["id"]
         if any(children(self.ledger, order.scope, kind, cluster_id) for kind in OF_A_CLUSTER):
-            raise pcs_refusal(
-                "ConflictException",
-                f"Cluster {cluster_id} still has compute node groups or queues",
-            )
+            words = f"Cluster {cluster_id} still has compute node groups or queues"
+            raise pcs_refusal("ConflictException", words)
         self.network.remove_interfaces(record.state["interfaces"])
         self.ledger.forget(order.scope, CLUSTER, physical_id)
 
@@ -133,20 +134,20 @@ class Children(Parts):
 
     def create(self, order: Order) -> Resource:
         given = order.properties
-        cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
+        clusters = self.ledger.of_type(order.scope, CLUSTER)
+        cluster = found(clusters, CLUSTER, str(given["ClusterId"]))
         cluster_id = cluster.state["id"]
         siblings = children(self.ledger, order.scope, self.kind, cluster_id)
         own = {"Name": self._new_name(order, 25, siblings), "ClusterId": cluster_id}
         if len(siblings) >= MOST_PARTS:
-            raise pcs_refusal(
-                "ServiceQuotaExceededException",
-                f"A cluster takes at most {MOST_PARTS} of {NOUNS[self.kind]}",
-            )
+            words = f"A cluster takes at most {MOST_PARTS} of {NOUNS[self.kind]}"
+            raise pcs_refusal("ServiceQuotaExceededException", words)
         if self.kind == NODE_GROUP:
             _require_node_group(self.network, given)
         _require_settings(self.kind, given, self._version(cluster))
         for each in given.get("ComputeNodeGroupConfigurations") or ():
-            found(self.ledger, order.scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
+            groups = self.ledger.of_type(order.scope, NODE_GROUP)
+            found(groups, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         return self._made(order, f"cluster/{cluster_id}/", own)
 
     def delete(self, physical_id: str, order: Order) -> None:
@@ -157,10 +158,8 @@ class Children(Parts):
         for queue in self.ledger.of_type(order.scope, QUEUE):
             users = queue.properties.get("ComputeNodeGroupConfigurations") or ()
             if any(each.get("ComputeNodeGroupId") == record.state["id"] for each in users):
-                raise pcs_refusal(
-                    "ConflictException",
-                    f"Compute node group {record.state['id']} is used by a queue",
-                )
+                words = f"Compute node group {record.state['id']} is used by a queue"
+                raise pcs_refusal("ConflictException", words)
         pcs_nodes.stop(self.network, record)
         self.ledger.forget(order.scope, self.kind, physical_id)
 
@@ -222,20 +221,15 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
             )
 
 
-def _refused(message: str) -> ServiceError:
-    return pcs_refusal("ValidationException", message)
+_refused: Final = partial(pcs_refusal, "ValidationException")
 
 
-def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
+def found(records: Iterable[Record], kind: str, identifier: str) -> Record:
     """Return a record by its id, name or ARN."""
-    for record in ledger.of_type(scope, kind):
-        if identifier in identifiers(record):
+    for record in records:
+        if identifier in (record.state["id"], record.properties["Name"], record.physical_id):
             return record
     raise not_found(NOUNS[kind], identifier)
-
-
-def identifiers(record: Record) -> tuple[str, str, str]:
-    return record.state["id"], record.properties["Name"], record.physical_id
 
 
 def not_found(noun: str, identifier: str) -> ServiceError:
@@ -244,3 +238,63 @@ def not_found(noun: str, identifier: str) -> ServiceError:
 
 def children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
     return [r for r in ledger.of_type(scope, kind) if r.properties["ClusterId"] == cluster_id]
+
+
+@dataclass(frozen=True)
+class Api:
+    """The get and list calls."""
+
+    ledger: Ledger
+
+    @property
+    def operations(self) -> Mapping[str, wire.Operation]:
+        found: dict[str, wire.Operation] = {"ListTagsForResource": self._tags}
+        for kind in NOUNS:
+            name = kind.rpartition("::")[2]
+            found[f"Get{name}"] = partial(self._get, kind)
+            found[f"List{name}s"] = partial(self._list, kind)
+        return found
+
+    def _get(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
+        record = found(self._rows(kind, scope, arguments), kind, identifier)
+        return {NOUNS[kind]: description(record)}
+
+    def _list(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        return {f"{NOUNS[kind]}s": [description(r) for r in self._rows(kind, scope, arguments)]}
+
+    def _rows(self, kind: str, scope: Scope, arguments: wire.Arguments) -> list[Record]:
+        """Return all of a kind, of one cluster where it has clusters: names are its own."""
+        parent = arguments.get("clusterIdentifier")
+        if kind == CLUSTER or not parent:
+            return list(self.ledger.of_type(scope, kind))
+        cluster = found(self.ledger.of_type(scope, CLUSTER), CLUSTER, str(parent))
+        return children(self.ledger, scope, kind, cluster.state["id"])
+
+    def _tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        for kind in NOUNS:
+            record = self.ledger.find(scope, kind, str(arguments["resourceArn"]))
+            if record is not None:
+                return {"tags": dict(record.properties.get("Tags") or {})}
+        raise not_found("resource", str(arguments["resourceArn"]))
+
+
+def description(record: Record) -> dict[str, Any]:
+    shown: dict[str, Any] = wire.camel(record.properties)
+    if template := shown.get("customLaunchTemplate"):
+        template["id"] = template.pop("templateId")
+    if record.type_name == CLUSTER:
+        slurm = shown.get("slurmConfiguration") or {}
+        shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
+        shown["endpoints"] = []
+    timestamp = f"{record.created:%Y-%m-%dT%H:%M:%SZ}"
+    return {
+        **shown,
+        "id": record.state["id"],
+        "arn": record.physical_id,
+        "status": "ACTIVE",
+        "createdAt": timestamp,
+        "modifiedAt": timestamp,
+        "errorInfo": record.state.get("errors", []),
+        "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
+    }

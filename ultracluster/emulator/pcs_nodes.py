@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.faults import Faults, InjectedFaultError
-from ultracluster.emulator.ledger import Record
 from ultracluster.emulator.network import Network
+from ultracluster.emulator.provisioning import Record
 
 INSTANCE: Final = "AWS::EC2::Instance"
 LAUNCH: Final = "launch"

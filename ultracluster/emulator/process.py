@@ -1,5 +1,6 @@
 """The emulated AWS as a child process that cannot outlive its parent."""
 
+import json
 import os
 import secrets
 import shutil
@@ -8,11 +9,10 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final, Self
-
-from ultracluster.emulator.report import REPORT_PATH, Report
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
@@ -22,6 +22,27 @@ LOG_TAIL_LINES: Final = 30
 MODULE: Final = "ultracluster.emulator"
 REBOOT: Final = "systemctl reboot"
 """The script that an instance gets when it is rebooted."""
+
+
+REPORT_PATH: Final = "/_emulator/report"
+"""Where a running emulator answers with its report."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the emulation could not do."""
+
+    schema_only: tuple[str, ...] = ()
+    """Types of which something was created that was checked against AWS's registry schema and
+    stored; no service's API shows it."""
+    problems: tuple[str, ...] = ()
+    """API calls that failed inside the emulator or that it does not have."""
+    unfired: tuple[str, ...] = ()
+    """Faults that were asked for and have not happened."""
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Report":
+        return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
 
 
 class EmulatorError(RuntimeError):

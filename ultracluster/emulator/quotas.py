@@ -13,8 +13,7 @@ from typing import Any, Final
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.emulator import wire
-from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import Scope, ServiceError
 
 SERVICE: Final = "ServiceQuotas"
 DEFAULTS: Final = {

@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.emulator import filters, semantics, zones
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network
-from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Ledger,
+    Order,
+    Record,
+    Resource,
+    Scope,
+    ec2_refusal,
+    hexadecimal,
+)
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_INSTANCES: Final = 1000
@@ -86,7 +93,6 @@ class Reservations:
         rows = filters.chosen(
             [row(record) for record in self.ledger.of_type(scope, RESERVATION)],
             arguments,
-            ids="CapacityReservationIds",
             key="CapacityReservationId",
             missing="InvalidCapacityReservationId.NotFound",
         )

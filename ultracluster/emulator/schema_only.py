@@ -9,14 +9,17 @@ template instead ("Unrecognized resource types"), as the emulator does for a typ
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
-from ultracluster.emulator.ledger import Ledger, Record, Scope
-from ultracluster.emulator.provisioning import Order, Resource, hexadecimal
+from jsonschema import Draft7Validator, ValidationError
+from jsonschema.validators import extend
+
+from ultracluster.emulator.provisioning import Ledger, Order, Record, Resource, Scope, hexadecimal
 from ultracluster.registry import schemas
-from ultracluster.registry.schemas import Schema
+from ultracluster.registry.schemas import Schema, schema
 
 VERSIONED: Final = {
     "AWS::ImageBuilder::Component": "/{}/1",
@@ -120,3 +123,145 @@ def _part(schema: Schema, name: str, order: Order) -> str:
     if name.endswith("Id"):
         return f"{order.type_name.split('::')[-1].lower()}-{hexadecimal()}"
     return order.generated_name
+
+
+LONGEST_MESSAGE: Final = 200
+Rules = Mapping[str, list[str]]
+
+
+def problems(type_name: str, properties: Mapping[str, Any], region: str) -> list[str]:
+    """Return what the registry would refuse, in CloudFormation's own words."""
+    found = schema(type_name, region)
+    if found is None:
+        return [f"Resource type {type_name} is not available in {region}"]
+    errors = sorted(_validator(found).iter_errors(properties), key=lambda error: list(error.path))
+    read_only = [name for name in found.read_only if name in properties]
+    return [
+        *(line for error in errors for line in _lines(error)),
+        *(f"#/{name}: is read-only and cannot be given" for name in read_only),
+    ]
+
+
+def coerced(type_name: str, properties: Mapping[str, Any], region: str) -> dict[str, Any]:
+    """Return the properties with scalars in the schema's types, as CloudFormation sends them."""
+    found = schema(type_name, region)
+    if found is None:
+        return dict(properties)
+    result: dict[str, Any] = _coerced(found, found.document, properties)
+    return result
+
+
+def _members(instance: Any, names: Iterable[str]) -> list[str]:
+    return [name for name in names if isinstance(instance, Mapping) and name in instance]
+
+
+def _exactly_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, Mapping) and len(_members(instance, names)) != 1:
+        yield ValidationError(f"exactly one of [{', '.join(names)}] is required")
+
+
+def _at_least_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, Mapping) and not _members(instance, names):
+        yield ValidationError(f"at least one of [{', '.join(names)}] is required")
+
+
+def _excluded(_: Any, rules: Rules, instance: Any, __: Any) -> Iterator[ValidationError]:
+    for name in _members(instance, rules):
+        if clash := _members(instance, rules[name]):
+            yield ValidationError(f"[{name}] cannot be given with [{', '.join(clash)}]")
+
+
+def _dependent(_: Any, rules: Rules, instance: Any, __: Any) -> Iterator[ValidationError]:
+    for name in _members(instance, rules):
+        if missing := [other for other in rules[name] if other not in instance]:
+            yield ValidationError(f"[{name}] needs [{', '.join(missing)}]")
+
+
+RegistryValidator: Any = extend(
+    Draft7Validator,
+    {
+        "requiredXor": _exactly_one,
+        "requiredOr": _at_least_one,
+        "dependentExcluded": _excluded,
+        "dependentRequired": _dependent,
+    },
+)
+"""Draft 7 with the keywords that the registry's schemas add to it."""
+
+
+@cache
+def _validator(found: Schema) -> Any:
+    return RegistryValidator(_compilable(found.document))
+
+
+def _compilable(node: Any) -> Any:
+    """Drop the patterns that Python cannot compile, and those that nothing can match.
+
+    The registry's patterns are ECMA 262. The one of
+    `AWS::EC2::CapacityReservation.PlacementGroupArn` has a `^` in the middle
+    (`…:placement-group/^.{1,255}$`): no ARN matches it, so AWS cannot be enforcing it.
+    """
+    if isinstance(node, list):
+        return [_compilable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _compilable(value) for key, value in node.items()}
+    if isinstance(kept.get("pattern"), str) and not _compiles(kept["pattern"]):
+        del kept["pattern"]
+    if isinstance(kept.get("patternProperties"), dict):
+        kept["patternProperties"] = {
+            (pattern if _compiles(pattern) else ".*"): value
+            for pattern, value in kept["patternProperties"].items()
+        }
+    return kept
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return "/^." not in pattern
+
+
+def _coerced(found: Schema, node: Mapping[str, Any], value: Any) -> Any:
+    node = found.resolved(node)
+    if isinstance(value, Mapping):
+        members = node.get("properties", {})
+        return {key: _coerced(found, members.get(key, {}), item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = node.get("items")
+        inner = items if isinstance(items, Mapping) else {}
+        return [_coerced(found, inner, item) for item in value]
+    return _scalar(str(node.get("type")), value)
+
+
+def _scalar(kind: str, value: Any) -> Any:
+    if kind == "integer" and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+        return int(value)
+    if kind == "number" and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return float(value) if "." in value else int(value)
+    if kind == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if kind == "string" and isinstance(value, bool):
+        return str(value).lower()
+    if kind == "string" and isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    where = "/".join(("#", *map(str, error.path)))
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
+        for name in sorted(set(error.instance) - set(known)):
+            yield f"{where}: extraneous key [{name}] is not permitted"
+    elif error.validator == "required" and isinstance(error.instance, Mapping):
+        required = error.validator_value if isinstance(error.validator_value, list) else []
+        for name in required:
+            if name not in error.instance and f"'{name}'" in error.message:
+                yield f"{where}: required key [{name}] not found"
+    elif error.validator == "enum":
+        yield f"{where}: {error.instance} is not a valid enum value"
+    else:
+        yield f"{where}: {error.message[:LONGEST_MESSAGE]}"

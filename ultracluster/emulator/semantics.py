@@ -11,8 +11,7 @@ from typing import Any, Final
 from ultracluster.catalogue import instances, interfaces, lustre
 from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
-from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError, ec2_refusal, fsx_refusal
+from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal, fsx_refusal
 from ultracluster.problem import Problem
 
 Rule = Mapping[str, Any]
@@ -98,19 +97,15 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
 
 
 def _opens_lnet(rule: Rule, members: Iterable[str], subnet_cidr: str) -> bool:
-    protocol = str(rule.get("IpProtocol"))
+    subnet, protocol = ipaddress.IPv4Network(subnet_cidr), str(rule.get("IpProtocol"))
     lowest, highest = int(rule.get("FromPort", 0)), int(rule.get("ToPort", 65535))
     port_open = protocol in ("tcp", "6") and lowest <= LNET_PORT <= highest
     if not port_open and protocol != EVERY_PROTOCOL:
         return False
     return any(pair.get("GroupId") in members for pair in rule.get("UserIdGroupPairs", ())) or any(
-        _covers(entry["CidrIp"], subnet_cidr) for entry in rule.get("IpRanges", ())
+        subnet.subnet_of(ipaddress.IPv4Network(entry["CidrIp"], strict=False))
+        for entry in rule.get("IpRanges", ())
     )
-
-
-def _covers(outer: str, inner: str) -> bool:
-    inner_network = ipaddress.IPv4Network(inner, strict=False)
-    return inner_network.subnet_of(ipaddress.IPv4Network(outer, strict=False))
 
 
 def _refuse(service: str, code: str, found: Iterator[Problem]) -> None:

@@ -21,9 +21,8 @@ from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import refused
 from ultracluster.emulator import fsx, wire
 from ultracluster.emulator.faults import Faults, InjectedFaultError
-from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import Ledger, Record, Scope, ServiceError
 
 JOB: Final = "SageMaker::TrainingJob"
 SERVICE: Final = "SageMaker"
@@ -58,8 +57,13 @@ class TrainingJobs:
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({_arn(scope, name)})",
             )
-        _require_sound(scope, arguments)
-        self._require_limits(name)
+        if found := list(refused(parsed(arguments), scope.region)):
+            # The rules that a launcher checks by: what the catalogue knows could never work.
+            raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
+        try:
+            self.faults.check(JOB, "create", name)
+        except InjectedFaultError as error:
+            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
         record = Record(JOB, name, scope, dict(arguments))
         record.state = {
             "status": IN_PROGRESS,
@@ -124,12 +128,6 @@ class TrainingJobs:
         record.state["ended"] = datetime.now(UTC)
         self.network.remove_interfaces(record.state["interfaces"])
 
-    def _require_limits(self, name: str) -> None:
-        try:
-            self.faults.check(JOB, "create", name)
-        except InjectedFaultError as error:
-            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
-
     def _injected(self, name: str) -> str | None:
         try:
             self.faults.check(JOB, "run", name)
@@ -146,16 +144,10 @@ class TrainingJobs:
     def _interfaces(self, name: str, vpc: Mapping[str, Any]) -> list[str]:
         made = []
         for subnet_id in vpc.get("Subnets") or ():
-            subnet = required_subnet(self.network, SERVICE, subnet_id)
-            groups = required_groups(
-                self.network, SERVICE, vpc["SecurityGroupIds"], str(subnet["VpcId"])
-            )
-            group_ids = [str(group["GroupId"]) for group in groups]
-            made.append(
-                self.network.add_interface(
-                    subnet_id, group_ids, f"Training job {name}", "amazon-sagemaker"
-                )
-            )
+            vpc_id = str(required_subnet(self.network, SERVICE, subnet_id)["VpcId"])
+            groups = required_groups(self.network, SERVICE, vpc["SecurityGroupIds"], vpc_id)
+            ids, words = [str(group["GroupId"]) for group in groups], f"Training job {name}"
+            made.append(self.network.add_interface(subnet_id, ids, words, "amazon-sagemaker"))
         return made
 
     def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
@@ -180,13 +172,6 @@ class TrainingJobs:
 
     def _zone(self, subnet_id: str) -> str:
         return str((self.network.find("subnet", subnet_id) or {}).get("AvailabilityZoneId"))
-
-
-def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
-    """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
-    found = list(refused(parsed(arguments), scope.region))
-    if found:
-        raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
 
 
 def _enter(record: Record, status: str) -> None:

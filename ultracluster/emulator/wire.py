@@ -18,8 +18,7 @@ import botocore.parsers
 import botocore.serialize
 import botocore.session
 
-from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError, ec2_refusal
+from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal
 from ultracluster.service_model import problems
 
 Arguments = Mapping[str, Any]
@@ -76,9 +75,7 @@ def ec2_answer(operation: str, result: Mapping[str, Any]) -> bytes:
     shape = model("ec2").operation_model(operation).output_shape
     if shape is not None:
         _fill(root, shape, result)
-    SubElement(root, "requestId").text = str(uuid4())
-    text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    return _document(root, "requestId")
 
 
 def ec2_error(error: ServiceError) -> bytes:
@@ -87,7 +84,11 @@ def ec2_error(error: ServiceError) -> bytes:
     inner = SubElement(SubElement(root, "Errors"), "Error")
     SubElement(inner, "Code").text = error.code
     SubElement(inner, "Message").text = error.message
-    SubElement(root, "RequestID").text = str(uuid4())
+    return _document(root, "RequestID")
+
+
+def _document(root: Element, identifier: str) -> bytes:
+    SubElement(root, identifier).text = str(uuid4())
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return text
 
@@ -164,7 +165,7 @@ def _plain(shape: Any, value: Any) -> Any:
         return {str(key): _plain(shape.value, item) for key, item in value.items()}
     if shape.type_name == "timestamp" and shape.serialization.get("timestampFormat") != "iso8601":
         return _moment(value).timestamp()
-    return PLAIN.get(shape.type_name, _unchanged)(value)
+    return PLAIN.get(shape.type_name, lambda same: same)(value)
 
 
 def _fill(parent: Element, shape: Any, value: Mapping[str, Any]) -> None:
@@ -234,10 +235,6 @@ def _iso(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _unchanged(value: Any) -> Any:
-    return value
 
 
 PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {

@@ -7,19 +7,105 @@ today's id into the file. Exit code 1 where the file names an image that the acc
 """
 
 import argparse
+import ast
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json
+from ultracluster.aws import Account, Cloud, CloudError
+from ultracluster.catalogue.images import Difference, differences
+from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import FOLDER, find, project_folder
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL
-from ultracluster.image.source import located
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, CommandError
+from ultracluster.spec.data_files import SUFFIXES
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.node_groups import image_parameter
 from ultracluster.tables import Column, Rows
 
-if TYPE_CHECKING:
-    from ultracluster.image.images import Comparison
+NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
+NO_IMAGE: Final = "InvalidAMIID"
+
+Row = dict[str, Any]
+
+
+class NoImageError(CommandError):
+    """There is no image of today, or nothing says which one it is."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The image that an environment names, beside the one that would be taken today."""
+
+    whose: str
+    """`nodes` or `login`."""
+    parameter: str
+    """The SSM parameter that names today's."""
+    pinned: str
+    """What the environment's file names."""
+    pinned_row: Row | None
+    """It as EC2 describes it; None where the account has none."""
+    today: str
+    today_row: Row
+
+    @property
+    def differences(self) -> list[Difference]:
+        return list(differences(self.pinned_row, self.today_row)) if self.pinned_row else []
+
+
+def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
+    """Return what an environment names beside what is there today.
+
+    Raises:
+        NoImageError: where it has no such nodes, or no parameter says what is today's.
+        CloudError: where AWS refuses to say.
+    """
+    parameter = image_parameter(spec, login=whose == "login")
+    if parameter is None:
+        raise NoImageError(_why_none(spec, whose))
+    own = spec.slurm.login_image if spec.slurm is not None and whose == "login" else None
+    pinned = own or spec.nodes.image
+    today = _parameter_value(cloud, parameter)
+    row = _described(cloud, today)
+    if row is None:
+        raise NoImageError(f"{parameter}: it names {today}, which {spec.region} does not have")
+    named = pinned if pinned.startswith("ami-") else _parameter_value(cloud, pinned)
+    return Comparison(whose, parameter, pinned, _described(cloud, named), today, row)
+
+
+def _why_none(spec: EnvironmentSpec, whose: str) -> str:
+    if whose == "login":
+        return f"{spec.name}: it has no login nodes; leave --login out"
+    return (
+        f"{spec.name}: AWS publishes no image here for {spec.nodes.instance_type}; write the id of "
+        "one of yours in nodes.image"
+    )
+
+
+def _parameter_value(cloud: Cloud, parameter: str) -> str:
+    try:
+        return str(cloud.ask("ssm", "get_parameter", Name=parameter)["Parameter"]["Value"])
+    except CloudError as error:
+        if error.code in NO_PARAMETER:
+            raise NoImageError(
+                f"{parameter}: no such SSM parameter; an image of your own is there when its "
+                "pipeline has run once (docs/training/node-image.md)"
+            ) from error
+        raise
+
+
+def _described(cloud: Cloud, image_id: str) -> Row | None:
+    """Return an image, also one that AWS deprecated; None where there is none."""
+    try:
+        found = cloud.ask("ec2", "describe_images", ImageIds=[image_id], IncludeDeprecated=True)[
+            "Images"
+        ]
+    except CloudError as error:
+        if error.code.startswith(NO_IMAGE):
+            return None
+        raise
+    return dict(found[0]) if found else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +116,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import Account  # noqa: PLC0415
-    from ultracluster.image.images import comparison  # noqa: PLC0415
 
     spec, path = find(arguments.environment)
     found = comparison(spec, Account(spec.region), "login" if arguments.login else "nodes")
@@ -48,7 +131,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return SOME_FAIL if missing else ALL_WELL
 
 
-def _write(name: str, path: Path | None, found: "Comparison") -> Path:
+def _write(name: str, path: Path | None, found: Comparison) -> Path:
     folder = project_folder() / FOLDER
     files = sorted(folder.glob("[!_.]*.py")) if path is None else [path]
     literal = located(files, name, found.whose)
@@ -56,7 +139,7 @@ def _write(name: str, path: Path | None, found: "Comparison") -> Path:
     return literal.path
 
 
-def _document(found: "Comparison") -> dict[str, Any]:
+def _document(found: Comparison) -> dict[str, Any]:
     return {
         "image_of": found.whose,
         "parameter": found.parameter,
@@ -67,7 +150,7 @@ def _document(found: "Comparison") -> dict[str, Any]:
     }
 
 
-def _show(console: Console, found: "Comparison") -> None:
+def _show(console: Console, found: Comparison) -> None:
     table = Rows((Column("what"), Column("pinned", "prose"), Column("today", "prose")))
     table.add(f"image of {found.whose}", found.pinned, found.today)
     for what, pinned, today in found.differences:
@@ -79,7 +162,7 @@ def _show(console: Console, found: "Comparison") -> None:
     console.print(table)
 
 
-def _say(console: Console, name: str, found: "Comparison", written: Path | None) -> None:
+def _say(console: Console, name: str, found: Comparison, written: Path | None) -> None:
     if written is not None:
         words = f"{written} names {found.today} now; the next deployment replaces nodes."
     elif found.today == found.pinned:
@@ -87,4 +170,97 @@ def _say(console: Console, name: str, found: "Comparison", written: Path | None)
     else:
         option = " --login" if found.whose == "login" else ""
         words = f"ultracluster image {name}{option} --write puts today's id into the file."
-    console.out(words, highlight=False)
+    say(console, words)
+
+
+PLACES: Final = {"nodes": ("nodes", "image"), "login": ("slurm", "login_image")}
+"""Field of the environment, and field of its part, by whose image it is."""
+
+
+class NoLiteralError(CommandError):
+    """A file in which the image is no text of its own."""
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A text in a source file, on one line of it."""
+
+    path: Path
+    line: int
+    """Counted from 1."""
+    start: int
+    end: int
+    """Bytes of the line."""
+
+    def replaced(self, value: str) -> bytes:
+        """Return the file with another text in its place, and every other byte as it is."""
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        old = lines[self.line - 1]
+        lines[self.line - 1] = old[: self.start] + f'"{value}"'.encode() + old[self.end :]
+        return b"".join(lines)
+
+
+def located(paths: list[Path], name: str, whose: str) -> Literal:
+    """Return where the image of an environment stands.
+
+    Args:
+        paths: the files that may define the environment.
+        name: the environment's name.
+        whose: `nodes` or `login`.
+
+    Raises:
+        NoLiteralError: where no file has it as a text, with what was found.
+    """
+    part, field = PLACES[whose]
+    for path in paths:
+        if path.suffix in SUFFIXES:
+            raise NoLiteralError(f"{path}: it is no Python; write {field} of {part} there by hand")
+        tree = ast.parse(path.read_bytes())
+        for environment in _calls(tree, "EnvironmentSpec"):
+            if not _is_text(_value(tree, environment, "name"), name):
+                continue
+            inner = _value(tree, environment, part)
+            found = _value(tree, inner, field) if isinstance(inner, ast.Call) else None
+            if isinstance(found, ast.Constant) and isinstance(found.value, str):
+                return _literal(path, found)
+            line = environment.lineno if found is None else found.lineno
+            raise NoLiteralError(
+                f'{path}:{line}: {part}.{field} is not a text there; write {field}="ami-..." into '
+                f"{part}=... of {name}, and try again"
+            )
+    raise NoLiteralError(
+        f"{name}: no EnvironmentSpec(name={name!r}, ...) stands in "
+        f"{', '.join(map(str, paths)) or 'any file'}; write the id by hand"
+    )
+
+
+def _literal(path: Path, found: ast.Constant) -> Literal:
+    if found.end_lineno != found.lineno or found.end_col_offset is None:
+        raise NoLiteralError(f"{path}:{found.lineno}: that text has several lines; write it in one")
+    return Literal(path, found.lineno, found.col_offset, found.end_col_offset)
+
+
+def _calls(tree: ast.Module, name: str) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name
+    ]
+
+
+def _value(tree: ast.Module, call: ast.Call, field: str) -> ast.expr | None:
+    """Return what a keyword is given; a name of the module stands for its one assignment."""
+    given = next((each.value for each in call.keywords if each.arg == field), None)
+    if not isinstance(given, ast.Name):
+        return given
+    assigned = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and [getattr(target, "id", None) for target in node.targets] == [given.id]
+    ]
+    return assigned[0] if len(assigned) == 1 else given
+
+
+def _is_text(node: ast.expr | None, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text

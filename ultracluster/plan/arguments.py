@@ -3,28 +3,19 @@
 import argparse
 import math
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.given_file import bounded, text_of
+from ultracluster.plan.command import MODEL
+from ultracluster.planner import shape as shapes
 from ultracluster.planner.goodput import RATES
-from ultracluster.planner.kinds import OPTIONS_OF_A_LAYOUT, Only
-from ultracluster.planner.layout import ACTIVATIONS
-from ultracluster.planner.measurement import (
-    MeasurementError,
-    NetworkMeasurement,
-    RunMeasurement,
-    metrics,
-)
+from ultracluster.planner.layout import ACTIVATIONS, OPTIONS_OF_A_LAYOUT, Only
+from ultracluster.planner.measurement import MeasurementError, metrics
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.question import PlanError, Question
-from ultracluster.planner.shape import (
-    LARGEST_PARAMETERS,
-    SMALLEST_PARAMETERS,
-    ModelShape,
-    of_size,
-)
 from ultracluster.problem import Problem, choices
 
+SIZES: Final = [option for option in MODEL if option != "--parameters"]
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2
 """Part of the parameters asked for that a usual shape may be away."""
@@ -70,7 +61,7 @@ def question(arguments: argparse.Namespace) -> Question:
         PlanError: for the first word that cannot be, in one line.
     """
     with bounded("--calibrate"):
-        network, run = _measurements(arguments.calibrate)
+        measured = _measurements(arguments.calibrate)
     read = Reader(arguments)
     return Question(
         shape=_shape(arguments, read),
@@ -88,8 +79,7 @@ def question(arguments: argparse.Namespace) -> Question:
         purchase=arguments.purchase,
         only=_only(arguments, read),
         node_gbps=read.number("--node-gbps"),
-        network=network,
-        run=run,
+        **measured,
     )
 
 
@@ -114,7 +104,7 @@ def _only(arguments: argparse.Namespace, read: Reader) -> Only:
     return Only(activations=arguments.activations, **given)
 
 
-def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
+def _shape(arguments: argparse.Namespace, read: Reader) -> shapes.ModelShape:
     shape = {option: read.whole(option) for option in ("--layers", "--hidden", "--heads")}
     missing = [option for option, value in shape.items() if value is None]
     vocabulary, sequence = read.count("--vocabulary"), read.count("--sequence")
@@ -132,30 +122,15 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")
     if missing:
         raise PlanError(f"a shape needs {' and '.join(missing)} too; write {missing[0]} N")
-    return ModelShape(
-        layers=shape["--layers"] or 0,
-        hidden=shape["--hidden"] or 0,
-        heads=shape["--heads"] or 0,
-        vocabulary=vocabulary,
-        sequence=sequence,
-        feed_forward=read.count("--feed-forward"),
-        gated=arguments.gated,
-        key_value_heads=read.count("--key-value-heads"),
-        tied=not arguments.untied,
-        head_size=read.count("--head-size"),
-        experts=read.count("--experts"),
-        experts_per_token=read.count("--experts-per-token"),
-        expert_width=read.count("--expert-width"),
-        shared_experts=read.count("--shared-experts"),
-        dense_layers=read.count("--dense-layers"),
-    )
+    sizes: dict[str, Any] = {option[2:].replace("-", "_"): read.count(option) for option in SIZES}
+    return shapes.ModelShape(gated=arguments.gated, tied=not arguments.untied, **sizes)
 
 
-def _usual(given: str, size: float, vocabulary: int, sequence: int) -> ModelShape:
-    if not SMALLEST_PARAMETERS <= size <= LARGEST_PARAMETERS:
-        fix = f"write {SMALLEST_PARAMETERS:g} to {LARGEST_PARAMETERS:g} parameters"
-        raise _refused("--parameters", given, fix)
-    shape = of_size(size, vocabulary=vocabulary, sequence=sequence)
+def _usual(given: str, size: float, vocabulary: int, sequence: int) -> shapes.ModelShape:
+    least, most = shapes.SMALLEST_PARAMETERS, shapes.LARGEST_PARAMETERS
+    if not least <= size <= most:
+        raise _refused("--parameters", given, f"write {least:g} to {most:g} parameters")
+    shape = shapes.of_size(size, vocabulary=vocabulary, sequence=sequence)
     if abs(shape.parameters / size - 1) > FARTHEST:
         fix = (
             f"the nearest usual shape with a vocabulary of {vocabulary:,} has "
@@ -165,23 +140,19 @@ def _usual(given: str, size: float, vocabulary: int, sequence: int) -> ModelShap
     return shape
 
 
-def _measurements(
-    paths: list[Path],
-) -> tuple[NetworkMeasurement | None, RunMeasurement | None]:
-    network: NetworkMeasurement | None = None
-    run: RunMeasurement | None = None
+def _measurements(paths: list[Path]) -> dict[str, Any]:
+    """Return what `Question` calls the network and the run, as far as they were measured."""
+    found: dict[str, Any] = {}
     for path in paths:
         text = text_of(path, LARGEST_FILE, "cut it: measurements have 60")
         # A metrics file is JSON from its first character on; a log never is.
         of_a_run = text.lstrip().startswith("{")
-        if (run if of_a_run else network) is not None:
+        field = "run" if of_a_run else "network"
+        if field in found:
             kind = "metrics.jsonl" if of_a_run else "log of nccl-tests"
             raise PlanError(f"--calibrate: got {path}; a {kind} was given before it; write one")
         try:
-            if of_a_run:
-                run = metrics(text)
-            else:
-                network = nccl_tests(text)
+            found[field] = metrics(text) if of_a_run else nccl_tests(text)
         except MeasurementError as error:
             raise PlanError(f"--calibrate: got {path}; {error}") from error
-    return network, run
+    return found

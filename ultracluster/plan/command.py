@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
         raise UsageError(" ".join(str(error).split())) from error
     values = document(found, uncertainty(found), others)
     if arguments.html is not None:
-        from ultracluster.plan.page import page  # noqa: PLC0415
+        from ultracluster.plan.writing import page  # noqa: PLC0415
 
         write_output(arguments.html, page(report(values)), "--html")
         said.append(f"page: {arguments.html}")
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     elif printed:
         sys.stderr.writelines(f"{line}\n" for line in said)
     else:
-        from ultracluster.plan.terminal import show  # noqa: PLC0415
+        from ultracluster.plan.writing import show  # noqa: PLC0415
 
         show(report(values), console)
         for line in said:

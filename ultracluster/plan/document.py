@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from ultracluster.catalogue.quotas import LUSTRE, NETWORK_INTERFACES, of_training, on_demand
+from ultracluster.catalogue.quotas import NETWORK_INTERFACES, lustre, of_training, on_demand
 from ultracluster.planner.devices import GIB
 from ultracluster.planner.layout import KEPT, RECOMPUTED
 from ultracluster.planner.memory import memory
@@ -15,6 +15,10 @@ from ultracluster.planner.storage import DEFAULT_QUOTA_GIB, DEPLOYMENT
 from ultracluster.planner.uncertainty import Uncertainty
 
 HOUR = 3600
+OF_THE_MODEL: Final = (
+    *("parameters", "layers", "hidden", "heads", "vocabulary", "sequence", "experts"),
+    "active_parameters",
+)
 DEFAULT_INTERFACES: Final = 5_000
 """Network interfaces of a Region by default; an account's own quota goes first."""
 
@@ -22,16 +26,10 @@ DEFAULT_INTERFACES: Final = 5_000
 def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]) -> dict[str, Any]:
     """Return a plan as plain values; units are in the names."""
     question, outcome, shape = plan.question, plan.outcome, plan.question.shape
+    left = outcome.goodput
     return {
         "model": {
-            "parameters": shape.parameters,
-            "layers": shape.layers,
-            "hidden": shape.hidden,
-            "heads": shape.heads,
-            "vocabulary": shape.vocabulary,
-            "sequence": shape.sequence,
-            "experts": shape.experts,
-            "active_parameters": shape.active_parameters,
+            **{name: getattr(shape, name) for name in OF_THE_MODEL},
             "tokens": question.tokens,
         },
         "machine": {
@@ -54,17 +52,15 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
         "goodput": {
             "failures_per_node_day": question.rate.per_node_day,
             "failures_source": question.rate.source,
-            "hours_between_failures": outcome.goodput.mean_time_between_failures / HOUR,
-            "checkpoint_interval_minutes": outcome.goodput.interval / 60,
-            "checkpoint_interval_steps": max(
-                1, int(outcome.goodput.interval / outcome.step.seconds)
-            ),
-            "checkpoint_gb": outcome.goodput.checkpoint_bytes / 1e9,
-            "checkpoint_write_seconds": outcome.goodput.write_seconds,
-            "checkpoint_share": outcome.goodput.checkpoint_share,
-            "restart_minutes": outcome.goodput.restart_seconds / 60,
-            "fraction": outcome.goodput.fraction,
-            "spare_nodes": outcome.goodput.spare_nodes,
+            "hours_between_failures": left.mean_time_between_failures / HOUR,
+            "checkpoint_interval_minutes": left.interval / 60,
+            "checkpoint_interval_steps": max(1, int(left.interval / outcome.step.seconds)),
+            "checkpoint_gb": left.checkpoint_bytes / 1e9,
+            "checkpoint_write_seconds": left.write_seconds,
+            "checkpoint_share": left.checkpoint_share,
+            "restart_minutes": left.restart_seconds / 60,
+            "fraction": left.fraction,
+            "spare_nodes": left.spare_nodes,
         },
         "storage": {
             "deployment_type": DEPLOYMENT,
@@ -83,7 +79,7 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "node_hours": outcome.node_hours,
         },
         "cost": [_cost(bill) for bill in plan.bills],
-        "quotas_to_ask_for": list(_quotas(plan)),
+        "quotas_to_ask_for": list(quotas(plan, *nodes_and_jobs(plan))),
         "alternatives": [_alternative(each) for each in alternatives],
         "doubts": [asdict(each) for each in doubt.doubts],
         "calibrated_by": list(_calibrations(plan)),
@@ -91,22 +87,22 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
     }
 
 
-def _quotas(plan: Plan) -> Iterator[str]:
-    everything = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
-    if plan.question.purchase == SAGEMAKER:
-        return quotas(plan, nodes=1, jobs=everything)
-    return quotas(plan, nodes=everything, jobs=0)
+def nodes_and_jobs(plan: Plan) -> tuple[int, int]:
+    """Return the nodes and the SageMaker instances of a plan.
+
+    A SageMaker environment keeps one node to look at data and images with; it starts at zero.
+    """
+    together = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
+    return (1, together) if plan.question.purchase == SAGEMAKER else (together, 0)
 
 
-def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
+def quotas(plan: Plan, nodes: int, jobs: int) -> Iterator[str]:
     """Yield the quotas that the account must have, by their names and codes."""
     question, instance = plan.question, plan.question.instance
     if question.purchase == ON_DEMAND or jobs:
         _, vcpus = on_demand(instance.name)
-        yield (
-            f"EC2, {vcpus.name} ({vcpus.code}): {nodes * instance.vcpus:,} vCPU "
-            f"({nodes:,} x {instance.vcpus})"
-        )
+        needed = f"{nodes * instance.vcpus:,} vCPU ({nodes:,} x {instance.vcpus})"
+        yield f"EC2, {vcpus.name} ({vcpus.code}): {needed}"
     if jobs:
         yield f"SageMaker, {of_training(str(instance.sagemaker_training_type)).name}: {jobs:,}"
     interfaces = nodes * len(instance.network_cards.efa_recommended)
@@ -115,8 +111,8 @@ def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
     capacity = plan.outcome.lustre.capacity_gib
     default = f"{DEFAULT_QUOTA_GIB:,} by default"
     if plan.outcome.lustre.above_quota:
-        (quota,) = (each.capacity for each in LUSTRE if DEPLOYMENT in each.deployment_types)
-        yield f"FSx, Persistent_2 storage capacity ({quota.code}): {capacity:,} GiB ({default})"
+        code = lustre(DEPLOYMENT).capacity.code
+        yield f"FSx, Persistent_2 storage capacity ({code}): {capacity:,} GiB ({default})"
     else:
         yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"
 
@@ -183,8 +179,7 @@ def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
 def _memory(plan: Plan) -> dict[str, Any]:
     step = plan.outcome.step
     other_way = RECOMPUTED if step.layout.activations == KEPT else KEPT
-    other_layout = replace(step.layout, activations=other_way)
-    other = memory(plan.setup, other_layout)
+    other = memory(plan.setup, replace(step.layout, activations=other_way))
     chosen = step.holding
     return {
         "activations": step.layout.activations,
@@ -253,26 +248,27 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 def _calibrations(plan: Plan) -> Iterator[str]:
     network, run, gpu = plan.question.network, plan.question.run, plan.setup.gpu
-    if network is not None and network.nodes == 1 and network.by_switches(gpu):
-        yield (
-            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB at "
-            f"{network.bus_bandwidth / 1e9:,.0f} GB/s went through its switches, which gathers of "
-            f"weights cannot: {gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
-            "of all_gather_perf"
-        )
-    elif network is not None and network.nodes == 1:
-        yield (
-            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
-            f"GPUs of one node, so {gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
-            "nothing about the network"
-        )
-    elif network is not None:
-        yield (
-            f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
-            f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
-            f"{plan.setup.network.efficiency:.0%} of the line rate and "
-            f"{plan.setup.network.hop_latency * 1e6:.0f} us a hop"
-        )
+    if network is not None:
+        what = f"{network.collective} of {network.size / 2**30:.3g} GiB"
+        link = f"{gpu.link_bandwidth / 1e9:,.0f} GB/s"
+        if network.nodes > 1:
+            yield (
+                f"network: {what} on {network.nodes} nodes, "
+                f"{network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
+                f"{plan.setup.network.efficiency:.0%} of the line rate and "
+                f"{plan.setup.network.hop_latency * 1e6:.0f} us a hop"
+            )
+        elif network.by_switches(gpu):
+            yield (
+                f"NVLink: {what} at {network.bus_bandwidth / 1e9:,.0f} GB/s went through its "
+                f"switches, which gathers of weights cannot: {link} stay assumed; give a log of "
+                "all_gather_perf"
+            )
+        else:
+            yield (
+                f"NVLink: {what} on {network.ranks} GPUs of one node, so {link} between them; it "
+                "says nothing about the network"
+            )
     if run is not None:
         yield (
             f"program: {run.tokens_per_second:,.0f} tokens/s on {run.layout.gpus} x "

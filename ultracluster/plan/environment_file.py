@@ -11,9 +11,9 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from ultracluster.command_line import STANDARD_OUTPUT
-from ultracluster.plan.document import quotas
+from ultracluster.plan.document import nodes_and_jobs, quotas
 from ultracluster.planner.outcome import Plan
-from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, other_region
+from ultracluster.planner.price import CAPACITY_BLOCK, other_region
 from ultracluster.planner.question import PlanError
 from ultracluster.problem import EnvironmentFileError, SpecError
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
@@ -36,16 +36,14 @@ def environment_of(plan: Plan, path: Path) -> tuple[str, list[str]]:
         raise PlanError(f"--write: got {path}; an environment is a Python file; write {path}.py")
     if path.exists() and not printed:
         raise PlanError(f"--write: got {path}; it exists; write another path, or remove it")
-    question, outcome = plan.question, plan.outcome
+    question = plan.question
     if not plan.bill.nodes_known:
+        what = f"{question.instance_type} by {question.purchase} in {question.region}"
         raise PlanError(
-            f"--write: no price of {question.instance_type} by {question.purchase} in "
-            f"{question.region} is known, and a ceiling that leaves it out would not hold; write "
-            "another --purchase or --region"
+            f"--write: no price of {what} is known, and a ceiling that leaves it out would not "
+            "hold; write another --purchase or --region"
         )
-    together = outcome.nodes + outcome.goodput.spare_nodes
-    # A SageMaker environment keeps one node to look at data and images with; it starts at zero.
-    nodes, jobs = (1, together) if question.purchase == SAGEMAKER else (together, 0)
+    nodes, jobs = nodes_and_jobs(plan)
     stem = "" if printed else path.stem
     draft = _loaded(_text(plan, stem, nodes, jobs, addresses=0, ceiling=UNLIMITED))
     addresses = sum(draft.address_demand().values())
@@ -55,7 +53,7 @@ def environment_of(plan: Plan, path: Path) -> tuple[str, list[str]]:
     _loaded(text)
     what = f"{nodes:,} nodes, {jobs:,} SageMaker instances, at most {ceiling:,} USD a day"
     written = f"environment: {path} ({what}); try it with `make rehearse ENV={path}`"
-    asked = [f"quota to ask for: {line}" for line in quotas(plan, nodes=nodes, jobs=jobs)]
+    asked = [f"quota to ask for: {line}" for line in quotas(plan, nodes, jobs)]
     return text, [written, *asked]
 
 

@@ -32,14 +32,10 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
 
     body: list[str] = []
     every = max(1, (high - low + 7) // 8)
-    for exponent in range(low, high + 1, every):
-        body.append(
-            f'<line x1="{left}" x2="{WIDTH - right}" y1="{y(2.0**exponent):.1f}" '
-            f'y2="{y(2.0**exponent):.1f}" class="grid"/>'
-        )
-        body.append(
-            _text(left - 8, y(2.0**exponent) + 4, _short(2.0**exponent), anchor="end", kind="small")
-        )
+    for rate in (2.0**exponent for exponent in range(low, high + 1, every)):
+        ends = f'x1="{left}" x2="{WIDTH - right}" y1="{y(rate):.1f}" y2="{y(rate):.1f}"'
+        body.append(f'<line {ends} class="grid"/>')
+        body.append(_text(left - 8, y(rate) + 4, _short(rate), anchor="end", kind="small"))
     shown_at = -100.0
     for point in points:
         at = x(point["nodes"])
@@ -49,16 +45,13 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
         body.append(_text(at, bottom + 18, f"{point['nodes']:,}", anchor="middle", kind="small"))
         if not point["tokens_per_second"]:
             body.append(_text(at, bottom - 6, "x", anchor="middle", kind="muted"))
-    if len(real) > 1:
-        line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in ideal)
-        body.append(f'<polyline points="{line}" class="ideal"/>')
-    line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in real)
-    body.append(f'<polyline points="{line}" class="curve"/>')
+    for kind, points_of in (("ideal", ideal if len(real) > 1 else []), ("curve", real)):
+        line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in points_of)
+        body += [f'<polyline points="{line}" class="{kind}"/>'] if line else []
     for nodes, rate in real:
         title = f"<title>{nodes:,} nodes: {rate:,.0f} tokens/s</title>"
-        body.append(
-            f'<circle cx="{x(nodes):.1f}" cy="{y(rate):.1f}" r="4.5" class="dot">{title}</circle>'
-        )
+        place = f'cx="{x(nodes):.1f}" cy="{y(rate):.1f}"'
+        body.append(f'<circle {place} r="4.5" class="dot">{title}</circle>')
     middle = (left + WIDTH - right) / 2
     body.append(_text(middle, bottom + 40, "nodes", anchor="middle"))
     legend = "tokens/s; broken line: the fewest nodes that fit, multiplied; x: does not fit"

@@ -99,6 +99,11 @@ def _smallest(plan: Document) -> str:
     return f"{mine}, {f'{alone:,}' if alone else 'none'} without tensor parallelism"
 
 
+def _columns(prose: str, *numbers: str) -> tuple[Column, ...]:
+    """Return a column of words, and others of numbers."""
+    return (Column(prose, "prose"), *(Column(title, "number") for title in numbers))
+
+
 def _usd(value: float | None) -> str:
     return "no price known" if value is None else f"{value:,.0f}"
 
@@ -109,12 +114,7 @@ def _memory(memory: Document) -> Section:
     fits = "" if other["fits"] else ", does not fit"
     return Section(
         f"GPU memory (GiB, {capacity:.1f} available)",
-        (
-            Column("item", "prose"),
-            Column("GiB", "number"),
-            Column("", "bar"),
-            Column(ways[1], "number"),
-        ),
+        (*_columns("item", "GiB"), Column("", "bar"), Column(ways[1], "number")),
         [
             *(
                 (name, f"{size:,.1f}", size / capacity, f"{other['items'][name]:,.1f}")
@@ -131,14 +131,12 @@ def _step(step: Document) -> Iterator[Section]:
     spent, whole = step["spent_seconds"], step["seconds"]
     yield Section(
         f"One step, {whole:,.2f} s",
-        (Column("spent on", "prose"), Column("s", "number"), Column("", "bar")),
+        (*_columns("spent on", "s"), Column("", "bar")),
         [(n, f"{s:,.2f}", s / whole) for n, s in spent.items() if s > LEAST * whole],
     )
     sent = [(name, f"{s:,.2f}") for name, s in step["sent_seconds"].items() if s > 0]
     if sent:
-        yield Section(
-            "Sent beside the computing", (Column("what", "prose"), Column("s", "number")), sent
-        )
+        yield Section("Sent beside the computing", _columns("what", "s"), sent)
 
 
 def _slower(layouts: Sequence[Document]) -> Section:
@@ -203,26 +201,18 @@ def _cost(plan: Document) -> Section:
     ]
     rows += [(each["purpose"], "", "", "no price known", "", 0.0, "") for each in lacking]
     for other in others:
-        known = other["usd"] is not None
-        rows.append(
-            (
-                f"all of it, {other['purchase']}",
-                "",
-                f"{other['nodes_usd_per_hour']:,.4f}" if known else "",
-                _usd(other["usd_per_day"]),
-                f"{other['usd']:,.0f}" if known else "",
-                0.0,
-                f"node price of {other['nodes_price_region']}" if known else "",
-            )
-        )
+        each, usd, where = "", "", ""
+        if other["usd"] is not None:
+            each, usd = f"{other['nodes_usd_per_hour']:,.4f}", f"{other['usd']:,.0f}"
+            where = f"node price of {other['nodes_price_region']}"
+        day = _usd(other["usd_per_day"])
+        rows.append((f"all of it, {other['purchase']}", "", each, day, usd, 0.0, where))
     return Section(
         f"Cost in {region}, {duration(first['days'])} with spare nodes",
         (
-            Column("item", "prose"),
-            Column("quantity", "number"),
+            *_columns("item", "quantity"),
             Column("USD each", "number", spare=True),
-            Column("USD a day", "number"),
-            Column("USD", "number"),
+            *(Column(title, "number") for title in ("USD a day", "USD")),
             Column("", "bar", spare=True),
             Column("price of", "prose"),
         ),
@@ -261,7 +251,7 @@ def _alternatives(plan: Document) -> Section:
 def _doubts(doubts: Sequence[Document]) -> Section:
     return Section(
         "What is not known, the widest first",
-        (Column("doubt", "prose"), Column("days", "number")),
+        _columns("doubt", "days"),
         [(each["name"], f"{each['good']:,.1f} to {each['bad']:,.1f}") for each in doubts],
         [f"to settle {each['name']}: {each['measure']}" for each in doubts],
     )

@@ -1,19 +1,20 @@
 """The same training on other instance types."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue import instances
 from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
-from ultracluster.planner.kinds import Only
+from ultracluster.planner.layout import Only
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.price import ON_DEMAND, ways_to_buy
-from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
-from ultracluster.planner.software import known_on
+from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, SEARCHED_NODES, Question
+from ultracluster.planner.stack import known_on
 
-ENOUGH: Final = 1024
+LOOKED_AT: Final = (1_024, SEARCHED_NODES, MOST_NODES)
 """Nodes of another type that are looked at for a plan of no more."""
 
 
@@ -30,7 +31,8 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
     """Return the fewest nodes of a type that need no longer."""
     if instances.find(name).zones(question.region) == ():
         return Alternative(name, gpu, None, None, f"not sold in {question.region}")
-    most = ENOUGH if (question.nodes or 0) <= ENOUGH else MOST_NODES
+    sold = ways_to_buy(instances.find(name))
+    most = next(each for each in LOOKED_AT if (question.nodes or 0) <= each)
     other = replace(
         question,
         instance_type=name,
@@ -40,7 +42,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         network=None,
         run=None,
         only=Only(),
-        purchase=_option(name, question.purchase),
+        purchase=question.purchase if question.purchase in sold else next(iter(sold), ON_DEMAND),
         software=question.software if known_on(gpu, question.software) else "",
     )
     planner = Planner(other)
@@ -51,18 +53,11 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         why = f"{most:,} nodes need {best.days:,.0f} days"
         why = why if best.days <= LONGEST_DAYS else "not feasible"
         return Alternative(name, gpu, None, None, why)
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        found = planner.outcome(middle)
-        if found is not None and found.days <= days:
-            best, high = found, middle
-        else:
-            low = middle + 1
+
+    def in_time(nodes: int) -> bool:
+        found = planner.outcome(nodes)
+        return found is not None and found.days <= days
+
+    fewest = 1 + bisect_left(range(1, most), True, key=in_time)
+    best = planner.outcome(fewest) or best
     return Alternative(name, gpu, best, planner.bill(best, other.purchase))
-
-
-def _option(name: str, wanted: str) -> str:
-    """Return how a type is bought, the wanted way if it is sold so."""
-    sold = ways_to_buy(instances.find(name))
-    return wanted if wanted in sold else next(iter(sold), ON_DEMAND)

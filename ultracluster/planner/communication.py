@@ -120,12 +120,7 @@ def communicate(setup: Setup, layout: Layout) -> Communication:
 
 def in_passes(setup: Setup, layout: Layout) -> InPasses:
     """Return what ranks send that share tokens, layers or the sequence."""
-    return InPasses(
-        tensor=tensor(setup, layout),
-        experts=experts(setup, layout),
-        stages=stages(setup, layout),
-        context=context(setup, layout),
-    )
+    return InPasses(*(sent(setup, layout) for sent in (tensor, experts, stages, context)))
 
 
 def inside(setup: Setup, layout: Layout) -> Sending:

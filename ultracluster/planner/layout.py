@@ -1,8 +1,9 @@
 """What is trained on what, how it is laid out over GPUs, and which layout is chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Final, NamedTuple
 
 from ultracluster.catalogue.sharding import divisors
@@ -27,6 +28,18 @@ ACTIVATIONS: Final = (KEPT, SELECTIVE, RECOMPUTED)
 """What becomes of activations until the backward pass: all kept; attention and every second
 product kept (torchtitan's selective recomputation; without flash attention, which keeps no scores,
 all but the scores, as Megatron's); only the input of each block kept."""
+
+TENSOR: Final = (1, 2, 4, 8)
+MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+STAGED_MICRO_BATCHES: Final = (1, 2, 4)
+"""In a pipeline: larger ones lengthen the bubble."""
+STAGES: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+CHUNKS: Final = (1, 2, 4)
+IDLE_LAYERS: Final = 0.15
+"""Part of a pipeline's places for layers that may stay empty where the layers do not divide."""
+EXPERTS_OVER: Final = (1, 2, 4, 8, 16, 32, 64)
+LONG: Final = 32_768
+"""Tokens of a sequence from which sharing them is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,11 @@ class Layout:
     """Ranks that share the tokens of every sequence."""
     expert: int = 1
     """GPUs over which the experts of a layer are divided, those of `tensor` among them."""
+
+    @property
+    def degrees(self) -> tuple[int, ...]:
+        """What it shares with its kind but for micro-batch and activations."""
+        return self.tensor, self.pipeline, self.chunks, self.context, self.expert
 
     @property
     def ranks(self) -> int:
@@ -136,6 +154,10 @@ class Kind(NamedTuple):
     expert: int = 1
 
     @property
+    def degrees(self) -> tuple[int, ...]:
+        return self.tensor, self.pipeline, self.chunks, self.context, self.expert
+
+    @property
     def gpus_of_a_rank(self) -> int:
         """GPUs that work on the same tokens, stage after stage and side by side."""
         return self.tensor * self.pipeline
@@ -144,16 +166,10 @@ class Kind(NamedTuple):
         return Layout(
             gpus=gpus,
             partition=partition,
-            tensor=self.tensor,
-            micro_batch=self.micro_batch,
             accumulation=accumulation,
-            activations=self.activations,
             hierarchical=partition * self.tensor > per_node,
             reshard=self.pipeline == 1,
-            pipeline=self.pipeline,
-            chunks=self.chunks,
-            context=self.context,
-            expert=self.expert,
+            **self._asdict(),
         )
 
 
@@ -175,6 +191,84 @@ class Candidate(NamedTuple):
     def simplicity(self) -> tuple[int, ...]:
         kind = self.kind
         return kind.context, kind.tensor, kind.expert, self.group
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """What a layout must be like; what is None is searched for."""
+
+    group: int | None = None
+    """GPUs that hold one copy of the model state."""
+    tensor: int | None = None
+    micro_batch: int | None = None
+    """Sequences of one pass."""
+    activations: str | None = None
+    pipeline: int | None = None
+    chunks: int | None = None
+    context: int | None = None
+    expert: int | None = None
+
+
+OPTIONS_OF_A_LAYOUT: Final = {
+    "group": "--partition",
+    "tensor": "--tensor",
+    "pipeline": "--pipeline",
+    "chunks": "--interleave",
+    "context": "--context",
+    "expert": "--expert-parallel",
+    "micro_batch": "--micro-batch",
+}
+"""Options of the command by the fields of `Only` that are numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen of a model on some GPUs."""
+
+    setup: Setup
+    only: Only
+
+    def degrees(self) -> tuple[int, ...]:
+        """Return the tensor-parallel degrees that divide the heads and stay in a node."""
+        shape, per_node = self.setup.shape, self.setup.network.gpus_per_node
+        groups = shape.key_value_heads or shape.heads
+        return tuple(
+            t
+            for t in ((self.only.tensor,) if self.only.tensor else TENSOR)
+            if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
+        )
+
+    def stages(self) -> Iterator[tuple[int, int]]:
+        """Yield the stages and chunks that the layers can be divided into."""
+        own, layers = self.only, self.setup.shape.layers
+        for p in (own.pipeline,) if own.pipeline else (1, *STAGES):
+            for v in (own.chunks,) if own.chunks else CHUNKS if p > 1 else (1,):
+                places = Layout(p, 1, pipeline=p, chunks=v).stage_layers(layers) * p
+                asked = own.pipeline and own.chunks
+                if p * v <= layers and (asked or places <= layers * (1 + IDLE_LAYERS)):
+                    yield p, v
+
+    def experts_over(self, t: int) -> tuple[int, ...]:
+        """Return the numbers of GPUs that a layer's experts can be divided over."""
+        count = self.setup.shape.experts
+        if not count:
+            return (1,)
+        asked = (self.only.expert,) if self.only.expert else EXPERTS_OVER
+        return tuple(e for e in asked if count % e == 0 and (e == 1 or e % t == 0))
+
+    def contexts(self) -> tuple[int, ...]:
+        if self.only.context:
+            return (self.only.context,)
+        return TENSOR if self.setup.shape.sequence >= LONG else (1,)
+
+    def kinds(self) -> Iterator[Kind]:
+        own = self.only
+        ways = (own.activations,) if own.activations else ACTIVATIONS
+        for t, (p, v), c in product(self.degrees(), self.stages(), self.contexts()):
+            several = MICRO_BATCHES if p == 1 else STAGED_MICRO_BATCHES
+            batches = (own.micro_batch,) if own.micro_batch else several
+            for e, b, activations in product(self.experts_over(t), batches, ways):
+                yield Kind(t, b, activations, p, v, c, e)
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:

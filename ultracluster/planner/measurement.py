@@ -175,9 +175,9 @@ def metrics(text: str) -> RunMeasurement:
         raise MeasurementError("it holds no finished step")
     try:
         return _run(start, rates, memory)
-    except MeasurementError:
-        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, MeasurementError):
+            raise
         why = f"{error!s:.60}"
         raise MeasurementError(f"its settings lack the model or the layout ({why})") from error
 
@@ -211,20 +211,17 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
     parallel, numerics = settings["parallel"], settings["numerics"]
     gpus, micro = _whole(start, "gpus"), _whole(data, "micro_batch")
     tensor, group = _whole(parallel, "tensor_parallel", 1), _whole(parallel, "partition_size")
+    recomputed, why = int(numerics["checkpoint_every"]), ""
     if group % tensor or gpus % group:
-        raise MeasurementError(
-            f"its settings divide {gpus} GPUs into groups of {group} with {tensor} to a layer"
-        )
-    recomputed = int(numerics["checkpoint_every"])
-    if recomputed > 1:
-        raise MeasurementError(
-            f"it recomputed every {recomputed!s:.20} blocks; measure with checkpoint_every 0 or 1"
-        )
-    if numerics["dtype"] != "bf16":
-        raise MeasurementError(f"it ran in {numerics['dtype']!s:.20}; measure a run in bf16")
-    layers, width, heads, vocabulary, sequence = (
-        _whole(model, name) for name in ("layers", "width", "heads", "vocabulary", "sequence")
-    )
+        why = f"its settings divide {gpus} GPUs into groups of {group} with {tensor} to a layer"
+    elif recomputed > 1:
+        why = f"it recomputed every {recomputed!s:.20} blocks; measure with checkpoint_every 0 or 1"
+    elif numerics["dtype"] != "bf16":
+        why = f"it ran in {numerics['dtype']!s:.20}; measure a run in bf16"
+    if why:
+        raise MeasurementError(why)
+    sizes = ("layers", "width", "heads", "vocabulary", "sequence")
+    layers, width, heads, vocabulary, sequence = (_whole(model, name) for name in sizes)
     shape = ModelShape(layers, width, heads, vocabulary, sequence)
     for problem in shape.problems():
         raise MeasurementError(f"its model cannot be: {problem}")

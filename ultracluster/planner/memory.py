@@ -44,16 +44,8 @@ class Memory:
 
     @property
     def fixed(self) -> float:
-        return (
-            self.reserve
-            + self.parameters
-            + self.gradients
-            + self.optimizer
-            + self.activations
-            + self.working_layer
-            + self.logits
-            + self.embeddings
-        )
+        state = self.reserve + self.parameters + self.gradients + self.optimizer
+        return state + self.activations + self.working_layer + self.logits + self.embeddings
 
     @property
     def unsharded(self) -> float:
@@ -114,23 +106,13 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     if staged or not layout.reshard:
         embeddings += WEIGHT * layers * in_layer
     early = gradients if staged or layout.accumulation > 1 else 0.0
-    held = {
-        "gradients": early,
-        "activations": activations,
-        "logits": logits,
-        "embeddings": embeddings,
-    }
+    held = (early, activations, logits, embeddings)
     if not staged and activations + logits + early < gradients + embeddings:
-        held = {
-            "gradients": gradients,
-            "activations": 0.0,
-            "logits": 0.0,
-            "embeddings": 2 * embeddings,
-        }
+        held = (gradients, 0.0, 0.0, 2 * embeddings)
     capacity, reserve = setup.gpu.memory, stack.reserve
     if layout.gpus > setup.network.gpus_per_node:
         reserve += stack.network_reserve
-    fixed = reserve + MASTER_AND_MOMENTS * states + working + sum(held.values())
+    fixed = reserve + MASTER_AND_MOMENTS * states + working + sum(held)
     layer = WEIGHT * in_layer
     least = 0.0 if staged else LEAST_LIVE_LAYERS
     room = max(0.0, capacity - fixed) / layer
@@ -143,7 +125,7 @@ def memory(setup: Setup, layout: Layout) -> Memory:
         layer=layer,
         least_layers=least,
         live_layers=max(least, min(stack.live_layers, room)) if least else 0.0,
-        **held,
+        **dict(zip(("gradients", "activations", "logits", "embeddings"), held, strict=True)),
     )
 
 

@@ -40,36 +40,32 @@ class Row(NamedTuple):
     bus: float
 
 
+NO_ROW: Final = Row(0, 0.0, 0.0, 0.0)
+
+
 def nccl_tests(text: str) -> NetworkMeasurement:
     """Read the output of nccl-tests' all_reduce_perf, all_gather_perf or reduce_scatter_perf.
 
     Of several tests in one file the last one counts.
     """
     block, before = _last_test(text)
-    rows = list(_rows(block))
+    rows, ranks = list(_rows(block)), list(_ranks(block))
+    hosts, largest = {rank: host for rank, host, _ in ranks}, max(rows, default=NO_ROW)
+    why = ""
     if not rows:
-        raise MeasurementError(
-            "it holds no row of nccl-tests (size, count, type, redop, root, time, algbw, busbw)"
-        )
-    ranks = list(_ranks(block))
-    hosts = {rank: host for rank, host, _ in ranks}
-    if not hosts:
-        raise MeasurementError(
-            "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
-        )
-    largest = max(rows)
-    if largest.size < LARGE:
-        raise MeasurementError(
-            f"its largest size is {largest.size:,} bytes, where latency is most of the time; "
-            "measure up to 1 GiB (-b 8 -e 1G -f 2)"
-        )
-    if largest.algorithm <= 0:
-        raise MeasurementError("the largest size has a bandwidth of 0 GB/s")
-    if len(hosts) == 1:
-        raise MeasurementError(
-            "it ran on one GPU, which sends nothing; build nccl-tests with MPI=1, or run it with "
-            "-g 8"
-        )
+        why = "it holds no row of nccl-tests (size, count, type, redop, root, time, algbw, busbw)"
+    elif not hosts:
+        why = "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
+    elif largest.size < LARGE:
+        why = f"its largest size is {largest.size:,} bytes, where latency is most of the time; "
+        why += "measure up to 1 GiB (-b 8 -e 1G -f 2)"
+    elif largest.algorithm <= 0:
+        why = "the largest size has a bandwidth of 0 GB/s"
+    elif len(hosts) == 1:
+        why = "it ran on one GPU, which sends nothing; build nccl-tests with MPI=1, or run it with "
+        why += "-g 8"
+    if why:
+        raise MeasurementError(why)
     small = [row for row in rows if 0 < row.size <= SMALL]
     return NetworkMeasurement(
         collective=_collective(largest, len(hosts), [*before, *PROGRAM.findall(block)]),
@@ -126,11 +122,9 @@ def _row(size: int, words: list[str]) -> Row | None:
         micros, algorithm, bus = map(float, words)
     except ValueError:
         return None
-    if not (0 < micros < math.inf and 0 <= algorithm < math.inf and 0 <= bus < math.inf):
-        return None
-    row = Row(size, micros, algorithm, bus)
-    same = abs(size / micros / 1e3 - algorithm) <= max(0.02, ROUNDING * algorithm)
-    return row if same else None
+    real = 0 < micros < math.inf and 0 <= algorithm < math.inf and 0 <= bus < math.inf
+    same = real and abs(size / micros / 1e3 - algorithm) <= max(0.02, ROUNDING * algorithm)
+    return Row(size, micros, algorithm, bus) if same else None
 
 
 def _collective(largest: Row, ranks: int, named: list[str]) -> str:

@@ -6,9 +6,10 @@ from typing import Final
 
 from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
-from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Kind, Layout, Setup
+from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
+from ultracluster.planner.refusal import leanest
 from ultracluster.planner.search import Search
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import Lustre
@@ -99,58 +100,48 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     degree, the other way to treat activations, and the same layout with another batch.
     """
     mine = chosen.layout
-    ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
-    alike = [each for each in ranked if _degrees(each.kind) == _degrees(mine)]
+    ranked = sorted(search.candidates(mine.gpus), key=lambda each: (-each.rate, each.kind))
+    alike = [each for each in ranked if each.kind.degrees == mine.degrees]
     groups = sorted({each.group for each in alike})
     below = [group for group in groups if group < mine.group][-1:]
     above = [group for group in groups if group > mine.group][:2]
-    found: list[Candidate] = []
-    for group in (*below, *above):
-        found += [each for each in alike if each.group == group][:1]
-    found += [each for each in alike if each.group != mine.group][:1]
     staged = mine.pipeline > 1
+    same_kind = [each for each in ranked if (each.kind.pipeline > 1) == staged]
+    found: list[Candidate] = []
+    for near in (*below, *above):
+        found += [each for each in alike if each.group == near][:1]
+    found += [each for each in alike if each.group != mine.group][:1]
     for degree in sorted({each.kind.tensor for each in ranked} - {mine.tensor}):
-        found += [
-            each
-            for each in ranked
-            if each.kind.tensor == degree and (each.kind.pipeline > 1) == staged
-        ][:1]
+        found += [each for each in same_kind if each.kind.tensor == degree][:1]
     found += [each for each in ranked if (each.kind.pipeline > 1) != staged][:1]
     found += [each for each in alike if each.kind.activations != mine.activations][:1]
-    steps = {search.step(mine.gpus, each).layout: each for each in found}
-    same = (
-        search.step(mine.gpus, each)
-        for each in alike
-        if (each.partition, _degrees(mine), each.kind.activations) == _but_for_batch(mine)
-    )
-    others = [search.step(mine.gpus, each) for each in steps.values()]
-    others += [step for step in same if step.layout not in {mine, *steps}][:1]
-    best = sorted(others, key=lambda step: -step.tokens_per_second)
+    others = {step.layout: step for step in (search.step(mine.gpus, each) for each in found)}
+    for each in alike:
+        if (each.partition, each.kind.activations) == (mine.partition, mine.activations):
+            step = search.step(mine.gpus, each)
+            if step.layout not in {mine, *others}:
+                others[step.layout] = step
+                break
+    best = sorted(others.values(), key=lambda step: -step.tokens_per_second)
     return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
-
-
-def _degrees(way: Layout | Kind) -> tuple[int, ...]:
-    return way.tensor, way.pipeline, way.chunks, way.context, way.expert
-
-
-def _but_for_batch(layout: Layout) -> tuple[int, tuple[int, ...], str]:
-    return layout.partition, _degrees(layout), layout.activations
 
 
 def _why(chosen: Step, other: Step) -> str:
     """Say in words what costs another layout its place."""
     gain = other.tokens_per_second / chosen.tokens_per_second - 1
     near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
-    if gain >= 0 and other.layout.pipeline > chosen.layout.pipeline:
+    mine, theirs = chosen.layout, other.layout
+    if gain >= 0 and theirs.pipeline > mine.pipeline:
         return (
-            f"{gain:.0%} faster, less than a pipeline of {other.layout.pipeline} stages is worth; "
+            f"{gain:.0%} faster, less than a pipeline of {theirs.pipeline} stages is worth; "
             "needs a program that has one (--pipeline)"
         )
-    if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
+    if abs(gain) <= INDIFFERENCE and theirs.tensor > mine.tensor:
         return f"{near}needs a program with tensor parallelism"
-    if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
-        return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
-    if abs(gain) <= INDIFFERENCE and _but_for_batch(other.layout) == _but_for_batch(chosen.layout):
+    if abs(gain) <= INDIFFERENCE and theirs.group > mine.group:
+        return f"{near}gathers over {theirs.group} GPUs, not {mine.group}"
+    same = (theirs.partition, theirs.degrees, theirs.activations)
+    if abs(gain) <= INDIFFERENCE and same == (mine.partition, mine.degrees, mine.activations):
         return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
     waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
@@ -194,7 +185,7 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         )
     pure = search.smallest_group(outcome.nodes, tensor=1)
     if pure is None:
-        least = search.leanest(outcome.nodes, whole=True).holding
+        least = leanest(search, outcome.nodes, whole=True).holding
         yield (
             f"sharded data parallelism alone cannot train this model here: three layers in "
             f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "
@@ -229,15 +220,10 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
 def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
     """Say where some nodes less would train faster, because their number divides better."""
     nodes = outcome.nodes
-    rates = {}
-    for count in range(max(1, nodes - max(NEAR, min(FARTHEST, nodes // NEAR))), nodes):
-        step = search.best(count)
-        if step is not None:
-            rates[count] = step.tokens_per_second
-    best = max(rates, key=lambda count: rates[count], default=None)
-    if best is None:
-        return
-    gain = rates[best] / outcome.step.tokens_per_second - 1
+    fewer = range(max(1, nodes - max(NEAR, min(FARTHEST, nodes // NEAR))), nodes)
+    rates = {n: step.tokens_per_second for n in fewer if (step := search.best(n)) is not None}
+    best = max(rates, key=lambda count: rates[count], default=0)
+    gain = rates.get(best, 0.0) / outcome.step.tokens_per_second - 1
     if gain > INDIFFERENCE:
         yield (
             f"{nodes:,} nodes divide badly into groups and batches: {best:,} train {gain:.0%} "
@@ -249,7 +235,6 @@ def _kept(question: Question, search: Search, outcome: Outcome) -> str:
     """Say which tensor-parallel degree would keep the batch that was asked for, if one does."""
     gpus, sequences = outcome.step.layout.gpus, outcome.step.layout.sequences
     for degree in search.choices.degrees():
-        ranks = gpus // degree
-        if degree > outcome.step.layout.tensor and ranks <= question.batch < sequences:
+        if degree > outcome.step.layout.tensor and gpus // degree <= question.batch < sequences:
             return f"; --tensor {degree} keeps the batch, at its own cost"
     return ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
@@ -13,24 +14,19 @@ from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import (
     DEFAULT_DAYS,
     LONGEST_DAYS,
-    MOST_NODES,
     SEARCHED_NODES,
     PlanError,
     Question,
 )
 from ultracluster.planner.refusal import why_it_does_not_fit
 from ultracluster.planner.search import Search
-from ultracluster.planner.software import network_for, stack_for
-from ultracluster.planner.stack import SoftwareStack, faster
-from ultracluster.planner.step import Step
+from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack_for
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
-WIDE: Final = 128
-SEARCHED: Final = (
-    *range(1, SEARCHED_NODES + 1),
-    *range(SEARCHED_NODES + WIDE, MOST_NODES + 1, WIDE),
-)
+SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
 """Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
+CLOSE: Final = 16
+"""Nodes by which the fewest of two numbers that were tried are looked for."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -53,53 +49,46 @@ class Planner:
         gpu = gpu_of(question.instance)
         assert gpu is not None  # noqa: S101 - the question's own check
         self.question = question
-        if question.network is not None and not question.network.may_be_of(gpu):
-            raise PlanError(
-                f"--calibrate: the log is of {question.network.gpu_name}, "
-                f"{question.instance_type} has {gpu.name}; give a log of that instance type"
-            )
         network = network_for(network_of(question.instance, question.node_gbps), question.software)
-        measured = network
-        if question.network is not None:
-            gpu, measured = question.network.applied_to_gpu(gpu), question.network.applied(network)
-        if measured.efficiency > MOST_EFFICIENT:
-            assert question.network is not None  # noqa: S101 - nothing else changes it
-            carried = question.network.carried(network.node_bandwidth)
-            raise PlanError(
-                f"--calibrate: the log has {carried / 1e9:,.0f} GB/s a node, and "
-                f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
-                "a log of that instance type"
-            )
+        measured, log = network, question.network
+        if log is not None:
+            mine, why = question.instance_type, ""
+            carried, cards = log.carried(network.node_bandwidth), network.node_bandwidth
+            if not log.may_be_of(gpu):
+                why = f"the log is of {log.gpu_name}, {mine} has {gpu.name}"
+            elif log.applied(network).efficiency > MOST_EFFICIENT:
+                why = f"the log has {carried / 1e9:,.0f} GB/s a node, and {mine} has cards for "
+                why += f"{cards / 1e9:,.0f}"
+            if why:
+                raise PlanError(f"--calibrate: {why}; give a log of that instance type")
+            gpu, measured = log.applied_to_gpu(gpu), log.applied(network)
         self.setup = Setup(question.shape, gpu, measured, self._stack(gpu, measured))
         self.search = Search(self.setup, question.batch, question.only)
 
     def _stack(self, gpu: Gpu, network: Network) -> SoftwareStack:
-        question = self.question
-        stack = stack_for(gpu, question.software)
-        if question.run is None:
+        run, stack = self.question.run, stack_for(gpu, self.question.software)
+        if run is None:
             return stack
-        ran_on = question.run.gpu()
+        ran_on = run.gpu()
         if ran_on is None or ran_on.name != gpu.name:
-            theirs = question.run.gpu_name or "an unknown GPU"
             raise PlanError(
-                f"--calibrate: the run was on {theirs}, {question.instance_type} has "
-                f"{gpu.name}; measure on that GPU, or leave it out"
+                f"--calibrate: the run was on {run.gpu_name or 'an unknown GPU'}, "
+                f"{self.question.instance_type} has {gpu.name}; measure on that GPU, or leave it "
+                "out"
             )
-        alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
-        factor = question.run.factor(gpu, network, alone)
-        within = FASTEST * 1.01 < factor < SLOWEST / 1.01
-        if not within or question.run.utilisation(gpu) > 1:
+        alone = replace(stack, step_overhead=0.0) if run.layout.gpus == 1 else stack
+        factor = run.factor(gpu, network, alone)
+        if not FASTEST * 1.01 < factor < SLOWEST / 1.01 or run.utilisation(gpu) > 1:
             raise PlanError(
-                f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
-                f"no program computes on {question.run.layout.gpus} {gpu.name}; give the "
-                "metrics.jsonl of the run that is planned"
+                f"--calibrate: the run has {run.tokens_per_second:,.0f} tokens/s, which no program "
+                f"computes on {run.layout.gpus} {gpu.name}; give the metrics.jsonl of the run that "
+                "is planned"
             )
         return faster(stack, factor)
 
-    def outcome(self, nodes: int, step: Step | None = None) -> Outcome | None:
+    def outcome(self, nodes: int) -> Outcome | None:
         """Return what so many nodes achieve; None where the model does not fit on them."""
-        question = self.question
-        step = step or self.search.best(nodes)
+        question, step = self.question, self.search.best(nodes)
         if step is None:
             return None
         rate = step.tokens_per_second
@@ -150,18 +139,14 @@ class Planner:
         if outcome.days <= LONGEST_DAYS:
             return outcome
         step, left = outcome.step, outcome.goodput
+        why = "write more --nodes, fewer --tokens, or a faster --instance"
         if left.fraction < HARDLY:
-            why = (
-                f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
-                f"{left.fraction:.2%} of the time; write fewer --nodes or shorter --restart-minutes"
-            )
+            why = f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
+            why += f"{left.fraction:.2%} of the time; write fewer --nodes or shorter "
+            why += "--restart-minutes"
         elif step.exposed > HARDLY * step.seconds:
-            why = (
-                f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
-                "larger --batch-tokens, or an --instance with faster cards"
-            )
-        else:
-            why = "write more --nodes, fewer --tokens, or a faster --instance"
+            why = f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
+            why += "larger --batch-tokens, or an --instance with faster cards"
         years = outcome.days / 365
         long = f"{years:,.0f} years" if years < MANY_YEARS else f"over {MANY_YEARS:,} years"
         raise PlanError(
@@ -172,27 +157,20 @@ class Planner:
     def fewest(self, days: float) -> Outcome:
         """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
-        for nodes in SEARCHED:
+        for before, nodes in pairwise((0, *SEARCHED)):
             found = self.outcome(nodes)
             if found is not None and found.days <= days:
-                return found if nodes <= SEARCHED_NODES else self._fewer_of(found, days)
+                fewer = (self.outcome(count) for count in range(before + CLOSE, nodes, CLOSE))
+                return next((each for each in fewer if each and each.days <= days), found)
             if found is not None and (best is None or found.days < best.days):
                 best = found
         if best is None:
-            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         self._feasible(best)
         raise PlanError(
-            f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
+            f"--days: got {days:g}; the fastest of up to {SEARCHED_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
-
-    def _fewer_of(self, found: Outcome, days: float) -> Outcome:
-        """Return the fewest nodes that are in time, between the last that was tried and these."""
-        for nodes in range(found.nodes - WIDE + 16, found.nodes, 16):
-            fewer = self.outcome(nodes)
-            if fewer is not None and fewer.days <= days:
-                return fewer
-        return found
 
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None
@@ -203,17 +181,15 @@ class Planner:
             if found is None or paid is None:
                 continue
             if not paid.nodes_known:
-                raise PlanError(
-                    f"--budget: no price of {self.question.instance_type} by "
-                    f"{self.question.purchase} in {self.question.region} is known; write --nodes "
-                    "or --days"
-                )
+                asked = self.question
+                what = f"{asked.instance_type} by {asked.purchase} in {asked.region}"
+                raise PlanError(f"--budget: no price of {what} is known; write --nodes or --days")
             if cheapest is None or paid.total < cheapest[0]:
                 cheapest = (paid.total, found)
             if paid.total <= budget and (best is None or found.days < best.days):
                 best = found
         if cheapest is None:
-            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         if best is None:
             total, found = cheapest
             self._feasible(found)
@@ -224,18 +200,12 @@ class Planner:
         return best
 
     def curve(self, nodes: int) -> Iterator[Point]:
-        counts = [1]
-        while counts[-1] * 2 < nodes:
-            counts.append(counts[-1] * 2)
         first: float | None = None
-        for count in [*counts, *([nodes] if nodes > 1 else [])]:
+        for count in [*(2**n for n in range((nodes - 1).bit_length())), nodes]:
             step = self.search.best(count)
-            if step is None:
-                yield Point(count, None, None)
-                continue
-            rate = step.tokens_per_second
-            first = first or rate / count
-            yield Point(count, rate, rate / count / first)
+            rate = step.tokens_per_second if step else None
+            first = first or (rate and rate / count)
+            yield Point(count, rate, rate / count / first if rate and first else None)
 
 
 def _nodes(outcome: Outcome) -> str:

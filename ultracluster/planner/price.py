@@ -77,29 +77,24 @@ def bill(
     item = node_item(instance, option)
     if item is None:
         return None
-    everything = [
-        _held(item, nodes, "nodes"),
-        _held(
-            prices.lustre_storage(DEPLOYMENT, "SSD", lustre.per_unit_throughput),
-            lustre.capacity_gib,
-            "Lustre storage",
-        ),
-        _held(prices.S3_STORAGE, data_gb, "data bucket"),
-        _held(prices.NAT_GATEWAY, 1, "NAT gateway"),
-        _held(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway"),
-        _held(prices.NAT_DATA, nodes * NAT_GB_PER_NODE, "traffic through NAT"),
-        _held(prices.ENDPOINT, len(INTERFACE_ENDPOINTS), "interface endpoints"),
-        _held(prices.ENDPOINT_DATA, nodes * ENDPOINT_GB_PER_NODE, "traffic to endpoints"),
-        _held(prices.KMS_KEY, KEYS, "keys"),
+    ssd = prices.lustre_storage(DEPLOYMENT, "SSD", lustre.per_unit_throughput)
+    held: list[tuple[prices.Item, float, str]] = [
+        (item, nodes, "nodes"),
+        (prices.GP3_STORAGE, 0 if option == SAGEMAKER else nodes * ROOT_VOLUME_GIB, "root volumes"),
+        (ssd, lustre.capacity_gib, "Lustre storage"),
+        (prices.S3_STORAGE, data_gb, "data bucket"),
+        (prices.NAT_GATEWAY, 1, "NAT gateway"),
+        (prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway"),
+        (prices.NAT_DATA, nodes * NAT_GB_PER_NODE, "traffic through NAT"),
+        (prices.ENDPOINT, len(INTERFACE_ENDPOINTS), "interface endpoints"),
+        (prices.ENDPOINT_DATA, nodes * ENDPOINT_GB_PER_NODE, "traffic to endpoints"),
+        (prices.KMS_KEY, KEYS, "keys"),
     ]
-    if option != SAGEMAKER:
-        everything.insert(1, _held(prices.GP3_STORAGE, nodes * ROOT_VOLUME_GIB, "root volumes"))
-    return Bill(option, cost_sheet(everything, region, other_region=other_region(region)), days)
-
-
-def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:
-    amount = Decimal(repr(round(quantity, 3)))
-    return Quantity(item, amount, amount, purpose)
+    amounts = ((each, Decimal(repr(round(amount, 3))), purpose) for each, amount, purpose in held)
+    bought = [
+        Quantity(each, amount, amount, purpose) for each, amount, purpose in amounts if amount
+    ]
+    return Bill(option, cost_sheet(bought, region, other_region=other_region(region)), days)
 
 
 def price_of_nodes(sheet: CostSheet) -> prices.Price | None:

@@ -7,17 +7,17 @@ from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
-from ultracluster.planner.kinds import Only
+from ultracluster.planner.layout import Only
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, ways_to_buy
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.software import SOFTWARE, known_on
+from ultracluster.planner.stack import SOFTWARE, known_on
 from ultracluster.problem import Problem, choices
 
-MOST_NODES = 8192
-"""Nodes that are planned for: 65,536 GPUs of p4d."""
-SEARCHED_NODES = 512
-"""Nodes up to which a search for days or a budget tries every number."""
+MOST_NODES = 32_768
+"""Nodes that are planned for: 262,144 GPUs of p5, or 32,768 of a type with one."""
+SEARCHED_NODES = 8_192
+"""Nodes up to which a search for days or a budget looks."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
@@ -54,7 +54,7 @@ class Question:
     """At most so many USD, or None."""
     batch_tokens: int = DEFAULT_BATCH
     software: str = ""
-    """A name of `planner.software.SOFTWARE`, or "" where it is not known."""
+    """A name of `planner.stack.SOFTWARE`, or "" where it is not known."""
     failures: str | float = "rsc-1"
     """Name of a rate, or failures per node and day."""
     restart_minutes: float | None = None
@@ -113,18 +113,14 @@ class Question:
         gpu = gpu_of(instance)
         if gpu is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
-            fix = (
-                f"how fast {instance.accelerator.name} trains is not known here, only "
-                f"{known}; write {choices(comparable_types())}"
-            )
+            fix = f"how fast {instance.accelerator.name} trains is not known here, only {known}"
+            fix += f"; write {choices(comparable_types())}"
             yield Problem("--instance", self.instance_type, fix)
         elif self.software in SOFTWARE and not known_on(gpu, self.software):
-            fix = (
-                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type} "
-                "and write --calibrate metrics.jsonl"
-            )
+            fix = "it was measured on H100 alone; write fsdp, or measure it on "
+            fix += f"{self.instance_type} and write --calibrate metrics.jsonl"
             yield Problem("--software", self.software, fix)
-        regions = _regions(instance)
+        regions = [region for region in sorted(prices.regions()) if instance.zones(region)]
         if not regions:
             fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
             yield Problem("--instance", self.instance_type, fix)
@@ -166,8 +162,3 @@ class Question:
         elif isinstance(self.failures, float) and not LEAST_FAILURES <= self.failures <= 1:
             fix = "write failures per node and day, 0.000001 to 1"
             yield Problem("--failures", self.failures, fix)
-
-
-def _regions(instance: InstanceType) -> list[str]:
-    every = sorted(prices.regions())
-    return [region for region in every if instance.zones(region)]

@@ -1,9 +1,19 @@
 """Why there is no layout of a model on so many nodes, and what to write instead."""
 
-from ultracluster.planner.kinds import OPTIONS_OF_A_LAYOUT, Only
-from ultracluster.planner.layout import Layout, partitions
+from itertools import product
+
+from ultracluster.planner.layout import (
+    OPTIONS_OF_A_LAYOUT,
+    RECOMPUTED,
+    Kind,
+    Layout,
+    Only,
+    partitions,
+)
+from ultracluster.planner.memory import memory
 from ultracluster.planner.question import MOST_NODES, Question
 from ultracluster.planner.search import BATCH_DEVIATION, Search
+from ultracluster.planner.step import Step, step
 from ultracluster.problem import choices
 
 
@@ -12,8 +22,8 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
     shape = question.shape
     if question.only != Only() and Search(search.setup, question.batch).best(nodes) is not None:
         return _why_no_layout_is_left(search, question, nodes)
-    leanest = search.leanest(nodes)
-    holding, layout = leanest.holding, leanest.layout
+    least = leanest(search, nodes)
+    holding, layout = least.holding, least.layout
     largest, size = max(holding.items().items(), key=lambda item: item[1])
     spread = _spread(layout)
     asked = f"got {nodes}" if question.nodes else f"none of up to {nodes:,} will do"
@@ -27,7 +37,7 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
 
 def _what_would_fit(search: Search, question: Question, nodes: int) -> str:
     """Say what to change: the batch where one pass a step fits, else more or other GPUs."""
-    one = search.leanest(nodes, one_pass=True)
+    one = leanest(search, nodes, one_pass=True)
     if one.holding.fits:
         tokens = one.layout.sequences * question.shape.sequence
         return (
@@ -73,3 +83,23 @@ def _spread(layout: Layout) -> str:
     ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
     ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
     return f" by {' and '.join(ways)}" if ways else ""
+
+
+def leanest(search: Search, nodes: int, *, one_pass: bool = False, whole: bool = False) -> Step:
+    """Return the layout that takes the least memory: one sequence, recomputed, over all GPUs.
+
+    With one pass the batch is as small as that makes it; whole layers have no tensor parallelism
+    and no pipeline.
+    """
+    gpus, found = nodes * search.per_node, list[Layout]()
+    for t, (p, v) in product(search.choices.degrees(), search.choices.stages()):
+        ranks, rest = divmod(gpus, t * p)
+        if rest or v > 1 or (whole and t * p > 1):
+            continue
+        for e in search.choices.experts_over(t):
+            if ranks * t % e == 0:
+                kind = Kind(t, 1, RECOMPUTED, p, 1, 1, e)
+                count = 1 if one_pass else search.passes_of(kind, ranks)
+                found.append(kind.layout(ranks, gpus, count, search.per_node))
+    found = found or [Layout(gpus, gpus)]
+    return step(search.setup, min(found, key=lambda each: memory(search.setup, each).needed))

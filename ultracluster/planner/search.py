@@ -4,25 +4,23 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
-from ultracluster.planner.compute import compute
-from ultracluster.planner.kinds import Choices, Only
 from ultracluster.planner.layout import (
     INDIFFERENCE,
-    RECOMPUTED,
     WORTH_A_PIPELINE,
     Candidate,
+    Choices,
     Kind,
     Layout,
+    Only,
     Setup,
     choose,
     partitions,
 )
 from ultracluster.planner.memory import memory
-from ultracluster.planner.step import Step, in_the_way, optimizing, passes, step
+from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
 
 FINEST: Final = 2**20
 """A partition size at which the model state takes no room."""
@@ -46,15 +44,28 @@ class Room:
 class Way(NamedTuple):
     """A kind as it is on any number of GPUs."""
 
-    rate: float
-    """Sequences that one GPU would compute in a second if it never waited."""
+    kind: Kind
     busy: float
     """Seconds of a pass."""
+    rooms: dict[tuple[bool, bool], Room]
+    """By whether a step has several passes, and whether there are several nodes."""
+
+
+class Family(NamedTuple):
+    """Kinds that differ in their micro-batch and in what becomes of activations alone.
+
+    They send the same inside a group. Of those of one micro-batch that have all the memory they
+    could use, only the fastest is ever chosen.
+    """
+
+    rate: float
+    """Sequences that one GPU would compute in a second if it never waited."""
     waiting: float
     """Passes that a stage waits in a step."""
     kind: Kind
-    rooms: dict[tuple[bool, bool], Room]
-    """By whether a step has several passes, and whether there are several nodes."""
+    """One of them."""
+    by_micro_batch: list[list[Way]]
+    """The fastest first."""
 
 
 @dataclass
@@ -72,72 +83,112 @@ class Search:
     def choices(self) -> Choices:
         return Choices(self.setup, self.only)
 
-    @property
+    @cached_property
     def per_node(self) -> int:
         return self.setup.network.gpus_per_node
 
     @cached_property
-    def ways(self) -> tuple[list[Way], list[Way]]:
-        """The kinds without and with a pipeline, the fastest first.
+    def families(self) -> tuple[list[Family], list[Family]]:
+        """What fits somewhere, without and with a pipeline, the fastest first.
 
         No partition size and no number of nodes makes a layout faster than that.
         """
-        found: tuple[list[Way], list[Way]] = ([], [])
+        ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         for kind in self.choices.kinds():
-            share = kind.gpus_of_a_rank * kind.context
-            layout = kind.layout(FINEST, share * FINEST, 1, self.per_node)
+            layout = kind.layout(FINEST, _share(kind) * FINEST, 1, self.per_node)
             if memory(self.setup, layout).fits:
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-                way = Way(kind.micro_batch / share / busy, busy, layout.waiting, kind, {})
-                found[kind.pipeline > 1].append(way)
+                alike = ways.setdefault(kind.degrees, {}).setdefault(kind.micro_batch, [])
+                alike.append(Way(kind, busy, {}))
+        found: tuple[list[Family], list[Family]] = ([], [])
+        for by_micro_batch in ways.values():
+            members = [sorted(way, key=lambda each: each.busy) for way in by_micro_batch.values()]
+            rate = max(
+                each.kind.micro_batch / _share(each.kind) / each.busy for each, *_ in members
+            )
+            kind = members[0][0].kind
+            waiting = (kind.pipeline - 1) / kind.chunks
+            found[kind.pipeline > 1].append(Family(rate, waiting, kind, members))
         for each in found:
-            each.sort(reverse=True, key=lambda way: way.rate)
+            each.sort(reverse=True, key=lambda family: family.rate)
         return found
 
     def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
         """Return the layouts that fit on so many GPUs, all or those that may be chosen."""
-        whole, staged = self.ways
-        found = self._near(gpus, whole, 0.0, everything=all_of_them)
-        best = max((each.rate for each in found), default=0.0)
-        worth = best / (1 - WORTH_A_PIPELINE)
-        return found + self._near(gpus, staged, worth, everything=all_of_them)
-
-    def _near(
-        self, gpus: int, ways: list[Way], good: float, *, everything: bool
-    ) -> list[Candidate]:
-        """Return the layouts that come near the fastest of some ways, and near a rate."""
-        found, batch, distributed = list[Candidate](), self.batch, gpus > self.per_node
-        for way in ways:
-            bound, busy, waiting, kind, _ = way
-            if bound * gpus < good and not everything:
-                break
-            ranks, rest = divmod(gpus, kind.tensor * kind.pipeline)
-            if rest or ranks % kind.context:
-                continue
-            accumulation = self._passes(kind, ranks)
-            sequences = kind.micro_batch * ranks * accumulation // kind.context
-            asked = kind.micro_batch in {1, self.only.micro_batch}
-            if not asked and abs(sequences / batch - 1) > BATCH_DEVIATION:
-                continue
-            count = accumulation + waiting
-            if sequences < good * count * busy and not everything:
-                continue
-            for p, short in self._fitting(ranks, way, (accumulation > 1, distributed)):
-                sending, optimizer = self._beside(kind, p)
-                least = count * (max(busy, sending.seconds) + short) + optimizer
-                if waiting:
-                    least = count * (busy + short) + sending.seconds + optimizer
-                if sequences < good * least and not everything:
-                    continue
-                hop = self._hop(gpus, kind, p)
-                micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
-                rate = sequences / (count * (micro + short) + ending + optimizer)
-                if rate >= good or everything:
-                    good = max(good, rate * (1 - INDIFFERENCE))
-                    found.append(Candidate(rate, kind, accumulation, p))
+        found, good = list[Candidate](), 0.0
+        for families in self.families:
+            best = 0.0
+            for family in families:
+                if family.rate * gpus < good:
+                    break
+                for each in self._of(family, gpus, good, every_way=all_of_them):
+                    best = max(best, each.rate)
+                    good = 0.0 if all_of_them else max(good, each.rate * (1 - INDIFFERENCE))
+                    found.append(each)
+            good = 0.0 if all_of_them else best / (1 - WORTH_A_PIPELINE)
         return found
 
-    def _passes(self, kind: Kind, ranks: int) -> int:
+    def _of(
+        self, family: Family, gpus: int, good: float, *, every_way: bool
+    ) -> Iterator[Candidate]:
+        """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
+        kind = family.kind
+        ranks, rest = divmod(gpus, kind.gpus_of_a_rank)
+        if rest or ranks % kind.context:
+            return
+        sizes = self._partitions(ranks, kind)
+        for ways in family.by_micro_batch:
+            micro_batch = ways[0].kind.micro_batch
+            accumulation = self.passes_of(ways[0].kind, ranks)
+            sequences = micro_batch * ranks * accumulation // kind.context
+            asked = micro_batch in {1, self.only.micro_batch}
+            if not asked and abs(sequences / self.batch - 1) > BATCH_DEVIATION:
+                continue
+            if sequences < good * (accumulation + family.waiting) * ways[0].busy:
+                continue
+            flags = accumulation > 1, gpus > self.per_node
+            rooms = [(way, self._room(way, flags)) for way in ways]
+            for p in sizes:
+                fitting = [(way, room) for way, room in rooms if p > room.none]
+                if not fitting:
+                    break
+                layout = Candidate(good, kind, accumulation, p)
+                yield from self._of_size(layout, fitting, gpus, sequences, every_way=every_way)
+
+    def _of_size(
+        self,
+        least: Candidate,
+        fitting: list[tuple[Way, Room]],
+        gpus: int,
+        sequences: int,
+        *,
+        every_way: bool,
+    ) -> Iterator[Candidate]:
+        """Yield the ways of one micro-batch and partition size that reach the rate of another."""
+        good, kind, accumulation, p = least
+        waiting, flags = (kind.pipeline - 1) / kind.chunks, (accumulation > 1, gpus > self.per_node)
+        count = accumulation + waiting
+        sending, optimizer = self._beside(kind, p)
+        once = sending.seconds + optimizer
+        for way, room in fitting:
+            busy = way.busy
+            alone = count * busy + once if waiting else count * max(busy, sending.seconds)
+            if sequences < good * alone:
+                break
+            hop = self._hop(gpus, kind, p)
+            micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
+            if sequences < good * (count * micro + ending + optimizer):
+                continue
+            short = self._short(way, room, p, flags)
+            if short is None:
+                continue
+            rate = sequences / (count * (micro + short) + ending + optimizer)
+            if rate >= good:
+                yield Candidate(rate, way.kind, accumulation, p)
+            if not (short or every_way) and (waiting or busy >= sending.seconds):
+                break  # those that follow send as much, and compute longer
+
+    def passes_of(self, kind: Kind, ranks: int) -> int:
         """Return the passes of a step that come nearest to the batch.
 
         A stage must not wait longer than it works; interleaved, micro-batches come in groups of as
@@ -147,53 +198,47 @@ class Search:
         group = kind.pipeline if kind.chunks > 1 else 1
         return max(kind.pipeline, group * round(count / group))
 
-    def _fitting(
-        self, ranks: int, way: Way, flags: tuple[bool, bool]
-    ) -> Iterator[tuple[int, float]]:
-        """Yield the partition sizes that fit, the largest first, and what scarce memory costs."""
-        stack, kind = self.setup.stack, way.kind
-        room = way.rooms.get(flags)
-        if room is None:
-            room = way.rooms[flags] = self._room(kind, flags)
-        if room.none == FINEST:
-            return
-        for p in self._partitions(ranks, kind):
-            if p <= room.none:
-                return
-            if p < room.plenty and p not in room.between:
-                holding = memory(self.setup, self._any_of(kind, p, flags))
-                if not holding.fits:
-                    room.none = p
-                    return
-                short = stack.shortage * holding.shortage(stack.live_layers)
-                room.between[p] = way.busy * short
-                room.plenty = room.plenty if short else p
-            yield p, room.between.get(p, 0.0)
+    def _short(self, way: Way, room: Room, p: int, flags: tuple[bool, bool]) -> float | None:
+        """Return the seconds of a pass that scarce memory costs; None where a size does not fit."""
+        if p < room.plenty and p not in room.between:
+            holding = memory(self.setup, self._any_of(way.kind, p, flags))
+            if not holding.fits:
+                room.none = max(room.none, p)
+                return None
+            stack = self.setup.stack
+            room.between[p] = way.busy * stack.shortage * holding.shortage(stack.live_layers)
+            room.plenty = room.plenty if room.between[p] else p
+        return room.between.get(p, 0.0)
 
-    def _room(self, kind: Kind, flags: tuple[bool, bool]) -> Room:
+    def _room(self, way: Way, flags: tuple[bool, bool]) -> Room:
         """Return what two partition sizes tell of the memory of a kind.
 
         What does not fit however finely it is split needs no look at each size; and nothing of a
         stage is gathered, so that all but its part of the state is the same for every size.
         """
-        finest = memory(self.setup, self._any_of(kind, FINEST, flags))
+        if flags in way.rooms:
+            return way.rooms[flags]
+        finest = memory(self.setup, self._any_of(way.kind, FINEST, flags))
         if not finest.fits:
-            return Room(FINEST, FINEST, {})
-        if kind.pipeline == 1:
-            return Room(FINEST, 0, {})
-        state = memory(self.setup, self._any_of(kind, 1, flags)).needed - finest.needed
-        free = max(finest.capacity - finest.needed, 1.0)
-        smallest = math.ceil(state / free)
-        return Room(smallest, smallest - 1, {})
+            room = Room(FINEST, FINEST, {})
+        elif way.kind.pipeline == 1:
+            room = Room(FINEST, 0, {})
+        else:
+            state = memory(self.setup, self._any_of(way.kind, 1, flags)).needed - finest.needed
+            smallest = math.ceil(state / max(finest.capacity - finest.needed, 1.0))
+            room = Room(smallest, smallest - 1, {})
+        way.rooms[flags] = room
+        return room
 
-    def _partitions(self, ranks: int, kind: Kind) -> Iterator[int]:
-        """Yield the partition sizes that were asked for and hold all experts, the largest first."""
+    def _partitions(self, ranks: int, kind: Kind) -> list[int]:
+        """Return the partition sizes that were asked for and hold all experts, largest first."""
         own = self.only.group
-        for p in reversed(partitions(ranks, max(1, self.per_node // kind.tensor))):
-            if p * kind.tensor % kind.expert:
-                continue
-            if own is None or own == p * kind.gpus_of_a_rank:
-                yield p
+        return [
+            p
+            for p in reversed(partitions(ranks, max(1, self.per_node // kind.tensor)))
+            if p * kind.tensor % kind.expert == 0
+            and (own is None or own == p * kind.gpus_of_a_rank)
+        ]
 
     def _any_of(self, kind: Kind, p: int, flags: tuple[bool, bool]) -> Layout:
         """Return a layout on any number of GPUs: memory asks only whether it has several nodes."""
@@ -204,7 +249,7 @@ class Search:
 
     def _beside(self, kind: Kind, p: int) -> tuple[Sending, float]:
         """Return what a group sends in a pass, and the seconds of a step that it optimizes."""
-        key = (kind.tensor, kind.pipeline, kind.chunks, kind.expert, p)
+        key = (*kind.degrees, p)
         found = self._once.get(key)
         if found is None:
             # Neither the batch nor the other groups change what is sent inside this one.
@@ -230,29 +275,6 @@ class Search:
         partition, passes = candidate.partition, candidate.accumulation
         return step(self.setup, candidate.kind.layout(partition, gpus, passes, self.per_node))
 
-    def leanest(self, nodes: int, *, one_pass: bool = False, whole: bool = False) -> Step:
-        """Return the layout that takes the least memory: one sequence, recomputed, over all GPUs.
-
-        Args:
-            nodes: So many.
-            one_pass: With a batch as small as one pass of all GPUs makes.
-            whole: Without tensor parallelism and pipelines.
-        """
-        gpus, found = nodes * self.per_node, list[Layout]()
-        for t, (p, v) in product(self.choices.degrees(), self.choices.stages()):
-            ranks, rest = divmod(gpus, t * p)
-            if rest or v > 1 or (whole and t * p > 1):
-                continue
-            for e in self.choices.experts_over(t):
-                if ranks * t % e == 0:
-                    kind = Kind(t, 1, RECOMPUTED, p, 1, 1, e)
-                    count = 1 if one_pass else self._passes(kind, ranks)
-                    found.append(kind.layout(ranks, gpus, count, self.per_node))
-        if not found:
-            found = [Layout(gpus, gpus)]
-        best = min(found, key=lambda layout: memory(self.setup, layout).needed)
-        return step(self.setup, best)
-
     def smallest_group(self, nodes: int, *, tensor: int) -> int | None:
         """Return the fewest GPUs that hold one copy of the model with one sequence each."""
         gpus = nodes * self.per_node
@@ -260,3 +282,8 @@ class Search:
             if memory(self.setup, Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None
+
+
+def _share(kind: Kind) -> int:
+    """Return the GPUs that share a sequence."""
+    return kind.gpus_of_a_rank * kind.context

@@ -95,19 +95,14 @@ class ModelShape:
 
     def mixed_parameters(self, experts: float) -> float:
         """Return the parameters of a block that has so many routed experts."""
-        router = self.hidden * self.experts
-        return (
-            self.attention_parameters
-            + router
-            + (experts + self.shared_experts) * self.expert_parameters
-        )
+        router, passed = self.hidden * self.experts, experts + self.shared_experts
+        return self.attention_parameters + router + passed * self.expert_parameters
 
     def of_blocks(self, experts: float) -> float:
         """Return the parameters of all blocks with so many experts in each that has any."""
         mixed = self.mixed_layers
-        return (self.layers - mixed) * self.block_parameters + mixed * self.mixed_parameters(
-            experts
-        )
+        dense = (self.layers - mixed) * self.block_parameters
+        return dense + mixed * self.mixed_parameters(experts)
 
     @cached_property
     def embedding_parameters(self) -> int:
@@ -140,8 +135,7 @@ class ModelShape:
 
     def problems(self) -> Iterator[Problem]:
         for field in ("layers", "hidden", "heads", "vocabulary", "sequence"):
-            value = getattr(self, field)
-            if not 1 <= value <= LONGEST:
+            if not 1 <= (value := getattr(self, field)) <= LONGEST:
                 yield Problem(f"--{field}", value, f"write a whole number from 1 to {LONGEST:,}")
                 return
         if self.hidden % self.heads and not self.head_size:

@@ -4,12 +4,116 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.planner.communication import Communication, InPasses, Sending, communicate
-from ultracluster.planner.compute import Compute, compute, forwards
-from ultracluster.planner.layout import Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.memory import Memory, memory
 
 BACKWARD: Final = 2 / 3
 """Part of a pass that gradients can be reduced behind: two of three products are backward."""
+ATTENTION_TILE = 128
+"""Rows of a tile of flash attention: causal work is done in whole tiles."""
+
+SCORE_TRAFFIC = 8
+"""Bytes that pass through memory for each score of a forward pass where attention keeps scores:
+the product written, softmax reading and writing, the second product reading, 2 bytes each."""
+UNFUSED_BACKWARD = 2
+"""Backward over forward pass of attention that keeps its scores: nothing is computed again."""
+ROUTING_TRAFFIC = 16
+"""Bytes of memory traffic for each copy of a token that goes to an expert, per unit of width: it
+is written and read before the experts and after them, forward and backward, 2 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Seconds of one pass of the slowest stage forward and backward, by what they are spent on."""
+
+    products: float
+    attention: float
+    elementwise: float
+    loss: float
+
+    @property
+    def seconds(self) -> float:
+        return self.products + self.attention + self.elementwise + self.loss
+
+
+def forwards(setup: Setup, layout: Layout) -> tuple[float, float]:
+    """Return how often products and attention are computed forward, recomputation counted."""
+    if layout.activations == RECOMPUTED:
+        return 2.0, 2.0
+    if layout.activations == KEPT:
+        return 1.0, 1.0
+    return (1.5, 1.0) if setup.stack.flash else (1.0, 2.0)
+
+
+def compute(setup: Setup, layout: Layout) -> Compute:
+    """Return what a GPU computes in one pass over a micro-batch.
+
+    A matrix product of m x n over depth k takes 2mn(k + ramp) / (peak x efficiency): its start
+    and end cost as much as `gemm_ramp` of depth, which is what makes narrow models slow.
+    """
+    shape, gpu, stack = setup.shape, setup.gpu, setup.stack
+    tokens = layout.micro_batch * shape.sequence / layout.context
+    repeated, attended = forwards(setup, layout)
+    layers, t = layout.stage_layers(shape.layers), layout.tensor
+    rate = gpu.peak * stack.gemm
+    slower = stack.divided if t * layout.pipeline > 1 else 1.0
+    products = layers * _layer(setup, layout, tokens, repeated) / rate
+    scores = layers * shape.heads / t * tokens
+    if stack.flash:
+        passes = attended + stack.attention_backward
+        scores *= (shape.sequence + ATTENTION_TILE) / 2
+        per_score = (4 * shape.head + stack.softmax) / (gpu.peak * stack.attention)
+    else:
+        passes = attended + UNFUSED_BACKWARD
+        scores *= shape.sequence
+        per_score = 4 * shape.head / (gpu.peak * stack.attention)
+        per_score += SCORE_TRAFFIC / gpu.memory_bandwidth
+    attention = passes * scores * per_score
+    traffic = stack.elementwise * (1 if layout.activations == KEPT else 1 + stack.recompute_traffic)
+    traffic += ROUTING_TRAFFIC * shape.experts_per_token * shape.mixed_layers / shape.layers
+    elementwise = traffic * layers * tokens * shape.hidden / t / gpu.memory_bandwidth
+    # The output layer is split over tensor-parallel ranks like every other product.
+    loss = _product(tokens, shape.vocabulary / t, shape.hidden, stack.gemm_ramp, forward=1) / rate
+    loss += stack.loss_traffic * tokens * shape.vocabulary / t / gpu.memory_bandwidth
+    spare = min(layers, layers * layout.pipeline - shape.layers)
+    if spare:
+        # The last stage may have fewer layers than the fullest; the loss takes their places.
+        loss = max(0.0, loss - spare * (products + attention + elementwise) / layers)
+    return Compute(products * slower, attention * slower, elementwise * slower, loss * slower)
+
+
+def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> float:
+    """Return the FLOPs that one layer's products cost as much as, dense and mixed ones averaged."""
+    shape, t, ramp = setup.shape, layout.tensor, setup.stack.gemm_ramp
+    h, early = shape.hidden, setup.stack.early_stop and layout.activations == RECOMPUTED
+    queries = shape.query_width + 2 * shape.key_value_width
+    work = _product(tokens, queries / t, h, ramp, forward=repeated)
+    work += _product(tokens, h, shape.query_width / t, ramp, forward=repeated)
+
+    def network(rows: float, width: float, *, gated: bool) -> float:
+        up = _product(rows, (2 if gated else 1) * width, h, ramp, forward=repeated)
+        return up + _product(rows, h, width, ramp, forward=1 if early else repeated)
+
+    mixed = shape.mixed_layers / shape.layers
+    if mixed < 1:
+        work += (1 - mixed) * network(tokens, shape.inner / t, gated=shape.gated)
+    if mixed:
+        # Every GPU has some whole experts, for the tokens of all its peers; or a part of each.
+        over, width = (layout.expert, shape.expert_width) if layout.expert > 1 else (1, 0)
+        peers = max(1.0, over / t)
+        rows = tokens * peers * shape.experts_per_token / shape.experts
+        routed = network(rows, width or shape.expert_width / t, gated=True)
+        shared = network(tokens, shape.shared_experts * shape.expert_width / t, gated=True)
+        work += mixed * (shape.experts / over * routed + shared)
+    return work
+
+
+def _product(m: float, n: float, k: float, ramp: float, *, forward: float) -> float:
+    """Return the FLOPs that a product costs as much as, forward passes and both of backward."""
+    once = 2 * m * n * (k + ramp)
+    to_input = 2 * m * k * (n + ramp)
+    to_weight = 2 * n * k * (m + ramp)
+    return forward * once + to_input + to_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +221,11 @@ def step(setup: Setup, layout: Layout) -> Step:
     short = busy * stack.shortage * holding.shortage(stack.live_layers)
     micro, ending = passes(setup, layout.pipeline, busy, sending.sharded, sending.second_hop)
     return Step(
-        setup=setup,
-        layout=layout,
-        computing=computing,
-        sending=sending,
-        holding=holding,
+        setup,
+        layout,
+        computing,
+        sending,
+        holding,
         micro=micro + short,
         ending=ending,
         optimizer=optimizing(setup, layout),

@@ -10,8 +10,7 @@ from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.search import Search
-from ultracluster.planner.software import known_on, stack_for
-from ultracluster.planner.stack import SoftwareStack, faster
+from ultracluster.planner.stack import SoftwareStack, faster, known_on, stack_for
 from ultracluster.planner.step import step
 
 MODEL_ERROR: Final = 0.2
@@ -66,10 +65,8 @@ class Uncertainty:
 
 
 def uncertainty(plan: Plan) -> Uncertainty:
-    planned = plan.setup
-    now, doubts = plan.outcome.step.seconds, []
-    steps: list[tuple[float, float]] = []
-    best = worst = planned
+    now, doubts, steps = plan.outcome.step.seconds, list[Doubt](), list[tuple[float, float]]()
+    best = worst = planned = plan.setup
     for name, good, bad, measure in _in_doubt(plan, planned):
         fast, slow = _seconds(plan, good), _seconds(plan, bad)
         steps.append((now - fast, slow - now))
@@ -77,24 +74,16 @@ def uncertainty(plan: Plan) -> Uncertainty:
         best, worst = _merged(planned, best, good), _merged(planned, worst, bad)
     low, high = _failures(plan)
     short, long = _restarts(plan)
-    doubts += [
-        Doubt(
-            "how often nodes fail",
-            _days(plan, now, rate=low),
-            _days(plan, now, rate=high),
-            "more weeks of the same count"
-            if isinstance(plan.question.failures, float)
-            else "failures of a week on the nodes themselves, given by --failures",
-        ),
-        Doubt(
-            "how long a restart takes",
-            _days(plan, now, restart=short),
-            _days(plan, now, restart=long),
-            "more restarts, timed the same way"
-            if plan.question.restart_minutes is not None
-            else "one restart, timed from the failure to the next step, given by --restart-minutes",
-        ),
-    ]
+    count = "failures of a week on the nodes themselves, given by --failures"
+    if isinstance(plan.question.failures, float):
+        count = "more weeks of the same count"
+    ends = _days(plan, now, rate=low), _days(plan, now, rate=high)
+    doubts.append(Doubt("how often nodes fail", *ends, count))
+    timed = "one restart, timed from the failure to the next step, given by --restart-minutes"
+    if plan.question.restart_minutes is not None:
+        timed = "more restarts, timed the same way"
+    ends = _days(plan, now, restart=short), _days(plan, now, restart=long)
+    doubts.append(Doubt("how long a restart takes", *ends, timed))
     days = plan.outcome.days
     quickest, slowest = _seconds(plan, best), _seconds(plan, worst)
     extremes = (
@@ -121,9 +110,8 @@ def _range(
 
 def _failures(plan: Plan) -> tuple[float, float]:
     """Return the fewest and the most failures per node and day that there may be."""
-    own = plan.question.rate.per_node_day
     if isinstance(plan.question.failures, float):
-        return own / COUNTED_ERROR, own * COUNTED_ERROR
+        return _counted(plan.question.failures)
     rates = [rate.per_node_day for rate in RATES.values()]
     return min(rates), max(rates)
 
@@ -132,8 +120,12 @@ def _restarts(plan: Plan) -> tuple[float, float]:
     """Return the seconds of the quickest and of the slowest restart that there may be."""
     own = plan.outcome.goodput.restart_seconds
     if plan.question.restart_minutes is not None:
-        return own / COUNTED_ERROR, own * COUNTED_ERROR
+        return _counted(own)
     return min(RESTART_RANGE[0], own), max(RESTART_RANGE[1], own)
+
+
+def _counted(own: float) -> tuple[float, float]:
+    return own / COUNTED_ERROR, own * COUNTED_ERROR
 
 
 def _together(parts: Iterable[float]) -> float:
@@ -152,13 +144,9 @@ def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, s
         else "a run on one node: python -m training.train, then --calibrate metrics.jsonl",
     )
     if run is None or run.layout.gpus <= network.gpus_per_node:
-        good, bad = (replace(stack, late=value) for value in LATE_RANGE)
-        yield (
-            "how much of the communication is hidden",
-            replace(planned, stack=good),
-            replace(planned, stack=bad),
-            "a run on two nodes or more, then --calibrate metrics.jsonl",
-        )
+        good, bad = (replace(planned, stack=replace(stack, late=each)) for each in LATE_RANGE)
+        measure = "a run on two nodes or more, then --calibrate metrics.jsonl"
+        yield "how much of the communication is hidden", good, bad, measure
     if log is not None and log.nodes > 1:
         low, high = (network.efficiency * (1 + sign * MEASURED_ERROR) for sign in (-1, 1))
         best, worst = replace(network, efficiency=high), replace(network, efficiency=low)
@@ -169,12 +157,8 @@ def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, s
         best = replace(network, efficiency=high, hop_latency=NCCL_HOP)
         worst = replace(network, efficiency=low, hop_latency=SLOWEST_HOP)
         measure = "all_reduce_perf of nccl-tests on the nodes, then --calibrate nccl-tests.log"
-    yield (
-        "how fast the network is",
-        replace(planned, network=best),
-        replace(planned, network=worst),
-        measure,
-    )
+    good, bad = replace(planned, network=best), replace(planned, network=worst)
+    yield "how fast the network is", good, bad, measure
     if plan.outcome.step.shortage > 0:
         yield (
             "what scarce memory costs",
@@ -185,10 +169,9 @@ def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, s
 
 
 def _software(plan: Plan, planned: Setup) -> tuple[Setup, Setup]:
-    error = MODEL_ERROR if plan.setup.gpu.measured else UNMEASURED_ERROR
     measured = plan.question.run is not None
-    if measured:
-        error = MEASURED_ERROR
+    error = MODEL_ERROR if plan.setup.gpu.measured else UNMEASURED_ERROR
+    error = MEASURED_ERROR if measured else error
     fast, slow = 1 / (1 + error), 1 + error
     fast_stack, slow_stack = faster(planned.stack, fast), faster(planned.stack, slow)
     if not (plan.question.software or measured) and known_on(plan.setup.gpu, "compiled"):

@@ -10,10 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.aws import Caller
-from ultracluster.model.policies import conditions_of, listed, principals_of
+from ultracluster.model.permissions import Question, Test
+from ultracluster.model.policies import Statement, listed
 from ultracluster.preflight.finding import (
     Check,
     Finding,
@@ -24,12 +26,14 @@ from ultracluster.preflight.finding import (
 )
 from ultracluster.preflight.inquiry import question
 from ultracluster.spec.lustre import DataRepositorySpec
+from ultracluster.templates.resolved import Place
 
 ROLE: Final = (
     "role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_"
 )
 NEW_FILE_SYSTEM: Final = "fs-0123456789abcdef0"
-POSITIVE: Final = ("stringequals", "stringlike", "arnequals", "arnlike", "stringequalsignorecase")
+KEY: Final = Place("", "")
+EXCLUDING: Final = {"NotPrincipal", "NotAction"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,11 @@ class Use:
         """What it calls: reading what is imported, and writing what is exported."""
         return ("kms:Decrypt", "kms:GenerateDataKey") if self.exports else ("kms:Decrypt",)
 
-    def facts(self) -> Mapping[str, tuple[str, ...]]:
+    def facts(self) -> Mapping[str, Test]:
         """Return the condition keys whose values are known beforehand."""
         domain = "amazonaws.com.cn" if self.caller.partition == "aws-cn" else "amazonaws.com"
         bucket = f"arn:{self.caller.partition}:s3:::{self.bucket}"
-        return {
+        known = {
             "aws:principalarn": (f"{self.role}{NEW_FILE_SYSTEM}",),
             "aws:principalaccount": (self.caller.account,),
             "kms:calleraccount": (self.caller.account,),
@@ -63,47 +67,35 @@ class Use:
             # The object's name, or with S3 Bucket Keys the bucket's.
             "kms:encryptioncontext:aws:s3:arn": (f"{bucket}/object", bucket),
         }
+        return {key: partial(_is_one_of, values) for key, values in known.items()}
 
 
-def admits(statements: Any, use: Use) -> bool | None:
+def _is_one_of(values: Sequence[str], pattern: str) -> bool:
+    return any(fnmatchcase(value, pattern) for value in values)
+
+
+def admits(policy: Sequence[Mapping[str, Any]], use: Use) -> bool | None:
     """Return whether a policy's statements admit a use; None where conditions leave it open."""
-    verdicts = [_one(listed(statements), action, use) for action in use.actions]
+    statements = [Statement(KEY, "resource", "", body, ()) for body in policy]
+    verdicts = [_admits(statements, action, use) for action in use.actions]
     if all(verdicts):
         return True
     return False if False in verdicts else None
 
 
-def _one(rows: Sequence[Mapping[str, Any]], action: str, use: Use) -> bool | None:
-    """Return whether one action is admitted: an explicit denial wins, as in IAM."""
+def _admits(statements: Sequence[Statement], action: str, use: Use) -> bool | None:
     # A policy takes no wildcard inside a name: the role of one file system is not the next one's.
-    fitting = [
-        (row["Effect"], _conditions_hold(row, use))
-        for row in rows
-        if any(fnmatchcase(action.lower(), each.lower()) for each in listed(row.get("Action")))
-        and ("AWS", "*") in principals_of(row)
+    asked = Question(action, lambda _: False, circumstances=use.facts())
+    if not asked.allowed(statements):
+        return False
+    # What exclusions leave is for a reader to judge.
+    verdicts = [
+        (each.allows(), None if EXCLUDING & set(each.body) else asked.holds(each.body))
+        for each in statements
+        if EXCLUDING & set(each.body) or asked.is_meant_by(each)
     ]
-    if ("Deny", True) in fitting:
-        return False
-    # What these leave out is for a reader to judge.
-    fitting += [(row["Effect"], None) for row in rows if {"NotPrincipal", "NotAction"} & set(row)]
-    allowed = [holds for effect, holds in fitting if effect == "Allow"]
-    if True in allowed and ("Deny", None) not in fitting:
-        return True
-    return None if None in allowed or True in allowed else False
-
-
-def _conditions_hold(row: Mapping[str, Any], use: Use) -> bool | None:
-    verdicts = [_holds(*condition, use) for condition in conditions_of(row)]
-    if False in verdicts:
-        return False
-    return None if None in verdicts else True
-
-
-def _holds(operator: str, key: str, wanted: list[str], use: Use) -> bool | None:
-    facts = use.facts()
-    if operator.removesuffix("ifexists") not in POSITIVE or key not in facts:
-        return None
-    return any(fnmatchcase(value, pattern) for value in facts[key] for pattern in wanted)
+    surely = (True, True) in verdicts and (False, None) not in verdicts
+    return True if surely else None
 
 
 NONE_GIVEN: Final = "the file system is linked to no bucket that is there already"
@@ -184,7 +176,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
     asked = question("kms", "get_key_policy", KeyId=metadata["KeyId"], PolicyName="default")
     statements = json.loads(situation.ask(asked)["Policy"])["Statement"]
     use = Use(caller=situation.caller, region=situation.spec.region, bucket=bucket, exports=exports)
-    verdict = admits(statements, use)
+    verdict = admits(listed(statements), use)
     if verdict:
         yield passed(subject, "its policy admits FSx's role for S3", asked)
     elif verdict is None:

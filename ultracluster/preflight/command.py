@@ -7,18 +7,20 @@ Exit code 2 also where a service gave no answer and nothing fails.
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, add_recipe, progress
+from ultracluster.audit.report import Report, judged
+from ultracluster.aws import Account
+from ultracluster.command_line import add_environment, add_format, add_recipe, print_json, progress
 from ultracluster.environments import find
 from ultracluster.exit_status import UsageError
+from ultracluster.input_files import Sources
+from ultracluster.preflight.preflight import NAMES, Preflight, document, preflight, show
 from ultracluster.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from ultracluster.audit.report import Report
-    from ultracluster.preflight.preflight import Preflight
+from ultracluster.synthesis import Synthesis, SynthesisError
+from ultracluster.train.recipe_files import find_recipe
 
 RULES: Final = "fabric-rules"
 """The one check that needs the environment's templates."""
@@ -50,25 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.preflight.display import as_json, show  # noqa: PLC0415
 
     found = _look(arguments)
     if arguments.json:
-        text = as_json(found)
-        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        print_json(document(found))
     else:
         show(found, console)
     return found.exit_status
 
 
-def _look(arguments: argparse.Namespace) -> "Preflight":
-    from ultracluster.audit.report import judged  # noqa: PLC0415
-    from ultracluster.aws import Account  # noqa: PLC0415
-    from ultracluster.input_files import Sources  # noqa: PLC0415
-    from ultracluster.preflight.preflight import NAMES, preflight  # noqa: PLC0415
-    from ultracluster.synthesis import Synthesis, SynthesisError  # noqa: PLC0415
-    from ultracluster.train.recipe_files import find_recipe  # noqa: PLC0415
+def _look(arguments: argparse.Namespace) -> Preflight:
 
     for name in arguments.only:
         if name not in NAMES:
@@ -83,7 +76,7 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
             return preflight(spec, account, now, only=arguments.only, recipes=recipes)
     seconds = PATIENT_SECONDS if arguments.only else SECONDS
 
-    def report() -> "Report":
+    def report() -> Report:
         sources = Sources([str(synthesis.stage())])
         if sources.errors:
             raise SynthesisError("\n".join(sources.errors))

@@ -7,8 +7,7 @@ from ultracluster.catalogue.images import differences
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import of_each_fabric
-from ultracluster.spec.images import image_parameter, images
-from ultracluster.spec.node_groups import PlainNodes, plain_nodes
+from ultracluster.spec.node_groups import PlainNodes, image_parameter, images, plain_nodes
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")

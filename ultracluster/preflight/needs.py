@@ -1,6 +1,7 @@
 """The quotas that an environment counts against: for each, what it adds and what is in use."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from ultracluster.catalogue import quotas
@@ -92,17 +93,6 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
         and row["InstanceType"] == nodes.instance_type
     )
     return min(sum(free), nodes.total)
-
-
-def _spot(situation: Situation) -> Iterator[Need | Finding]:
-    """Say what Spot would have: whoever means to move nodes there reads it here, not at launch."""
-    families, _ = quotas.on_demand(situation.spec.nodes.instance_type)
-    quota = next((quota for letters, quota in quotas.SPOT if letters == families), None)
-    if quota is None:
-        yield skipped("Spot vCPUs", "which quota the nodes' family counts against is not known")
-        return
-    words = "an environment launches nothing on Spot"
-    yield Need(quota, 0, words, usage.spot_vcpus(families))
 
 
 def _others(situation: Situation) -> Iterator[Need | Finding]:
@@ -203,30 +193,17 @@ def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
     yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
 
 
-def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
-    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_A_JOB, lambda _: 0, " in one job")
+def _of_recipes(subject: str, field: str, kind: str, in_use: Callable[[str], usage.Usage]) -> Needs:
+    """Return what the recipes need in which a field is set, one need for each instance type."""
 
+    def needs(situation: Situation) -> Iterator[Need | Finding]:
+        recipes = [each for each in situation.recipes if getattr(each, field)]
+        if not recipes:
+            yield _no_recipe(situation, subject, field)
+        for name, amount, words in _by_type(recipes):
+            yield Need(quotas.of_training(name, kind), amount, words, in_use(name))
 
-def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
-    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, usage.training_instances())
-
-
-def _spot_training(situation: Situation) -> Iterator[Need | Finding]:
-    recipes = [each for each in situation.recipes if each.spot]
-    if not recipes:
-        yield _no_recipe(situation, "spot training", "spot=True")
-    for name, amount, words in _by_type(recipes):
-        in_use = usage.training_instances(name, spot=True)
-        yield Need(quotas.of_training(name, "spot training job"), amount, words, in_use)
-
-
-def _warm_pools(situation: Situation) -> Iterator[Need | Finding]:
-    recipes = [each for each in situation.recipes if each.warm_pool_seconds]
-    if not recipes:
-        yield _no_recipe(situation, "warm pools", "warm_pool_seconds")
-    for name, amount, words in _by_type(recipes):
-        quota = quotas.of_training(name, "training warm pool")
-        yield Need(quota, amount, words, usage.warm_pools(name))
+    return needs
 
 
 def _run_time(situation: Situation) -> Iterator[Need | Finding]:
@@ -256,6 +233,16 @@ def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
     return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
 
 
+_spot_training = _of_recipes(
+    "spot training", "spot", "spot training job", partial(usage.training_instances, spot=True)
+)
+_warm_pools = _of_recipes("warm pools", "warm_pool_seconds", "training warm pool", usage.warm_pools)
+_instances_of_a_job = partial(
+    _of_sagemaker, quota=quotas.INSTANCES_OF_A_JOB, in_use=lambda _: 0, how=" in one job"
+)
+_instances_of_all_jobs = partial(
+    _of_sagemaker, quota=quotas.INSTANCES_OF_ALL_JOBS, in_use=usage.training_instances()
+)
 _vpcs = _one(
     quotas.VPCS_PER_REGION,
     "the VPC",
@@ -277,7 +264,6 @@ _clusters = _one(
 
 NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
-    "quota-spot-vcpus": ("Spot vCPUs of the nodes' family; nothing is added", _spot),
     "quota-login-vcpus": (
         "On-demand vCPUs of other families, as login nodes are",
         _others,

@@ -1,5 +1,6 @@
-"""What the zone sells: the nodes' instance type, and the endpoint services of the network."""
+"""What zone and account have: types, endpoint services, bootstrap stack, somebody who is told."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -16,6 +17,7 @@ from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices
+from ultracluster.spec.budget import TOPIC_ARN
 from ultracluster.spec.node_groups import plain_nodes
 
 PERSISTENT_2: Final = "PERSISTENT_2"
@@ -109,6 +111,62 @@ def _persistent_2(situation: Situation) -> Iterator[Finding]:
     )
 
 
+QUALIFIER: Final = "hnb659fds"
+"""CDK's default qualifier, which the app does not change."""
+OLDEST_VERSION: Final = 6
+"""What a template asks of the stack (rule CheckBootstrapVersion in `golden/`, by aws-cdk-lib
+2.275.0's default synthesizer)."""
+
+
+def _version(situation: Situation) -> Iterator[Finding]:
+    name = f"/cdk-bootstrap/{QUALIFIER}/version"
+    asked = question("ssm", "get_parameter", Name=name)
+    where = f"aws://{situation.caller.account}/{situation.spec.region}"
+    subject = f"bootstrap stack of {where}"
+    answer = situation.ask_unless(asked, "ParameterNotFound")
+    version = int(answer["Parameter"]["Value"]) if answer else 0
+    if version >= OLDEST_VERSION:
+        yield passed(subject, f"version {version}", asked)
+        return
+    again = "bootstrap again, by the CDK CLI of the lock file"
+    yield failed(
+        subject,
+        f"version {version}" if version else "none",
+        f"version {OLDEST_VERSION} or later",
+        again if version else "bootstrap the account in this Region once",
+        question=asked,
+        fix_command=f"npx cdk bootstrap {where}",
+    )
+
+
+NOBODYS: Final = re.compile(
+    r"[@.](example(\.(com|net|org))?|invalid|test|localhost)$", re.IGNORECASE
+)
+"""Domains that stand for others and belong to nobody (RFC 2606, RFC 6761)."""
+
+
+def _notified(situation: Situation) -> Iterator[Finding]:
+    notify = situation.spec.budget.notify
+    if not notify:
+        yield skipped(
+            "budget.notify",
+            "nobody is named; the environment gets a topic that somebody has to subscribe to",
+            f'write notify=("team@your-company.com",) in the budget of {situation.spec.name}',
+        )
+    for address in notify:
+        if TOPIC_ARN.fullmatch(address):
+            yield passed(address, "a topic; who subscribes to it is not asked")
+        elif NOBODYS.search(address):
+            yield failed(
+                address,
+                "a domain that stands for others: nobody reads what is sent there",
+                "an address that somebody reads",
+                f"write it into budget.notify of the environment {situation.spec.name}",
+            )
+        else:
+            yield passed(address, "an address of a domain that can be somebody's")
+
+
 CHECKS: Final = (
     Check(
         "zone-offering", "The instance type is offered in the zone", of_each_fabric(_instance_type)
@@ -116,4 +174,6 @@ CHECKS: Final = (
     Check("login-offering", "Types without EFA, as of login nodes, are offered", _plain_types),
     Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
     Check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region", _persistent_2),
+    Check("bootstrap-version", "The bootstrap stack is recent enough", _version),
+    Check("notify-addresses", "Somebody is told of money and idle capacity", _notified),
 )

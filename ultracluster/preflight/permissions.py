@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
-from ultracluster.preflight.bootstrap import QUALIFIER
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.offerings import QUALIFIER
 from ultracluster.spec.network import NetworkSpec
 
 HEX: Final = "0123456789abcdef0"

@@ -63,18 +63,6 @@ def on_demand_vcpus(families: tuple[str, ...]) -> Usage:
     return count
 
 
-def spot_vcpus(families: tuple[str, ...]) -> Usage:
-    def count(situation: Situation) -> int:
-        counts = Counter(
-            instance["InstanceType"]
-            for instance in instances(situation)
-            if instance.get("InstanceLifecycle") == "spot"
-        )
-        return _sum_of_vcpus(situation, counts, families)
-
-    return count
-
-
 def _sum_of_vcpus(situation: Situation, counts: Counter[str], families: tuple[str, ...]) -> int:
     counting = {name: n for name, n in counts.items() if n and letters(name) in families}
     return sum(vcpus * counting[name] for name, vcpus in vcpus_of(situation, counting).items())

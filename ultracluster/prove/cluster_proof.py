@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
+from ultracluster.catalogue.budgets import LAUNCHED
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
 from ultracluster.prove import slurm_proof
 from ultracluster.prove.network_proof import training_subnets
-from ultracluster.prove.proof import Check, Evidence, equal, members
+from ultracluster.prove.proof import Check, Evidence, equal, members, tagged
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.nodes import NodesSpec
 
@@ -91,13 +91,8 @@ def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     public = [i for i in interfaces if i.get("AssociatePublicIpAddress")]
     yield equal("interfaces with a public address", 0, len(public))
     yield equal("IMDSv2", "required", data.get("MetadataOptions", {}).get("HttpTokens"))
-    # PCS hands no tag of a node group on to what it launches: a budget sees nodes by these alone.
-    tagged = {
-        each.get("ResourceType")
-        for each in data.get("TagSpecifications", [])
-        if {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name} in each.get("Tags", [])
-    }
-    yield equal("what is launched with the environment's tag", LAUNCHED, tagged)
+    # PCS hands no tag of a node group on to what it launches.
+    yield equal("what is launched with the environment's tag", LAUNCHED, tagged(evidence, data))
     volumes = [mapping.get("Ebs", {}) for mapping in data.get("BlockDeviceMappings", [])]
     yield equal("encryption of the root volume", [True], [v.get("Encrypted") for v in volumes])
     image = str(data.get("ImageId"))

@@ -5,18 +5,19 @@ something and all that was looked at is right: what is not shown is no pass.
 """
 
 import argparse
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json, progress
+from ultracluster.aws import Account, Caller, Cloud, caller_of
+from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
-
-if TYPE_CHECKING:
-    from ultracluster.aws import Caller, Cloud
-    from ultracluster.prove.proof import Results
-    from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.prove.proof import Evidence, Results, as_document, failures, prove, table_of
+from ultracluster.prove.proofs import PROOFS
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.synthesis import Synthesis
 
 READING: Final = ("describe_", "get_", "head_", "list_")
 """How the names of operations begin that a proof may use; each of them only reads."""
@@ -34,7 +35,7 @@ class ReadOnly:
         RuntimeError: where a proof would call another operation.
     """
 
-    def __init__(self, cloud: "Cloud") -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -50,13 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Compare a deployed environment with what was asked for; change nothing."""
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-    from ultracluster.prove.deployment import Deployment, stack_templates  # noqa: PLC0415
-    from ultracluster.prove.proof import Evidence, prove  # noqa: PLC0415
-    from ultracluster.prove.proofs import PROOFS  # noqa: PLC0415
-    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
-
     spec, path = find(arguments.environment)
     cloud = ReadOnly(Account(spec.region))
     caller = caller_of(cloud, spec.region)
@@ -76,7 +70,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def exit_status(results: "Results") -> int:
+def exit_status(results: Results) -> int:
     checks = [check for each in results.values() for check in each if not check.ok]
     if any(not check.lacks for check in checks):
         return SOME_FAIL
@@ -84,25 +78,18 @@ def exit_status(results: "Results") -> int:
 
 
 def _show(
-    spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int, console: Console
+    spec: EnvironmentSpec, caller: Caller, results: Results, status: int, console: Console
 ) -> None:
-    from ultracluster.prove.display import failures, table_of  # noqa: PLC0415
 
     verdict = f"{spec.name}: {VERDICTS[status]}. Nothing was changed."
-    _line(console, f"{spec.name} in {caller.place}")
+    say(console, f"{spec.name} in {caller.place}")
     console.print(table_of(results, "Proved by API calls"))
-    for line in (*failures(results), verdict):
-        _line(console, line)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, *failures(results), verdict)
 
 
 def _document(
-    spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int
+    spec: EnvironmentSpec, caller: Caller, results: Results, status: int
 ) -> dict[str, Any]:
-    from ultracluster.prove.display import as_document  # noqa: PLC0415
 
     return {
         "environment": spec.name,

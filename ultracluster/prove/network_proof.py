@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.catalogue.lustre import PORTS
+from ultracluster.prove.deployment import described
 from ultracluster.prove.proof import Check, Evidence, equal, present
-from ultracluster.prove.services import described
 from ultracluster.spec.environment import GROUPS
 from ultracluster.spec.network import NetworkSpec
 

@@ -1,4 +1,4 @@
-"""Proof by API calls that what an environment asks for is there."""
+"""Proof by API calls that what an environment asks for is there, and how it is shown."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
+from rich.text import Text
+
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.prove.deployment import Deployment, Resource
-from ultracluster.prove.services import described
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.prove.deployment import Deployment, Resource, described
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.tables import Column, Rows
 
 LISTED_LIMIT: Final = 3
 
@@ -99,6 +102,13 @@ class Evidence:
         return [statement for arn in arns for statement in self.policy_statements(arn)]
 
 
+def tagged(evidence: Evidence, data: Mapping[str, Any]) -> set[Any]:
+    """Return what a launch template launches with the environment's tag: a budget sees no other."""
+    own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
+    stated = data.get("TagSpecifications", [])
+    return {each.get("ResourceType") for each in stated if own in each.get("Tags", [])}
+
+
 def document(value: Any) -> dict[str, Any]:
     """Return a policy document, which IAM answers as text in a URL's encoding."""
     read: dict[str, Any] = json.loads(unquote(value)) if isinstance(value, str) else value
@@ -134,7 +144,7 @@ def prove(proofs: dict[str, Proof], evidence: Evidence) -> Results:
             if not error.answered:
                 raise
             results[area].append(unanswered("this and what follows", error))
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             results[area].append(
                 Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
             )
@@ -159,3 +169,38 @@ def every_resource(evidence: Evidence) -> Iterator[Check]:
         answer = evidence.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
         found = answer["Stacks"][0].get("EnableTerminationProtection", False)
         yield equal(f"termination protection of {stack.name}", stack.termination_protection, found)
+
+
+COLUMNS: Final = (Column("area"), Column("checks", "number"), Column("result"))
+
+
+def table_of(results: Results, title: str) -> Rows:
+    table = Rows(COLUMNS, title=title)
+    for area, checks in results.items():
+        table.add(area, str(len(checks)), _verdict(checks))
+    return table
+
+
+def _verdict(checks: Sequence[Check]) -> Text:
+    failed = sum(not check.ok and not check.lacks for check in checks)
+    if failed:
+        return Text(f"{failed} failed", style="red")
+    hidden = sum(bool(check.lacks) for check in checks)
+    return Text(f"{hidden} not shown", "yellow") if hidden else Text("all true", style="green")
+
+
+def failures(results: Results) -> Iterator[str]:
+    """Yield a line for each check that is not true, or that the caller may not make."""
+    for area, checks in results.items():
+        yield from (f"{area}: {check}" for check in checks if not check.ok)
+
+
+def as_document(results: Results) -> dict[str, list[dict[str, Any]]]:
+    """Return the checks of each area; `lacks` is the action that the caller may not take."""
+    return {
+        area: [
+            {"check": str(check), "ok": check.ok} | ({"lacks": check.lacks} if check.lacks else {})
+            for check in checks
+        ]
+        for area, checks in results.items()
+    }

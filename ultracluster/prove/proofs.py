@@ -3,11 +3,9 @@
 from typing import Final
 
 from ultracluster.prove import (
-    alarm_proof,
     budget_proof,
     cluster_proof,
     network_proof,
-    role_policy_proof,
     slurm_proof,
     storage_proof,
     training_proof,
@@ -27,11 +25,11 @@ PROOFS: Final[dict[str, Proof]] = {
     "Lustre": storage_proof.lustre,
     "data bucket": storage_proof.bucket,
     "roles": training_proof.roles,
-    "policies": role_policy_proof.policies,
+    "policies": training_proof.policies,
     "image repository": training_proof.images,
     "job parameters": training_proof.parameters,
     "unattended training": training_proof.unattended,
     "budget": budget_proof.budget,
     "idle capacity": budget_proof.idle_capacity,
-    "alarms": alarm_proof.measured,
+    "alarms": budget_proof.measured,
 }

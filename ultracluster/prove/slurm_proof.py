@@ -16,9 +16,9 @@ from ultracluster.catalogue.slurm import (
     SRUN_PORTS,
     group_name,
 )
-from ultracluster.prove.network_proof import rules_of, training_subnets
-from ultracluster.prove.proof import Check, Evidence, equal, present
-from ultracluster.prove.services import described
+from ultracluster.prove.deployment import described
+from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
+from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
@@ -50,8 +50,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield equal("seconds until an idle node is stopped", spec.idle_seconds, idle)
     mode = "NONE" if spec.accounting_days is None else "STANDARD"
     yield equal("accounting", mode, settings.get("accounting", {}).get("mode"))
-    rows = settings.get("slurmCustomSettings", [])
-    custom = {each["parameterName"]: each["parameterValue"] for each in rows}
+    custom = _settings(cluster)
     yield present("a prolog", there=PROLOG_PARAMETER in custom)
     accounts = spec.users is not None and spec.users.accounts
     wanted = "associations,limits" if accounts else None
@@ -97,7 +96,9 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     yield from _node_group(evidence, groups[own], nodes, "LaunchTemplate", "nodes")
     names = {each.group_name: each.name for each in spec.node_groups}
     features = names | {own: ENVIRONMENTS_NODES} if names else {}
-    found_features = {name: f for name, group in groups.items() if (f := _feature(group))}
+    found_features = {
+        name: f for name, group in groups.items() if (f := _settings(group).get("Features"))
+    }
     yield equal("what jobs ask for to have one node group", features, found_features)
     for each in spec.node_groups:
         template, what = f"LaunchTemplate-{each.name}", f"nodes of group {each.name}"
@@ -112,11 +113,7 @@ def _running(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[
     own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
     for name, group in groups.items():
         filters = {GROUP_TAG: group["id"], "instance-state-name": "running"}
-        rows = evidence.cloud.ask(
-            "ec2",
-            "describe_instances",
-            Filters=[{"Name": key, "Values": [value]} for key, value in filters.items()],
-        )["Reservations"]
+        rows = filtered(evidence, "describe_instances", "Reservations", **filters)
         every = [each for row in rows for each in row["Instances"]]
         least = group["scalingConfiguration"]["minInstanceCount"]
         good = len(every) >= least
@@ -145,9 +142,10 @@ def _node_group(
     yield equal(f"subnets of the {what}", subnets, set(group["subnetIds"]))
 
 
-def _feature(group: dict[str, Any]) -> str | None:
-    rows = group.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
-    return {row["parameterName"]: row["parameterValue"] for row in rows}.get("Features")
+def _settings(part: dict[str, Any]) -> dict[str, str]:
+    """Return the settings of its own that a cluster, a node group or a queue has."""
+    rows = part.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
+    return {row["parameterName"]: row["parameterValue"] for row in rows}
 
 
 def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
@@ -161,12 +159,8 @@ def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
         evidence.id_at("Cluster", "Slurm/Group/Resource/Resource"),
     }
     yield equal(f"security groups of the {what}", wanted, set(data.get("SecurityGroupIds", [])))
-    tagged = {
-        each.get("ResourceType")
-        for each in data.get("TagSpecifications", [])
-        if {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name} in each.get("Tags", [])
-    }
-    yield equal(f"what the {what} launch with the environment's tag", LAUNCHED, tagged)
+    words = f"what the {what} launch with the environment's tag"
+    yield equal(words, LAUNCHED, tagged(evidence, data))
 
 
 def _cluster(evidence: Evidence) -> dict[str, Any]:
@@ -208,8 +202,7 @@ def _queues(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iter
     names[ENVIRONMENTS_NODES] = group_name(evidence.spec.nodes.instance_type)
     for wanted in spec.queues:
         queue = queues[wanted.name]
-        rows = queue.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
-        found = {each["parameterName"]: each["parameterValue"] for each in rows}
+        found = _settings(queue)
         default = "YES" if wanted.name == spec.queue else None
         words = f"whether jobs without --partition go to the queue {wanted.name}"
         yield equal(words, default, found.pop("Default", None))

@@ -4,11 +4,11 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ultracluster.aws import Cloud
+from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import StackTemplate
 
 BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
@@ -18,6 +18,7 @@ CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
 MOST_SECONDS: Final = 60.0
 SOON: Final = 0.05
 FAILED: Final = "_FAILED"
+T = TypeVar("T")
 
 
 def publish(cloud: Cloud, region: str, assembly: Path) -> None:
@@ -92,6 +93,21 @@ def delete(cloud: Cloud, name: str) -> str:
     return settled(cloud, stack_id)
 
 
+def refuses_deletion(cloud: Cloud, name: str) -> bool:
+    """Whether its protection keeps a stack from being deleted; without it the deletion begins.
+
+    Raises:
+        CloudError: where it is refused for another reason, which says nothing of protection.
+    """
+    try:
+        cloud.ask("cloudformation", "delete_stack", StackName=name)
+    except CloudError as error:
+        if "TerminationProtection" not in error.message:
+            raise
+        return True
+    return False
+
+
 def template_of(cloud: Cloud, name: str, template: Any, region: str) -> dict[str, str]:
     """Return a template as a request holds it: one of more than 51,200 bytes lies in S3."""
     body = json.dumps(template)
@@ -109,13 +125,23 @@ def _bucket(cloud: Cloud, region: str) -> str:
 
 def settled(cloud: Cloud, name: str) -> str:
     """Wait until a stack rests, and return its status; after a minute, the one that it has."""
-    deadline = time.monotonic() + MOST_SECONDS
-    status = "IN_PROGRESS"
-    while status.endswith("IN_PROGRESS") and time.monotonic() < deadline:
-        time.sleep(SOON)
+
+    def look() -> str:
         answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
-        status = answer["Stacks"][0]["StackStatus"]
-    return status
+        return str(answer["Stacks"][0]["StackStatus"])
+
+    time.sleep(SOON)  # what was asked for has begun
+    return until(look, lambda status: not status.endswith("IN_PROGRESS"), MOST_SECONDS)
+
+
+def until(
+    look: Callable[[], T], good: Callable[[T], object], seconds: float, pause: float = SOON
+) -> T:
+    """Return what is seen once it is good, or when so many seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not good(found := look()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return found
 
 
 def reasons(cloud: Cloud, name: str) -> list[str]:

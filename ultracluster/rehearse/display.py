@@ -4,19 +4,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ultracluster.prove.display import as_document, failures, table_of
 from ultracluster.prove.leftovers import Leftover
-from ultracluster.prove.proof import Results
+from ultracluster.prove.proof import Results, as_document, failures, table_of
 from ultracluster.rehearse.cdk import Event
 from ultracluster.spec.environment import EnvironmentSpec
 
-MOST_LISTED = 12
+FREE: Final = "free addresses"
 
 
 @dataclass
@@ -101,13 +100,11 @@ class Display:
 
     def summary(self, spec: EnvironmentSpec, facts: Mapping[str, object]) -> None:
         """Show what was built, from what the API answered and the catalogue knows of the type."""
-        instance = spec.nodes.instance
-        spare = spec.nodes.spare_nodes
-        nodes = int(str(facts.get("nodes", 0))) - spare
-        cards = int(str(facts.get("cards", 0)))
+        instance, spare = spec.nodes.instance, spec.nodes.spare_nodes
+        found = {name: int(str(facts.get(name, 0))) for name in ("nodes", "cards", FREE)}
+        nodes, cards, free = found["nodes"] - spare, found["cards"], found[FREE]
         gbps = instance.network_cards.gbps * cards / len(instance.network_cards.efa_recommended)
         tib, throughput = spec.storage.tebibytes, spec.storage.throughput_gbps
-        free = int(str(facts.get("free addresses", 0)))
         total = spec.network.training_addresses
         demand = sum(spec.address_demand().values())
         reserved = facts.get("reserved")

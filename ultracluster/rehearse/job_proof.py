@@ -4,13 +4,13 @@ Nothing is trained. What is shown is that a recipe and a deployed environment ma
 every rule takes, that the API takes it as it is, and that the job is found again.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.catalogue.training_request import SYNC_MEMBERS
 from ultracluster.prove.proof import Check, Evidence, equal
+from ultracluster.rehearse.direct import MOST_SECONDS, until
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
@@ -21,8 +21,6 @@ from ultracluster.train.jobs import EXECUTION_OVER, Jobs, is_over
 from ultracluster.train.submission import prepare
 
 TAG: Final = "rehearsal"
-SOON: Final = 0.05
-MOST_SECONDS: Final = 60.0
 NOT_DESCRIBED: Final = ("Tags",)
 
 Answer = dict[str, Any]
@@ -92,7 +90,7 @@ def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     again = prepare(recipe, jobs, datetime.now(UTC), run="direct")
     fields = [problem.field for problem in again.problems]
     yield equal("what refuses a second job of the same run", ["--run"], fields)
-    ended = _settled(lambda: jobs.describe(name), is_over)
+    ended = until(lambda: jobs.describe(name), is_over, MOST_SECONDS)
     yield equal("how the job ended", "Completed", ended["TrainingJobStatus"])
 
 
@@ -101,8 +99,10 @@ def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     yield equal("problems of the second request", [], [str(each) for each in prepared.problems])
     name = str(prepared.request["TrainingJobName"])
     jobs.start(prepared.request)
-    execution = _settled(
-        lambda: jobs.execution(name) or {}, lambda found: found.get("status") in EXECUTION_OVER
+    execution = until(
+        lambda: jobs.execution(name) or {},
+        lambda found: found.get("status") in EXECUTION_OVER,
+        MOST_SECONDS,
     )
     yield equal("how the unattended run ended", "SUCCEEDED", execution.get("status"))
     passed_on = {key: value for key, value in prepared.request.items() if key in SYNC_MEMBERS}
@@ -113,11 +113,3 @@ def _same(request: dict[str, Any], described: dict[str, Any]) -> Iterator[Check]
     for name, wanted in request.items():
         if name not in NOT_DESCRIBED:
             yield equal(f"{name} of the job", wanted, described.get(name))
-
-
-def _settled(look: Callable[[], Answer], over: Callable[[Answer], bool]) -> Answer:
-    """Return what is seen when it is over, or after a minute."""
-    deadline = time.monotonic() + MOST_SECONDS
-    while not over(found := look()) and time.monotonic() < deadline:
-        time.sleep(SOON)
-    return found

@@ -10,11 +10,11 @@ from typing import Final, NoReturn
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import Deployment, stack_templates
-from ultracluster.prove.leftovers import leftovers
+from ultracluster.prove.leftovers import leftovers, strays
 from ultracluster.prove.proof import Evidence, Results, prove
 from ultracluster.prove.proofs import PROOFS
-from ultracluster.prove.strays import strays
 from ultracluster.rehearse.cdk import Cdk, CdkError
+from ultracluster.rehearse.direct import refuses_deletion
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
 from ultracluster.rehearse.paid_capacity import paid_capacity
@@ -23,9 +23,10 @@ from ultracluster.rehearse.substitutes import (
     substitute_image_parameter,
     substitute_network,
 )
+from ultracluster.retry.command import unprotect
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec
+from ultracluster.spec.node_groups import images
 from ultracluster.synthesis import synthesize_command
 
 EVENTS: Final = ("--progress", "events")
@@ -75,7 +76,7 @@ class Rehearsal:
                 assembly = directory / "cdk.out"
                 self._synthesize(assembly)
                 good = self._on(emulator, assembly, keep=keep)
-            except (CdkError, CloudError):
+            except (CdkError, CloudError, RehearsalError):
                 self._all_fired(emulator)
                 raise
             else:
@@ -101,9 +102,7 @@ class Rehearsal:
             step.result = f"{made.vpc_id} in place of {network.vpc_id}"
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
-        cdk = Cdk(emulator.environment())
-        cloud = Account(self._spec.region, emulator.environment())
-        deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
+        cdk, cloud, deployment = self._account(emulator, assembly)
         self._bootstrap(cdk, emulator, assembly)
         try:
             with self._display.step("cdk deploy"):
@@ -122,6 +121,12 @@ class Rehearsal:
         good &= self._destroy(cdk, cloud, deployment, assembly)
         self._end(evidence)
         return good
+
+    def _account(self, emulator: Emulator, assembly: Path) -> tuple[Cdk, Account, Deployment]:
+        settings = emulator.environment()
+        cloud = Account(self._spec.region, settings)
+        stacks = stack_templates(assembly, self._spec.name)
+        return Cdk(settings), cloud, Deployment(cloud, stacks)
 
     def _all_fired(self, emulator: Emulator) -> bool:
         """Whether every fault that was asked for has happened: otherwise nothing was shown."""
@@ -239,18 +244,9 @@ class Rehearsal:
             return
         with self._display.step("Lift termination protection") as step:
             for name in protected:
-                try:
-                    cloud.ask("cloudformation", "delete_stack", StackName=name)
-                except CloudError:
-                    pass
-                else:
+                if not refuses_deletion(cloud, name):
                     raise RehearsalError(f"{name} is protected, and its deletion was not refused")
-                cloud.ask(
-                    "cloudformation",
-                    "update_termination_protection",
-                    StackName=name,
-                    EnableTerminationProtection=False,
-                )
+                unprotect(cloud, name)
             step.result = f"deletion was refused by {', '.join(protected)}"
 
     def _keep(self, emulator: Emulator) -> NoReturn:

@@ -1,12 +1,13 @@
 """What templates are compared with: golden ones, those of a git revision, files, or what runs."""
 
 import ast
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.environments import project_folder
 from ultracluster.given_file import UnreadableError, json_of, text_of
@@ -45,11 +46,11 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     Raises:
         SubjectError: where there is nothing of what was wanted.
     """
-    if wanted == "none":
-        return None
     if wanted is None:
         there = subject.environment and (golden_folder() / subject.environment).is_dir()
-        return _golden(subject) if there else None
+        wanted = "golden" if there else "none"
+    if wanted == "none":
+        return None
     if wanted == "golden":
         return _golden(subject)
     if wanted == "deployed":
@@ -59,12 +60,11 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
 
 
 def _golden(subject: Subject) -> Baseline:
-    name = subject.environment
+    name = subject.environment or ""
     files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
-    if not files or name is None:
-        raise SubjectError(
-            f"--baseline golden: {subject.title} has none; write a path or a revision"
-        )
+    if not files:
+        why = f"{subject.title} has none; write a path or a revision"
+        raise SubjectError(f"--baseline golden: {why}")
     # As long as nobody changed the golden templates, they are of the same commit as HEAD's
     # environment file.
     committed = git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
@@ -92,12 +92,8 @@ def git(*arguments: str, folder: Path | None = None) -> str | None:
     program = shutil.which("git")
     if program is None:
         return None
-    done = subprocess.run(
-        [program, "-C", str(folder or project_folder()), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [program, "-C", str(folder or project_folder()), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
@@ -138,10 +134,8 @@ def _revision(revision: str, subject: Subject) -> Baseline:
         return _revision_of_files(revision, subject)
     commit = _commit(revision)
     if commit is None:
-        raise SubjectError(
-            f"--baseline {revision}: neither a file nor a revision of git; write golden, deployed, "
-            "none, a path or a revision"
-        )
+        why = "neither a file nor a revision of git; write golden, deployed, none, a path or a "
+        raise SubjectError(f"--baseline {revision}: {why}revision")
     listed = (git("ls-tree", "--name-only", commit, f"golden/{name}/") or "").splitlines()
     texts = {
         Path(file).name: git("show", f"{commit}:./{file}") or "{}"
@@ -161,10 +155,8 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
         file = Path(template.file or "").resolve()
         commit = _commit(revision, file.parent)
         if commit is None:
-            raise SubjectError(
-                f"--baseline {revision}: neither a file nor a revision of the git repository of "
-                f"{file}; write none, a path or a revision"
-            )
+            why = f"neither a file nor a revision of the git repository of {file}; write none, a "
+            raise SubjectError(f"--baseline {revision}: {why}path or a revision")
         text = git("show", f"{commit}:./{file.name}", folder=file.parent)
         if text is not None:
             try:
@@ -179,10 +171,8 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
 def _files(path: Path, subject: Subject) -> Baseline:
     wanted = [template.name for template in subject.templates]
     if path.is_file() and len(wanted) != 1:
-        raise SubjectError(
-            f"--baseline {path}: one file cannot stand for {len(wanted)} templates; "
-            "write a directory"
-        )
+        why = f"one file cannot stand for {len(wanted)} templates; write a directory"
+        raise SubjectError(f"--baseline {path}: {why}")
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
@@ -205,3 +195,43 @@ def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
     found = (fetch(template.name) for template in subject.templates)
     return Baseline("what is deployed", [template for template in found if template is not None])
+
+
+def deployed(subject: Subject, region: str | None) -> Fetch:
+    """Return how the templates of a subject are asked for, in a Region or where they go.
+
+    Raises:
+        SubjectError: where nothing says the Region; while asking, what AWS refuses.
+    """
+    # Imported here: boto3 takes long, and no other baseline needs it.
+    from ultracluster.aws import Account, CloudError  # noqa: PLC0415
+
+    region = region or next((t.region for t in subject.templates if t.region), None)
+    if region is None:
+        raise SubjectError("--baseline deployed: no template says its Region; write --region")
+    account = Account(region)
+
+    def fetch(stack: str) -> Template | None:
+        try:
+            answer = account.ask(
+                "cloudformation", "get_template", StackName=stack, TemplateStage="Original"
+            )
+            described = account.ask("cloudformation", "describe_stacks", StackName=stack)
+        except CloudError as error:
+            if error.code == "ValidationError" and "does not exist" in error.message:
+                return None
+            raise SubjectError(f"--baseline deployed: {error}") from error
+        protected = described["Stacks"][0].get("EnableTerminationProtection") is True
+        return Template(stack, body_of(stack, answer.get("TemplateBody")), protected=protected)
+
+    return fetch
+
+
+def body_of(stack: str, answer: Any) -> Mapping[str, Any]:
+    """Return a template of the API, which gives JSON as a mapping, and YAML as a text."""
+    if isinstance(answer, Mapping):
+        return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
+    try:
+        return parsed(Path(stack), str(answer)).body
+    except UnreadableError as error:
+        raise SubjectError(f"--baseline deployed: {error}") from None

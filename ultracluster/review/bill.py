@@ -14,7 +14,7 @@ from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
 from ultracluster.model.storage import GIB_PER_TIB
-from ultracluster.review.known import NotKnown
+from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.survey import Topology
@@ -35,17 +35,17 @@ class Money:
 
 def money(after: Sequence[Topology], before: Sequence[Topology] | None) -> Money | None:
     """Return what is bought now and before, None where a Region is not known."""
-    now = _per_day(after)
+    sheets = [sheet_of(topology) for topology in after]
+    now = _per_day(sheets)
     if now is None:
         return None
     left_out = [name for topology in after for name in uncounted(topology)]
-    sheets = [sheet for topology in after if (sheet := sheet_of(topology))]
-    left_out += [quantity.purpose for sheet in sheets for quantity in sheet.unpriced]
-    return Money(now, None if before is None else _per_day(before), list(dict.fromkeys(left_out)))
+    left_out += [quantity.purpose for sheet in sheets if sheet for quantity in sheet.unpriced]
+    was = None if before is None else _per_day([sheet_of(topology) for topology in before])
+    return Money(now, was, list(dict.fromkeys(left_out)))
 
 
-def _per_day(topologies: Sequence[Topology]) -> Decimal | None:
-    sheets = [sheet_of(topology) for topology in topologies]
+def _per_day(sheets: Sequence[CostSheet | None]) -> Decimal | None:
     known = [sheet.full.per_day for sheet in sheets if sheet is not None]
     return sum(known, Decimal(0)) if len(known) == len(sheets) else None
 
@@ -60,12 +60,8 @@ def sheet_of(topology: Topology) -> CostSheet | None:
 def uncounted(topology: Topology) -> list[str]:
     """Return what a topology buys of which it does not tell how much."""
     found = [n.name for n in topology.nodes if n.count is not None and _count(n) is None]
-    found += [
-        f.name
-        for f in topology.file_systems
-        if f.sold_as is None or not isinstance(f.tebibytes, float)
-    ]
-    return found
+    systems = topology.file_systems
+    return found + [f.name for f in systems if not (f.sold_as and isinstance(f.tebibytes, float))]
 
 
 def bill(topology: Topology) -> Iterator[Quantity]:
@@ -74,15 +70,14 @@ def bill(topology: Topology) -> Iterator[Quantity]:
         if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
             gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
             yield _kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
-    subnets = [subnet for vpc in topology.vpcs for subnet in vpc.subnets]
-    gateways = sum(len(subnet.nats) for subnet in subnets)
+    gateways = sum(len(subnet.nats) for subnet in topology.subnets)
     if gateways:
         yield _kept(prices.NAT_GATEWAY, gateways, "NAT gateways")
         yield _kept(prices.PUBLIC_ADDRESS, gateways, "addresses of the NAT gateways")
-    endpoints = sum(len(subnet.endpoints) for subnet in subnets)
+    endpoints = sum(len(subnet.endpoints) for subnet in topology.subnets)
     if endpoints:
         yield _kept(prices.ENDPOINT, endpoints, "interface endpoints")
-    placed = [scheduler for subnet in subnets for scheduler in subnet.schedulers]
+    placed = [scheduler for subnet in topology.subnets for scheduler in subnet.schedulers]
     lost = [thing for thing in topology.homeless if isinstance(thing, Scheduler)]
     for scheduler in {scheduler.place: scheduler for scheduler in [*placed, *lost]}.values():
         yield from _slurm(scheduler, topology.nodes)
@@ -104,15 +99,15 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
         count, own = _count(nodes), nodes.reservation
         if count is None:
             continue
+        purpose, least = f"nodes {nodes.name}", 0
         if isinstance(own, Reservation) and isinstance(own.count, int):
             inside[own.name] += count
-            beyond = min(inside[own.name] - own.count, count)
-            if beyond > 0:
-                purpose = f"{nodes.name} beyond their reservation"
-                yield Quantity(hour(nodes), Decimal(beyond), Decimal(0), purpose)
-            continue
-        least = count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
-        yield Quantity(hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
+            count = min(inside[own.name] - own.count, count)
+            purpose = f"{nodes.name} beyond their reservation"
+        elif nodes.alone or nodes.launcher.startswith("HyperPod"):
+            least = count
+        if count > 0:
+            yield Quantity(hour(nodes), Decimal(count), Decimal(least), purpose)
     for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
@@ -121,26 +116,25 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
 
 def hour(nodes: Nodes) -> Item:
     """Return an hour of a node; HyperPod's and Spot's are items of which no price is known."""
-    name = str(nodes.type_name)
+    name, own = str(nodes.type_name), nodes.reservation
     if nodes.launcher.startswith("HyperPod"):
         return Item(f"sagemaker/{name}/cluster", Unit.HOUR)
     if nodes.market == "spot":
         return Item(f"ec2/{name}/spot", Unit.HOUR)
-    block = isinstance(nodes.reservation, Reservation) and nodes.reservation.kind == BLOCK
+    block = isinstance(own, Reservation) and own.kind == BLOCK
     if block or nodes.market == "capacity-block":
         return prices.capacity_block(name)
     return prices.on_demand(name)
 
 
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
-    if scheduler.size is None:
-        yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {scheduler.name}")
-    if scheduler.size is None or isinstance(scheduler.size, NotKnown):
-        return
-    yield _kept(prices.slurm_controller(scheduler.size), 1, f"Slurm controller {scheduler.name}")
-    managed = sum(
-        n.count for n in nodes if n.launcher.startswith("PCS") and isinstance(n.count, int)
-    )
-    if managed:
-        fee = prices.slurm_node(scheduler.size)
-        yield Quantity(fee, Decimal(managed), Decimal(0), "instances that PCS manages")
+    size, name = scheduler.size, scheduler.name
+    if size is None:
+        yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {name}")
+    elif not isinstance(size, NotKnown):
+        yield _kept(prices.slurm_controller(size), 1, f"Slurm controller {name}")
+        mine = [n.count for n in nodes if n.launcher.startswith("PCS")]
+        managed = Decimal(sum(count for count in mine if isinstance(count, int)))
+        if managed:
+            fee = prices.slurm_node(size)
+            yield Quantity(fee, managed, Decimal(0), "instances that PCS manages")

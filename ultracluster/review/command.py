@@ -9,13 +9,12 @@ not be made.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -37,7 +36,6 @@ from ultracluster.review.changes.change import Danger, at_least
 if TYPE_CHECKING:
     from ultracluster.review.report import Review
     from ultracluster.review.subject import Subject
-    from ultracluster.templates.template import Template
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
 NEVER: Final = "never"
@@ -80,7 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     formats = list(dict.fromkeys(arguments.format.split(",")))
     parameters = parameters_of(arguments.parameter)
-    errors = list(_errors(arguments, formats))
+    errors = [f"--format {n}: write {', '.join(FORMATS)}" for n in formats if n not in FORMATS]
+    if str(arguments.output) == STANDARD_OUTPUT and len(formats) > 1:
+        errors.append(
+            f"--output -: it takes one format, got {arguments.format}; or name a directory"
+        )
     if errors:
         raise UsageError("\n".join(errors))
     need(EXTRAS["review"])
@@ -98,14 +100,13 @@ def _reviewed(
 ) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import parameter_errors  # noqa: PLC0415
-    from ultracluster.review.baseline import baseline  # noqa: PLC0415
+    from ultracluster.review.baseline import baseline, deployed  # noqa: PLC0415
     from ultracluster.review.report import review  # noqa: PLC0415
 
     with _subject(arguments) as subject:
-        wrong = list(parameter_errors(parameters, subject.templates))
-        if wrong:
+        if wrong := list(parameter_errors(parameters, subject.templates)):
             raise UsageError("\n".join(wrong))
-        fetch = _deployed(arguments, subject) if arguments.baseline == "deployed" else None
+        fetch = deployed(subject, arguments.region) if arguments.baseline == "deployed" else None
         before = baseline(arguments.baseline, subject, fetch)
         with progress("reviewing"):
             made = review(subject, before, parameters=parameters, region=arguments.region)
@@ -121,14 +122,6 @@ def _reviewed(
     if arguments.fail_on == NEVER:
         return ALL_WELL
     return SOME_FAIL if at_least(made.changes, CLASSES[arguments.fail_on]) else ALL_WELL
-
-
-def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
-    for name in formats:
-        if name not in FORMATS:
-            yield f"--format {name}: write {', '.join(FORMATS)}"
-    if str(arguments.output) == STANDARD_OUTPUT and len(formats) > 1:
-        yield f"--output -: it takes one format, got {arguments.format}; or name a directory"
 
 
 def _names_environment(given: list[str]) -> bool:
@@ -148,56 +141,12 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
     return synthesized(*find(given[0]))
 
 
-def _deployed(
-    arguments: argparse.Namespace, subject: "Subject"
-) -> Callable[[str], "Template | None"]:
-    from ultracluster.aws import Account, CloudError  # noqa: PLC0415
-    from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates.template import Template  # noqa: PLC0415
-
-    region = arguments.region or next((t.region for t in subject.templates if t.region), None)
-    if region is None:
-        raise SubjectError("--baseline deployed: no template says its Region; write --region")
-
-    account = Account(region)
-
-    def fetch(stack: str) -> Template | None:
-        try:
-            answer = account.ask(
-                "cloudformation", "get_template", StackName=stack, TemplateStage="Original"
-            )
-            described = account.ask("cloudformation", "describe_stacks", StackName=stack)
-        except CloudError as error:
-            if error.code == "ValidationError" and "does not exist" in error.message:
-                return None
-            raise SubjectError(f"--baseline deployed: {error}") from error
-        protected = described["Stacks"][0].get("EnableTerminationProtection") is True
-        return Template(stack, _template(stack, answer.get("TemplateBody")), protected=protected)
-
-    return fetch
-
-
-def _template(stack: str, body: Any) -> Mapping[str, Any]:
-    from ultracluster.given_file import UnreadableError  # noqa: PLC0415
-    from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates.file_reading import parsed  # noqa: PLC0415
-
-    # The API gives JSON as a mapping, and YAML as a text.
-    if isinstance(body, Mapping):
-        return json.loads(json.dumps(body))  # type: ignore[no-any-return]
-    try:
-        return parsed(Path(stack), str(body)).body
-    except UnreadableError as error:
-        raise SubjectError(f"--baseline deployed: {error}") from None
-
-
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
     from ultracluster.review.page import machine, pages  # noqa: PLC0415
-    from ultracluster.review.page.provenance import provenance  # noqa: PLC0415
     from ultracluster.review.report import file_name  # noqa: PLC0415
 
     path = Path(given.rpartition("=")[2])
-    now = provenance(path if path.is_dir() else path.parent)
+    now = machine.provenance(path if path.is_dir() else path.parent)
     name = file_name(made.title)
     writers = {"html": pages.html, "md": pages.markdown, "json": machine.document}
     for kind in formats:
@@ -205,11 +154,11 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             yield f"{name}.{kind}", writers[kind](made, now)
             continue
         for number, figure in enumerate(made.figures, start=1):
-            suffix = "" if len(made.figures) == 1 else f"-{number}"
-            if kind == "svg":
-                yield f"{name}{suffix}.svg", f"{figure.svg}\n"
-            else:
-                yield f"{name}{suffix}.mmd", f"{figure.mermaid}\n"
+            part = f"{name}{'' if len(made.figures) == 1 else f'-{number}'}"
+            drawn = (
+                (f"{part}.svg", figure.svg) if kind == "svg" else (f"{part}.mmd", figure.mermaid)
+            )
+            yield drawn[0], f"{drawn[1]}\n"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:

@@ -61,9 +61,8 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
     mine = {str(p.get("pluginName")): p for p in plugins if isinstance(p, dict)}
 
     def said(kind: str) -> list[PackFinding]:
-        return [
-            f for name, plugin in mine.items() for f in _findings(name, plugin.get(kind), known)
-        ]
+        found = (_findings(name, plugin.get(kind), known) for name, plugin in mine.items())
+        return [finding for each in found for finding in each]
 
     return Packs(
         {name: str(plugin.get("conclusion")) for name, plugin in mine.items()},
@@ -73,12 +72,11 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
 
 
 def _findings(pack: str, found: Any, known: set[str]) -> Iterator[PackFinding]:
-    names = ("ruleName", "description", "severity")
+    names = ("ruleName", "description", "severity", "reason", "acknowledgedAt")
     for violation in map(mapping, found if isinstance(found, list) else []):
-        rule, what, severity = (str(violation.get(name, "")) for name in names)
-        reason, at = (str(violation.get(name, "")) for name in ("reason", "acknowledgedAt"))
+        rule, what, severity, *excuse = (str(violation.get(name, "")) for name in names)
         constructs = violation.get("violatingConstructs")
         for construct in map(mapping, constructs if isinstance(constructs, list) else []):
             path = str(construct.get("constructPath", ""))
             if path in known:
-                yield PackFinding(pack, rule, what, severity, path, reason, at)
+                yield PackFinding(pack, rule, what, severity, path, *excuse)

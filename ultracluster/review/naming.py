@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.model.policies import UNKNOWN_VALUE, token
 from ultracluster.model.storage import GIB_PER_TIB
-from ultracluster.review.known import count, known_text
+from ultracluster.review.resolved import count, known_text
 from ultracluster.review.resource_types import resource_type, resource_types
 from ultracluster.templates.resolved import Place, ResolvedResource
-from ultracluster.templates.resolved_values import OWN, Key, known, shown
+from ultracluster.templates.resolved_values import OWN, Key, known, shown, written
 
 PSEUDO: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",
@@ -51,17 +52,13 @@ def short(place: Place) -> str:
     `ultracluster/Storage/Lustre/Group/Resource` of stack Storage is `Lustre/Group`.
     """
     parts = (place.construct_path or "").split("/")
-    for end in range(1, len(parts)):
-        if place.stack in (parts[end - 1], "-".join(parts[:end])):
-            parts = parts[end:]
-            break
-    else:
-        parts = parts[-2:]
+    ends = range(1, len(parts))
+    within = (e for e in ends if place.stack in (parts[e - 1], "-".join(parts[:e])))
+    parts = parts[next(within, -2) :]
     while len(parts) > 1 and parts[-1] in SAYS_NOTHING:
         parts.pop()
-    parts = [part for part in parts if part != "Resource"]
     # A construct below one of its own name says it twice.
-    own = [part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]]
+    own = [name for name, _ in groupby(part for part in parts if part != "Resource")]
     return "/".join(own) or place.logical_id
 
 
@@ -70,8 +67,9 @@ def named(resource: ResolvedResource) -> str:
     return f"the {noun(resource.resource_type)} {short(resource.place)}"
 
 
-def service_name(stated: str) -> str:
+def service_name(endpoint: Mapping[str, Any]) -> str:
     """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
+    stated = written(endpoint.get("ServiceName"))
     parts = stated.split(".")
     if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
         return ".".join(parts[3:])
@@ -82,17 +80,16 @@ def tebibytes(gib: float) -> str:
     """Return a size in GiB as a reader takes it in: `98.4 TiB`."""
     if gib < GIB_PER_TIB:
         return f"{gib:,.0f} GiB"
-    if gib < GIB_PER_TIB**2:
-        return f"{gib / GIB_PER_TIB:,.1f} TiB"
-    return f"{gib / GIB_PER_TIB**2:,.1f} PiB"
+    tib = gib / GIB_PER_TIB
+    return f"{tib:,.1f} TiB" if tib < GIB_PER_TIB else f"{tib / GIB_PER_TIB:,.1f} PiB"
 
 
 def quoted(value: Any) -> str:
     """Return a resolved value as a sentence quotes it."""
     if value is None:
         return "nothing"
-    written = shown(value)
-    return written if len(written) <= LONGEST else f"{written[: LONGEST - 3]}..."
+    said = shown(value)
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
 
 
 def holdings(resource: ResolvedResource) -> str:
@@ -108,19 +105,14 @@ def holdings(resource: ResolvedResource) -> str:
 def hourly(region: str | None, instance_type: Any, count: int) -> str:
     """Return what instances cost in an hour: ` (1,932.27 USD an hour)`; empty if not known."""
     name = known_text(instance_type)
-    found = _price(region, on_demand(name) if name else None)
-    return "" if found is None else f" ({found * count:,.2f} USD an hour, on demand)"
+    found = price(on_demand(name), region) if region and name else None
+    return f" ({float(found.usd) * count:,.2f} USD an hour, on demand)" if found else ""
 
 
 def monthly(region: str | None, item: Item | None, count: float) -> str:
     """Return what so much of something costs: `816 USD a month`; empty if not known."""
-    found = _price(region, item)
-    return "" if found is None else f"{found * count:,.0f} USD a month"
-
-
-def _price(region: str | None, item: Item | None) -> float | None:
     found = price(item, region) if region and item else None
-    return None if found is None else float(found.usd)
+    return f"{float(found.usd) * count:,.0f} USD a month" if found else ""
 
 
 class Names:

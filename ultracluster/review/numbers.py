@@ -5,33 +5,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ultracluster.catalogue import quotas
 from ultracluster.catalogue.prices import on_demand
-from ultracluster.catalogue.quotas import (
-    ELASTIC_IPS,
-    GATEWAY_ENDPOINTS,
-    LUSTRE,
-    LUSTRE_HDD,
-    NATS_PER_ZONE,
-    NETWORK_INTERFACES,
-    ON_DEMAND,
-    VPCS_PER_REGION,
-    Quota,
-    of_training,
-)
+from ultracluster.catalogue.quotas import Quota, of_training
 from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
-from ultracluster.review.drawing.addresses import address_words
-from ultracluster.review.known import NotKnown, words
+from ultracluster.review.drawing.boxes import address_words
 from ultracluster.review.naming import tebibytes
+from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
+from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.templates.scope import section
+from ultracluster.templates.template import Template
 
 MOST_SUBNETS: Final = 40
+NEAR: Final = 0.8
+"""Share of one of CloudFormation's limits from which a reviewer should know."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,13 @@ class Numbers:
 
 
 def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> list[Numbers]:
-    found = [
-        Numbers("Capacity", list(_capacity(topologies, spec))),
-        Numbers("IP addresses at full size", list(_addresses(topologies, spec))),
-        Numbers("Service quotas used", list(_quotas(topologies, spec))),
-        Numbers("Cost", list(_cost(topologies, spec))),
-    ]
+    kinds = {
+        "Capacity": _capacity,
+        "IP addresses at full size": _addresses,
+        "Service quotas used": _quotas,
+        "Cost": _cost,
+    }
+    found = [Numbers(title, list(rows(topologies, spec))) for title, rows in kinds.items()]
     return [each for each in found if each.rows]
 
 
@@ -95,7 +91,7 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     note = f"{words(nodes.type_name, 'of a type not known')}, at most"
     if not isinstance(count, int):
         because = count.because if count else "nothing in these templates launches them"
-        note = f"{words(nodes.type_name, 'of a type not known')}; {because}"
+        note = note.replace(", at most", f"; {because}")
     yield Row(f"Nodes {name}", words(count), note)
     if instance is None:
         return
@@ -114,59 +110,55 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
 
 
 def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
-    subnets = [s for t in topologies for vpc in t.vpcs for s in vpc.subnets]
+    subnets = [subnet for topology in topologies for subnet in topology.subnets]
     for subnet in subnets[:MOST_SUBNETS]:
-        unknown, name = subnet.addresses, f"Subnet {subnet.name}"
-        if isinstance(unknown, NotKnown):
-            yield Row(name, "not known", unknown.because)
+        total, name = subnet.addresses, f"Subnet {subnet.name}"
+        if isinstance(total, NotKnown):
+            yield Row(name, "not known", total.because)
         else:
-            taken = f"{subnet.used:,} of {subnet.addresses:,}"
-            yield Row(name, taken, address_words(subnet))
+            yield Row(name, f"{subnet.used:,} of {total:,}", address_words(subnet))
     if len(subnets) > MOST_SUBNETS:
         yield Row("further subnets", f"{len(subnets) - MOST_SUBNETS:,}", "see the picture")
     if spec is not None:
         demand = spec.address_demand()
         used, held = sum(demand.values()), spec.network.training_addresses
         parts = ", ".join(f"{name} {count:,}" for name, count in demand.items() if count)
-        yield Row(
-            "All training subnets with SageMaker at full size",
-            f"{used:,} used, {held - used:,} free",
-            f"{parts}; from the environment",
-        )
+        taken = f"{used:,} used, {held - used:,} free"
+        what = "All training subnets with SageMaker at full size"
+        yield Row(what, taken, f"{parts}; from the environment")
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
     nodes = [n for t in topologies for n in t.nodes]
     unknown = any(not isinstance(n.count, int) for n in nodes)
-    more = "at least: not all nodes are known" if unknown else ""
     yield from _vcpus(nodes)
     vpcs = [vpc for t in topologies for vpc in t.vpcs]
-    subnets = [s for vpc in vpcs for s in vpc.subnets]
+    subnets = [subnet for vpc in vpcs for subnet in vpc.subnets]
     interfaces = _interfaces(nodes, subnets)
     if spec is not None:
         interfaces += spec.address_demand()["SageMaker"]
     zones = Counter(str(subnet.zone) for subnet in subnets for _ in subnet.nats)
-    for quota, amount, note in (
-        (NETWORK_INTERFACES, interfaces, more),
-        (VPCS_PER_REGION, sum(not vpc.outside for vpc in vpcs), ""),
-        (ELASTIC_IPS, sum(zones.values()), ""),
-        (NATS_PER_ZONE, max(zones.values(), default=0), ""),
-        (GATEWAY_ENDPOINTS, sum(len(vpc.gateway_endpoints) for vpc in vpcs), ""),
+    for quota, amount in (
+        (quotas.NETWORK_INTERFACES, interfaces),
+        (quotas.VPCS_PER_REGION, sum(not vpc.outside for vpc in vpcs)),
+        (quotas.ELASTIC_IPS, sum(zones.values())),
+        (quotas.NATS_PER_ZONE, max(zones.values(), default=0)),
+        (quotas.GATEWAY_ENDPOINTS, sum(len(vpc.gateway_endpoints) for vpc in vpcs)),
     ):
+        least = unknown and quota is quotas.NETWORK_INTERFACES
         if amount:
-            yield _quota(quota, f"{amount:,}", note)
-    yield from _lustre_quotas(topologies)
+            yield _quota(quota, f"{amount:,}", "at least: not all nodes are known" if least else "")
+    yield from _lustre_quotas([f for t in topologies for f in t.file_systems])
     if spec is not None and spec.sagemaker.instances:
         name = spec.nodes.instance.sagemaker_training_type
-        many = f"{spec.sagemaker.instances:,}"
-        yield _quota(of_training(str(name)), many)
+        yield _quota(of_training(str(name)), f"{spec.sagemaker.instances:,}")
 
 
 def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
     """Yield the vCPU that count against each quota of On-Demand instances."""
     stated = [n for n in found if isinstance(n.type_name, str)]
     counted = [n for n in stated if hour(n) == on_demand(str(n.type_name))]
-    for families, quota in ON_DEMAND:
+    for families, quota in quotas.ON_DEMAND:
         amount, by_size, unknown = 0, [], []
         for nodes in (n for n in counted if letters(str(n.type_name)) in families):
             name, count = str(nodes.type_name), nodes.count
@@ -193,20 +185,18 @@ def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
     return count
 
 
-def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
-    for kind in LUSTRE:
+def _lustre_quotas(file_systems: Sequence[FileSystem]) -> Iterator[Row]:
+    for kind in quotas.LUSTRE:
         names = {f"Lustre {name}" for name in kind.deployment_types}
-        mine = [f for t in topologies for f in t.file_systems if f.kind in names]
-        if not mine:
-            continue
-        yield _quota(kind.count, f"{len(mine)}")
+        mine = [system for system in file_systems if system.kind in names]
+        if mine:
+            yield _quota(kind.count, f"{len(mine)}")
         sizes = [f.tebibytes for f in mine if isinstance(f.tebibytes, float)]
-        hdd = any("HDD" in f.notes for f in mine)
         if sizes:
+            hdd = any("HDD" in f.notes for f in mine)
             unknown = "" if len(sizes) == len(mine) else "at least: not every capacity is known"
-            yield _quota(
-                LUSTRE_HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown
-            )
+            size = f"{sum(sizes) * GIB_PER_TIB:,.0f} GiB"
+            yield _quota(quotas.LUSTRE_HDD if hdd else kind.capacity, size, unknown)
 
 
 def _quota(quota: Quota, value: str, note: str = "") -> Row:
@@ -226,7 +216,7 @@ def _cost(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Itera
         if sheet.lines:
             yield from _cost_of(sheet, f"every node at once; {NOT_TOLD}", "no node runs")
         else:
-            named = ", ".join(quantity.purpose for quantity in sheet.unpriced) or "nothing priced"
+            named = _unpriced(sheet) or "nothing priced"
             yield Row("Cost", "not known", f"{named}; {NOT_TOLD}")
         if missing:
             yield Row("Not in the sum", "not known", ", ".join(missing))
@@ -239,18 +229,50 @@ def _cost_of(sheet: CostSheet, full: str, idle: str) -> Iterator[Row]:
         share = f"{float(sheet.share(line)):.0%} of the whole"
         yield Row(f"Of which: {line.quantity.purpose}", _money(line.full), share)
     if sheet.unpriced:
-        names = ", ".join(quantity.purpose for quantity in sheet.unpriced)
-        yield Row("Without a price", "not known", f"{names}; not in the sum")
+        yield Row("Without a price", "not known", f"{_unpriced(sheet)}; not in the sum")
+
+
+def _unpriced(sheet: CostSheet) -> str:
+    return ", ".join(quantity.purpose for quantity in sheet.unpriced)
 
 
 def _money(amount: Amount) -> str:
     return f"{amount.per_hour:,.2f} USD an hour, {amount.per_month:,.0f} a month"
 
 
-def total_accelerators(topologies: Sequence[Topology]) -> dict[str, int]:
-    """Return how many accelerators there are of each name, as far as that is known."""
-    found: Counter[str] = Counter()
-    for nodes in (n for t in topologies for n in t.nodes):
-        if isinstance(nodes.count, int) and nodes.instance is not None:
-            found[nodes.instance.accelerator.name] += nodes.count * nodes.instance.accelerator.count
-    return +found
+@dataclass(frozen=True)
+class Size:
+    """How large a template is."""
+
+    name: str
+    file: str
+    bytes: int
+    resources: int
+    parameters: int
+    outputs: int
+    protected: bool | None
+    """Whether termination protection is on; None where only the template is given: it is a
+    setting of the stack and stands in no template."""
+
+    @property
+    def protection(self) -> str:
+        return {True: "on", False: "off", None: "not in the template"}[self.protected]
+
+    @property
+    def near(self) -> Sequence[str]:
+        """The limits that it comes near to, which a fabric rule holds as well."""
+        limits = {"bytes": MOST_BYTES, "resources": MOST_RESOURCES}
+        limits |= {"parameters": MOST_OF_A_SECTION, "outputs": MOST_OF_A_SECTION}
+        return [
+            f"{what} at {getattr(self, what) / limit:.0%} of {limit:,}"
+            for what, limit in limits.items()
+            if getattr(self, what) >= NEAR * limit
+        ]
+
+
+def size_of(template: Template) -> Size:
+    """Return the size of a template, as it lies in its file."""
+    names = ("Resources", "Parameters", "Outputs")
+    resources, parameters, outputs = (len(section(template.body, name)) for name in names)
+    file, own = template.file or "", template.size or 0
+    return Size(template.name, file, own, resources, parameters, outputs, template.protected)

@@ -1,31 +1,42 @@
 """Everything that a review has to say, before it is written in any format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ultracluster.audit.report import Report as Audit
 from ultracluster.audit.report import judged
+from ultracluster.catalogue.lustre import PORTS
 from ultracluster.input_files import nested_stacks
+from ultracluster.model.model import Model
+from ultracluster.model.security_groups import SecurityGroups
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
-from ultracluster.review.access.statements import escalations, statements
+from ultracluster.review.access.statements import explained
 from ultracluster.review.baseline import Baseline
 from ultracluster.review.bill import Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
-from ultracluster.review.drawing.picture import Figure
+from ultracluster.review.drawing.boxes import Context
+from ultracluster.review.drawing.picture import Figure, picture_blocks
 from ultracluster.review.exceptions import Packs, read_packs
-from ultracluster.review.figure import changed, figure
-from ultracluster.review.known import NotKnown, words
-from ultracluster.review.naming import tebibytes
-from ultracluster.review.numbers import Numbers, numbers, total_accelerators
-from ultracluster.review.resolved import of_sources, of_templates
-from ultracluster.review.sizes import Size, sizes
+from ultracluster.review.matrix import matrix
+from ultracluster.review.naming import Names, tebibytes
+from ultracluster.review.numbers import Numbers, Size, numbers, size_of
+from ultracluster.review.resolved import NotKnown, of_sources, of_templates, read, words
 from ultracluster.review.subject import Subject
+from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
+from ultracluster.templates.resolved import ResolvedGroup
+from ultracluster.templates.resolved_values import Key
 from ultracluster.templates.scope import section
+
+LUSTRE: Final = [port for first, last in PORTS for port in range(first, last + 1)]
+NFS: Final = [2049]
+"""Port of EFS and of FSx for OpenZFS and ONTAP (their user guides)."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +84,9 @@ def review(
     figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
     audit = judged(subject.sources, parameters, region, "error")
     constructs = [r.place.construct_path or "" for v in after.variants for r in v.resources]
-    packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
-    was = None if before is None else [survey((), group.variants) for group in before.groups]
+    was = None if before is None else [survey((), *named(group)) for group in before.groups]
+    statements, escalations = explained(after.variants)
     return Review(
         title=subject.title,
         headline=headline(topologies, subject),
@@ -84,13 +95,63 @@ def review(
         baseline=None if baseline is None else baseline.title,
         changes=found,
         audit=audit,
-        packs=packs,
-        statements=statements(after.variants),
-        escalations=escalations(after.variants),
+        packs=None if subject.assembly is None else read_packs(subject.assembly, constructs),
+        statements=statements,
+        escalations=escalations,
         numbers=numbers(topologies, subject.spec),
         money=money(topologies, was),
-        sizes=sizes(subject.templates),
+        sizes=[size_of(template) for template in subject.templates],
     )
+
+
+def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
+    """Return the worst that is done to each resource."""
+    found: dict[Key, Danger] = {}
+    for change in sorted(changes, key=lambda change: change.worst.rank):
+        places = [(change.stack, change.resource), *((d.stack, d.resource) for d in change.covers)]
+        for place in places:
+            found.setdefault(place, change.worst)
+    return found
+
+
+def named(group: ResolvedGroup) -> tuple[Model, Names]:
+    """Return the variant with most in it, with the names of its resources."""
+    variant = max(group.variants, key=lambda each: len(each.resources))
+    return Model(variant), Names(variant.resources)
+
+
+def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None = None) -> Figure:
+    """Return templates that belong together, as a picture and as a security matrix."""
+    model, called = named(group)
+    topology = survey([template.name for template in group.templates], model, called)
+    context = Context(
+        topology.fabrics, lambda n, f: mount(model.groups, n, f), called.key, marks or {}
+    )
+    return Figure(topology, list(picture_blocks(topology, context)), matrix(model, called), number)
+
+
+def mount(groups: SecurityGroups, nodes: Nodes, system: FileSystem) -> tuple[str, bool | None]:
+    """Return what passes between nodes and a file system, and whether that is enough."""
+    lustre = "Lustre" in system.kind
+    said = "Lustre: TCP 988 and 1018–1023" if lustre else "NFS: TCP 2049"
+    ports, open_ = LUSTRE if lustre else NFS, f"{said} {'pass both ways' if lustre else 'passes'}"
+    if isinstance(nodes.groups, NotKnown) or isinstance(system.groups, NotKnown):
+        return f"{said}; whether it passes is not known", None
+    ways = [(nodes.groups, system.groups), (system.groups, nodes.groups)]
+
+    def closed() -> bool:
+        return any(
+            groups.closed_ports(source, "out", ports, set(target))
+            or groups.closed_ports(target, "in", ports, set(source))
+            for source, target in (ways if lustre else ways[:1])
+        )
+
+    match read(closed):
+        case NotKnown():
+            return f"{said}; whether it passes is not known", None
+        case True:
+            return f"{said}: the security groups do not let it pass", False
+    return open_, True
 
 
 def _missing_stacks(subject: Subject) -> Iterator[str]:
@@ -103,34 +164,37 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
         if (template.name, name) not in given
     ]
     if missing:
-        yield (
-            f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
-            "files beside this one."
-        )
+        says = f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
+        yield f"{says}files beside this one."
 
 
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:
-    parts = list(_nodes(topologies))
+    nodes = [nodes for topology in topologies for nodes in topology.nodes]
+    parts = list(_nodes(nodes))
     parts += [_file_system(system) for each in topologies for system in each.file_systems]
-    gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
-    together = f" ({', '.join(gpus)} together)" if gpus else ""
-    built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
-    count = sum(len(section(template.body, "Resources")) for template in subject.templates)
-    where = _where(topologies)
+    together: Counter[str] = Counter()
+    for each in nodes:
+        if isinstance(each.count, int) and each.instance is not None:
+            accelerator = each.instance.accelerator
+            together[accelerator.name] += each.count * accelerator.count
+    gpus = ", ".join(f"{many:,} {name}" for name, many in (+together).items())
+    built = ", ".join(parts) + (f" ({gpus} together)" if gpus else "")
+    resources = sum(len(section(template.body, "Resources")) for template in subject.templates)
     many = len(subject.templates)
     stacks = f"{many} stack{'' if many == 1 else 's'}"
-    return f"{built}{where}; {count} resources in {stacks}"
+    built = built or "No nodes and no file systems"
+    return f"{built}{_where(topologies)}; {resources} resources in {stacks}"
 
 
-def _nodes(topologies: Sequence[Topology]) -> Iterator[str]:
+def _nodes(found: Iterable[Nodes]) -> Iterator[str]:
     """Yield the nodes of each type, those of all groups together."""
-    counts: dict[str, list[int | None]] = {}
-    for nodes in (nodes for topology in topologies for nodes in topology.nodes):
+    by_type: dict[str, list[int | None]] = {}
+    for nodes in found:
         name = words(nodes.type_name, "nodes of a type that is not known")
-        counts.setdefault(name, []).append(nodes.count if isinstance(nodes.count, int) else None)
-    for name, found in counts.items():
-        known = sum(count or 0 for count in found)
-        if None not in found:
+        by_type.setdefault(name, []).append(nodes.count if isinstance(nodes.count, int) else None)
+    for name, counts in by_type.items():
+        known = sum(count or 0 for count in counts)
+        if None not in counts:
             yield f"{known:,} {name}"
         else:
             yield f"{f'at least {known:,}' if known else 'an unknown number of'} {name}"
@@ -145,8 +209,8 @@ def _file_system(system: FileSystem) -> str:
 
 def _where(topologies: Sequence[Topology]) -> str:
     regions = {t.region for t in topologies if not isinstance(t.region, NotKnown)}
-    subnets = [subnet for t in topologies for vpc in t.vpcs for subnet in vpc.subnets]
-    zones = {s.zone for s in subnets if not isinstance(s.zone, NotKnown) and not s.empty}
+    subnets = [subnet for topology in topologies for subnet in topology.subnets]
+    zones = {s.zone for s in subnets if not isinstance(s.zone, NotKnown) and s.uses}
     found = " and ".join(sorted(zones)), ", ".join(sorted(regions))
     where = " of ".join(filter(None, found))
     return f" in {where}" if where else ""

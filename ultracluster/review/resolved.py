@@ -1,16 +1,112 @@
-"""One set of templates, resolved once with its parameters and Region, for all parts of a review."""
+"""Reading of resolved values: what the templates leave open is `NotKnown`, with its reason.
 
-from collections.abc import Mapping, Sequence
+Rules about changes take it for nothing: what is not known on one side is no change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ultracluster.input_files import Sources
 from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import ResolvedGroup, Unknown, Variant
+from ultracluster.templates.resolved_values import (
+    Key,
+    UndeterminedError,
+    items,
+    key,
+    links,
+    number,
+    part,
+    text,
+)
 from ultracluster.templates.scope import section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
+from ultracluster.templates.texts import identity, leaves
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """What the templates leave open."""
+
+    because: str
+
+
+T = TypeVar("T")
+
+
+def read(function: Callable[..., T], *arguments: Any) -> T | NotKnown:
+    """Return what a function reads of resolved values, or why that is not known."""
+    try:
+        return function(*arguments)
+    except UndeterminedError as error:
+        return NotKnown(error.because)
+
+
+def at(function: Callable[[Any], T], value: Any, *path: str) -> T | NotKnown:
+    """Return what a function reads at a path of a resolved value, or why that is not known."""
+    return read(lambda: function(part(value, *path)))
+
+
+def or_none(value: T | NotKnown | None) -> T | None:
+    return None if isinstance(value, NotKnown) else value
+
+
+def key_at(value: Any, *path: str) -> Key | None:
+    """Return what a resolved value refers to at a path, None where that is not known."""
+    found: Key | NotKnown = at(key, value, *path)
+    return None if isinstance(found, NotKnown) else found
+
+
+def words(value: object, unknown: str = "not known") -> str:
+    """Return a value for a reader."""
+    if isinstance(value, NotKnown) or value is None:
+        return unknown
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def linked(value: Any) -> set[tuple[str, str]]:
+    return {link.key for link in links(value)}
+
+
+def differs(one: Any, other: Any) -> bool:
+    """Whether two resolved values differ, or may."""
+    mine, its = identity(one), identity(other)
+    return mine is None or its is None or mine != its
+
+
+def entries(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings of a list, none where it is not known."""
+    return [item for item in or_none(read(items, value)) or () if isinstance(item, Mapping)]
+
+
+def missing(value: Any) -> str | None:
+    """Return why a value refers to nothing, None where everything in it leads somewhere."""
+    ends = [end for leaf in leaves(value) for end in getattr(leaf, "parts", (leaf,))]
+    return next((e.because for e in ends if isinstance(e, Unknown) and e.dangling), None)
+
+
+def lost(was: Any, now: Any) -> list[Any]:
+    """Return the items of a list that are not in another."""
+    old, new = ([v] if isinstance(f := read(items, v), NotKnown) else f for v in (was, now))
+    kept = {identity(item) for item in new}
+    return [item for item in old if identity(item) not in kept]
+
+
+def count(value: Any) -> int | None:
+    """Return a resolved value as a whole number, None where it is none or is not known."""
+    return or_none(read(number, value))
+
+
+def known_text(value: Any) -> str | None:
+    """Return a resolved value as text, None where it is none or is not known."""
+    return or_none(read(text, value))
+
+
+def true(value: Any) -> bool:
+    return known_text(value) in ("true", "True")
 
 
 @dataclass(frozen=True, eq=False)

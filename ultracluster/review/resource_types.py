@@ -4,8 +4,8 @@ The records stand in `resource_types.toml`. A type without a record is judged by
 alone, and by cfn-lint's list of types that hold data.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -51,15 +51,6 @@ class Setting:
     """`days`, or `nodes`, which are said with their type and what is in them."""
 
 
-@dataclass(frozen=True)
-class NodeCounts:
-    """Where a group of nodes says how many it has."""
-
-    least: str
-    most: str
-    wanted: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
     """What is known of one type."""
@@ -68,7 +59,7 @@ class ResourceType:
     """What a sentence calls it, where the words of its name are not what it is."""
     holds: str = ""
     """What is lost with it, as a sentence names it; empty where it holds no data."""
-    holds_amount: tuple[str, ...] = ()
+    holds_amount: Sequence[str] = ()
     """The property that says how much it holds, and how that is said: with `{size}` for a number
     of GiB, or `{number}`."""
     snapshots: bool = False
@@ -90,16 +81,17 @@ class ResourceType:
     alone: str = ""
     """Why no second one can stand beside the first. CloudFormation makes the new one before it
     deletes the old one."""
-    alone_by: tuple[str, ...] = ()
+    alone_by: Sequence[str] = ()
     """Properties that make it another place, where a second one can stand."""
     named_within: str = ""
     """Property with the resource within which its name must be unique; the account otherwise."""
     passes_traffic: bool = False
     """Whether it is nothing but what it lets pass: replaced by the same, nobody notices."""
-    updated_in_place: frozenset[str] = frozenset()
+    updated_in_place: Sequence[str] = ()
     """Properties that the registry calls create-only for some of their changes, which are updates
     in place but for what a rule of its own judges."""
-    nodes: NodeCounts | None = None
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """Where a group of nodes says how many it has: `least`, `most` and, of some, `wanted`."""
     settings: tuple[Setting, ...] = ()
 
 
@@ -127,11 +119,6 @@ def resource_type(name: str) -> ResourceType:
 
 def _record(written: dict[str, Any]) -> ResourceType:
     settings = tuple(_setting(kind, entry) for kind in KINDS for entry in written.pop(kind, ()))
-    if "nodes" in written:
-        written["nodes"] = NodeCounts(**written["nodes"])
-    for name in ("holds_amount", "alone_by"):
-        written[name] = tuple(written.get(name, ()))
-    written["updated_in_place"] = frozenset(written.get("updated_in_place", ()))
     return ResourceType(**written, settings=settings)
 
 

@@ -74,13 +74,9 @@ def expanded(given: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in given:
         folder = Path(name)
-        inside = [
-            str(file)
-            for pattern in TEMPLATES
-            for file in (sorted(folder.glob(pattern)) if folder.is_dir() else ())
-        ]
-        alone = not inside or (folder / MANIFEST).is_file()
-        found += [name] if alone else inside
+        whole = (folder / MANIFEST).is_file()
+        inside = [str(f) for kind in TEMPLATES for f in sorted(folder.glob(kind)) if not whole]
+        found += inside if folder.is_dir() and inside else [name]
     return found
 
 
@@ -95,10 +91,8 @@ def _title(paths: Sequence[Path]) -> str:
 def _golden(given: Sequence[str]) -> str | None:
     """Return the environment whose golden templates are given."""
     folders = {Path(name.partition("=")[2] or name).resolve().parent for name in given}
-    folder = folders.pop() if len(folders) == 1 else None
-    return (
-        folder.name if folder is not None and folder.parent == golden_folder().resolve() else None
-    )
+    folder = folders.pop() if len(folders) == 1 else Path()
+    return folder.name if folder.parent == golden_folder().resolve() else None
 
 
 def _stack_names(templates: Sequence[Template], environment: str | None) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ ROUTES: Final = "aws ec2 describe-route-tables --filters Name=association.subnet
 
 
 def _interface_endpoints(model: Model) -> Sequence[ResolvedResource]:
-    return [e for e in model.of(ENDPOINT) if e.properties.get("SecurityGroupIds") is not None]
+    return [e for e in model.of(ENDPOINT) if e.properties.get("SecurityGroupIds") not in (None, [])]
 
 
 def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]:

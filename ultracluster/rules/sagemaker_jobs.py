@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
+from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.rules.fabric_groups import closed_to_members

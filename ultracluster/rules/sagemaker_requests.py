@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.training_codes import (
+from ultracluster.catalogue.training_request import (
     ENCRYPTED,
     NO_CHECKPOINTS,
     NO_VPC,

@@ -1,12 +1,24 @@
 """A spec is valid if it exists."""
 
 import difflib
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -36,6 +48,21 @@ def rule(method: _RuleT) -> _RuleT:
     return method
 
 
+class Written(NamedTuple):
+    """How a text is written: stands in `Annotated`, for a field or for the items of a tuple."""
+
+    pattern: str
+    """Of the whole text."""
+    fix: str | Callable[[str], str]
+    """Why another cannot be, and what to write instead."""
+
+
+def cleaned(given: str, *, instead: str, most: int | None = None) -> str:
+    """Return the name in lower case, with single hyphens, that was probably meant."""
+    words = re.sub(r"[^a-z0-9]+", "-", given.lower()).lstrip("-0123456789")
+    return words[:most].rstrip("-") or instead
+
+
 class Spec(BaseModel):
     """A frozen, strictly typed value that reports all of its problems at once.
 
@@ -44,10 +71,7 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
     )
 
     _rules: ClassVar[tuple[str, ...]] = ()
@@ -125,11 +149,23 @@ class Spec(BaseModel):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with this spec beyond the type and range of single fields."""
+        yield from self._texts()
         for name in self._rules:
             try:
                 yield from list(getattr(self, name)())
             except UndeterminedError:
                 continue
+
+    def _texts(self) -> Iterator[Problem]:
+        """Yield the texts that are not written as their fields say."""
+        for name, info in type(self).model_fields.items():
+            value = vars(self).get(name)
+            items = enumerate(value) if isinstance(value, tuple) else ()
+            texts = {f"{name}[{index}]": item for index, item in items} or {name: value}
+            for pattern, fix in (each for each in info.metadata if isinstance(each, Written)):
+                for field, text in texts.items():
+                    if isinstance(text, str) and not re.fullmatch(pattern, text):
+                        yield Problem(field, text, fix if isinstance(fix, str) else fix(text))
 
 
 class _NoSpec:

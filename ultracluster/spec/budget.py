@@ -1,14 +1,19 @@
-"""What an environment may cost, and who is told when it comes near."""
+"""What an environment may cost, who is told when it comes near, and what its sheet says of it.
+
+Whoever follows every message that is shown at once has an environment that is taken: a ceiling
+that is named holds with the prices of another Region that the same run tells to take.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from ultracluster.catalogue import prices as price_table
-from ultracluster.problem import Problem, choices, repeated
+from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.problem import MISSING, Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 
 E_MAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
@@ -16,6 +21,7 @@ TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_
 MOST_E_MAILS: Final = 10
 """AWS Budgets API, Notification: 10 e-mail addresses and one SNS topic (copy in MiniStack 1.5.33;
 botocore 1.44.5 says 11 subscribers)."""
+ALERTS: Final = (50, 80, 100)
 MOST_ALERTS: Final = 9
 """10 notifications a budget (botocore 1.44.5), of which one is the forecast's."""
 LARGEST_PERCENT: Final = 1000
@@ -63,10 +69,7 @@ class BudgetSpec(Spec):
     """E-mail addresses and at most one ARN of an SNS topic. Without any, the environment gets a
     topic of its own, which somebody has to subscribe to."""
 
-    alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = (
-        *(50, 80),
-        100,
-    )
+    alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = ALERTS
     """Percentages of the month's ceiling at which money already spent raises an alert."""
 
     forecast_percent: Annotated[int, Field(ge=1, le=LARGEST_PERCENT)] = 100
@@ -84,18 +87,12 @@ class BudgetSpec(Spec):
         return self.ceiling_usd_per_day * price_table.HOURS_PER_MONTH // 24
 
     def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
-        return {
-            given.price_item: price_table.Price(
-                item=given.price_item,
-                region=region,
-                # The shortest text of a float is what the user wrote.
-                usd=Decimal(repr(given.usd)),
-                source=given.source,
-                date="",
-                confidence="stated",
-            )
-            for given in self.prices
-        }
+        found = {}
+        for given in self.prices:
+            usd = Decimal(repr(given.usd))  # the shortest text of a float is what the user wrote
+            of = (given.price_item, region, usd, given.source)
+            found[given.price_item] = price_table.Price(*of, date="", confidence="stated")
+        return found
 
     @rule
     def _somebody_can_be_told(self) -> Iterator[Problem]:
@@ -113,11 +110,8 @@ class BudgetSpec(Spec):
                 fix = "write an e-mail address, or the ARN of an SNS topic (arn:aws:sns:...)"
                 yield Problem(field, address, fix)
         if len(self.notify) - topics > MOST_E_MAILS:
-            yield Problem(
-                "notify",
-                f"{len(self.notify) - topics} addresses",
-                f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic",
-            )
+            fix = f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic"
+            yield Problem("notify", f"{len(self.notify) - topics} addresses", fix)
 
     @rule
     def _alerts_rise(self) -> Iterator[Problem]:
@@ -137,8 +131,91 @@ class BudgetSpec(Spec):
     @rule
     def _price_region_has_prices(self) -> Iterator[Problem]:
         if self.price_region is not None and self.price_region not in price_table.regions():
-            known = choices(
-                (NEAREST_PRICES, *(r for r in price_table.regions() if r != NEAREST_PRICES))
-            )
-            fix = f"no price is known of it; write {known}"
+            known = dict.fromkeys((NEAREST_PRICES, *price_table.regions()))
+            fix = f"no price is known of it; write {choices(known)}"
             yield self.problem_of("price_region", fix)
+
+
+def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator[Problem]:
+    """Yield that a ceiling is missing, with a budget that would hold."""
+    sheet = cost_sheet(bill, region, other_region=NEAREST_PRICES)
+    names = [quantity.item.name for quantity in sheet.unpriced]
+    budget = [f"ceiling_usd_per_day={_whole(sheet)}"]
+    if any(line.price.region != region for line in sheet.lines):
+        budget.append(f'price_region="{NEAREST_PRICES}"')
+    if notify:
+        budget.append('notify=("team@your-company.com",)')
+    if names:
+        budget.append(_stated(names))
+    paid = ", with what you pay for each unit, which the ceiling has to hold too" if names else ""
+    yield Problem(
+        "budget",
+        MISSING,
+        f"every environment states what a day may cost; this one sums to {_usd(sheet)} USD a day "
+        f"at full size{_taken(sheet)}{f', {choices(names)} without a known price' if names else ''}"
+        f"; write budget=BudgetSpec({', '.join(budget)}){paid}",
+    )
+
+
+def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
+    """Yield that the sum is above the ceiling, where it is."""
+    other_region = _advised(budget.price_region)
+    sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
+    if sheet.full.per_day <= budget.ceiling_usd_per_day:
+        return
+    most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
+    taken = "" if budget.price_region == other_region else _taken(sheet)
+    fix = f"the environment sums to {_usd(sheet)} USD a day at full size{taken}, most of it "
+    fix += f"{', '.join(most)}; write at least {_whole(sheet)}, or buy less"
+    yield Problem("budget.ceiling_usd_per_day", budget.ceiling_usd_per_day, fix)
+
+
+def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
+    """Yield that something has no price, where it has none, and the fields that would give one."""
+    items, other_region = [each.item for each in sheet.unpriced], _advised(budget.price_region)
+    names = [item.name for item in items]
+    nowhere = [each.name for each in items if price_table.price(each, other_region) is None]
+    fixes = []
+    # Another Region that has no prices is told already.
+    if len(nowhere) < len(names) and budget.price_region in {None, other_region}:
+        fixes.append(f'write price_region="{other_region}" to take the prices of that Region')
+    if nowhere:
+        # A tuple in place of the one that is there would lose the prices that are stated already.
+        stated = f"write {_stated(nowhere)}"
+        stated = f"add {_listed(nowhere)} to prices" if budget.prices else stated
+        fixes.append(f"{stated} with what you pay for each unit")
+    if fixes:
+        yield Problem(
+            "budget.prices",
+            f"no price of {choices(names)}",
+            f"none is known in {sheet.region}, and a ceiling that leaves it out would not hold; "
+            f"{' and '.join(fixes)}",
+        )
+
+
+def _advised(price_region: str | None) -> str:
+    """Return the Region whose prices are taken once every message has been followed."""
+    return price_region if price_region in price_table.regions() else NEAREST_PRICES
+
+
+def _taken(sheet: CostSheet) -> str:
+    """Say whose prices a sum holds beside those of its own Region."""
+    others = sorted({line.price.region for line in sheet.lines} - {sheet.region})
+    return f", where none of its own is known with prices of {choices(others)}" if others else ""
+
+
+def _stated(names: Sequence[str]) -> str:
+    return f"prices=({_listed(names)},)"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'PriceSpec(item="{name}", usd=...)' for name in names)
+
+
+def _usd(sheet: CostSheet) -> str:
+    return f"{sheet.full.per_day:,.2f}"
+
+
+def _whole(sheet: CostSheet) -> Decimal:
+    """Return the smallest whole ceiling that holds."""
+    return max(sheet.full.per_day.to_integral_value(ROUND_CEILING), Decimal(1))

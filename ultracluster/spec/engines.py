@@ -6,39 +6,14 @@ c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_en
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.sharding import (
-    batch_problems,
-    hierarchical_problems,
-    partition_problems,
-    tensor_problems,
-)
+from ultracluster.catalogue import sharding
+from ultracluster.catalogue import training_engines as names
 from ultracluster.catalogue.torchtitan import Layout
-from ultracluster.catalogue.training_engines import (
-    ARGUMENTS,
-    DATA_PARALLEL,
-    DEEPSPEED_CONFIG,
-    ENGINE,
-    HYBRID,
-    INSTANCE_TYPE,
-    MPI,
-    MPI_PROCESSES,
-    PROGRAM,
-    RECIPE,
-    SETTINGS,
-    SHARDED,
-    TORCH_DISTRIBUTED,
-)
-from ultracluster.catalogue.training_request import MODEL_PARALLEL
-from ultracluster.catalogue.training_settings import (
-    OWN,
-    TITAN,
-    recipe_problems,
-    setting_problems,
-)
+from ultracluster.catalogue.training_settings import OWN, TITAN, recipe_problems, setting_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.model import ModelSpec, TorchtitanModelSpec
@@ -53,7 +28,6 @@ other variables on a job (training facts, c.2); an entry point of one's own pass
 WITH_FLOAT8: Final = ("H100", "H200", "B200", "B300", "GB200", "GB300")
 """GPUs whose tensor cores multiply in float8 (compute capability 8.9 and later; NVIDIA's CUDA C++
 Programming Guide, compute capabilities, 2026-11)."""
-LOG_LEVEL: Final = "20"
 
 
 def compact(value: object) -> str:
@@ -86,19 +60,49 @@ class Engine(Spec):
     def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         """Yield why the model does not lie on the GPUs of the job as it should."""
         size, ways, cluster = recipe.partition_size, recipe.tensor_parallel, recipe.cluster
-        yield from partition_problems("partition_size", size, cluster)
-        yield from tensor_problems("tensor_parallel", ways, cluster, partition=size)
+        yield from sharding.partition_problems("partition_size", size, cluster)
+        yield from sharding.tensor_problems("tensor_parallel", ways, cluster, partition=size)
         for name, value in (("heads", recipe.model.heads), ("sequence", recipe.model.sequence)):
             if value % ways:
                 fix = f"it does not divide model.{name}, {value}; write one that does"
                 yield Problem("tensor_parallel", ways, fix)
         whole, micro = recipe.data.global_batch, recipe.data.micro_batch
-        yield from batch_problems("data.global_batch", whole, micro, ways, cluster)
+        yield from sharding.batch_problems("data.global_batch", whole, micro, ways, cluster)
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         """Yield why this engine cannot do that job, beyond what holds for all of them."""
         del recipe
         yield from ()
+
+
+class ProgramEngine(Engine):
+    """An engine whose program takes a recipe of its own, and settings that go before it."""
+
+    program: ClassVar[str]
+    """What the catalogue calls the program."""
+
+    base: str
+    """Recipe of the program whose other settings hold, such as learning rates."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    """More settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
+
+    def stated(self, recipe: "RecipeSpec") -> dict[str, str]:
+        """Return what this engine and its model say beyond the recipe."""
+        raise NotImplementedError
+
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+        settings = recipe.settings(run) | self.stated(recipe) | dict(self.settings)
+        named = {names.ENGINE: self.program, names.RECIPE: self.base}
+        return {**named, names.SETTINGS: compact(settings)}
+
+    @rule
+    def _base_is_the_programs(self) -> Iterator[Problem]:
+        yield from recipe_problems("base", self.base, self.program)
+
+    @rule
+    def _settings_are_the_programs(self) -> Iterator[Problem]:
+        yield from setting_problems("settings", dict(self.settings), self.program)
 
 
 class OwnEngine(Engine):
@@ -110,11 +114,13 @@ class OwnEngine(Engine):
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if self.hierarchical_gather:
             field = "engine.hierarchical_gather"
-            yield from hierarchical_problems(field, recipe.partition_size, recipe.cluster)
+            yield from sharding.hierarchical_problems(field, recipe.partition_size, recipe.cluster)
 
 
-class TorchrunEngine(OwnEngine):
+class TorchrunEngine(ProgramEngine, OwnEngine):
     """The training program of this project, started by torchrun: MiCS on PyTorch's FSDP2."""
+
+    program = OWN
 
     kind: Literal["torchrun"] = "torchrun"
     """Which engine it is."""
@@ -122,38 +128,25 @@ class TorchrunEngine(OwnEngine):
     base: str = "gpt-1b"
     """Recipe of the training program whose other settings hold, such as learning rates."""
 
-    settings: tuple[tuple[str, str], ...] = ()
-    """More settings of the training program as (part.name, value), for example
-    ("optimizer.learning_rate", "2e-4")."""
-
-    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+    def stated(self, recipe: "RecipeSpec") -> dict[str, str]:
         if not isinstance(recipe.model, ModelSpec):
             raise UndeterminedError("model")
-        names = ("layers", "width", "heads", "vocabulary")
-        settings = {
-            **recipe.settings(run),
-            **{f"model.{name}": str(getattr(recipe.model, name)) for name in names},
+        shape = ("layers", "width", "heads", "vocabulary")
+        return {
+            **{f"model.{name}": str(getattr(recipe.model, name)) for name in shape},
             "numerics.checkpoint_every": str(recipe.activation_checkpointing),
             "parallel.hierarchical_gather": str(self.hierarchical_gather).lower(),
-            **dict(self.settings),
         }
-        return {ENGINE: OWN, RECIPE: self.base, SETTINGS: compact(settings)}
-
-    @rule
-    def _base_is_the_programs(self) -> Iterator[Problem]:
-        yield from recipe_problems("base", self.base)
-
-    @rule
-    def _settings_are_the_programs(self) -> Iterator[Problem]:
-        yield from setting_problems("settings", dict(self.settings))
 
 
-class TorchtitanEngine(Engine):
+class TorchtitanEngine(ProgramEngine):
     """torchtitan 0.3.0, started by our own entry point: MiCS is its hybrid sharding.
 
     The partition size of the recipe is what torchtitan calls data_parallel_shard_degree, times
     tensor and context parallelism; replicas are all that remains.
     """
+
+    program = TITAN
 
     kind: Literal["torchtitan"] = "torchtitan"
     """Which engine it is."""
@@ -180,9 +173,6 @@ class TorchtitanEngine(Engine):
     float8: bool = False
     """Whether the layers' matrix products are in float8, on GPUs that have it."""
 
-    settings: tuple[tuple[str, str], ...] = ()
-    """More settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
-
     @property
     def stages(self) -> int:
         return self.pipeline_parallel
@@ -191,11 +181,10 @@ class TorchtitanEngine(Engine):
     def sequence_ranks(self) -> int:
         return self.context_parallel
 
-    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+    def stated(self, recipe: "RecipeSpec") -> dict[str, str]:
         if not isinstance(recipe.model, TorchtitanModelSpec):
             raise UndeterminedError("model")
-        settings = {
-            **recipe.settings(run),
+        return {
             "model.family": recipe.model.family,
             "model.flavor": recipe.model.flavor,
             "parallel.pipeline_parallel": str(self.pipeline_parallel),
@@ -204,9 +193,7 @@ class TorchtitanEngine(Engine):
             "parallel.expert_parallel": str(self.expert_parallel),
             "numerics.recompute": self.recompute,
             "numerics.float8": str(self.float8).lower(),
-            **dict(self.settings),
         }
-        return {ENGINE: TITAN, RECIPE: self.base, SETTINGS: compact(settings)}
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if recipe.activation_checkpointing != 1:
@@ -238,14 +225,6 @@ class TorchtitanEngine(Engine):
             name = fault.field.removeprefix("parallel.")
             field = f"engine.{name}" if name in type(self).model_fields else name
             yield Problem(field, fault.got, f"{fault.why}; {fault.fix}")
-
-    @rule
-    def _base_is_torchtitans(self) -> Iterator[Problem]:
-        yield from recipe_problems("base", self.base, TITAN)
-
-    @rule
-    def _settings_are_torchtitans(self) -> Iterator[Problem]:
-        yield from setting_problems("settings", dict(self.settings), TITAN)
 
 
 class DeepSpeedEngine(OwnEngine):
@@ -280,10 +259,10 @@ class DeepSpeedEngine(OwnEngine):
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         del run
         return {
-            ENGINE: self.kind,
-            PROGRAM: self.program,
-            ARGUMENTS: compact(list(self.arguments)),
-            DEEPSPEED_CONFIG: compact(self.configuration(recipe)),
+            names.ENGINE: self.kind,
+            names.PROGRAM: self.program,
+            names.ARGUMENTS: compact(list(self.arguments)),
+            names.DEEPSPEED_CONFIG: compact(self.configuration(recipe)),
         }
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
@@ -291,136 +270,3 @@ class DeepSpeedEngine(OwnEngine):
             fix = "DeepSpeed's MiCS shares no layers; write 1, or use TorchrunEngine"
             yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
         yield from super().job_problems(recipe)
-
-
-class ScriptSpec(Spec):
-    """A script that SageMaker's own container toolkit fetches and starts."""
-
-    source: str
-    """S3 URI of a sourcedir.tar.gz with the script."""
-
-    program: str
-    """The script's path in it."""
-
-    arguments: tuple[tuple[str, str], ...] = ()
-    """Its options as (name, value): `--name value`."""
-
-    @rule
-    def _source_is_an_archive(self) -> Iterator[Problem]:
-        if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
-            yield self.problem_of("source", "write s3://<bucket>/<path>/sourcedir.tar.gz")
-
-
-class ModelParallelEngine(Engine):
-    """SageMaker's model parallel library; its image fetches and starts a script."""
-
-    script: ScriptSpec
-    """What it starts."""
-
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        return ()
-
-    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
-        """Return `mp_parameters`."""
-        raise NotImplementedError
-
-    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
-        """Return how the toolkit starts the processes."""
-        raise NotImplementedError
-
-    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
-        """Return what SDK 2.257.1 writes; the toolkit takes every value as JSON."""
-        del run
-        return {
-            **{name: compact(value) for name, value in self.script.arguments},
-            "sagemaker_program": compact(self.script.program),
-            "sagemaker_submit_directory": compact(self.script.source),
-            "sagemaker_container_log_level": LOG_LEVEL,
-            **self.launcher(recipe),
-            MODEL_PARALLEL: json.dumps(self.parameters(recipe)),
-            INSTANCE_TYPE: compact(f"ml.{recipe.instance_type}"),
-            DATA_PARALLEL: "false",
-        }
-
-
-class SmpV2Engine(ModelParallelEngine):
-    """Version 2 of the library: hybrid sharding over any degree (`hybrid_shard_degree`).
-
-    Its newest image has PyTorch 2.5.1; its launcher sets NCCL_PROTO and RDMAV_FORK_SAFE.
-    """
-
-    kind: Literal["smp-v2"] = "smp-v2"
-    """Which engine it is."""
-
-    activation_offloading: bool = False
-    """Whether activations wait in the hosts' memory (`sm_activation_offloading`)."""
-
-    activation_loading_horizon: Annotated[int, Field(ge=1)] = 2
-    """Layers that are loaded ahead of the backward pass, where activations are offloaded."""
-
-    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
-        found: dict[str, Any] = {HYBRID: recipe.partition_size // recipe.tensor_parallel}
-        if recipe.tensor_parallel > 1:
-            found["tensor_parallel_degree"] = recipe.tensor_parallel
-        if self.activation_offloading:
-            found["sm_activation_offloading"] = True
-            found["activation_loading_horizon"] = self.activation_loading_horizon
-        return found
-
-    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
-        del recipe
-        return {TORCH_DISTRIBUTED: "true"}
-
-
-class SmpV1Engine(ModelParallelEngine):
-    """Sharded data parallelism of version 1, the product that MiCS came in. Archived.
-
-    It ends at PyTorch 2.0, and SageMaker's documentation says that it is supported no longer.
-    """
-
-    kind: Literal["smp-v1"] = "smp-v1"
-    """Which engine it is."""
-
-    acknowledge_archived: bool = False
-    """True says that you know that it is archived; without it the recipe cannot exist."""
-
-    hierarchical_allgather: bool = True
-    """Whether weights are gathered in two steps (`sdp_hierarchical_allgather`)."""
-
-    gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
-    """Largest norm of the gradient (`sdp_gradient_clipping`)."""
-
-    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
-        # The library's documented defaults are written out.
-        return {
-            "ddp": True,
-            SHARDED: recipe.partition_size,
-            "sdp_reduce_bucket_size": 500_000_000,
-            "sdp_param_persistence_threshold": 1_000_000,
-            "sdp_max_live_parameters": 1_000_000_000,
-            "sdp_hierarchical_allgather": self.hierarchical_allgather,
-            "sdp_gradient_clipping": self.gradient_clipping,
-            "bf16": True,
-        }
-
-    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
-        return {
-            MPI: "true",
-            MPI_PROCESSES: str(recipe.cluster.gpus_per_node),
-            "sagemaker_mpi_custom_mpi_options": compact("-verbose -x NCCL_DEBUG=VERSION"),
-        }
-
-    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
-        if recipe.tensor_parallel != 1:
-            fix = "sharded data parallelism shares no layers; write 1"
-            yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
-
-    @rule
-    def _archived_is_acknowledged(self) -> Iterator[Problem]:
-        if not self.acknowledge_archived:
-            fix = (
-                "version 1 is archived and ends at PyTorch 2.0; use TorchrunEngine, or write "
-                "acknowledge_archived=True"
-            )
-            yield Problem("acknowledge_archived", False, fix)

@@ -11,8 +11,8 @@ from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
-from ultracluster.spec import ceiling
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec import budget as ceiling
+from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
@@ -92,6 +92,13 @@ class EnvironmentSpec(Spec):
             **({GROUPS: groups} if groups else {}),
         }
 
+    @property
+    def stack_names(self) -> tuple[str, ...]:
+        """CloudFormation's names of its stacks, in the order of their deployment."""
+        image = ("Image",) if self.node_image and self.slurm else ()
+        parts = ("Network", *image, "Storage", "Training", "Cluster")
+        return tuple(f"{self.name}-{part}" for part in parts)
+
     def fabrics(self) -> dict[str, NodesSpec]:
         """Return the accelerated nodes by their fields: those of a name form one EFA fabric."""
         groups = enumerate(self.slurm.node_groups if self.slurm is not None else ())
@@ -107,23 +114,16 @@ class EnvironmentSpec(Spec):
         return any(nodes.pays_for_all for nodes in self.fabrics().values())
 
     def cost_sheet(self) -> CostSheet:
-        return cost_sheet(
-            bill(self),
-            self.region,
-            stated=self.budget.stated(self.region),
-            other_region=self.budget.price_region,
-        )
+        stated, other = self.budget.stated(self.region), self.budget.price_region
+        return cost_sheet(bill(self), self.region, stated=stated, other_region=other)
 
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
-            clean = clean[:LONGEST_NAME].rstrip("-") or "dev"
-            yield self.problem_of(
-                "name",
-                "CloudFormation stack names take letters, digits and single hyphens, here at most "
-                f'{LONGEST_NAME} in lower case; write "{clean}"',
-            )
+            clean = cleaned(self.name, instead="dev", most=LONGEST_NAME)
+            fix = "CloudFormation stack names take letters, digits and single hyphens, here at "
+            fix += f'most {LONGEST_NAME} in lower case; write "{clean}"'
+            yield self.problem_of("name", fix)
 
     def _sold(self, region: str) -> tuple[str, ...] | None:
         """Return the zones of a Region that sell the nodes' type; None where that is not known."""
@@ -150,10 +150,8 @@ class EnvironmentSpec(Spec):
         if zones is None:
             prefix = instances.zone_id_prefix(region)
             if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
-                fix = (
-                    f"zone ids of {region} begin with {prefix} (aws ec2 "
-                    f"describe-availability-zones lists them); write one such as {prefix}-az1"
-                )
+                fix = f"zone ids of {region} begin with {prefix} (aws ec2 describe-availability-"
+                fix += f"zones lists them); write one such as {prefix}-az1"
                 yield Problem(field, zone, fix)
         elif zone not in zones:
             why = f"{region} has no such zone id"
@@ -179,9 +177,8 @@ class EnvironmentSpec(Spec):
     def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
         instance = self.nodes.instance
         if self.sagemaker.instances and instance.sagemaker_training_type is None:
-            yield self.problem_of(
-                "sagemaker.instances", f"SageMaker training does not offer {instance.name}; write 0"
-            )
+            fix = f"SageMaker training does not offer {instance.name}; write 0"
+            yield self.problem_of("sagemaker.instances", fix)
 
     @rule
     def _subnets_are_large_enough(self) -> Iterator[Problem]:
@@ -192,11 +189,8 @@ class EnvironmentSpec(Spec):
         parts = " + ".join(f"{count:,} {part}" for part, count in demand.items())
         prefix = prefix_for(needed)
         fix = f"write one /{prefix}" if prefix >= LARGEST_PREFIX else "use several subnets"
-        yield Problem(
-            self._subnets_field(),
-            f"{held:,} addresses",
-            f"{parts} need {needed:,}; {fix}",
-        )
+        fix = f"{parts} need {needed:,}; {fix}"
+        yield Problem(self._subnets_field(), f"{held:,} addresses", fix)
 
     def _subnets_field(self) -> str:
         own = isinstance(self.network, NetworkSpec)
@@ -213,20 +207,15 @@ class EnvironmentSpec(Spec):
     @rule
     def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:
         demand = self.address_demand()
-        needed, held = (
-            sum(demand.get(part, 0) for part in ("file system", "endpoints", "Slurm")),
-            self.network.lustre_subnet_addresses,
-        )
+        needed = sum(demand.get(part, 0) for part in ("file system", "endpoints", "Slurm"))
+        held = self.network.lustre_subnet_addresses
         if held < needed and sum(demand.values()) <= self.network.training_addresses:
             parts = "file system and endpoints"
             if self.slurm is not None:
                 parts = "file system, endpoints, Slurm's controller and login nodes"
-            yield Problem(
-                f"{self._subnets_field()}[0]",
-                f"{held:,} addresses",
-                f"the first subnet holds {parts}, which need {needed:,}; "
-                f"put a /{prefix_for(needed)} or larger first",
-            )
+            fix = f"the first subnet holds {parts}, which need {needed:,}; put a /"
+            fix += f"{prefix_for(needed)} or larger first"
+            yield Problem(f"{self._subnets_field()}[0]", f"{held:,} addresses", fix)
 
     @rule
     def _existing_subnets_are_in_the_zone(self) -> Iterator[Problem]:
@@ -238,12 +227,9 @@ class EnvironmentSpec(Spec):
             except UndeterminedError:
                 continue
             if zone != self.availability_zone_id:
-                yield Problem(
-                    f"network.training_subnets[{index}].availability_zone_id",
-                    zone,
-                    "EFA does not cross zones and the cluster is in "
-                    f"{self.availability_zone_id}; use a subnet of that zone",
-                )
+                fix = "EFA does not cross zones and the cluster is in "
+                fix += f"{self.availability_zone_id}; use a subnet of that zone"
+                yield Problem(f"network.training_subnets[{index}].availability_zone_id", zone, fix)
 
     def _zone_is_faulty(self) -> bool:
         """Whether the environment's own zone is reported already."""
@@ -253,11 +239,9 @@ class EnvironmentSpec(Spec):
     @rule
     def _kept_data_is_protected(self) -> Iterator[Problem]:
         if self.termination_protection and not self.storage.keep_data:
-            yield self.problem_of(
-                "termination_protection",
-                "nothing here outlives its stack, so there is nothing to protect; write "
-                "storage.keep_data=True, or termination_protection=False",
-            )
+            fix = "nothing here outlives its stack, so there is nothing to protect; write "
+            fix += "storage.keep_data=True, or termination_protection=False"
+            yield self.problem_of("termination_protection", fix)
 
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:

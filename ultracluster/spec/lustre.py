@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from ultracluster.catalogue import lustre
 from ultracluster.catalogue.lustre_associations import ASSOCIATION_PATH, association_problems
 from ultracluster.catalogue.values import table
 from ultracluster.problem import MISSING, Problem
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, Written, rule
 
 GIB_PER_TIB: Final = 1024
 
@@ -21,7 +21,11 @@ NONCURRENT_DAYS: Final = 3
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
-BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+BUCKET_NAME: Final = Written(
+    r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]",
+    "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots; write it "
+    "without s3:// and prefix",
+)
 
 UNSOUND: Final = object()
 """Stands in for a field that is reported for its type."""
@@ -61,7 +65,7 @@ class DataRepositorySpec(Spec):
     prefix: str
     """Prefix in the bucket, without a leading slash, for example `datasets/`."""
 
-    bucket_name: str | None = None
+    bucket_name: Annotated[str | None, BUCKET_NAME] = None
     """An existing bucket of the same Region; None takes the environment's own data bucket."""
 
     auto_import: tuple[Event, ...] = EVERY_EVENT
@@ -86,13 +90,6 @@ class DataRepositorySpec(Spec):
             clean = re.sub(r"^(s3://[^/]*)?/*", "", self.prefix)
             fix = f'write the prefix alone, without bucket and leading slash: "{clean}"'
             yield self.problem_of("prefix", fix)
-
-    @rule
-    def _bucket_has_a_name(self) -> Iterator[Problem]:
-        name = self.bucket_name
-        if name is not None and not BUCKET_NAME.fullmatch(name):
-            fix = "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots"
-            yield Problem("bucket_name", name, f"{fix}; write it without s3:// and prefix")
 
     @rule
     def _events_are_listed_once(self) -> Iterator[Problem]:
@@ -186,34 +183,29 @@ class LustreSpec(Spec):
         deployment = self._sound("deployment_type")
         backups = self._sound("automatic_backup_retention_days")
         cache = self._sound("data_read_cache")
+        tiering = self._sound("storage_type") == "INTELLIGENT_TIERING"
+        persistent = str(deployment).startswith("PERSISTENT")
         configuration = {
             "DeploymentType": deployment,
             "PerUnitStorageThroughput": self._sound("per_unit_storage_throughput"),
             "ThroughputCapacity": self._sound("throughput_capacity_mbps"),
             "DriveCacheType": self._sound("drive_cache_type"),
             "DataReadCacheConfiguration": {"SizingMode": cache} if cache else None,
-            "DataCompressionType": (
-                None
-                if self._sound("storage_type") == "INTELLIGENT_TIERING"
-                else self._sound("data_compression_type")
-            ),
+            "DataCompressionType": None if tiering else self._sound("data_compression_type"),
             "MetadataConfiguration": self._metadata(),
             "EfaEnabled": self._sound("efa_enabled") or None,
-            "AutomaticBackupRetentionDays": (
-                backups if str(deployment).startswith("PERSISTENT") or backups else None
-            ),
+            "AutomaticBackupRetentionDays": backups if persistent or backups else None,
             "WeeklyMaintenanceStartTime": self._sound("weekly_maintenance_start_time"),
         }
-        properties = {
-            "FileSystemType": "LUSTRE",
-            "FileSystemTypeVersion": "2.15",
-            "StorageType": self._sound("storage_type"),
-            "StorageCapacity": self._sound("capacity_gib"),
-            "LustreConfiguration": {
-                key: value for key, value in configuration.items() if value is not None
-            },
-        }
-        return {key: value for key, value in properties.items() if value is not None}
+        return _stated(
+            {
+                "FileSystemType": "LUSTRE",
+                "FileSystemTypeVersion": "2.15",
+                "StorageType": self._sound("storage_type"),
+                "StorageCapacity": self._sound("capacity_gib"),
+                "LustreConfiguration": _stated(configuration),
+            }
+        )
 
     def _sound(self, field: str) -> Any:
         return vars(self).get(field, UNSOUND)
@@ -247,6 +239,10 @@ class LustreSpec(Spec):
             if problem.code != ASSOCIATION_PATH and self._sound(field) is not UNSOUND:
                 got = got.removeprefix(S3) if isinstance(got, str) else got
                 yield Problem(field, got, _in_our_words(problem.fix.replace(S3, "")))
+
+
+def _stated(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if value is not None}
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:

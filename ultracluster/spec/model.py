@@ -1,6 +1,5 @@
 """What is trained, and on what."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
@@ -9,9 +8,12 @@ from pydantic import Field
 from ultracluster.catalogue.sharding import divisors, nearest
 from ultracluster.catalogue.torchtitan import MODELS, model_faults
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
-FOLDER: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+FOLDER: Final = Written(
+    r"(?!(.*/)?\.\.(/|$))[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*",
+    "write a path below the file system's root, without a slash at its ends",
+)
 
 
 class ModelSpec(Spec):
@@ -82,7 +84,7 @@ class TorchtitanModelSpec(Spec):
 class DataSpec(Spec):
     """Tokens on the file system, and how many make a step."""
 
-    directory: str = "data/tokens"
+    directory: Annotated[str, FOLDER] = "data/tokens"
     """Folder that `python -m training.prepare` wrote, below the root of the file system."""
 
     global_batch: Annotated[int, Field(ge=1)]
@@ -90,9 +92,3 @@ class DataSpec(Spec):
 
     micro_batch: Annotated[int, Field(ge=1)] = 1
     """Sequences that one data-parallel rank works on at a time."""
-
-    @rule
-    def _directory_is_relative(self) -> Iterator[Problem]:
-        if not FOLDER.fullmatch(self.directory) or ".." in self.directory.split("/"):
-            fix = "write a path below the file system's root, without a slash at its ends"
-            yield self.problem_of("directory", fix)

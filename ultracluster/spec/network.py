@@ -8,19 +8,8 @@ from pydantic import Field
 
 from ultracluster.catalogue import endpoints
 from ultracluster.problem import Problem, choices, repeated
-from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.cidr import (
-    DEFAULT_VPC,
-    SMALLEST_PREFIX,
-    cidr_problems,
-    network,
-    network_or_none,
-    not_for_hosts,
-    overlaps,
-    public_subnet_of,
-    training_subnets_of,
-    usable_addresses,
-)
+from ultracluster.spec import cidr as blocks
+from ultracluster.spec.base import Spec, Written, rule
 
 INTERFACE_ENDPOINTS: Final = endpoints.INTERFACE_ENDPOINTS
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")
@@ -43,10 +32,9 @@ def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
             yield Problem(field, service, "it is listed twice; remove one")
 
 
-def _id_problems(field: str, given: str | None, prefix: str) -> Iterator[Problem]:
-    if given is not None and not re.fullmatch(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", given):
-        fix = f'write the id as AWS shows it, for example "{prefix}-0123456789abcdef0"'
-        yield Problem(field, given, fix)
+def _id(prefix: str) -> Written:
+    fix = f'write the id as AWS shows it, for example "{prefix}-0123456789abcdef0"'
+    return Written(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", fix)
 
 
 class _Network(Spec):
@@ -65,12 +53,12 @@ class _Network(Spec):
     @property
     def training_addresses(self) -> int:
         """Addresses of the training subnets, taken as if all of them were free."""
-        return sum(usable_addresses(cidr) for cidr in self.training_blocks())
+        return sum(blocks.usable_addresses(cidr) for cidr in self.training_blocks())
 
     @property
     def lustre_subnet_addresses(self) -> int:
         """Addresses of the subnet that holds the file system and the endpoints."""
-        return usable_addresses(self.training_blocks()[0])
+        return blocks.usable_addresses(self.training_blocks()[0])
 
     @rule
     def _endpoints_are_services(self) -> Iterator[Problem]:
@@ -84,16 +72,16 @@ class NetworkSpec(_Network):
     further zones would hold nothing of a cluster.
     """
 
-    cidr: str = str(DEFAULT_VPC)
+    cidr: str = str(blocks.DEFAULT_VPC)
     """IPv4 block of the VPC."""
 
     training_subnet_cidrs: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default_factory=training_subnets_of
+        default_factory=blocks.training_subnets_of
     )
     """Blocks of the private subnets for nodes, SageMaker and the file system (in the first). Not
     given, one subnet: the first /20 of the VPC, or half of a smaller VPC."""
 
-    public_subnet_cidr: str | None = Field(default_factory=public_subnet_of)
+    public_subnet_cidr: str | None = Field(default_factory=blocks.public_subnet_of)
     """Block of the subnet that holds the NAT gateway; None closes the network. Not given, a /28
     near the end of the VPC that no training subnet takes."""
 
@@ -108,40 +96,36 @@ class NetworkSpec(_Network):
 
     def subnets(self) -> list[tuple[str, str]]:
         """Return field and block of every subnet whose field is sound."""
-        sound = vars(self)
-        blocks = [
-            (f"training_subnet_cidrs[{index}]", cidr)
-            for index, cidr in enumerate(sound.get("training_subnet_cidrs", ()))
-        ]
-        if sound.get("public_subnet_cidr") is not None:
-            blocks.append(("public_subnet_cidr", self.public_subnet_cidr))
-        return blocks
+        training = enumerate(vars(self).get("training_subnet_cidrs", ()))
+        subnets = [(f"training_subnet_cidrs[{index}]", cidr) for index, cidr in training]
+        public = vars(self).get("public_subnet_cidr")
+        return subnets if public is None else [*subnets, ("public_subnet_cidr", public)]
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
-        reason = not_for_hosts(self.cidr)
+        reason = blocks.not_for_hosts(self.cidr)
         if reason is None:
-            yield from cidr_problems("cidr", self.cidr)
+            yield from blocks.cidr_problems("cidr", self.cidr)
         else:
-            yield self.problem_of("cidr", f"{reason}; write {DEFAULT_VPC}")
+            yield self.problem_of("cidr", f"{reason}; write {blocks.DEFAULT_VPC}")
 
     @rule
     def _subnets_are_blocks(self) -> Iterator[Problem]:
         for field, cidr in self.subnets():
-            yield from cidr_problems(field, cidr)
+            yield from blocks.cidr_problems(field, cidr)
 
     @rule
     def _subnets_lie_in_the_vpc(self) -> Iterator[Problem]:
-        vpc = network(self.cidr)
+        vpc = blocks.network(self.cidr)
         for field, cidr in self.subnets():
-            block = network_or_none(cidr)
+            block = blocks.network_or_none(cidr)
             if block is not None and not block.subnet_of(vpc):
                 fix = f"it lies outside the VPC; write a block inside {self.cidr}"
                 yield Problem(field, cidr, fix)
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
-        found = list(overlaps(self.subnets()))
+        found = list(blocks.overlaps(self.subnets()))
         given = self.model_fields_set
         if not found or found[-1].field != "public_subnet_cidr" or "public_subnet_cidr" in given:
             yield from found
@@ -149,10 +133,10 @@ class NetworkSpec(_Network):
         yield from found[:-1]
         room = "the NAT gateway needs a subnet of its own"
         if "training_subnet_cidrs" in given:
-            fix = f"{room}, a /{SMALLEST_PREFIX}, and they leave none; write smaller ones"
+            fix = f"{room}, a /{blocks.SMALLEST_PREFIX}, and they leave none; write smaller ones"
             yield self.problem_of("training_subnet_cidrs", fix)
         else:
-            larger = network(self.cidr).supernet()
+            larger = blocks.network(self.cidr).supernet()
             yield self.problem_of("cidr", f"{room}, and it holds one; write {larger}")
 
     @rule
@@ -161,16 +145,14 @@ class NetworkSpec(_Network):
             return
         missing = [name for name in INTERFACE_ENDPOINTS if name not in self.interface_endpoints]
         if missing:
-            yield self.problem_of(
-                "interface_endpoints",
-                f"a network without NAT reaches AWS only by endpoints; add {', '.join(missing)}",
-            )
+            fix = f"a network without NAT reaches AWS only by endpoints; add {', '.join(missing)}"
+            yield self.problem_of("interface_endpoints", fix)
 
 
 class ExistingSubnetSpec(Spec):
     """A private subnet that is there already."""
 
-    subnet_id: str
+    subnet_id: Annotated[str, _id("subnet")]
     """`subnet-...`"""
 
     cidr: str
@@ -179,17 +161,12 @@ class ExistingSubnetSpec(Spec):
     availability_zone_id: str
     """The id of its zone, for example `use1-az6`."""
 
-    route_table_id: str | None = None
+    route_table_id: Annotated[str | None, _id("rtb")] = None
     """Its route table, where an S3 gateway endpoint is to be added to it."""
 
     @rule
-    def _ids_are_ids(self) -> Iterator[Problem]:
-        for field, prefix in (("subnet_id", "subnet"), ("route_table_id", "rtb")):
-            yield from _id_problems(field, vars(self).get(field), prefix)
-
-    @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
-        yield from cidr_problems("cidr", self.cidr)
+        yield from blocks.cidr_problems("cidr", self.cidr)
 
 
 class ExistingNetworkSpec(_Network):
@@ -199,7 +176,7 @@ class ExistingNetworkSpec(_Network):
     for a check against the live account.
     """
 
-    vpc_id: str
+    vpc_id: Annotated[str, _id("vpc")]
     """`vpc-...`"""
 
     cidr: str
@@ -218,37 +195,28 @@ class ExistingNetworkSpec(_Network):
         return tuple(subnet.cidr for subnet in self.training_subnets)
 
     @rule
-    def _vpc_is_an_id(self) -> Iterator[Problem]:
-        yield from _id_problems("vpc_id", self.vpc_id, "vpc")
-
-    @rule
     def _cidrs_are_blocks(self) -> Iterator[Problem]:
-        yield from cidr_problems("cidr", self.cidr)
+        yield from blocks.cidr_problems("cidr", self.cidr)
         for index, cidr in enumerate(self.secondary_cidrs):
-            yield from cidr_problems(f"secondary_cidrs[{index}]", cidr)
+            yield from blocks.cidr_problems(f"secondary_cidrs[{index}]", cidr)
 
     @rule
     def _subnets_lie_in_the_vpc(self) -> Iterator[Problem]:
-        blocks = [network(cidr) for cidr in (self.cidr, *self.secondary_cidrs)]
+        vpcs = [blocks.network(cidr) for cidr in (self.cidr, *self.secondary_cidrs)]
         for index, subnet in enumerate(self.training_subnets):
             given = vars(subnet).get("cidr")
-            block = None if given is None else network_or_none(given)
-            if block is not None and not any(block.subnet_of(vpc) for vpc in blocks):
-                fix = (
-                    f"it lies outside {choices(blocks)}; write the subnet's "
-                    "block, or add the VPC's block that holds it to secondary_cidrs"
-                )
+            block = None if given is None else blocks.network_or_none(given)
+            if block is not None and not any(block.subnet_of(vpc) for vpc in vpcs):
+                fix = f"it lies outside {choices(vpcs)}; write the subnet's block, or add the "
+                fix += "VPC's block that holds it to secondary_cidrs"
                 yield Problem(f"training_subnets[{index}].cidr", given, fix)
 
     @rule
     def _subnets_are_listed_once(self) -> Iterator[Problem]:
-        yield from repeated(
-            (f"training_subnets[{index}].subnet_id", vars(subnet).get("subnet_id"))
-            for index, subnet in enumerate(self.training_subnets)
-        )
+        ids = enumerate(vars(subnet).get("subnet_id") for subnet in self.training_subnets)
+        yield from repeated((f"training_subnets[{index}].subnet_id", each) for index, each in ids)
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
-        yield from overlaps(
-            [(f"training_subnets[{i}].cidr", s.cidr) for i, s in enumerate(self.training_subnets)]
-        )
+        cidrs = enumerate(subnet.cidr for subnet in self.training_subnets)
+        yield from blocks.overlaps([(f"training_subnets[{i}].cidr", cidr) for i, cidr in cidrs])

@@ -1,4 +1,4 @@
-"""Node groups of a Slurm cluster beside the environment's own nodes."""
+"""Node groups of a Slurm cluster beside the environment's own nodes, and what all nodes boot."""
 
 import difflib
 import re
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.images import PCS_READY_AMI
+from ultracluster.catalogue.images import PCS_READY_AMI, node_image_parameter, public_parameter
 from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.nodes import NodesSpec, image_problems
+from ultracluster.spec.base import Spec, cleaned, rule
+from ultracluster.spec.nodes import IMAGE, NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Group(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not GROUP.fullmatch(self.name):
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-0123456789") or "cpu"
+            clean = cleaned(self.name, instead="cpu").rstrip("-0123456789")
             fix = f'write lower-case letters, digits and single hyphens: "{clean}"'
             yield self.problem_of("name", fix)
         elif self.name in TAKEN or self.name.startswith("login-"):
@@ -72,7 +72,7 @@ class AcceleratedGroupSpec(_Group, NodesSpec):
     interface_layout: InterfaceLayout = "address-per-card"
     """PCS takes no other layout."""
 
-    image: str = PCS_READY_AMI
+    image: Annotated[str, IMAGE] = PCS_READY_AMI
     """AMI id, or the name of an SSM parameter that holds one, with Slurm and the PCS agent."""
 
     root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/sda1"
@@ -88,7 +88,7 @@ class CpuGroupSpec(_Group):
     count: Annotated[int, Field(ge=1)]
     """Nodes at full size; they are launched on demand."""
 
-    image: str | None = None
+    image: Annotated[str | None, IMAGE] = None
     """AMI id or SSM parameter; None takes the environment's nodes' own."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
@@ -116,11 +116,6 @@ class CpuGroupSpec(_Group):
         else:
             fix = "that type has accelerators and EFA; write AcceleratedGroupSpec for it"
             yield self.problem_of("instance_type", fix)
-
-    @rule
-    def _image_is_named(self) -> Iterator[Problem]:
-        if self.image:
-            yield from image_problems("image", self.image)
 
 
 def architecture(instance_type: str) -> str:
@@ -150,16 +145,29 @@ def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:
     if slurm is None:
         return
     if slurm.login_instance_type is not None:
-        yield PlainNodes(
-            "login nodes",
-            slurm.login_nodes,
-            slurm.login_instance_type,
-            "slurm.login_instance_type",
-            slurm.login_image,
-            "slurm.login_image",
-        )
+        own = ("slurm.login_instance_type", slurm.login_image, "slurm.login_image")
+        yield PlainNodes("login nodes", slurm.login_nodes, slurm.login_instance_type, *own)
     for index, group in enumerate(slurm.node_groups):
         if isinstance(group, CpuGroupSpec):
             field, what = f"slurm.node_groups[{index}]", f"group {group.name}"
             own = (f"{field}.instance_type", group.image, f"{field}.image")
             yield PlainNodes(what, group.count, group.instance_type, *own)
+
+
+def images(environment: "EnvironmentSpec") -> dict[str, str]:
+    """Return every image that nodes boot, by its field."""
+    found = {f"{field}.image": nodes.image for field, nodes in environment.fabrics().items()}
+    return found | {each.image_field: each.image for each in plain_nodes(environment) if each.image}
+
+
+def image_parameter(environment: "EnvironmentSpec", *, login: bool = False) -> str | None:
+    """Return the SSM parameter that names today's image of nodes; None where none is known to."""
+    slurm, instance = environment.slurm, environment.nodes.instance
+    architecture, nvidia = instance.architecture, instance.accelerator.manufacturer == "NVIDIA"
+    if login:
+        if slurm is None or slurm.login_instance_type is None:
+            return None
+        architecture, nvidia = slurm.login_architecture, True
+    if environment.node_image is not None and architecture == instance.architecture:
+        return node_image_parameter(environment.name)
+    return public_parameter(architecture=architecture, slurm=slurm is not None, nvidia=nvidia)

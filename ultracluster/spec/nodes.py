@@ -1,6 +1,5 @@
 """The nodes of a cluster: how many, of which type, on which capacity."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
@@ -10,44 +9,30 @@ from ultracluster.catalogue.images import DEEP_LEARNING_AMI as DEEP_LEARNING_AMI
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
 from ultracluster.problem import Problem, choices
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
 MOST_INSTANCES_PER_CAPACITY_BLOCK: Final = 64
 """EC2 User Guide, Capacity Blocks for ML (copy read 2026-11-23)."""
 
-RESERVATION_ID: Final = re.compile(r"cr-[0-9a-f]{8,17}")
-IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
-PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
+RESERVATION_ID: Final = Written(
+    r"cr-[0-9a-f]{8,17}", 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
+)
+IMAGE: Final = Written(
+    r"ami-([0-9a-f]{8}|[0-9a-f]{17})|/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?",
+    'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with a slash',
+)
 
 
-def image_problems(field: str, image: str) -> Iterator[Problem]:
-    """Yield that a text is neither an image's id nor the name of a parameter that holds one."""
-    if not IMAGE_ID.fullmatch(image) and not PARAMETER_NAME.fullmatch(image):
-        fix = 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with '
-        yield Problem(field, image, f"{fix}a slash")
-
-
-class _Reservation(Spec):
-    """Capacity that an id may name."""
-
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        given = vars(self).get("capacity_reservation_id")
-        if given is not None and not RESERVATION_ID.fullmatch(given):
-            fix = 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
-            yield self.problem_of("capacity_reservation_id", fix)
-
-
-class CapacityReservationSpec(_Reservation):
+class CapacityReservationSpec(Spec):
     """An on-demand capacity reservation that the nodes are targeted at.
 
     Without an id, one of the nodes' number is made inside the cluster placement group: capacity
     reserved outside the group is not found by instances launched into it (eksctl#7949).
     """
 
-    capacity_reservation_id: str | None = None
+    capacity_reservation_id: Annotated[str | None, RESERVATION_ID] = None
     """An existing reservation, `cr-...`."""
 
     least_used_percent: Annotated[int, Field(ge=1, le=100)] = 90
@@ -55,10 +40,10 @@ class CapacityReservationSpec(_Reservation):
     since all are paid for."""
 
 
-class CapacityBlockSpec(_Reservation):
+class CapacityBlockSpec(Spec):
     """A Capacity Block for ML that was bought beforehand."""
 
-    capacity_reservation_id: str
+    capacity_reservation_id: Annotated[str, RESERVATION_ID]
     """The id of the block's reservation, `cr-...`."""
 
 
@@ -78,7 +63,7 @@ class NodesSpec(Spec):
     interface_layout: InterfaceLayout = "one-address"
     """`one-address` takes one private address a node, `address-per-card` one for each card."""
 
-    image: str = DEEP_LEARNING_AMI
+    image: Annotated[str, IMAGE] = DEEP_LEARNING_AMI
     """AMI id, or the name of an SSM parameter that holds one. An environment that keeps data or
     reserves capacity names an id: a parameter is resolved at each deployment, and may then replace
     every node."""
@@ -149,97 +134,62 @@ class NodesSpec(Spec):
     @rule
     def _type_is_sold_that_way(self) -> Iterator[Problem]:
         if self.capacity_block is not None and not self.instance.capacity_blocks:
-            yield Problem(
-                "capacity_block",
-                self.instance_type,
-                "that type is not sold by Capacity Block; remove it, or use capacity_reservation",
-            )
+            fix = "that type is not sold by Capacity Block; remove it, or use capacity_reservation"
+            yield Problem("capacity_block", self.instance_type, fix)
         if self.capacity_block is None and not self.instance.on_demand:
-            yield self.problem_of(
-                "instance_type",
-                "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)",
-            )
+            fix = "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)"
+            yield self.problem_of("instance_type", fix)
 
     @rule
     def _one_kind_of_capacity(self) -> Iterator[Problem]:
         if self.capacity_block is not None and self.capacity_reservation is not None:
-            yield Problem(
-                "capacity_block",
-                "a Capacity Block together with a capacity reservation",
-                "nodes are launched on one of them; remove capacity_block or capacity_reservation",
-            )
+            got = "a Capacity Block together with a capacity reservation"
+            fix = "nodes are launched on one of them; remove capacity_block or capacity_reservation"
+            yield Problem("capacity_block", got, fix)
 
     @rule
-    def _block_is_small_enough(self) -> Iterator[Problem]:
-        if self.capacity_block is not None and self.total > MOST_INSTANCES_PER_CAPACITY_BLOCK:
-            yield self.problem_of(
-                "count",
-                f"a Capacity Block holds at most {MOST_INSTANCES_PER_CAPACITY_BLOCK} instances; "
-                f"write {max(MOST_INSTANCES_PER_CAPACITY_BLOCK - self.spare_nodes, 1)}, or use "
-                "capacity_reservation",
-            )
+    def _capacity_is_small_enough(self) -> Iterator[Problem]:
+        block, reservation = MOST_INSTANCES_PER_CAPACITY_BLOCK, MOST_INSTANCES_PER_RESERVATION
+        if self.capacity_block is not None and self.total > block:
+            fix = f"a Capacity Block holds at most {block} instances; write "
+            fix += f"{max(block - self.spare_nodes, 1)}, or use capacity_reservation"
+            yield self.problem_of("count", fix)
+        if self.makes_reservation and self.total > reservation:
+            fix = f"one reservation holds at most {reservation} instances; write "
+            fix += f"{max(reservation - self.spare_nodes, 1)} and a second environment"
+            yield self.problem_of("count", fix)
 
     @rule
-    def _block_has_no_group(self) -> Iterator[Problem]:
-        if self.capacity_block is not None and self.placement_group:
-            yield self.problem_of(
-                "placement_group",
-                "a Capacity Block is placed close together by itself; write placement_group=False",
-            )
-
-    @rule
-    def _reservation_is_in_the_group(self) -> Iterator[Problem]:
-        reservation = self.capacity_reservation
-        if reservation is None:
-            return
-        if reservation.capacity_reservation_id is not None and self.placement_group:
-            yield self.problem_of(
-                "placement_group",
-                "an existing reservation cannot be moved into a new placement group, and nodes in "
-                "the group would not find it; write placement_group=False",
-            )
-
-    @rule
-    def _reservation_is_small_enough(self) -> Iterator[Problem]:
-        if self.makes_reservation and self.total > MOST_INSTANCES_PER_RESERVATION:
-            yield self.problem_of(
-                "count",
-                f"one reservation holds at most {MOST_INSTANCES_PER_RESERVATION} instances; "
-                f"write {max(MOST_INSTANCES_PER_RESERVATION - self.spare_nodes, 1)} and a second "
-                "environment",
-            )
+    def _placement_group_can_hold_it(self) -> Iterator[Problem]:
+        reservation, fix = self.capacity_reservation, ""
+        if self.capacity_block is not None:
+            fix = "a Capacity Block is placed close together by itself"
+        elif reservation is not None and reservation.capacity_reservation_id is not None:
+            fix = "an existing reservation cannot be moved into a new placement group, and nodes "
+            fix += "in the group would not find it"
+        if fix and self.placement_group:
+            yield self.problem_of("placement_group", f"{fix}; write placement_group=False")
 
     @rule
     def _threads_are_offered(self) -> Iterator[Problem]:
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
             words = choices(offered) if offered else "no such option"
-            yield self.problem_of(
-                "threads_per_core",
-                f"{self.instance_type} offers {words}; write None for its default",
-            )
-
-    @rule
-    def _image_is_named(self) -> Iterator[Problem]:
-        yield from image_problems("image", self.image)
+            fix = f"{self.instance_type} offers {words}; write None for its default"
+            yield self.problem_of("threads_per_core", fix)
 
     @rule
     def _image_is_of_the_architecture(self) -> Iterator[Problem]:
         other = {"x86_64": "arm64", "arm64": "x86_64"}[self.instance.architecture]
         if f"/{other}/" in self.image:
-            yield self.problem_of(
-                "image",
-                f"{self.instance_type} is {self.instance.architecture}; write "
-                f"{self.image.replace(other, self.instance.architecture)}",
-            )
+            own = self.instance.architecture
+            fix = f"{self.instance_type} is {own}; write {self.image.replace(other, own)}"
+            yield self.problem_of("image", fix)
 
     @rule
     def _image_has_the_driver(self) -> Iterator[Problem]:
         maker = self.instance.accelerator.manufacturer
         if "nvidia" in self.image and maker != "NVIDIA":
-            yield self.problem_of(
-                "image",
-                f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
-                f"{maker or 'another maker'}; write the id or parameter of an image with their "
-                "driver",
-            )
+            fix = f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
+            fix += f"{maker or 'another maker'}; write the id or parameter of an image with theirs"
+            yield self.problem_of("image", fix)

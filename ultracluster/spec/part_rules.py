@@ -14,17 +14,14 @@ from ultracluster.catalogue.images import (
 )
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
-from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
-from ultracluster.spec.node_groups import plain_nodes
+from ultracluster.spec.node_groups import images, plain_nodes
 
 if TYPE_CHECKING:
     import ipaddress
     from collections.abc import Callable, Iterator
 
     from ultracluster.spec.environment import EnvironmentSpec
-    from ultracluster.spec.nodes import NodesSpec
-    from ultracluster.spec.slurm import SlurmSpec
 
 BLOCK_OVER_EFA: Final = 16
 """Prefix of the block that an EFA-enabled file system shares with its clients (FSx for Lustre User
@@ -35,11 +32,9 @@ def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An EFA-enabled file system that no client reaches over EFA only costs money."""
     instance = environment.nodes.instance
     if environment.storage.efa_enabled and instance.lustre_over_efa is False:
-        yield environment.problem_of(
-            "storage.efa_enabled",
-            f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 "
-            "cannot); write efa_enabled=False, clients reach the file system over TCP",
-        )
+        fix = f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 cannot)"
+        fix += "; write efa_enabled=False, clients reach the file system over TCP"
+        yield environment.problem_of("storage.efa_enabled", fix)
 
 
 def shares_a_block_with_its_clients(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -50,12 +45,9 @@ def shares_a_block_with_its_clients(environment: EnvironmentSpec) -> Iterator[Pr
     home = _block(spec.training_subnets[0].cidr)
     for index, subnet in enumerate(spec.training_subnets):
         if _block(subnet.cidr) != home:
-            yield Problem(
-                f"network.training_subnets[{index}].cidr",
-                subnet.cidr,
-                f"the file system lies in {home}, and clients over EFA must be in the same "
-                f"/{BLOCK_OVER_EFA}; use a subnet of {home}, or storage without EFA",
-            )
+            fix = f"the file system lies in {home}, and clients over EFA must be in the same "
+            fix += f"/{BLOCK_OVER_EFA}; use a subnet of {home}, or storage without EFA"
+            yield Problem(f"network.training_subnets[{index}].cidr", subnet.cidr, fix)
 
 
 def _block(cidr: str) -> ipaddress.IPv4Network:
@@ -65,74 +57,49 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
 def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
     """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
     if environment.pays_for_capacity and not environment.budget.notify:
-        yield environment.problem_of(
-            "budget.notify",
-            "nodes are paid for whether they run or not, and nobody is told; write "
-            'notify=("team@your-company.com",), or the ARN of an SNS topic',
-        )
+        fix = "nodes are paid for whether they run or not, and nobody is told; write "
+        fix += 'notify=("team@your-company.com",), or the ARN of an SNS topic'
+        yield environment.problem_of("budget.notify", fix)
 
 
 def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     """The controller manages nodes and login nodes."""
     if environment.slurm is None:
         return
-    needed = environment.slurm.instances(environment.nodes.total)
-    others = needed - environment.nodes.count
+    needed, given = environment.slurm.instances(environment.nodes.total), environment.slurm.size
     fitting = slurm.size_for(needed)
-    given = environment.slurm.size
-    parts = _parts(environment, environment.slurm)
+    groups = [f"{each.total:,} of group {each.name}" for each in environment.slurm.node_groups]
+    login = f"{environment.slurm.login_instances} login nodes"
+    parts = " + ".join((f"{environment.nodes.total:,} nodes", *groups, login))
     if fitting is None:
         most = max(slurm.SIZES.values())
-        yield environment.problem_of(
-            "nodes.count",
-            f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
-            f"{max(most - others, 1)} and a second environment",
-        )
+        rest = max(most - needed + environment.nodes.count, 1)
+        fix = f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
+        yield environment.problem_of("nodes.count", f"{fix}{rest} and a second environment")
     elif given is not None and slurm.SIZES[given] < needed:
-        yield Problem(
-            "slurm.size",
-            given,
-            f"{given} manages {slurm.SIZES[given]:,} instances, and {parts} are {needed:,}; "
-            f'write "{fitting}", or None',
-        )
-
-
-def _parts(environment: EnvironmentSpec, given: SlurmSpec) -> str:
-    groups = [f"{group.total:,} of group {group.name}" for group in given.node_groups]
-    login = f"{given.login_instances} login nodes"
-    return " + ".join((f"{environment.nodes.total:,} nodes", *groups, login))
+        fix = f"{given} manages {slurm.SIZES[given]:,} instances, and {parts} are {needed:,}"
+        yield Problem("slurm.size", given, f'{fix}; write "{fitting}", or None')
 
 
 def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
     """Nodes that always run are some of the nodes."""
     most = environment.nodes.total
     if environment.slurm is not None and (environment.slurm.least_nodes or 0) > most:
-        yield environment.problem_of(
-            "slurm.least_nodes", f"the cluster has {most} nodes; write at most {most}"
-        )
+        fix = f"the cluster has {most} nodes; write at most {most}"
+        yield environment.problem_of("slurm.least_nodes", fix)
 
 
-def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """PCS registers nodes over interfaces of type efa."""
-    for field, nodes in _under_slurm(environment):
-        if nodes.interface_layout != "address-per-card":
-            yield Problem(
-                f"{field}.interface_layout",
-                nodes.interface_layout,
-                'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
-            )
-
-
-def nodes_have_its_agent(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """A node without Slurm starts, is billed, and never becomes idle."""
-    for field, nodes in _under_slurm(environment):
+def nodes_can_join_slurm(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """PCS registers nodes over interfaces of type efa; without its agent one is never idle."""
+    for field, nodes in environment.fabrics().items() if environment.slurm is not None else ():
+        layout, own = nodes.interface_layout, "address-per-card"
+        if layout != own:
+            fix = f'PCS does not take efa-only interfaces; write interface_layout="{own}"'
+            yield Problem(f"{field}.interface_layout", layout, fix)
         if nodes.image == DEEP_LEARNING_AMI:
-            yield Problem(
-                f"{field}.image",
-                nodes.image,
-                "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
-                "ultracluster.spec.slurm, or an image of yours that has both",
-            )
+            fix = "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
+            fix += "ultracluster.spec.slurm, or an image of yours that has both"
+            yield Problem(f"{field}.image", nodes.image, fix)
 
 
 def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -140,16 +107,8 @@ def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Probl
     for field, nodes in environment.fabrics().items():
         images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
         if nodes.image in images and nodes.root_device_name != "/dev/sda1":
-            yield Problem(
-                f"{field}.root_device_name",
-                nodes.root_device_name,
-                'that image is Ubuntu, which boots from another; write "/dev/sda1"',
-            )
-
-
-def _under_slurm(environment: EnvironmentSpec) -> Iterator[tuple[str, NodesSpec]]:
-    if environment.slurm is not None:
-        yield from environment.fabrics().items()
+            fix = 'that image is Ubuntu, which boots from another; write "/dev/sda1"'
+            yield Problem(f"{field}.root_device_name", nodes.root_device_name, fix)
 
 
 def plain_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -172,28 +131,19 @@ def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
         if is_pinned(image):
             continue
         option = {"nodes.image": "", "slurm.login_image": " --login"}.get(field)
-        command = f"ultracluster image {environment.name}{option} --write"
-        way = (
-            "write an image's id"
-            if option is None
-            else (f'write "{EXAMPLE_IMAGE}", and today\'s id in its place: {command}')
-        )
-        yield Problem(
-            field,
-            image,
-            "any deployment may find another image there and replace every node, and this "
-            f"environment {why}; {way}",
-        )
+        way = "write an image's id"
+        if option is not None:
+            command = f"ultracluster image {environment.name}{option} --write"
+            way = f'write "{EXAMPLE_IMAGE}", and today\'s id in its place: {command}'
+        fix = "any deployment may find another image there and replace every node, and this "
+        yield Problem(field, image, f"{fix}environment {why}; {way}")
 
 
 def own_image_is_of_slurm_nodes(environment: EnvironmentSpec) -> Iterator[Problem]:
     """What the pipeline makes has Slurm, and is held against the cluster's version."""
     if environment.node_image is not None and environment.slurm is None:
-        yield Problem(
-            "node_image",
-            "a pipeline without slurm",
-            "it makes images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None",
-        )
+        fix = "it makes images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None"
+        yield Problem("node_image", "a pipeline without slurm", fix)
 
 
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -212,12 +162,8 @@ def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[P
     if environment.slurm is None or not isinstance(given, NetworkSpec):
         return
     if given.public_subnet_cidr is None and "pcs" not in given.interface_endpoints:
-        yield Problem(
-            "network.interface_endpoints",
-            given.interface_endpoints,
-            "nodes register with PCS, and a network without NAT reaches AWS only by "
-            'endpoints; add "pcs"',
-        )
+        fix = "nodes register with PCS, and a network without NAT reaches AWS only by endpoints"
+        yield environment.problem_of("network.interface_endpoints", f'{fix}; add "pcs"')
 
 
 PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
@@ -226,8 +172,7 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     tells_of_what_is_paid_for,
     is_large_enough,
     keeps_no_more_than_there_are,
-    nodes_have_an_address_per_card,
-    nodes_have_its_agent,
+    nodes_can_join_slurm,
     boots_from_the_images_device,
     plain_nodes_boot_their_image,
     images_are_pinned,

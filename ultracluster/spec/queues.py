@@ -8,14 +8,19 @@ from pydantic import Field
 
 from ultracluster.catalogue.slurm import SETTINGS
 from ultracluster.problem import Problem, choices
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
 NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
 """AWS PCS API, `QueueName` and `ComputeNodeGroupName` (botocore 1.43.106)."""
 ENVIRONMENTS_NODES: Final = "nodes"
 """What a queue calls the environment's own nodes."""
 TIME: Final = re.compile(r"(?:(\d+)-)?(\d+)(?::([0-5]?\d))?(?::([0-5]?\d))?")
-NO_LIMIT: Final = frozenset({"UNLIMITED", "INFINITE"})
+NO_LIMIT: Final = ("UNLIMITED", "INFINITE")
+LIMIT: Final = Written(
+    "|".join((TIME.pattern, *NO_LIMIT)),
+    "Slurm takes minutes, hours:minutes:seconds or days-hours; write "
+    '"60", "2:00:00" or "1-0", or UNLIMITED',
+)
 HIGHEST_TIER: Final = 65533
 """slurm.conf, `PriorityTier` and `PriorityJobFactor` (Slurm 25.11, read 2026-11-27)."""
 
@@ -52,21 +57,27 @@ def seconds(given: str) -> float:
     return int(days or 0) * 86400 + sum(n * w for n, w in zip(numbers, weights, strict=False))
 
 
+def _another_name(given: str) -> str:
+    clean = re.sub(r"[^A-Za-z0-9-]+", "-", given).lstrip("-0123456789")[:25]
+    name = clean if len(clean) > 2 else "train"  # noqa: PLR2004
+    return f'PCS takes 3 to 25 letters, digits and hyphens, a letter first; write "{name}"'
+
+
 class QueueSpec(Spec):
     """A queue, which is a partition in Slurm's words, with the limits of its jobs."""
 
-    name: str = "train"
+    name: Annotated[str, Written(NAME.pattern, _another_name)] = "train"
     """Its name, which users write after `sbatch --partition`."""
 
     node_groups: Annotated[tuple[str, ...], Field(min_length=1)] = (ENVIRONMENTS_NODES,)
     """Names of the node groups that its jobs run on; `nodes` are the environment's own. Several
     groups have no network in common beyond the zone's: a job should stay in one of them."""
 
-    max_time: str | None = None
+    max_time: Annotated[str | None, LIMIT] = None
     """Longest time limit of a job, in Slurm's notation (`2:00:00`, `1-0` for a day); None has no
     limit."""
 
-    default_time: str | None = None
+    default_time: Annotated[str | None, LIMIT] = None
     """Time limit of jobs that state none; None takes `max_time`."""
 
     priority_tier: Annotated[int, Field(ge=0, le=HIGHEST_TIER)] | None = None
@@ -103,43 +114,18 @@ class QueueSpec(Spec):
         return texts | dict(self.settings)
 
     @rule
-    def _name_is_one(self) -> Iterator[Problem]:
-        if not NAME.fullmatch(self.name):
-            clean = re.sub(r"[^A-Za-z0-9-]+", "-", self.name).lstrip("-0123456789")[:25]
-            yield self.problem_of(
-                "name",
-                "PCS takes 3 to 25 letters, digits and hyphens, a letter first; write "
-                f'"{clean if len(clean) > 2 else "train"}"',  # noqa: PLR2004
-            )
-
-    @rule
-    def _times_are_slurms(self) -> Iterator[Problem]:
-        for field in ("max_time", "default_time"):
-            given = vars(self).get(field)
-            if given is not None and given not in NO_LIMIT and not TIME.fullmatch(given):
-                yield self.problem_of(
-                    field,
-                    'Slurm takes minutes, hours:minutes:seconds or days-hours; write "60", '
-                    '"2:00:00" or "1-0", or UNLIMITED',
-                )
-
-    @rule
     def _default_is_within_the_limit(self) -> Iterator[Problem]:
         if self.default_time is None or self.max_time is None:
             return
         if seconds(self.default_time) > seconds(self.max_time):
-            yield self.problem_of(
-                "default_time",
-                "jobs that state no time would ask for more than max_time, and never start; write "
-                f'"{self.max_time}" or less',
-            )
+            fix = "jobs that state no time would ask for more than max_time, and never start"
+            yield self.problem_of("default_time", f'{fix}; write "{self.max_time}" or less')
 
     @rule
     def _accounts_are_allowed_or_denied(self) -> Iterator[Problem]:
         if self.allow_accounts and self.deny_accounts:
-            yield self.problem_of(
-                "deny_accounts", "Slurm does not look at it beside allow_accounts; remove one"
-            )
+            fix = "Slurm does not look at it beside allow_accounts; remove one"
+            yield self.problem_of("deny_accounts", fix)
 
     @rule
     def _settings_are_what_pcs_takes(self) -> Iterator[Problem]:

@@ -4,31 +4,22 @@ A recipe says nothing of an account: role, network, file system and image reposi
 the environment that it is submitted to.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.sharding import (
-    Cluster,
-    memory_problems,
-)
+from ultracluster.catalogue.sharding import Cluster, memory_problems
+from ultracluster.catalogue.training_advice import ending_problems
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
-from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, rule
-from ultracluster.spec.engines import (
-    DeepSpeedEngine,
-    SmpV1Engine,
-    SmpV2Engine,
-    TorchrunEngine,
-    TorchtitanEngine,
-)
+from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
+from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import LONGEST_NAME, NAME
+from ultracluster.spec.library_engines import SmpV1Engine, SmpV2Engine
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 
@@ -141,9 +132,8 @@ class RecipeSpec(Spec):
     def hyperparameters(self, run: str) -> dict[str, str]:
         """Return the job's hyperparameters.
 
-        Args:
-            run: name of the run, which its checkpoints are found by; a job that is submitted with
-                the name of an earlier run goes on where that one ended.
+        Checkpoints are found by the name of the run: a job that is submitted with that of an
+        earlier one goes on where it ended.
         """
         return self.engine.hyperparameters(self, run)
 
@@ -173,12 +163,9 @@ class RecipeSpec(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
-            clean = clean[:LONGEST_NAME].rstrip("-") or "gpt"
-            fix = (
-                f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
-            )
-            yield self.problem_of("name", f'{fix}; write "{clean}"')
+            clean = cleaned(self.name, instead="gpt", most=LONGEST_NAME)
+            words = f"lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
+            yield self.problem_of("name", f'names have {words}; write "{clean}"')
 
     @rule
     def _type_is_known(self) -> Iterator[Problem]:
@@ -203,14 +190,10 @@ class RecipeSpec(Spec):
 
     @rule
     def _state_fits_into_memory(self) -> Iterator[Problem]:
-        memory = self.instance.accelerator.memory_mib
-        yield from memory_problems(
-            "partition_size",
-            self.partition_size,
-            # Of one stage, where the layers are cut into several.
-            parameters=self.model.parameters // self.engine.stages,
-            memory_mib=memory,
-        )
+        memory, size = self.instance.accelerator.memory_mib, self.partition_size
+        # Of one stage, where the layers are cut into several.
+        own = self.model.parameters // self.engine.stages
+        yield from memory_problems("partition_size", size, parameters=own, memory_mib=memory)
 
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:
@@ -257,9 +240,8 @@ class RecipeSpec(Spec):
 
     @rule
     def _variables_end_no_job(self) -> Iterator[Problem]:
-        yield from ending_problems(
-            "environment", dict(self.environment), self.instance_type, self.nodes
-        )
+        given = dict(self.environment)
+        yield from ending_problems("environment", given, self.instance_type, self.nodes)
 
     @rule
     def _names_are_given_once(self) -> Iterator[Problem]:

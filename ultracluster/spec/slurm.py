@@ -181,39 +181,28 @@ class SlurmSpec(Spec):
     def _not_more_groups_than_pcs_takes(self) -> Iterator[Problem]:
         own = 1 + (self.login_instance_type is not None)
         if len(self.node_groups) > MOST_PARTS - own:
-            yield Problem(
-                "node_groups",
-                f"{len(self.node_groups)} groups",
-                f"a PCS cluster takes {MOST_PARTS} node groups, and {own} of them are nodes and "
-                f"login nodes; write at most {MOST_PARTS - own}",
-            )
+            fix = f"a PCS cluster takes {MOST_PARTS} node groups, and {own} of them are nodes and "
+            fix += f"login nodes; write at most {MOST_PARTS - own}"
+            yield Problem("node_groups", f"{len(self.node_groups)} groups", fix)
 
     @rule
     def _accounts_are_known(self) -> Iterator[Problem]:
         for index, queue in enumerate(self.queues):
             if queue.needs_accounting and self.accounting_days is None:
-                yield Problem(
-                    f"queues[{index}]",
-                    f"accounts or qualities of service of queue {queue.name}",
-                    "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
-                    "number of days",
-                )
+                what = f"accounts or qualities of service of queue {queue.name}"
+                fix = "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
+                yield Problem(f"queues[{index}]", what, f"{fix}number of days")
 
     @rule
     def _accounts_of_queues_are_there(self) -> Iterator[Problem]:
-        if self.users is None:
-            return
-        known = [account.name for account in self.users.accounts]
-        for index, queue in enumerate(self.queues):
+        known = [account.name for account in (self.users.accounts if self.users else ())]
+        for index, queue in enumerate(self.queues if self.users else ()):
             for field in ("allow_accounts", "deny_accounts"):
                 for place, name in enumerate(getattr(queue, field)):
                     if name not in known:
                         fix = f"write {choices(known)}" if known else "add it to users.accounts"
-                        yield Problem(
-                            f"queues[{index}].{field}[{place}]",
-                            name,
-                            f"users.accounts has no such account; {fix}",
-                        )
+                        where = f"queues[{index}].{field}[{place}]"
+                        yield Problem(where, name, f"users.accounts has no such account; {fix}")
 
     @rule
     def _accounts_can_be_made(self) -> Iterator[Problem]:
@@ -221,18 +210,16 @@ class SlurmSpec(Spec):
             return
         if self.accounting_days is None:
             fix = "accounts are in Slurm's accounting; write accounting_days=-1 or a number of days"
-            yield Problem("accounting_days", None, fix)
+            yield self.problem_of("accounting_days", fix)
         if self.login_instance_type is None:
             fix = "login nodes make the accounts; write m6i.xlarge"
-            yield Problem("login_instance_type", None, fix)
+            yield self.problem_of("login_instance_type", fix)
 
     @rule
     def _accounting_is_kept_for_days(self) -> Iterator[Problem]:
         if self.accounting_days == 0:
-            yield self.problem_of(
-                "accounting_days",
-                "PCS takes -1 (for ever) or 1 to 10,000 days; write None for no accounting",
-            )
+            fix = "PCS takes -1 (for ever) or 1 to 10,000 days; write None for no accounting"
+            yield self.problem_of("accounting_days", fix)
 
     @rule
     def _login_type_is_one(self) -> Iterator[Problem]:
@@ -243,7 +230,5 @@ class SlurmSpec(Spec):
             fix = 'write an EC2 instance type such as "m6i.xlarge", or None for no login nodes'
             yield Problem("login_instance_type", given, fix)
         elif len(given) > LONGEST_NAME:
-            fix = (
-                "the node group is named after it, and names end at 25 characters; write m6i.xlarge"
-            )
+            fix = "its node group is named after it, and names have 25 characters; write m6i.xlarge"
             yield Problem("login_instance_type", given, fix)

@@ -7,14 +7,16 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.problem import Problem, choices, repeated
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, Written, rule
 
-NAME: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-"""useradd(8) of Debian and Amazon Linux."""
-ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-"""slurmdbd keeps names in lower case (sacctmgr(1), Slurm 25.11)."""
 OF_IMAGES: Final = frozenset({"root", "ubuntu", "ec2-user", "ssm-user", "slurm", "munge", "nobody"})
 """Users that images have."""
+NAME: Final = rf"(?!({'|'.join(OF_IMAGES)})$)[a-z_][a-z0-9_-]{{0,31}}"
+"""useradd(8) of Debian and Amazon Linux."""
+ACCOUNT: Final = Written(
+    r"(?!root$)[a-z][a-z0-9_-]{0,31}", 'write lower-case letters and digits: "research"'
+)
+"""slurmdbd keeps names in lower case (sacctmgr(1), Slurm 25.11)."""
 ROOT: Final = "root"
 """The account that every other one is below."""
 LOWEST_ID: Final = 2000
@@ -28,10 +30,20 @@ NO_LIMIT: Final = -1
 Id = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
 
 
+def _another_name(given: str) -> str:
+    if given in OF_IMAGES:
+        return "images have a user of that name; write another"
+    clean = re.sub(r"[^a-z0-9_-]+", "-", given.lower()).strip("-0123456789")[:32] or "alice"
+    return f'Unix takes lower-case letters, digits, _ and -, a letter first; write "{clean}"'
+
+
+Name = Annotated[str, Written(NAME, _another_name)]
+
+
 class AccountSpec(Spec):
     """An account that jobs are charged to, in Slurm's accounting."""
 
-    name: str
+    name: Annotated[str, ACCOUNT]
     """Its name, which users write after `sbatch --account`."""
 
     parent: str = ROOT
@@ -40,30 +52,21 @@ class AccountSpec(Spec):
     most_nodes: Annotated[int, Field(ge=1)] | None = None
     """Nodes that all of its jobs together may have at a time; None has no limit."""
 
-    @rule
-    def _name_is_one(self) -> Iterator[Problem]:
-        if not ACCOUNT.fullmatch(self.name) or self.name == ROOT:
-            yield self.problem_of("name", 'write lower-case letters and digits: "research"')
-
 
 class GroupSpec(Spec):
     """A Unix group, with the same id on every node."""
 
-    name: str
+    name: Name
     """Its name."""
 
     gid: Id
     """Its number, 2000 to 59999."""
 
-    @rule
-    def _name_is_one(self) -> Iterator[Problem]:
-        yield from _name_problems(self.name)
-
 
 class UserSpec(Spec):
     """A Unix user, with the same id on every node, and a group of the same name and number."""
 
-    name: str
+    name: Name
     """The name of the user."""
 
     uid: Id
@@ -74,10 +77,6 @@ class UserSpec(Spec):
 
     accounts: tuple[str, ...] = ()
     """Accounts that the user's jobs may be charged to; the first is taken where none is named."""
-
-    @rule
-    def _name_is_one(self) -> Iterator[Problem]:
-        yield from _name_problems(self.name)
 
 
 class UsersSpec(Spec):
@@ -115,12 +114,9 @@ class UsersSpec(Spec):
     def _user_data_holds_them(self) -> Iterator[Problem]:
         taken = len(self.unix_lines()) + len(self.account_lines())
         if taken > MOST_BYTES:
-            yield Problem(
-                "users",
-                f"{len(self.users)} users of {taken:,} bytes",
-                f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
-                "fewer, or let nodes look them up in a directory (docs/users.md)",
-            )
+            fix = f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
+            fix += "fewer, or let nodes look them up in a directory (docs/users.md)"
+            yield Problem("users", f"{len(self.users)} users of {taken:,} bytes", fix)
 
     @rule
     def _names_and_numbers_are_given_once(self) -> Iterator[Problem]:
@@ -128,12 +124,8 @@ class UsersSpec(Spec):
         places += [(f"groups[{i}]", vars(group)) for i, group in enumerate(self.groups)]
         names = [(f"{place}.name", given.get("name")) for place, given in places]
         # A user's own group has the user's number.
-        ids = [
-            (f"{place}.{key}", given.get(key))
-            for place, given in places
-            for key in ("uid", "gid")
-            if key in given
-        ]
+        keys = [(place, given, key) for place, given in places for key in ("uid", "gid")]
+        ids = [(f"{place}.{key}", given[key]) for place, given, key in keys if key in given]
         accounts = [(f"accounts[{i}].name", a.name) for i, a in enumerate(self.accounts)]
         for taken in (names, ids, accounts):
             yield from repeated(taken, "somebody else has it already; write another")
@@ -162,15 +154,6 @@ class UsersSpec(Spec):
                 fix = f"no such account comes before it; write {choices(known)}"
                 yield Problem(f"accounts[{index}].parent", account.parent, fix)
             known.append(account.name)
-
-
-def _name_problems(name: str) -> Iterator[Problem]:
-    if name in OF_IMAGES:
-        yield Problem("name", name, "images have a user of that name; write another")
-    elif not NAME.fullmatch(name):
-        clean = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-0123456789")[:32] or "alice"
-        fix = f'Unix takes lower-case letters, digits, _ and -, a letter first; write "{clean}"'
-        yield Problem("name", name, fix)
 
 
 def _unknown(

@@ -11,23 +11,24 @@ from ultracluster.aws import Account
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
-from ultracluster.command_line import print_json
+from ultracluster.command_line import print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
-from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import read, survey
 from ultracluster.train.display import (
+    Following,
+    display_of,
     job_view,
     jobs_table,
     recipe_table,
     recipes_table,
     row,
     say_problem,
+    told,
 )
-from ultracluster.train.following import Following, left_running
 from ultracluster.train.jobs import Jobs, NoSuchJobError
-from ultracluster.train.recipe_files import find_recipe, registered
-from ultracluster.train.request_file import read as read_request
+from ultracluster.train.recipe_files import find_recipe, registered, request_problems
+from ultracluster.train.recipe_files import read as read_request
 from ultracluster.train.submission import Prepared, prepare
 
 Action = Callable[[argparse.Namespace, Console], int]
@@ -72,9 +73,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         return status
     _say(console, judged)
     if not judged.problems:
-        console.out(
-            f"{arguments.request}: nothing is wrong with it that can be told here.", highlight=False
-        )
+        say(console, f"{arguments.request}: nothing is wrong with it that can be told here.")
     return status
 
 
@@ -94,20 +93,18 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     start = jobs.start if arguments.unattended else jobs.submit
     arn = start(prepared.request)
     if not arguments.json:
-        console.out(
-            f"{'unattended run' if arguments.unattended else 'started'}: {arn}", highlight=False
-        )
+        say(console, f"{'unattended run' if arguments.unattended else 'started'}: {arn}")
     ended = None
     if arguments.wait:
-        try:
-            ended = _wait(jobs, console, name, arguments)
-        except KeyboardInterrupt:
-            return left_running(console, jobs.deployed.name, name)
+        following = Following(jobs, console)
+        wait = following.until_execution_over if arguments.unattended else following.until_over
+        with display_of(console, jobs.deployed.name, name):
+            ended = wait(name, quiet=arguments.json)
     if arguments.json:
         document = {"name": name, "arn": arn, "request": prepared.request, "ended": ended}
         print_json(document)
     elif ended is None:
-        console.out(f"  ultracluster train status {arguments.environment} {name}", highlight=False)
+        say(console, f"  ultracluster train status {arguments.environment} {name}")
     return ALL_WELL if ended is None else _status_of(ended)
 
 
@@ -120,17 +117,8 @@ def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepare
         return ALL_WELL
     if not arguments.json:
         count = len(prepared.problems)
-        console.out(
-            f"{count} problem{'s' if count > 1 else ''}; nothing was sent.", highlight=False
-        )
+        say(console, f"{count} problem{'s' if count > 1 else ''}; nothing was sent.")
     return SOME_FAIL
-
-
-def _wait(jobs: Jobs, console: Console, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    following = Following(jobs, console)
-    if arguments.unattended:
-        return following.until_execution_over(name, quiet=arguments.json)
-    return following.until_over(name, quiet=arguments.json)
 
 
 def _status_of(ended: Mapping[str, Any]) -> int:
@@ -144,7 +132,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     name = arguments.job or jobs.newest()
     following = Following(jobs, console)
-    try:
+    with display_of(console, jobs.deployed.name, name):
         try:
             job = jobs.describe(name)
         except NoSuchJobError:
@@ -156,8 +144,6 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
             return _execution(arguments, console, execution)
         if arguments.wait:
             job = following.until_over(name, quiet=arguments.json)
-    except KeyboardInterrupt:
-        return left_running(console, jobs.deployed.name, name)
     if arguments.json:
         _answer(job)
     elif not (arguments.wait and console.is_terminal):
@@ -171,10 +157,10 @@ def _execution(
     if arguments.json:
         _answer(execution)
     else:
-        console.out(f"{execution['name']}  unattended: {execution['status']}", highlight=False)
+        say(console, f"{execution['name']}  unattended: {execution['status']}")
         for part in ("error", "cause"):
             if execution.get(part):
-                console.out(f"  {part}: {execution[part]}", highlight=False)
+                say(console, f"  {part}: {execution[part]}")
     return SOME_FAIL if execution["status"] in ("FAILED", "TIMED_OUT") else ALL_WELL
 
 
@@ -191,13 +177,10 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     since = None
     if arguments.minutes is not None:
         since = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
-    try:
+    with display_of(console, jobs.deployed.name, name):
         count = Following(jobs, console).logs(name, follow=arguments.follow, since=since)
-    except KeyboardInterrupt:
-        return left_running(console, jobs.deployed.name, name)
     if not count:
-        silent = "nothing has been written; hosts write when the program starts."
-        console.out(f"{name}: {silent}", highlight=False)
+        say(console, f"{name}: nothing has been written; hosts write when the program starts.")
     return ALL_WELL
 
 
@@ -210,24 +193,18 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         stopped = str(execution["executionArn"])
     else:
         jobs.stop(name)
-    if arguments.json:
-        print_json({"stopped": [stopped]})
-    else:
-        console.out(
-            f"{stopped} is being stopped; its program has 120 s for a checkpoint.", highlight=False
-        )
+    words = f"{stopped} is being stopped; its program has 120 s for a checkpoint."
+    told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     rows = jobs.rows(everything=arguments.all)
-    if arguments.json:
-        print_json(rows)
-    elif rows:
+    if rows and not arguments.json:
         console.print(jobs_table(rows, datetime.now(UTC)))
     else:
-        console.out(f"{jobs.deployed.name}: no training jobs.", highlight=False)
+        told(console, rows, f"{jobs.deployed.name}: no training jobs.", as_json=arguments.json)
     return ALL_WELL
 
 
@@ -245,7 +222,7 @@ def _say(console: Console, judged: Prepared) -> None:
     for hint in judged.advice:
         say_problem(hint, "WARNING")
     for reason in judged.unknown:
-        console.out(f"  {reason}", style="yellow", highlight=False)
+        say(console, f"  {reason}", style="yellow")
 
 
 ACTIONS: Final[Mapping[str, Action]] = {

@@ -19,6 +19,9 @@ import argparse
 from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, add_recipe
+from ultracluster.exit_status import INTERRUPTED
+from ultracluster.train import actions, slurm_actions
+from ultracluster.train.display import DisplayEndedError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,12 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.train import actions, slurm_actions  # noqa: PLC0415
 
     of_slurm = getattr(arguments, "slurm", False) or _is_number(getattr(arguments, "job", None))
     road = slurm_actions.ACTIONS if of_slurm else actions.ACTIONS
-    return road[arguments.verb](arguments, console)
+    try:
+        return road[arguments.verb](arguments, console)
+    except DisplayEndedError:
+        return INTERRUPTED
 
 
 def _is_number(job: str | None) -> bool:

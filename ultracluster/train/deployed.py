@@ -1,6 +1,6 @@
 """What a deployed environment says of itself, and what AWS says of it right now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -125,16 +125,11 @@ def _file_systems(
     rows = cloud.ask("fsx", "describe_file_systems", FileSystemIds=[identifier])["FileSystems"]
     return {
         row["FileSystemId"]: OfferedFileSystem(
-            next(_zones(row, subnets), None), row["LustreConfiguration"]["MountName"]
+            next((subnets[name].zone_id for name in row["SubnetIds"] if name in subnets), None),
+            row["LustreConfiguration"]["MountName"],
         )
         for row in rows
     }
-
-
-def _zones(row: dict[str, Any], subnets: dict[str, OfferedSubnet]) -> Iterator[str]:
-    for name in row["SubnetIds"]:
-        if name in subnets:
-            yield subnets[name].zone_id
 
 
 def _tags(cloud: Cloud, deployed: Deployed) -> frozenset[str]:

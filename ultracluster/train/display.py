@@ -1,18 +1,23 @@
-"""What is printed of recipes, requests and jobs."""
+"""What is printed of recipes, requests and jobs, once or until a job ends."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
-from ultracluster.train.jobs import OVER, Line, is_over
+from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, Line, NoSuchJobError, is_over
 from ultracluster.visible import console as new_console
 
 COLOURS: Final[Mapping[str, str]] = {
@@ -163,3 +168,106 @@ def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
     text.append(f"{entry.host} ", style=colour)
     text.append(entry.text)
     console.print(text, soft_wrap=True, highlight=False)
+
+
+SECONDS_BETWEEN: Final = 15.0
+"""Between two looks: SageMaker's own SDK looks every 10 to 30 s."""
+LATEST_ARRIVAL: Final = timedelta(minutes=2)
+"""How much later than another host's a line may arrive, an assumption of this project."""
+
+
+@dataclass
+class Following:
+    """One terminal that follows jobs of an environment."""
+
+    jobs: Jobs
+    console: Console
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
+    every: float = field(default_factory=lambda: SECONDS_BETWEEN)
+
+    def until_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
+        """Show a job's progress until it has ended, and return it as it was described last."""
+        if quiet or not self.console.is_terminal:
+            return self._in_lines(name, quiet=quiet)
+        with Live(console=self.console, refresh_per_second=8, transient=False) as live:
+            while True:
+                job = self.jobs.describe(name)
+                live.update(job_view(job, datetime.now(UTC), moving=True))
+                if is_over(job):
+                    return job
+                self.sleep(self.every)
+
+    def _in_lines(self, name: str, *, quiet: bool) -> dict[str, Any]:
+        """Write one line for each change: a file or a pipe keeps what was."""
+        last = ""
+        while True:
+            job = self.jobs.describe(name)
+            words = f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}"
+            if words != last and not quiet:
+                say(self.console, f"{datetime.now(UTC):%H:%M:%S}  {name}  {words}")
+            last = words
+            if is_over(job):
+                return job
+            self.sleep(self.every)
+
+    def until_execution_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
+        """Wait until an unattended run has ended, and return it as it was described last."""
+        began, last = datetime.now(UTC), ""
+        while True:
+            execution = self.jobs.execution(name)
+            if execution is None:
+                raise NoSuchJobError(f"{name}: there is no unattended run of that name")
+            if execution["status"] != last and not quiet:
+                last = execution["status"]
+                took = duration((datetime.now(UTC) - began).total_seconds())
+                say(self.console, f"{name}  {last}  after {took}")
+            if execution["status"] in EXECUTION_OVER:
+                return execution
+            self.sleep(self.every)
+
+    def logs(self, name: str, *, follow: bool, since: datetime | None) -> int:
+        """Print what all hosts write, until the job has ended if asked; return how many lines."""
+        hosts: dict[str, str] = {}
+        count = 0
+        while True:
+            # Asked before the lines are read: what is written after the end is still printed.
+            over = not follow or is_over(self.jobs.describe(name))
+            for entry in self.jobs.lines(name, since):
+                log_line(self.console, entry, hosts)
+                count += 1
+                # Hosts' lines arrive out of order; what is older has been read.
+                since = entry.at - LATEST_ARRIVAL
+            if over:
+                return count
+            self.sleep(self.every)
+
+
+class DisplayEndedError(Exception):
+    """Somebody does not look at a job any more, which goes on; how to find it again was said."""
+
+
+@contextmanager
+def display_of(console: Console, environment: str, name: str) -> Iterator[None]:
+    """Let Ctrl-C end what is shown of a job, and say that the job goes on.
+
+    Raises:
+        DisplayEndedError: in the place of the interruption.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            console,
+            f"\n{name} goes on; only the display has ended.",
+            f"  ultracluster train status {environment} {name}",
+            f"  ultracluster train stop {environment} {name}",
+        )
+        raise DisplayEndedError from None
+
+
+def told(console: Console, document: Any, words: str, *, as_json: bool) -> None:
+    """Print a document for programs, or words for people."""
+    if as_json:
+        print_json(document)
+    else:
+        say(console, words)

@@ -1,9 +1,17 @@
-"""Recipes by their names, or by the path of a Python file."""
+"""Recipes by name or file, requests that somebody else wrote, and every check of these."""
 
-from typing import Final
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
 
+from ultracluster import service_model
+from ultracluster.catalogue.training_place import Place, place_problems
+from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import alone
 from ultracluster.environments import find_path, project_folder
-from ultracluster.exit_status import UsageError
+from ultracluster.exit_status import CommandError, UsageError
+from ultracluster.given_file import json_of, text_of
+from ultracluster.problem import Problem
 from ultracluster.spec.loading import load, load_folder
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.suggestions import did_you_mean
@@ -43,3 +51,47 @@ def find_recipe(name: str) -> RecipeSpec:
         f"{name}: no such recipe{did_you_mean(name, known)}; write {', '.join(known)} or the path "
         "of a Python file"
     )
+
+
+STANDARD_INPUT: Final = "-"
+MOST_BYTES: Final = 1_000_000
+"""A request that SageMaker takes is a hundredth of it."""
+
+
+class RequestFileError(CommandError):
+    """A file that holds no request."""
+
+
+def read(name: str) -> Any:
+    """Return what a JSON file holds; `-` is standard input.
+
+    Raises:
+        UnreadableError: where it cannot be read, or is no JSON.
+        RequestFileError: where a name is there twice.
+    """
+    path = "/dev/stdin" if name == STANDARD_INPUT else name
+    text = text_of(path, MOST_BYTES, "a request has 0.01")
+    return json_of(name, text, lambda pairs: _once(name, pairs))
+
+
+def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # The last one would count, in silence.
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise RequestFileError(f"{name}: {key} is there {count} times; write it once")
+    return dict(pairs)
+
+
+def request_problems(request: object, place: Place | None = None) -> list[Problem]:
+    """Return everything that is wrong with a CreateTrainingJob request."""
+    found = list(service_model.problems("sagemaker", "CreateTrainingJob", request))
+    if not isinstance(request, Mapping):
+        return found
+    value = parsed(request)
+    beyond = [
+        *alone(value, place.region if place else None),
+        *(place_problems(value, place) if place else ()),
+    ]
+    # Where the model has something to say of a value, that is enough: one fault, one line.
+    of_the_model = {problem.field for problem in found}
+    return found + [problem for problem in beyond if problem.field not in of_the_model]

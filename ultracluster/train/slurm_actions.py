@@ -8,17 +8,15 @@ from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import print_json
+from ultracluster.command_line import print_json, say
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.problem import Problem
 from ultracluster.tables import Column, Rows
-from ultracluster.train import following
+from ultracluster.train import display
 from ultracluster.train.actions import Action, jobs_of
-from ultracluster.train.display import row, say_problem
-from ultracluster.train.following import left_running
-from ultracluster.train.login_node import LoginNode
+from ultracluster.train.display import display_of, row, say_problem, told
 from ultracluster.train.recipe_files import find_recipe
-from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, SlurmJobs
+from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, LoginNode, SlurmJobs
 from ultracluster.train.submission import run_problems
 
 SAGEMAKER_ALONE: Final = ("image", "name", "unattended")
@@ -37,39 +35,33 @@ def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
 
 
 def submit(arguments: argparse.Namespace, console: Console) -> int:
-    _refuse_options_of_sagemaker(arguments)
+    for option in SAGEMAKER_ALONE:
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
     recipe, jobs = find_recipe(arguments.recipe), slurm_jobs(arguments)
     run = arguments.run_name or recipe.name
     problems = [*run_problems(run, jobs.deployed.name), *jobs.problems(recipe)]
     if problems:
         return _refused(arguments, problems)
     if arguments.dry_run:
-        return _shown(arguments, console, jobs.command(recipe, run))
+        words = jobs.command(recipe, run)
+        told(console, {"arguments": words}, "\n".join(words), as_json=arguments.json)
+        return ALL_WELL
     sent = jobs.submit(recipe, run)
     if isinstance(sent, Problem):
         return _refused(arguments, [sent])
     number = str(sent)
     if not arguments.json:
-        console.out(
-            f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}", highlight=False
-        )
+        say(console, f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}")
     ended = None
     if arguments.wait:
-        try:
+        with display_of(console, jobs.deployed.name, number):
             ended = _until_over(jobs, console, number, quiet=arguments.json)
-        except KeyboardInterrupt:
-            return left_running(console, jobs.deployed.name, number)
     if arguments.json:
         print_json({"job": number, "ended": ended})
     elif ended is None:
-        console.out(f"  ultracluster train logs {arguments.environment} {number}", highlight=False)
+        say(console, f"  ultracluster train logs {arguments.environment} {number}")
     return SOME_FAIL if ended is not None and ended["JobState"] != "COMPLETED" else ALL_WELL
-
-
-def _refuse_options_of_sagemaker(arguments: argparse.Namespace) -> None:
-    for option in SAGEMAKER_ALONE:
-        if getattr(arguments, option):
-            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
 
 
 def _refused(arguments: argparse.Namespace, problems: list[Problem]) -> int:
@@ -80,14 +72,6 @@ def _refused(arguments: argparse.Namespace, problems: list[Problem]) -> int:
     return SOME_FAIL
 
 
-def _shown(arguments: argparse.Namespace, console: Console, words: list[str]) -> int:
-    if arguments.json:
-        print_json({"arguments": words})
-    else:
-        console.out("\n".join(words), highlight=False)
-    return ALL_WELL
-
-
 def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) -> Job:
     """Print a line for each change until a job has ended, and return it as it was then."""
     last = ""
@@ -95,11 +79,11 @@ def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) 
         job = jobs.describe(number)
         words = _words(job)
         if words != last and not quiet:
-            console.out(f"{number}  {words}", highlight=False)
+            say(console, f"{number}  {words}")
         last = words
         if job["JobState"] in OVER:
             return job
-        time.sleep(following.SECONDS_BETWEEN)
+        time.sleep(display.SECONDS_BETWEEN)
 
 
 def _words(job: Mapping[str, str]) -> str:
@@ -111,10 +95,8 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     jobs = slurm_jobs(arguments)
     number = arguments.job or jobs.newest()
     if arguments.wait:
-        try:
+        with display_of(console, jobs.deployed.name, number):
             job = _until_over(jobs, console, number, quiet=arguments.json)
-        except KeyboardInterrupt:
-            return left_running(console, jobs.deployed.name, number)
     else:
         job = jobs.describe(number)
     if arguments.json:
@@ -122,7 +104,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     elif not arguments.wait:
         for name in SHOWN:
             if job.get(name) not in (None, "", "None", "(null)"):
-                console.out(f"{name:<10} {job[name]}", highlight=False)
+                say(console, f"{name:<10} {job[name]}")
     return SOME_FAIL if job["JobState"] in FAILING else ALL_WELL
 
 
@@ -134,22 +116,20 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     number = arguments.job or jobs.newest()
     offset = 0
     text = codecs.getincrementaldecoder("utf-8")("replace")
-    try:
+    with display_of(console, jobs.deployed.name, number):
         while True:
             # Asked before the output is read: what is written after the end is still printed.
             over = not arguments.follow or jobs.describe(number)["JobState"] in OVER
             while block := jobs.output(number, offset):
                 offset += len(block)
-                console.out(text.decode(block), end="", highlight=False)
+                console.out(text.decode(block), end="")
                 if len(block) < BLOCK:
                     break
             if over:
                 break
-            time.sleep(following.SECONDS_BETWEEN)
-    except KeyboardInterrupt:
-        return left_running(console, jobs.deployed.name, number)
+            time.sleep(display.SECONDS_BETWEEN)
     if not offset:
-        console.out(f"{number}: nothing has been written.", highlight=False)
+        say(console, f"{number}: nothing has been written.")
     return ALL_WELL
 
 
@@ -157,27 +137,22 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     jobs = slurm_jobs(arguments)
     number = arguments.job or jobs.newest()
     jobs.cancel(number)
-    if arguments.json:
-        print_json({"stopped": [number]})
-    else:
-        console.out(f"{number} is cancelled; its last whole checkpoint stays.", highlight=False)
+    words = f"{number} is cancelled; its last whole checkpoint stays."
+    told(console, {"stopped": [number]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = slurm_jobs(arguments)
     rows = jobs.rows(everything=arguments.all)
-    if arguments.json:
-        print_json(rows)
+    if arguments.json or not rows:
+        told(console, rows, f"{jobs.deployed.name}: no Slurm jobs.", as_json=arguments.json)
         return ALL_WELL
     names = ("JobId", "JobName", "JobState", "NumNodes", "UserId")
     table = Rows([Column(name) for name in names])
     for each in rows:
         table.add(*(each[name] for name in names))
-    if rows:
-        console.print(table)
-    else:
-        console.out(f"{jobs.deployed.name}: no Slurm jobs.", highlight=False)
+    console.print(table)
     return ALL_WELL
 
 

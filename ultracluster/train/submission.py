@@ -1,20 +1,158 @@
-"""A recipe made into a request, judged, and sent."""
+"""A recipe made into a CreateTrainingJob request, judged, and sent."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from ultracluster.catalogue.training_advice import advice
+from ultracluster.catalogue.training_advice import FABRIC, advice
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.problem import Problem
 from ultracluster.spec.environment import LONGEST_NAME
-from ultracluster.spec.recipe import RecipeSpec
-from ultracluster.train.check import request_problems
+from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
 from ultracluster.train.deployed import Deployed, survey
 from ultracluster.train.jobs import Jobs
-from ultracluster.train.request import LONGEST_BASE, build, is_of_run, job_name
+from ultracluster.train.recipe_files import request_problems
+
+LONGEST_BASE: Final = 47
+"""Of the 63 characters of a job's name 12 are the time, and 3 what a repeated attempt adds."""
+NUMBER: Final = r"([-+]?(?:[0-9.]+(?:e[-+]?[0-9]+)?|nan|inf))"
+METRICS: Final[Mapping[str, str]] = {
+    "train:loss": rf"step +\d+  loss +{NUMBER}",
+    "train:gradient_norm": rf"  norm +{NUMBER}",
+    "train:learning_rate": rf"  lr {NUMBER}",
+    "train:mfu_percent": rf"  mfu +{NUMBER}%",
+    "train:memory_gib": rf" {NUMBER} GiB",
+    "train:step_seconds": rf" GiB +{NUMBER} s",
+    "train:step": rf"step +{NUMBER}  loss",
+    "train:skipped": r"SKIPPED ([0-9]+) in a row",
+    "validation:loss": rf"held-out loss {NUMBER}",
+}
+"""What the training program prints for people (training/metrics.py). Tokens per second are printed
+with separators, which no number has: tokens of a batch over train:step_seconds is the same."""
+
+
+def base_name(environment: str, run: str) -> str:
+    return f"{environment}-{run}"[:LONGEST_BASE].rstrip("-")
+
+
+def job_name(environment: str, run: str, now: datetime) -> str:
+    """Return a name that no other job has: SageMaker never forgets one."""
+    return f"{base_name(environment, run)}-{now:%y%m%d%H%M%S}"
+
+
+def is_of_run(name: str, environment: str, run: str) -> bool:
+    """Whether a job of that name belongs to a run."""
+    base = re.escape(base_name(environment, run))
+    return re.fullmatch(rf"{base}-\d{{12}}(-\d+)?", name) is not None
+
+
+def image_uri(recipe: RecipeSpec, deployed: Deployed) -> str:
+    """Return the image of a recipe: a tag of the environment's repository, or a whole URI."""
+    whole = "/" in recipe.image
+    return recipe.image if whole else f"{deployed['image-repository-uri']}:{recipe.image}"
+
+
+def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dict[str, Any]:
+    """Return the request of a job; a run is the name that checkpoints are found by."""
+    bucket = deployed["data-bucket"]
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": _algorithm(recipe, deployed),
+        "HyperParameters": recipe.hyperparameters(run),
+        "RoleArn": deployed["execution-role-arn"],
+        "InputDataConfig": [_channel(deployed)],
+        "OutputDataConfig": {
+            "S3OutputPath": f"s3://{bucket}/output",
+            "KmsKeyId": deployed["data-key-arn"],
+            # A model's weights do not become smaller by it, and a node waits for it.
+            "CompressionType": "NONE",
+        },
+        "ResourceConfig": _resources(recipe),
+        "VpcConfig": {
+            "SecurityGroupIds": list(deployed.listed("security-group-ids")),
+            "Subnets": list(deployed.listed("subnet-ids")),
+        },
+        "StoppingCondition": _stopping(recipe),
+        "CheckpointConfig": {
+            "S3Uri": f"s3://{bucket}/jobs/{run}",
+            "LocalPath": LOCAL_CHECKPOINTS,
+        },
+        "RetryStrategy": {"MaximumRetryAttempts": recipe.retry_attempts},
+        "InfraCheckConfig": {"EnableInfraCheck": recipe.infra_check},
+        "Environment": _environment(recipe),
+        "Tags": _tags(recipe, deployed, run),
+        # IPsec between hosts slows distributed training, and EFA's traffic, which bypasses the
+        # kernel, is not what it encrypts; the fabric's only peers are its own members.
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": recipe.spot,
+        "EnableNetworkIsolation": False,
+    }
+
+
+def _algorithm(recipe: RecipeSpec, deployed: Deployed) -> dict[str, Any]:
+    entrypoint = recipe.engine.entrypoint
+    return {
+        "TrainingImage": image_uri(recipe, deployed),
+        "TrainingInputMode": "File",
+        "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
+        **({"ContainerEntrypoint": list(entrypoint)} if entrypoint else {}),
+    }
+
+
+def _channel(deployed: Deployed) -> dict[str, Any]:
+    return {
+        "ChannelName": CHANNEL,
+        "DataSource": {
+            "FileSystemDataSource": {
+                "FileSystemId": deployed["file-system-id"],
+                "FileSystemType": "FSxLustre",
+                # All of it, to be read and written: data and checkpoints are folders of it.
+                "FileSystemAccessMode": "rw",
+                "DirectoryPath": f"/{deployed['lustre-mount-name']}",
+            }
+        },
+        "InputMode": "File",
+    }
+
+
+def _resources(recipe: RecipeSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "InstanceType": recipe.instance.sagemaker_training_type,
+        "InstanceCount": recipe.nodes,
+        # Of no effect where the disk is local NVMe; every client that is known sends it.
+        "VolumeSizeInGB": recipe.volume_gib,
+    }
+    if recipe.warm_pool_seconds:
+        found["KeepAlivePeriodInSeconds"] = recipe.warm_pool_seconds
+    return found
+
+
+def _stopping(recipe: RecipeSpec) -> dict[str, int]:
+    limits = recipe.limits
+    stated = {
+        "MaxRuntimeInSeconds": limits.max_runtime_seconds,
+        "MaxPendingTimeInSeconds": limits.max_pending_seconds,
+        "MaxWaitTimeInSeconds": limits.max_wait_seconds,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _environment(recipe: RecipeSpec) -> dict[str, str]:
+    # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
+    own = bool(recipe.engine.entrypoint) and recipe.nodes > 1
+    return {**({FABRIC: "efa"} if own else {}), **dict(recipe.environment)}
+
+
+def _tags(recipe: RecipeSpec, deployed: Deployed, run: str) -> list[dict[str, str]]:
+    own = {
+        "ultracluster:environment": deployed.name,
+        "ultracluster:recipe": recipe.name,
+        "ultracluster:run": run,
+    }
+    return [{"Key": key, "Value": value} for key, value in {**own, **dict(recipe.tags)}.items()]
+
 
 RUN: Final = re.compile(r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*")
 

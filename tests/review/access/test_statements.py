@@ -5,8 +5,7 @@ import pytest
 from tests.review.goldens import escalations, golden, resolved, statements
 from ultracluster.model.model import Model
 from ultracluster.review.access.escalation import ways as ways_known
-from ultracluster.review.access.levels import level, matching
-from ultracluster.review.access.statement import Level
+from ultracluster.review.access.statement import Level, level, matching
 
 TRUST = {
     "Statement": [

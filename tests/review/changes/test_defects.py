@@ -131,3 +131,11 @@ def test_in_the_same_cluster_a_second_group_of_the_name_is_refused():
     found = changes(slurm("SMALL", 16), slurm("SMALL", 16, "Other"))
     assert all(Danger.FAILS in c.dangers for c in found if c.resource in ("Nodes", "Queue"))
     assert found
+
+
+def test_what_stands_beside_an_acl_entry_opens_nothing():
+    """Another order of creation was called a wider entry of the network ACL."""
+    entry = {"Type": "AWS::EC2::NetworkAclEntry", "Properties": {"RuleAction": "allow"}}
+    before, after = ({"s": {"Resources": {"E": entry | more}}} for more in ({}, {"DependsOn": "X"}))
+    (change,) = changes(before, after)
+    assert change.dangers == (Danger.HARMLESS,)

@@ -3,7 +3,7 @@
 from tests.review.changes.planted import LUSTRE
 from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.groups import grouped
+from ultracluster.review.page.contents import grouped
 
 
 def _keep_nothing(templates):

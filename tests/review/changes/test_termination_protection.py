@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.review.subjects import ROOT, golden, reviewed
 from ultracluster.review.baseline import baseline
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.groups import grouped
+from ultracluster.review.page.contents import grouped
 from ultracluster.review.subject import of_files
 
 

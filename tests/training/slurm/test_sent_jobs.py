@@ -145,7 +145,7 @@ def road(
     """Return the way to a cluster whose shared file system has been prepared."""
     for name, value in json.loads((login_node / "settings.json").read_text()).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("ultracluster.train.following.SECONDS_BETWEEN", 0.1)
+    monkeypatch.setattr("ultracluster.train.display.SECONDS_BETWEEN", 0.1)
     mount = tmp_path / UNUSUAL
     home = mount / "ultracluster"
     shutil.copytree(SCRIPTS, home / "slurm")

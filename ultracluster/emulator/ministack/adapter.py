@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, pcs, pcs_api, wire, zones
+from ultracluster.emulator import fsx, pcs, wire, zones
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
-    auto_scaling,
     buckets,
     describes,
     images,
     internals,
     log_delivery,
+    nodes,
     security_groups,
     stacks,
     state_machines,
@@ -26,17 +25,15 @@ from ultracluster.emulator.ministack.added_types import (
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.calls import offer
-from ultracluster.emulator.ministack.handlers import Table
+from ultracluster.emulator.ministack.calls import NamedByAttribute, Wrapped, offer
+from ultracluster.emulator.ministack.handlers import Journal, Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
     open_default_group,
     require_new_group,
 )
-from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped
-from ultracluster.emulator.provisioning import Order, Provisioner, ec2_refusal
+from ultracluster.emulator.provisioning import Ledger, Order, Provisioner, ec2_refusal
 from ultracluster.emulator.quotas import ServiceQuotas
-from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
@@ -61,15 +58,20 @@ class Adapter:
         describes.install()
         security_groups.install()
         buckets.install()
-        self._offer_reservations()
+        for name, answer in {
+            "DescribeCapacityReservations": self._reservations.describe,
+            "CreateCapacityReservation": self._reservations.create_by_call,
+            "CancelCapacityReservation": self._reservations.cancel,
+        }.items():
+            offer(name, _in_scope(answer))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
-        self._offer("pcs", pcs_api.Api(self._ledger).operations)
+        self._offer("pcs", pcs.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
         stacks.install(self._faults)
-        auto_scaling.install(self._faults)
+        nodes.let_launches_fail(self._faults)
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
         )
@@ -133,15 +135,6 @@ class Adapter:
             pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.NODE_GROUP),
             pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.QUEUE),
         }
-
-    def _offer_reservations(self) -> None:
-        answers = {
-            "DescribeCapacityReservations": self._reservations.describe,
-            "CreateCapacityReservation": self._reservations.create_by_call,
-            "CancelCapacityReservation": self._reservations.cancel,
-        }
-        for name, answer in answers.items():
-            offer(name, _in_scope(answer))
 
     def _require_empty(self, name: str) -> None:
         group = vpc.NETWORK.placement_group(name)

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, gone_or_here
+from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, existing, gone_or_here
 from ultracluster.emulator.ministack.vpc import NETWORK
-from ultracluster.emulator.ministack.wrapping import existing
 from ultracluster.emulator.network import required_subnet
 from ultracluster.emulator.provisioning import (
     Order,
@@ -229,11 +228,8 @@ class PlacementGroup(_Tagged):
 
 
 def _address(public_ip: str) -> dict[str, Any]:
-    for record in internals.ec2._addresses.values():
-        if record["PublicIp"] == public_ip:
-            found: dict[str, Any] = record
-            return found
-    return {}
+    every: list[dict[str, Any]] = list(internals.ec2._addresses.values())
+    return next((each for each in every if each["PublicIp"] == public_ip), {})
 
 
 def _allocation(allocation_id: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from botocore import xform_name
+
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.filters import chosen
 from ultracluster.emulator.ministack import images, internals, security_groups
@@ -69,7 +71,8 @@ class Description(NamedTuple):
     key: str
     missing: str
     """Error code for an id that does not exist."""
-    rows: Callable[[], Iterator[Row]]
+    rows: Callable[[], Iterator[Row]] | None = None
+    """None where they are as MiniStack stores them."""
 
 
 def install() -> None:
@@ -81,13 +84,14 @@ def install() -> None:
 
 
 def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
+    stored = _stored(f"_{xform_name(description.answer)}", description.key)
+
     def answer(arguments: Mapping[str, Any]) -> Row:
         # Two calls name their filter parameter in the singular.
         given = {**arguments, "Filters": arguments.get("Filters") or arguments.get("Filter")}
         rows = chosen(
-            list(description.rows()),
+            list((description.rows or stored)()),
             given,
-            ids=f"{description.key}s",
             key=description.key,
             missing=description.missing,
         )
@@ -166,19 +170,9 @@ DESCRIPTIONS: Final = (
         "NetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", _interfaces
     ),
     Description("VpcEndpoints", "VpcEndpointId", "InvalidVpcEndpointId.NotFound", _endpoints),
-    Description(
-        "NatGateways",
-        "NatGatewayId",
-        "NatGatewayNotFound",
-        _stored("_nat_gateways", "NatGatewayId"),
-    ),
-    Description("FlowLogs", "FlowLogId", "", _stored("_flow_logs", "FlowLogId")),
-    Description(
-        "Addresses",
-        "AllocationId",
-        "InvalidAllocationID.NotFound",
-        _stored("_addresses", "AllocationId"),
-    ),
+    Description("NatGateways", "NatGatewayId", "NatGatewayNotFound"),
+    Description("FlowLogs", "FlowLogId", ""),
+    Description("Addresses", "AllocationId", "InvalidAllocationID.NotFound"),
     Description("SecurityGroups", "GroupId", "InvalidGroup.NotFound", _groups),
     Description(
         "PlacementGroups",

@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ultracluster.emulator import wire
-from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.provisioning import Scope
 
 TARGET: Final = "EmulatorSdk"
 """Prefix of the requests that `sdk.js` sends."""

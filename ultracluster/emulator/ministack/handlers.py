@@ -5,16 +5,18 @@ properties against the registry, raises injected faults, completes `Fn::GetAtt`,
 journal what stands behind the type.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from typing import Any, Final
 
-from ultracluster.emulator import schemas
+from ultracluster.emulator import schema_only
 from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.process import Report
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
-from ultracluster.emulator.report import Journal
 from ultracluster.emulator.schema_only import SchemaOnly, completed
 from ultracluster.registry import schemas as registry
 
@@ -31,6 +33,19 @@ SAME_NAMED_ATTRIBUTES: Final = {
     "AWS::EC2::Subnet": ("AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "VpcId"),
     "AWS::EC2::SecurityGroup": ("GroupId", "VpcId"),
 }
+
+
+class Journal:
+    """The server's running record, from which reports are made; each thing is noted once."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.schema_only: dict[str, None] = {}
+        self.problems: dict[str, None] = {}
+        self._faults = faults
+
+    def to_json(self) -> str:
+        kinds, problems = tuple(sorted(self.schema_only)), tuple(self.problems)
+        return json.dumps(asdict(Report(kinds, problems, tuple(self._faults.unfired()))))
 
 
 class Table:
@@ -115,7 +130,7 @@ class Table:
 
     def _check(self, order: Order) -> None:
         own = _without_system_tags(order.properties)
-        problems = schemas.problems(order.type_name, own, order.scope.region)
+        problems = schema_only.problems(order.type_name, own, order.scope.region)
         if problems:
             raise ValueError(
                 f"Properties validation failed for resource {order.logical_id} with message: "
@@ -209,10 +224,10 @@ def _order(
 ) -> Order:
     scope = internals.current_scope()
     name: str = internals.provisioners._physical_name(stack_name, logical_id)
-    coerced = schemas.coerced(type_name, properties, scope.region)
+    coerced = schema_only.coerced(type_name, properties, scope.region)
     if type_name == AUTO_SCALING_GROUP:
         coerced |= {"Tags": _propagated(coerced.get("Tags") or [], stack_name)}
-    previous = schemas.coerced(type_name, old or {}, scope.region)
+    previous = schema_only.coerced(type_name, old or {}, scope.region)
     return Order(type_name, scope, stack_name, logical_id, coerced, name, previous)
 
 

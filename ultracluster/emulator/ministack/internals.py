@@ -29,7 +29,7 @@ from ministack.services.cloudformation import (
     stacks,
 )
 
-from ultracluster.emulator.ledger import Scope
+from ultracluster.emulator.provisioning import Scope
 
 __all__ = [
     "app",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ultracluster.emulator import wire
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import Response, checked, gone_or_here
 from ultracluster.emulator.provisioning import Order, Resource
@@ -19,8 +20,8 @@ class LogDelivery:
     put: Call
     remove: Call
     noun: str
-    identifier: str
     request: Callable[[Given], dict[str, Any]]
+    identifier: str = "name"
 
     def create(self, order: Order) -> Resource:
         answer = checked("Logs", self.put(self.request(order.properties)))[self.noun]
@@ -46,33 +47,27 @@ def types() -> dict[str, LogDelivery]:
             logs._put_delivery_source,
             logs._delete_delivery_source,
             "deliverySource",
-            "name",
-            lambda given: {
-                "name": given["Name"],
-                "resourceArn": given["ResourceArn"],
-                "logType": given["LogType"],
-            },
+            request=lambda given: _stated(given, "Name", "ResourceArn", "LogType"),
         ),
         "AWS::Logs::DeliveryDestination": LogDelivery(
             logs._put_delivery_destination,
             logs._delete_delivery_destination,
             "deliveryDestination",
-            "name",
-            lambda given: {
-                "name": given["Name"],
-                "deliveryDestinationConfiguration": {
-                    "destinationResourceArn": given["DestinationResourceArn"]
-                },
+            request=lambda given: {
+                **_stated(given, "Name"),
+                "deliveryDestinationConfiguration": _stated(given, "DestinationResourceArn"),
             },
         ),
         "AWS::Logs::Delivery": LogDelivery(
             logs._create_delivery,
             logs._delete_delivery,
             "delivery",
-            "id",
-            lambda given: {
-                "deliverySourceName": given["DeliverySourceName"],
-                "deliveryDestinationArn": given["DeliveryDestinationArn"],
-            },
+            request=lambda given: _stated(given, "DeliverySourceName", "DeliveryDestinationArn"),
+            identifier="id",
         ),
     }
+
+
+def _stated(given: Given, *names: str) -> dict[str, Any]:
+    found: dict[str, Any] = wire.camel({name: given[name] for name in names})
+    return found

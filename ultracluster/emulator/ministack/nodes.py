@@ -13,8 +13,10 @@ from html import escape
 from typing import Any, Final
 
 from ultracluster.emulator import wire
+from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import Response
+from ultracluster.emulator.pcs_nodes import INSTANCE, LAUNCH
 from ultracluster.emulator.process import REBOOT
 
 RUNNING: Final = "running"
@@ -87,3 +89,21 @@ def _keep_groups() -> None:
 def _runs(instance_id: str) -> bool:
     instance = internals.ec2._instances.get(instance_id) or {}
     return bool(instance.get("State", {}).get("Name") == RUNNING)
+
+
+def let_launches_fail(faults: Faults) -> None:
+    """Let launches fail; the group stays as it is, with fewer instances than it wants."""
+    inner = internals.autoscaling._reconcile_instances
+
+    def reconcile(group: dict[str, Any]) -> None:
+        reached = len(group["Instances"])
+        try:
+            while reached < group["DesiredCapacity"]:
+                faults.check(INSTANCE, LAUNCH, group["AutoScalingGroupName"])
+                reached += 1
+        except InjectedFaultError:
+            inner({**group, "DesiredCapacity": reached})
+        else:
+            inner(group)
+
+    internals.autoscaling._reconcile_instances = reconcile

@@ -1,6 +1,6 @@
 """Security groups and their rules, through EC2's API and through CloudFormation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
@@ -78,12 +78,11 @@ def _authorizing(direction: str) -> Any:
     def authorize(arguments: Mapping[str, Any]) -> Rule:
         group = _group(arguments.get("GroupId"))
         store = group[STORES[direction]]
-        wanted = [
-            single for each in arguments.get("IpPermissions") or () for single in _singles(each)
-        ]
-        present = {_identity(single) for rule in store for single in _singles(rule)}
+        wanted = _singles(arguments.get("IpPermissions") or ())
+        present = set(map(_identity, _singles(store)))
         for rule in wanted:
-            _require_peer(rule)
+            for pair in rule["UserIdGroupPairs"]:
+                _group(pair["GroupId"])
             if _identity(rule) in present:
                 raise ec2_refusal("InvalidPermission.Duplicate", _duplicate(rule))
         for rule in wanted:
@@ -100,23 +99,16 @@ def _authorizing(direction: str) -> Any:
 def _revoking(direction: str) -> Any:
     def revoke(arguments: Mapping[str, Any]) -> Rule:
         group = _group(arguments.get("GroupId"))
-        egress = direction == "Egress"
+        group_id, egress = group["GroupId"], direction == "Egress"
         singles = [
-            {
-                **single,
-                "SecurityGroupRuleId": internals.ec2._sg_rule_id(group["GroupId"], egress, rule),
-            }
+            {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(group_id, egress, rule)}
             for rule in group[STORES[direction]]
-            for single in _singles(rule)
+            for single in _singles([rule])
         ]
         ids = set(arguments.get("SecurityGroupRuleIds") or ())
         unknown = ids - {rule["SecurityGroupRuleId"] for rule in singles}
-        identities = {
-            _identity(single)
-            for each in arguments.get("IpPermissions") or ()
-            for single in _singles(each)
-        }
-        missing = identities - {_identity(rule) for rule in singles}
+        identities = set(map(_identity, _singles(arguments.get("IpPermissions") or ())))
+        missing = identities - set(map(_identity, singles))
         if unknown or missing:
             code = "InvalidSecurityGroupRuleId" if unknown else "InvalidPermission"
             what = f"The security group rule ID '{', '.join(sorted(unknown))}' does not exist"
@@ -141,14 +133,20 @@ def _group(group_id: Any) -> Any:
     return group
 
 
-def _singles(rule: Mapping[str, Any]) -> Iterator[Rule]:
-    """Split a permission into rules with one peer each, which is what EC2 keeps."""
-    shared = {key: rule[key] for key in ("IpProtocol", "SecurityGroupRuleId") if rule.get(key)}
-    if str(rule.get("IpProtocol")) != EVERYTHING:
-        shared |= {key: rule[key] for key in ("FromPort", "ToPort") if rule.get(key) is not None}
-    for name in PEERS:
-        for entry in rule.get(name) or ():
-            yield {**shared, **{other: [] for other in PEERS}, name: [dict(entry)]}
+def _singles(rules: Iterable[Mapping[str, Any]]) -> list[Rule]:
+    """Split permissions into rules with one peer each, which is what EC2 keeps."""
+    return [
+        {**_shared(rule), **{other: [] for other in PEERS}, name: [dict(entry)]}
+        for rule in rules
+        for name in PEERS
+        for entry in rule.get(name) or ()
+    ]
+
+
+def _shared(rule: Mapping[str, Any]) -> Rule:
+    ports = () if str(rule.get("IpProtocol")) == EVERYTHING else ("FromPort", "ToPort")
+    names = ("IpProtocol", "SecurityGroupRuleId", *ports)
+    return {name: rule[name] for name in names if rule.get(name) is not None}
 
 
 def _identity(rule: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -162,11 +160,6 @@ def _duplicate(rule: Mapping[str, Any]) -> str:
     ports = f"{protocol.upper()}, from port: {lowest}, to port: {highest}"
     detail = "ALL" if protocol == EVERYTHING else ports
     return f'the specified rule "peer: {peer}, {detail}, ALLOW" already exists'
-
-
-def _require_peer(rule: Mapping[str, Any]) -> None:
-    for pair in rule["UserIdGroupPairs"]:
-        _group(pair["GroupId"])
 
 
 def _permission(given: Mapping[str, Any]) -> Rule:

@@ -10,12 +10,12 @@ from typing import Any, Final
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from ultracluster.emulator.call_faults import failing
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
-from ultracluster.emulator.ministack.guard import guarded
-from ultracluster.emulator.report import REPORT_PATH, Journal
+from ultracluster.emulator.ministack.guard import failing, guarded
+from ultracluster.emulator.ministack.handlers import Journal
+from ultracluster.emulator.process import REPORT_PATH
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -46,7 +46,9 @@ def _with_report(journal: Journal, faults: Faults) -> Any:
 
     async def application(scope: Message, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == REPORT_PATH:
-            await _answer(send, journal.to_json().encode())
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": journal.to_json().encode()})
             return
         await services(scope, receive, _watched(scope, send, journal))
 
@@ -69,9 +71,3 @@ def _watched(scope: Message, send: Send, journal: Journal) -> Send:
         await send(message)
 
     return watched
-
-
-async def _answer(send: Send, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

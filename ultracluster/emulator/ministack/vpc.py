@@ -31,13 +31,8 @@ def require_subnet(order: Order) -> None:
             f"Value ({zone_id or name}) for parameter {member} is invalid. Subnets can currently "
             f"only be created in the following availability zones: {choice}.",
         )
-    if given.get("CidrBlock"):
-        _require_range(str(given["CidrBlock"]), str(vpc["CidrBlock"]))
-
-
-def _require_range(cidr: str, vpc_cidr: str) -> None:
-    network, whole = ipaddress.IPv4Network(cidr), ipaddress.IPv4Network(vpc_cidr)
-    if not network.subnet_of(whole):
+    whole, cidr = ipaddress.IPv4Network(vpc["CidrBlock"]), given.get("CidrBlock")
+    if cidr and not ipaddress.IPv4Network(cidr).subnet_of(whole):
         raise ec2_refusal("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
 
 
@@ -62,12 +57,9 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 
 def group_zones(name: str, order: Order) -> dict[str, Any]:
     """Put an Auto Scaling group into the zones of its subnets, and launch its instances."""
-    subnets = [
-        internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
-    ]
-    zones_of_group = sorted({subnet["AvailabilityZone"] for subnet in subnets})
-    group = internals.autoscaling._asgs[name]
-    group["AvailabilityZones"] = zones_of_group
+    subnets, group = internals.ec2._subnets, internals.autoscaling._asgs[name]
+    stated = order.properties.get("VPCZoneIdentifier", ())
+    group["AvailabilityZones"] = sorted({subnets[each]["AvailabilityZone"] for each in stated})
     internals.autoscaling._reconcile_instances(group)
     return {}
 
@@ -120,11 +112,10 @@ class Ec2Network:
         return str(vpc.get("DefaultSecurityGroupId", ""))
 
     def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None:
-        for group in internals.ec2._placement_groups.values():
-            if name_or_arn in (group["GroupName"], group["GroupArn"], group["GroupId"]):
-                found: Mapping[str, Any] = group
-                return found
-        return None
+        every: list[Mapping[str, Any]] = list(internals.ec2._placement_groups.values())
+        names = ("GroupName", "GroupArn", "GroupId")
+        own = (each for each in every if name_or_arn in [each[name] for name in names])
+        return next(own, None)
 
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
@@ -236,7 +227,14 @@ def require_group_free(group_id: str) -> None:
     """Refuse to delete a security group that an interface has or another group names."""
     every = internals.ec2._network_interfaces.values()
     worn = any(group["GroupId"] == group_id for interface in every for group in interface["Groups"])
-    if worn or group_id in _groups_named_by_others(group_id):
+    named = any(
+        pair.get("GroupId") == group_id
+        for other_id, other in internals.ec2._security_groups.items()
+        if other_id != group_id
+        for rule in (*other.get("IpPermissions", ()), *other.get("IpPermissionsEgress", ()))
+        for pair in rule.get("UserIdGroupPairs", ())
+    )
+    if worn or named:
         raise ec2_refusal(DEPENDENCY_VIOLATION, f"resource {group_id} has a dependent object")
 
 
@@ -255,14 +253,6 @@ def require_vpc_free(vpc_id: str) -> None:
         raise ec2_refusal(
             DEPENDENCY_VIOLATION, f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         )
-
-
-def _groups_named_by_others(group_id: str) -> Iterator[str]:
-    for other_id, other in internals.ec2._security_groups.items():
-        if other_id == group_id:
-            continue
-        for rule in (*other.get("IpPermissions", ()), *other.get("IpPermissionsEgress", ())):
-            yield from (pair.get("GroupId", "") for pair in rule.get("UserIdGroupPairs", ()))
 
 
 def _contents(vpc_id: str) -> Iterator[str]:

@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ultracluster.aws import Account, CloudError
+from ultracluster.aws import Account
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.emulator.process import Emulator
-from ultracluster.prove.deployment import StackTemplate, stack_templates
-from ultracluster.prove.leftovers import is_gone
-from ultracluster.prove.services import LISTS, STRAYS, listed
-from ultracluster.prove.strays import words_of
+from ultracluster.prove.deployment import LISTS, STRAYS, StackTemplate, listed, stack_templates
+from ultracluster.prove.leftovers import is_gone, words_of
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.substitutes import substitute_image_parameter
-from ultracluster.retry.failed_stacks import FailedStack, lift
+from ultracluster.retry.command import FailedStack, lift, unprotect
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.images import images
+from ultracluster.spec.node_groups import images
 
 Kept = frozenset[tuple[str, str]]
 Inventory = dict[tuple[str, str], set[str]]
@@ -77,26 +75,15 @@ class Place:
         """Lift a stack's protection, and return whether it was what forbade the deletion."""
         if not stack.termination_protection:
             return True
-        try:
-            self.cloud.ask("cloudformation", "delete_stack", StackName=stack.name)
-        except CloudError as error:
-            if "TerminationProtection" not in error.message:
-                raise
-        else:
+        if not direct.refuses_deletion(self.cloud, stack.name):
             return False
         row = self.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
         status = row["Stacks"][0]["StackStatus"]
         found = FailedStack(stack.name, status, protected=True, held=())
         if found.lifts:
             lift(self.cloud, found)
-            return True
-        # A whole stack: an operator lifts it by hand.
-        self.cloud.ask(
-            "cloudformation",
-            "update_termination_protection",
-            StackName=stack.name,
-            EnableTerminationProtection=False,
-        )
+        else:
+            unprotect(self.cloud, stack.name)
         return True
 
     def inventory(self) -> Inventory:

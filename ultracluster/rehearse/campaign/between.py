@@ -9,11 +9,9 @@ from ultracluster.aws import CloudError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
-from ultracluster.rehearse.campaign.changes import changed
-from ultracluster.rehearse.campaign.cycle import unless
-from ultracluster.rehearse.campaign.row import BETWEEN, Row
+from ultracluster.rehearse.campaign.cycle import BETWEEN, Row, changed, unless
 from ultracluster.rehearse.cdk import Cdk, CdkError
-from ultracluster.retry.failed_stacks import NEVER_CREATED
+from ultracluster.retry.command import NEVER_CREATED
 from ultracluster.spec.environment import EnvironmentSpec
 
 ORPHAN: Final = "AWS::FSx::FileSystem"
@@ -127,8 +125,7 @@ class Between:
         problems = unless(ended, "ROLLBACK_COMPLETE")
         if not self.place.reason(stack_id, name, LATE):
             problems.append("CloudFormation does not say that it timed out")
-        retried, more = self._retried(stack)
-        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+        return self._again(stack, ended, problems)
 
     def _orphan(self) -> Found:
         stack, (name, *_) = self._of(ORPHAN)
@@ -144,16 +141,17 @@ class Between:
             problems.append("what CloudFormation does not know of was not found")
         for each in orphans:
             self.place.cloud.ask("fsx", "delete_file_system", FileSystemId=each)
-        retried, more = self._retried(stack)
         note = "found by what services show; aws fsx delete-file-system, then ultracluster retry"
-        return {"ended": ended, "retried": retried, "problems": [*problems, *more], "note": note}
+        return {**self._again(stack, ended, problems), "note": note}
 
     def _nth(self) -> Found:
         stack, _ = self._of(ENDPOINT)
         self._until(stack)
         self.place.fail({"type": ENDPOINT, "after": 2, "message": "The maximum is reached"})
         _, ended = self.place.create(stack)
-        problems = unless(ended, "ROLLBACK_COMPLETE") + self._unfired()
+        return self._again(stack, ended, unless(ended, "ROLLBACK_COMPLETE") + self._unfired())
+
+    def _again(self, stack: StackTemplate, ended: str, problems: list[str]) -> Found:
         retried, more = self._retried(stack)
         return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
 
@@ -166,9 +164,7 @@ class Between:
             {"operation": "rollback", "message": "not undone either"},
         )
         _, ended = self.place.create(stack)
-        problems = unless(ended, "ROLLBACK_FAILED") + self._unfired()
-        retried, more = self._retried(stack)
-        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+        return self._again(stack, ended, unless(ended, "ROLLBACK_FAILED") + self._unfired())
 
     def _update_rollback(self) -> Found:
         stack, (first, second, *_) = self._of(ENDPOINT)
@@ -207,31 +203,28 @@ class Between:
 
     def _calls(self, name: str) -> Found:
         rules, wanted = CALLS[name]
-        cdk = self._cli()
+        cdk = Cdk(self.place.emulator.environment())
         self.place.fail(*rules)
         status = self._deploy(cdk)
         problems = [] if status == wanted else [f"exit status {status}, not {wanted}"]
         problems += self._unfired()
         self.place.fail()
-        again = self._deploy(cdk)
-        problems += [] if again == 0 else [f"the repeated deployment exits with {again}"]
-        return {"ended": f"exit {status}", "retried": f"exit {again}", "problems": problems}
+        return self._deployed_again(cdk, f"exit {status}", problems)
 
     def _killed(self) -> Found:
         """Kill the CLI when the first stack is in progress, and start it again."""
-        cdk = self._cli()
+        cdk = Cdk(self.place.emulator.environment())
         problems = ["the CLI ended before it could be killed"]
         try:
             self._deploy(cdk, _kill)
         except KilledError:
             problems = []
+        return self._deployed_again(cdk, "killed", problems)
+
+    def _deployed_again(self, cdk: Cdk, ended: str, problems: list[str]) -> Found:
         again = self._deploy(cdk)
         problems += [] if again == 0 else [f"the repeated deployment exits with {again}"]
-        return {"ended": "killed", "retried": f"exit {again}", "problems": problems}
-
-    def _cli(self) -> Cdk:
-        """Return the CLI; the account has what `cdk bootstrap` makes."""
-        return Cdk(self.place.emulator.environment())
+        return {"ended": ended, "retried": f"exit {again}", "problems": problems}
 
     def _deploy(self, cdk: Cdk, listener: Callable[[str], None] = lambda _: None) -> int:
         pattern = f"{self.place.spec.name}/{self._first.construct_id}"

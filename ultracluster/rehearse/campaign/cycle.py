@@ -1,21 +1,93 @@
 """What a resource goes through: it fails to be created, to be changed and to be deleted.
 
 Each failure is followed by its repetition without a fault, and by a look at what services have.
+Each is a row, and rows are kept in a file, so that a campaign can be interrupted.
 """
 
+import copy
+import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.aws import CloudError
 from ultracluster.prove.deployment import StackTemplate
+from ultracluster.registry.schemas import Schema, schema
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Inventory, Place
-from ultracluster.rehearse.campaign.changes import changed
-from ultracluster.rehearse.campaign.row import Row
 from ultracluster.rehearse.paid_capacity import paid_capacity
+
+BETWEEN: Final = "between calls"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault, and what came of it."""
+
+    stack: str
+    """The stack's id in its stage; `between calls` where the fault is of no resource."""
+    logical_id: str
+    """The resource; the fault's name where it is of none."""
+    kind: str
+    """CloudFormation's type."""
+    operation: str
+    ended: str
+    """How it ended: the stack's status, or the exit status of the CLI."""
+    retried: str
+    """How the repeated operation ended."""
+    seconds: float
+    problems: tuple[str, ...] = ()
+    """What should not be so; empty where all is as it must be."""
+    note: str = ""
+    node_minutes: float = 0
+    """Billed minutes of reserved instances, by the emulated clock."""
+    usd: float = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.stack, self.logical_id, self.operation
+
+
+class Record:
+    """The rows of a campaign in a file of JSON lines, so that it can be interrupted.
+
+    The first line says of which templates they are: those of others are not taken over.
+    """
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self._path = path
+        self._head = json.dumps({"templates": digest})
+        self.rows: list[Row] = []
+        found = list(self._read())
+        # Written anew: the last line of a campaign that was killed may be half a line.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{self._head}\n")
+        for row in found:
+            self.add(row)
+
+    def _read(self) -> Iterator[Row]:
+        lines = self._path.read_text().splitlines() if self._path.is_file() else []
+        if not lines or lines[0] != self._head:
+            return
+        for line in lines[1:]:
+            try:
+                given = json.loads(line)
+                yield Row(**{**given, "problems": tuple(given["problems"])})
+            except (ValueError, TypeError, KeyError):
+                continue
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        with self._path.open("a") as file:
+            file.write(f"{json.dumps(asdict(row))}\n")
+
+    @property
+    def done(self) -> set[tuple[str, str, str]]:
+        return {row.key for row in self.rows}
+
 
 REASON: Final = "Campaign: this fails on purpose"
 NOT_POSSIBLE: Final = "no change of it alone is possible"
@@ -111,9 +183,7 @@ class Cycle:
             self._fault("delete")
         problems = [] if place.unlock(stack) else ["a protected stack was deleted"]
         ended = direct.delete(place.cloud, stack_id)
-        if stays:
-            problems += unless(ended, "DELETE_COMPLETE")
-        else:
+        if not stays:
             problems += [*self._told(stack_id), *unless(ended, "DELETE_FAILED")]
         place.fail()
         retried = ended if stays else direct.delete(place.cloud, stack_id)
@@ -132,3 +202,70 @@ class Cycle:
 
 def unless(status: str, wanted: str) -> list[str]:
     return [] if status == wanted else [f"{status}, not {wanted}"]
+
+
+TAG: Final = {"Key": "campaign", "Value": "changed"}
+DOCUMENTS: Final = ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument")
+NAMES: Final = ("Description", "AlarmDescription", "VersionDescription", "DisplayName")
+VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
+    # Members of a property, where nothing on its surface may change.
+    "AWS::Budgets::Budget": {"Budget": {"BudgetLimit": {"Amount": 1, "Unit": "USD"}}},
+    "AWS::EC2::CapacityReservation": {"InstanceCount": 2},
+    "AWS::FSx::FileSystem": {"LustreConfiguration": {"WeeklyMaintenanceStartTime": "1:05:00"}},
+    "AWS::SNS::Subscription": {"RawMessageDelivery": False, "FilterPolicy": {"x": ["y"]}},
+}
+
+
+def changed(
+    template: Mapping[str, Any], logical_id: str, region: str
+) -> tuple[dict[str, Any], str] | None:
+    """Return a template with one resource changed, and what CloudFormation does then to it.
+
+    None where no change of that resource alone is possible: every property needs a new one, whose
+    place the old one still takes.
+    """
+    found = copy.deepcopy(dict(template))
+    resource = found["Resources"][logical_id]
+    properties = resource.setdefault("Properties", {})
+    kind = resource["Type"]
+    known = schema(kind, region)
+    if kind.startswith("Custom::"):
+        properties["Campaign"] = "changed"
+        return found, "update"
+    if known is None:
+        return None
+    fixed = {path[0] for path in known.create_only if len(path) == 1}
+    change = _change(kind, properties, known, fixed)
+    if change is None:
+        return None
+    name, value = change
+    properties[name] = value
+    return found, "create" if name in fixed else "update"
+
+
+def _change(
+    kind: str, properties: Mapping[str, Any], known: Schema, fixed: set[str]
+) -> tuple[str, Any] | None:
+    if kind in VALUES:
+        name, value = next(iter(VALUES[kind].items()))
+        given = properties.get(name)
+        return name, {**given, **value} if isinstance(given, dict) else value
+    name, shape = known.tags or ("", "")
+    if name and name not in fixed:
+        return name, _tagged(properties.get(name), shape)
+    possible = known.document["properties"]
+    for name in NAMES:
+        if name in possible and name not in fixed:
+            return name, "Changed by a campaign of faults"
+    for name in DOCUMENTS:
+        if name in properties and name not in fixed:
+            return name, {**properties[name], "Id": "Campaign"}
+    return None
+
+
+def _tagged(tags: Any, shape: str) -> Any:
+    """Return tags with one more."""
+    if shape == "map":
+        return {**(tags or {}), TAG["Key"]: TAG["Value"]}
+    more = {"PropagateAtLaunch": True} if "PropagateAtLaunch" in json.dumps(tags) else {}
+    return [*(tags or []), {**TAG, **more}]

@@ -15,8 +15,7 @@ from ultracluster.catalogue import prices
 from ultracluster.prove.deployment import StackTemplate, stack_templates
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import Between
-from ultracluster.rehearse.campaign.cycle import OPERATIONS, Cycle
-from ultracluster.rehearse.campaign.row import BETWEEN, Record, Row
+from ultracluster.rehearse.campaign.cycle import BETWEEN, OPERATIONS, Cycle, Record, Row
 from ultracluster.spec.environment import EnvironmentSpec
 
 AT_ONCE: Final = 16

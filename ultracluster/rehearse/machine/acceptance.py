@@ -11,17 +11,15 @@ from ultracluster.accept.journal import Journal
 from ultracluster.accept.login import LOGIN_NODES
 from ultracluster.accept.scene import Scene
 from ultracluster.accept.session import PASS, STAGES, Session
-from ultracluster.aws import Account, Cloud, caller_of
+from ultracluster.aws import Cloud, caller_of
 from ultracluster.emulator.process import Emulator
 from ultracluster.environments import project_folder
 from ultracluster.exit_status import UsageError
-from ultracluster.prove.deployment import Deployment, stack_templates
-from ultracluster.rehearse.cdk import Cdk
+from ultracluster.prove.deployment import Deployment
 from ultracluster.rehearse.display import Display
-from ultracluster.rehearse.machine.boot_checks import Finding
-from ultracluster.rehearse.machine.data_repositories import DataRepositories
-from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet, NodeGroup
+from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
+from ultracluster.rehearse.machine.rehearsal import Finding
 from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
 from ultracluster.rehearse.machine.user_data import booted_nodes
 from ultracluster.rehearse.rehearsal import Rehearsal
@@ -74,8 +72,7 @@ class NodeAcceptance(Rehearsal):
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
         del keep
-        cdk, cloud = Cdk(emulator.environment()), Account(self._spec.region, emulator.environment())
-        deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
+        cdk, cloud, deployment = self._account(emulator, assembly)
         with ExitStack() as stack:
             room = stack.enter_context(self._room(deployment))
             prepare(room.shared, self._training)

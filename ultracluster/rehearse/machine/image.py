@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,7 @@ UNUSED: Final = (
 )
 """What packages bring and no machine here reads."""
 SIZE: Final = 4 << 30
+PROBE_SECONDS: Final = 20.0
 KERNEL: Final = {"./boot/vmlinuz": "vmlinuz", "./boot/initrd.img": "initrd"}
 """What QEMU is given beside the root, by how its name in the archive begins."""
 TREE: Final = Path(__file__).with_name("root")
@@ -203,3 +205,30 @@ def _run(command: list[str]) -> None:
             f"{command[0]} could not make the image of the virtual nodes: "
             f"{done.stderr.strip()[-400:]}"
         )
+
+
+PROCESSORS: Final = {"kvm": "host", "tcg": "Nehalem"}
+"""By accelerator: wide vectors, which newer ones have, are slow where they are emulated."""
+
+
+@cache
+def accelerator(image: Image) -> str:
+    """Return KVM where it works, and QEMU's own emulator otherwise.
+
+    /dev/kvm may be there and every machine still end with "KVM internal error". A kernel without a
+    root file system panics, reboots, and so ends QEMU: within a second where KVM works.
+    """
+    if not Path("/dev/kvm").exists():
+        return "tcg"
+    probe = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "max", "-m", "256", "-nodefaults"]
+    probe += ["-display", "none", "-no-reboot", "-kernel", str(image.kernel)]
+    try:
+        done = subprocess.run(
+            [*probe, "-append", "panic=-1"],
+            capture_output=True,
+            check=False,
+            timeout=PROBE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return "tcg"
+    return "kvm" if done.returncode == 0 and not done.stderr else "tcg"

@@ -8,19 +8,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from ultracluster.exit_status import CommandError
-from ultracluster.rehearse.machine.image import Image, located
+from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, located
 
 BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
-PROBE_SECONDS: Final = 20.0
+BOOT_ID: Final = "cat /proc/sys/kernel/random/boot_id"
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 2.0
 SYNC_SECONDS: Final = 10.0
@@ -30,8 +29,13 @@ DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
 GATEWAY: Final = "10.77.0.254"
 """Where a subnet's router would be; nothing answers there."""
-PROCESSORS: Final = {"kvm": "host", "tcg": "Nehalem"}
-"""By accelerator: wide vectors, which newer ones have, are slow where they are emulated."""
+
+
+COMMAND_LINE: Final = (
+    "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off systemd.show_status=no quiet "
+    "no_timer_check"  # on a busy machine the emulated timer is late, and not broken
+)
+T = TypeVar("T")
 
 
 class MachineError(CommandError):
@@ -186,17 +190,29 @@ class Machine:
         deadline = time.monotonic() + seconds
         capture = "separated" if apart else "merged"
         argument = {"path": "/bin/sh", "arg": ["-c", command], "capture-output": capture}
-        pid, pause = self._ask("guest-exec", argument, deadline)["pid"], FIRST_PAUSE
-        while True:
-            state = self._ask("guest-exec-status", {"pid": pid}, deadline)
-            if state["exited"]:
-                said, error = (_text(state.get(name, "")) for name in ("out-data", "err-data"))
-                status = int(state.get("exitcode", 255))
-                return Done(status, said, error) if apart else Done(status, said.strip())
+        named = {"pid": self._ask("guest-exec", argument, deadline)["pid"]}
+
+        def look() -> Any:
+            state = self._ask("guest-exec-status", named, deadline)
+            return state if state["exited"] else None
+
+        state = self._until(look, deadline, f"{command!r} did not end within {seconds:.0f} s")
+        said, error = (
+            base64.b64decode(state.get(name, "")).decode(errors="replace")
+            for name in ("out-data", "err-data")
+        )
+        status = int(state.get("exitcode", 255))
+        return Done(status, said, error) if apart else Done(status, said.strip())
+
+    def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
+        """Return what is seen once there is something to see."""
+        pause = FIRST_PAUSE
+        while (found := look()) is None:
             if time.monotonic() > deadline:
-                raise self._silent(f"{command!r} did not end within {seconds:.0f} s")
+                raise self._silent(failure)
             time.sleep(pause)
             pause = min(pause * 1.2, LONGEST_PAUSE)
+        return found
 
     def ask(self, command: str, seconds: float = 300.0) -> str:
         """Run a command that must end with 0, and return what it says."""
@@ -211,36 +227,33 @@ class Machine:
         Raises:
             MachineError: where it does not come up.
         """
-        deadline = time.monotonic() + BOOT_SECONDS
-        while True:
-            state = ""
+
+        def look() -> str | None:
             # An agent that was asked before it went down with its machine knows of nothing.
             with suppress(AgentError):
                 # Ends with a status other than 0 where a unit has failed, which is for others to
                 # judge.
                 state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).said
-            if state in ("running", "degraded"):
-                return float(self.ask("cat /proc/uptime").split()[0])
-            if time.monotonic() > deadline:
-                raise self._silent(f"its boot did not end: {state}")
-            time.sleep(1)
+                return state if state in ("running", "degraded") else None
+            return None
+
+        self._until(look, time.monotonic() + BOOT_SECONDS, "its boot did not end")
+        return float(self.ask("cat /proc/uptime").split()[0])
 
     def reboot(self) -> float:
         """Reboot as an operator does; return the seconds from power-on to the end of the boot."""
-        before = self._boot_id()
+        before = self.ask(BOOT_ID, BOOT_SECONDS)
         self.run("systemd-run --on-active=1 systemctl reboot")
-        deadline = time.monotonic() + BOOT_SECONDS
-        while self._boot_id() in ("", before):
-            if time.monotonic() > deadline:
-                raise self._silent("it did not reboot")
-            time.sleep(2)
-        return self.wait_for_boot()
 
-    def _boot_id(self) -> str:
-        """Return what each boot has another of; nothing where the machine went down meanwhile."""
-        with suppress(AgentError):
-            return self.ask("cat /proc/sys/kernel/random/boot_id", BOOT_SECONDS)
-        return ""
+        def look() -> str | None:
+            # The machine may go down while it is asked.
+            with suppress(AgentError):
+                now = self.ask(BOOT_ID, BOOT_SECONDS)
+                return now if now != before else None
+            return None
+
+        self._until(look, time.monotonic() + BOOT_SECONDS, "it did not reboot")
+        return self.wait_for_boot()
 
     def console(self) -> str:
         """Return what the machine has written to its console."""
@@ -285,37 +298,3 @@ class Machine:
         if "return" not in answer:
             raise AgentError(f"{self.name}: the guest agent answers {answer}")
         return answer["return"]
-
-
-def _text(data: str) -> str:
-    return base64.b64decode(data).decode(errors="replace")
-
-
-COMMAND_LINE: Final = (
-    # On a busy machine the emulated timer is late, and the kernel would take it for broken.
-    "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off systemd.show_status=no quiet "
-    "no_timer_check"
-)
-
-
-@cache
-def accelerator(image: Image) -> str:
-    """Return KVM where it works, and QEMU's own emulator otherwise.
-
-    /dev/kvm may be there and every machine still end with "KVM internal error". A kernel without a
-    root file system panics, reboots, and so ends QEMU: within a second where KVM works.
-    """
-    if not Path("/dev/kvm").exists():
-        return "tcg"
-    probe = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "max", "-m", "256", "-nodefaults"]
-    probe += ["-display", "none", "-no-reboot", "-kernel", str(image.kernel)]
-    try:
-        done = subprocess.run(
-            [*probe, "-append", "panic=-1"],
-            capture_output=True,
-            check=False,
-            timeout=PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return "tcg"
-    return "kvm" if done.returncode == 0 and not done.stderr else "tcg"

@@ -3,12 +3,12 @@
 import random
 import re
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
+from ultracluster.rehearse.direct import until
 from ultracluster.rehearse.machine import slurm
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import DISK, Hardware, Machine, MachineError
@@ -167,12 +167,9 @@ class Room:
         text = self.slurm(f"scontrol show job {number} --oneliner")
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
-    def comes(self, holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    def comes(self, holds: Callable[[], object]) -> bool:
         """Wait until something holds; return whether it came to hold in that time."""
-        deadline = time.monotonic() + seconds
-        while not (there := holds()) and time.monotonic() < deadline:
-            time.sleep(1)
-        return bool(there)
+        return bool(until(holds, bool, PATIENCE, pause=1))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something holds.

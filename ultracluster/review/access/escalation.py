@@ -18,8 +18,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, listed, pattern_matches, token
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
-from ultracluster.review.known import or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import or_none, read
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key, key, part
 
@@ -65,7 +65,7 @@ class Rights:
     """What an identity may do, taken apart."""
 
     identity: Identity
-    _of_service: dict[str, tuple[Grant, ...]] = field(default_factory=dict, repr=False)
+    _of_action: dict[str, tuple[Grant, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -101,22 +101,12 @@ class Rights:
     def allows(self, action: str) -> tuple[Grant, ...]:
         """Return the grants that allow an action, but for those that are denied as they stand."""
         lower = action.lower()
-        service = lower.partition(":")[0]
-        if service not in self._of_service:
-            self._of_service[service] = tuple(
-                grant for grant in self.allowed if _may_be_of(grant.action, service)
-            )
-        found = (grant for grant in self._of_service[service] if matches(grant.action, lower))
-        return tuple(
-            grant
-            for grant in found
-            if Grant("Deny", lower, grant.resource, grant.principal, frozenset()) not in self.denied
-        )
-
-
-def _may_be_of(pattern: str, service: str) -> bool:
-    stated = pattern.partition(":")[0]
-    return stated == service or any(sign in stated for sign in "!*?")
+        if lower not in self._of_action:
+            found = [grant for grant in self.allowed if matches(grant.action, lower)]
+            denials = [Grant("Deny", lower, g.resource, g.principal, frozenset()) for g in found]
+            both = zip(found, denials, strict=True)
+            self._of_action[lower] = tuple(g for g, denial in both if denial not in self.denied)
+        return self._of_action[lower]
 
 
 def matches(pattern: str, action: str) -> bool:
@@ -177,9 +167,8 @@ class Ways:
         granted = {action: one.allows(action) for action in way.actions}
         service = way.service
         if service is not None:
-            granted["iam:PassRole"] = tuple(
-                g for g in granted["iam:PassRole"] if passes_to(g, service)
-            )
+            passing = (g for g in granted["iam:PassRole"] if passes_to(g, service))
+            granted["iam:PassRole"] = tuple(passing)
         if not all(granted.values()):
             return None
         resources = [grant.resource for grant in granted[way.actions[0]]]
@@ -193,7 +182,9 @@ class Ways:
             if not targets and all(self._is_given(each) for each in passed):
                 return None
         elif way.target is not None:
-            targets = list(self._running(way.target))
+            running = [v for r in self._model.of(way.target) for v in self._role_values(r)]
+            found = (self._by_key.get(or_none(read(key, value)) or "") for value in running)
+            targets = [rights for rights in found if rights]
         others = {role.key: role for role in targets if role.key != one.key}.values()
         towards = [f"the role {role.name}" for role in others]
         if service is not None and wide:
@@ -209,12 +200,6 @@ class Ways:
         begin = re.match(r"<(.+)/([^/<>.]+)[.>]", marked.partition(">")[0] + ">")
         return begin is not None and begin.groups() in self._by_key
 
-    def _running(self, target: str) -> Iterator[Rights]:
-        for resource in self._model.of(target):
-            for value in self._role_values(resource):
-                if found := self._by_key.get(or_none(read(key, value)) or ""):
-                    yield found
-
     def _role_values(self, resource: ResolvedResource) -> Iterator[object]:
         for name in ("Role", "RoleArn", "ExecutionRoleArn"):
             yield from listed(resource.properties.get(name))
@@ -225,14 +210,13 @@ class Ways:
 
     def _assumed(self, one: Rights) -> Iterator[Escalation]:
         """Yield chains of roles that are assumed one after the other."""
-        reached: dict[tuple[str, str], list[Rights]] = {}
-        waiting: list[tuple[Rights, list[Rights]]] = [(one, [])]
-        while waiting:
-            current, chain = waiting.pop(0)
+        reached: dict[Key, list[Rights]] = {}
+        waiting = [[one]]
+        for chain in waiting:
             for role in self._assumable:
-                if role.key != one.key and role.key not in reached and _may_assume(current, role):
-                    reached[role.key] = [*chain, role]
-                    waiting.append((role, reached[role.key]))
+                if role.key != one.key and role.key not in reached and _may_assume(chain[-1], role):
+                    reached[role.key] = [*chain[1:], role]
+                    waiting.append([*chain, role])
         for chain in reached.values():
             steps = " and then ".join(f"the role {role.name}" for role in chain)
             way = Way("role that can be assumed", (ASSUME,), f"assume {steps}")

@@ -14,18 +14,17 @@ EVERYTHING: Final = "do everything"
 WORDS: Final[Mapping[str, Mapping[str, str]]] = table("iam_words")
 """What a sentence calls services, operators and condition keys."""
 EQUAL: Final = ("stringequals", "stringlike", "arnequals", "arnlike")
-SERVICE_ROLE: Final = re.compile(r"arn:[^:]*:iam::[^:]*:role/aws-service-role/([^/]+)/(.+)")
+SERVICE_ROLE: Final = re.compile(r"^arn:[^:]*:iam::[^:]*:role/aws-service-role/([^/]+)/(.+)$")
 FSX: Final = "fsx.amazonaws.com"
 ACCOUNT: Final = re.compile(r"(?:arn:[^:]*:iam::)?(ACCOUNT|[0-9]+)(?::root)?")
 
 
 def principals(statement: Statement, names: Names) -> Iterator[str]:
-    for kind, value in principals_of(statement.body):
-        yield principal(kind, names.text(value))
-    excluded = [
-        principal(kind, names.text(value))
-        for kind, value in principals_of(statement.body, "NotPrincipal")
-    ]
+    named, excluded = (
+        [principal(kind, names.text(value)) for kind, value in principals_of(statement.body, field)]
+        for field in ("Principal", "NotPrincipal")
+    )
+    yield from named
     if excluded:
         yield f"{ANYBODY} except {' and '.join(excluded)}"
 
@@ -40,12 +39,15 @@ def principal(kind: str, written: str) -> str:
         return f"users of {written}"
     if kind == "CanonicalUser":
         return f"the S3 owner {written}"
-    account = ACCOUNT.fullmatch(written)
-    return f"{_account(account[1])} (through IAM policies)" if account else written
+    return f"{_account(written)} (through IAM policies)" if _account(written) else written
 
 
-def _account(number: str) -> str:
-    return "this account" if number == "ACCOUNT" else f"account {number}"
+def _account(written: str) -> str:
+    """Return an account in words, empty where it is none."""
+    found = ACCOUNT.fullmatch(written)
+    if found is None:
+        return ""
+    return "this account" if found[1] == "ACCOUNT" else f"account {found[1]}"
 
 
 def service(principal: str) -> str:
@@ -89,7 +91,7 @@ def condition(operator: str, name: str, values: Sequence[str]) -> str:
     if plain == "null":
         return f"{'without' if values == ['true'] else 'with'} {subject}"
     if name in WORDS["prepositions"] and plain in EQUAL and not quantifier and not optional:
-        said = " or ".join(_account(v) if ACCOUNT.fullmatch(v) else service(v) for v in values)
+        said = " or ".join(_account(value) or service(value) for value in values)
         return f"{WORDS['prepositions'][name]} {said}"
     if quantifier == "forallvalues":
         subject, optional = f"each of {subject}", True
@@ -102,17 +104,15 @@ def condition(operator: str, name: str, values: Sequence[str]) -> str:
 
 def named_by_conditions(statement: Statement, names: Names) -> tuple[str, ...]:
     """Return which principals the conditions leave of "anybody", none where they leave all."""
+
+    def in_words(role: re.Match[str]) -> str:
+        owner = "FSx" if role[1].endswith(FSX) else service(role[1])
+        return f"the {owner} service role {role[2]}"
+
     for operator, name, values in conditions_of(statement.body):
         if name == "aws:principalarn" and operator in EQUAL:
-            return tuple(_caller(names.text(value)) for value in values)
+            return tuple(SERVICE_ROLE.sub(in_words, names.text(value)) for value in values)
     return ()
-
-
-def _caller(arn: str) -> str:
-    if of_service := SERVICE_ROLE.fullmatch(arn):
-        owner = "FSx" if of_service[1].endswith(FSX) else service(of_service[1])
-        return f"the {owner} service role {of_service[2]}"
-    return arn
 
 
 def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement) -> str:
@@ -150,7 +150,7 @@ def sentence(
     ifs = [each.removeprefix("if ") for each in under if each.startswith("if ")]
     rest = [each for each in under if not each.startswith("if ")]
     end = f" if {' and '.join(ifs)}" if ifs else ""
-    where = listing(on)
+    where = " and ".join(filter(None, [", ".join(on[:-1]), *on[-1:]]))
     if statement.effect == "Allow":
         may = f"may {what} on"
         if statement.kind == "trust":
@@ -159,8 +159,3 @@ def sentence(
     denied = ", ".join(map(token, listed(statement.body.get("Action")))) or what.removeprefix("do ")
     subject = f"everyone{subject.removeprefix(ANYBODY)}" if subject.startswith(ANYBODY) else subject
     return f"{' '.join(['denied to', subject, *rest])}: {denied} on {where}{end}"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Return names as a sentence lists them: `a, b and c`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

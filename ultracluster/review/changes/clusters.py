@@ -5,20 +5,23 @@ from typing import Any
 
 from ultracluster.model.model import Model
 from ultracluster.registry.schemas import at
-from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.known import count, differs, entries, key_at, known_text, lost
+from ultracluster.review.changes.nodes import accelerators
+from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted
+from ultracluster.review.resolved import count, differs, entries, key_at, known_text, lost
 from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
 
 
-@when_changed("AWS::PCS::Cluster")
+@when("changed", "AWS::PCS::Cluster")
 def version(edit: Edit) -> Iterator[Effect]:
     if edit.path != ("Scheduler", "Version"):
         return
     was, now = (known_text(value) for value in (edit.was, edit.now))
-    if was and now and _numbers(now) < _numbers(was):
+    older, newer = (
+        [int(part) for part in (value or "").split(".") if part.isdigit()] for value in (was, now)
+    )
+    if was and now and newer < older:
         says = f"Slurm {was} cannot become {now}: it does not go back to an older version"
         advice = "make a second cluster with the older version"
         yield Effect(Danger.FAILS, says, SLURM_VERSION, advice)
@@ -28,11 +31,7 @@ def version(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.INTERRUPTS, says, SLURM_VERSION, "drain the queues first")
 
 
-def _numbers(written: str) -> list[int]:
-    return [int(part) for part in written.split(".") if part.isdigit()]
-
-
-@when_changed("AWS::PCS::Queue")
+@when("changed", "AWS::PCS::Queue")
 def nodes_of_queue(edit: Edit) -> Iterator[Effect]:
     """Judge which node groups run the jobs of a queue."""
     if edit.path != ("ComputeNodeGroupConfigurations",):
@@ -66,7 +65,7 @@ def _group(variant: Model, group: Any) -> str | None:
     return named(found) if found else None
 
 
-@when_changed("AWS::SageMaker::Cluster")
+@when("changed", "AWS::SageMaker::Cluster")
 def instance_groups(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] in ("InstanceGroups", "RestrictedInstanceGroups"):
         old, new = (

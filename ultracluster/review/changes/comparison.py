@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.changes.added_removed import added, removed, renamed
 from ultracluster.review.changes.change import Change, Danger, Difference, Key
-from ultracluster.review.changes.difference import Path, between, dotted, of_resources, same_text
-from ultracluster.review.changes.judgement import judged
+from ultracluster.review.changes.difference import (
+    Path,
+    between,
+    dotted,
+    of_resources,
+    related,
+    same_text,
+)
+from ultracluster.review.changes.judgement import added, judged, removed, renamed
 from ultracluster.review.changes.replacement import consequences
-from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
-from ultracluster.review.changes.update import Update, VariantPair, update
-from ultracluster.review.known import differs, missing
-from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.review.changes.update import Edit, Effect, Update, VariantPair, update
+from ultracluster.review.resolved import ResolvedTemplates, differs, missing
 from ultracluster.templates.texts import identity
 
 DESTROYED: Final = (
@@ -110,7 +114,7 @@ class _Comparison:
                     edit = Edit(self._update, pair, key, key, path)
                     self._add(unit.place, edit, judged(edit))
             for path in resolved:
-                if not any(_related(path, unit.path) for unit in units):
+                if not any(related(path, unit.path) for unit in units):
                     self._resolved(key, pair, path)
         for unit in units:
             line = self._line((unit.place,), key, key, f"{key[1]} changes")
@@ -181,11 +185,6 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_comparable(item) for item in value]
     return identity(value) or repr(value)
-
-
-def _related(one: Path, other: Path) -> bool:
-    depth = min(len(one), len(other))
-    return one[:depth] == other[:depth]
 
 
 def _origin(given: Update, stack: str) -> Difference:

@@ -6,12 +6,15 @@ of the differences.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.changes.change import Difference
 from ultracluster.review.tables import NAMES
+from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Text, Variant
 
 Path = tuple[str, ...]
 
@@ -31,6 +34,12 @@ class Unit(NamedTuple):
 def dotted(path: Path) -> str:
     """Return a path as a property is named; a full stop within a key is escaped."""
     return ".".join(part.replace(".", "\\.") for part in path)
+
+
+def related(one: Path, other: Path) -> bool:
+    """Whether one path is the other, or leads to it."""
+    depth = min(len(one), len(other))
+    return one[:depth] == other[:depth]
 
 
 def is_function(value: Any) -> bool:
@@ -59,7 +68,7 @@ def of_resources(
 
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
-    return json.dumps(before, default=str) == json.dumps(after, default=str)
+    return repr(before) == repr(after)
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:
@@ -120,3 +129,67 @@ def _schema_node(schema: Schema, path: Path) -> Mapping[str, Any]:
         node = schema.resolved(node)
         node = node.get("items", {}) if part == "*" else node.get("properties", {}).get(part, {})
     return schema.resolved(node)
+
+
+OWN: Final[Mapping[str, frozenset[str]]] = {
+    # Its identifier is called Id, and CDK and most templates write GroupId for the same value.
+    "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"})
+}
+"""Attributes that have the value of `Ref` though the schema has another name for its identifier."""
+BY_NAME: Final = "VpcId"
+"""Without it a security group is one of the default VPC, and `Ref` gives its name."""
+
+Types = Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]
+"""Type and properties of each resource by stack and logical id."""
+
+
+def alike(variant: Variant) -> Variant:
+    """Return a variant in which every reference to a resource's own identifier is a `Ref`.
+
+    `Ref` gives the primary identifier of a type (CloudFormation CLI guide, resource type schema,
+    primaryIdentifier). Where that is several properties, attributes are left as they are.
+    """
+    types = types_of([variant])
+
+    def written(resource: ResolvedResource) -> ResolvedResource:
+        return replace(resource, properties=value_alike(dict(resource.properties), types))
+
+    return replace(variant, resources=tuple(map(written, variant.resources)))
+
+
+def types_of(variants: Iterable[Variant]) -> Types:
+    """Return what must be known of the resources that values refer to."""
+    return {
+        r.place.key: (r.resource_type, r.properties) for each in variants for r in each.resources
+    }
+
+
+def value_alike(value: Any, types: Types) -> Any:
+    """Return a resolved value in which every reference to a resource itself is a `Ref`."""
+    if isinstance(value, Link):
+        return _own(value, types)
+    if isinstance(value, Text):
+        return Text(tuple(value_alike(part, types) for part in value.parts))
+    if isinstance(value, Encoded):
+        return Encoded(value_alike(value.content, types))
+    if isinstance(value, dict):
+        return {name: value_alike(inner, types) for name, inner in value.items()}
+    return [value_alike(item, types) for item in value] if isinstance(value, list) else value
+
+
+def _own(link: Link, types: Types) -> Link:
+    if link.attribute is None:
+        return link
+    kind, properties = types.get(link.key, ("", {}))
+    if kind in OWN and BY_NAME not in properties:
+        return link
+    if not kind or link.attribute not in _identifiers(kind):
+        return link
+    return Link(link.stack, link.logical_id)
+
+
+@cache
+def _identifiers(resource_type: str) -> frozenset[str]:
+    found = any_schema(resource_type)
+    names = found.primary_identifier if found else ()
+    return OWN.get(resource_type, frozenset()) | (frozenset(names) if len(names) == 1 else set())

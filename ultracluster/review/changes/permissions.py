@@ -1,6 +1,6 @@
 """Who may do more, and who may do less."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ultracluster.model.grants import Cover, Grant, claim, grants
@@ -15,16 +15,9 @@ from ultracluster.model.policies import (
 )
 from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import (
-    ANY,
-    Edit,
-    Effect,
-    when_added,
-    when_changed,
-    when_removed,
-)
-from ultracluster.review.known import lost
+from ultracluster.review.changes.update import ANY, Edit, Effect, when
 from ultracluster.review.naming import Names, named
+from ultracluster.review.resolved import lost
 from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key
@@ -37,8 +30,6 @@ MOST_NAMED: Final = 4
 def _at(edit: Edit, resource: ResolvedResource | None) -> list[Statement]:
     """Return the statements of a resource that stand at, above or below the change."""
     found = list(statements_of(resource)) if resource else []
-    if not edit.path:
-        return found
     here = ".".join(edit.path)
 
     def touched(path: str) -> bool:
@@ -46,7 +37,7 @@ def _at(edit: Edit, resource: ResolvedResource | None) -> list[Statement]:
         inside = here.startswith((f"{policy}.Statement", f"{policy}.Version"))
         return inside or path.startswith((f"{here}.", f"{here}["))
 
-    return [each for each in found if touched(each.path)]
+    return [each for each in found if not here or touched(each.path)]
 
 
 def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) -> Iterator[Effect]:
@@ -55,8 +46,10 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
     kind = next((each.kind for each in every), "identity")
     gained = _uncovered(edit, edit.pair.old, new, old)
     gone = _uncovered(edit, edit.pair.new, old, new)
-    wider = _of("Allow", gained) + _of("Deny", gone)
-    narrower = _of("Allow", gone) + _of("Deny", gained)
+    wider, narrower = (
+        [g for g in allowed if g.effect == "Allow"] + [g for g in denied if g.effect == "Deny"]
+        for allowed, denied in ((gained, gone), (gone, gained))
+    )
     who = _who(edit, every)
     if wider:
         words = _words(edit, wider)
@@ -80,10 +73,6 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
         yield Effect(Danger.INTERRUPTS, says, IAM, advice)
 
 
-def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
-    return [grant for grant in some if grant.effect == effect]
-
-
 def _uncovered(
     edit: Edit, variant: Model, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
@@ -105,18 +94,14 @@ def _uncovered(
 def _owners(edit: Edit) -> list[Key]:
     """Return who has the policies of a resource, before or after."""
     key = edit.resource.place.key
-    if edit.type in IDENTITIES:
-        return [key]
-    return list(edit.pair.owners.get(key, ()))
+    return [key] if edit.type in IDENTITIES else list(edit.pair.owners.get(key, ()))
 
 
 def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     kinds = {statement.kind for statement in statements}
-    owners: list[Key] = []
-    if kinds == {"identity"}:
-        owners = _owners(edit)
-    elif kinds == {"resource"}:
-        owners = list(dict.fromkeys(o for statement in statements for o in statement.owners))
+    owners: list[Key] = _owners(edit) if kinds == {"identity"} else []
+    if kinds == {"resource"}:
+        owners = [owner for statement in statements for owner in statement.owners]
     variants = (edit.pair.new, edit.pair.old)
     found = [variant.at(owner) for owner in owners for variant in variants]
     names = dict.fromkeys(named(resource) for resource in found if resource)
@@ -164,13 +149,11 @@ def _principal(names: Names, marked: str) -> str:
     return principal(kind, names.readable(value))
 
 
-@when_changed(ANY)
-@when_added(*POLICIES, ROLE)
-@when_removed(*POLICIES)
+@when("changed", ANY)
+@when("added", *POLICIES, ROLE)
+@when("removed", *POLICIES)
 def policy(edit: Edit) -> Iterator[Effect]:
     """Judge a policy, wherever it is, by what it allows before and after."""
-    if edit.beside:
-        return
     old, new = _at(edit, edit.old), _at(edit, edit.new)
     found = list(_compared(edit, old, new))
     yield from found
@@ -182,7 +165,7 @@ def policy(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.HARMLESS, says, IAM)
 
 
-@when_changed(*IDENTITIES, *ATTACHED)
+@when("changed", *IDENTITIES, *ATTACHED)
 def attachments(edit: Edit) -> Iterator[Effect]:
     top = edit.path[0]
     if top not in (MANAGED, "Roles", "Users", "Groups"):

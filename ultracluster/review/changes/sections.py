@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ultracluster.review.changes.change import Change, Danger, Difference
-from ultracluster.review.changes.difference import between, canonical, dotted
-from ultracluster.review.changes.references import types_of, value_alike
-from ultracluster.review.changes.rules import Effect
+from ultracluster.review.changes.difference import between, canonical, dotted, types_of, value_alike
+from ultracluster.review.changes.update import Effect
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.review.tables import EXPORTS, NAMES, PARAMETERS, TERMINATION
 from ultracluster.templates.scope import mapping, section

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.registry.schemas import at
-from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.known import count, known_text, lost, true
+from ultracluster.review.changes.nodes import accelerators, instance_type
+from ultracluster.review.changes.update import ANY, Edit, Effect, when
 from ultracluster.review.naming import holdings, hourly, quoted
+from ultracluster.review.resolved import count, known_text, lost, true
 from ultracluster.review.resource_types import FOREVER, Setting, days, resource_type
 from ultracluster.review.tables import NAMES
 
@@ -17,10 +17,8 @@ FLAG: Final = ("PointInTimeRecoveryEnabled",)
 """Of continuous backups, within their section."""
 
 
-@when_changed(ANY)
+@when("changed", ANY)
 def setting(edit: Edit) -> Iterator[Effect]:
-    if edit.old is None or edit.new is None:
-        return
     for known in resource_type(edit.type).settings:
         for dotted in known.paths:
             path = tuple(dotted.split("."))
@@ -31,13 +29,15 @@ def setting(edit: Edit) -> Iterator[Effect]:
 def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
     was, now = edit.both(*path)
     values = {"name": edit.name, "path": path[-1], "was": quoted(was), "now": quoted(now)}
+    says = f"{'.'.join(path)} of {edit.name} is not known before and after"
+    untold = Effect(Danger.CANNOT_TELL, says, known.why)
     match known.kind:
         case "amount":
-            yield _amount(edit, known, path, values)
+            yield _amount(edit, known, path, values) or untold
         case "switch":
             before, after = (known_text(value) in known.dangerous for value in (was, now))
             if any(value is not None and known_text(value) is None for value in (was, now)):
-                yield _not_known(known, path, values)
+                yield untold
             elif before is not after:
                 yield _said(known, values, otherwise=before)
         case "members":
@@ -56,11 +56,12 @@ def _said(known: Setting, values: Mapping[str, str], *, otherwise: bool) -> Effe
     return Effect(known.danger, known.says.format_map(values), known.why, known.instead)
 
 
-def _amount(edit: Edit, known: Setting, path: Path, values: Mapping[str, str]) -> Effect:
+def _amount(edit: Edit, known: Setting, path: Path, values: Mapping[str, str]) -> Effect | None:
+    """Return what a number does that falls or rises, None where it is not known."""
     old, new = (known.unset if v is None else count(v) for v in edit.both(*path))
     old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
-        return _not_known(known, path, values)
+        return None
     was, now = (days(n) if known.unit == "days" else f"{n:,}" for n in (old, new))
     money = ""
     if known.unit == "nodes":
@@ -74,25 +75,17 @@ def _amount(edit: Edit, known: Setting, path: Path, values: Mapping[str, str]) -
     return Effect(known.otherwise if new > old else Danger.HARMLESS, says, known.why)
 
 
-def _not_known(known: Setting, path: Path, values: Mapping[str, str]) -> Effect:
-    says = f"{'.'.join(path)} of {values['name']} is not known before and after"
-    return Effect(Danger.CANNOT_TELL, says, known.why)
-
-
-@when_changed(ANY)
+@when("changed", ANY)
 def protection(edit: Edit) -> Iterator[Effect]:
     """Judge protection from deletion, encryption and backups by their names, of any type."""
-    name = edit.path[-1]
-    if edit.beside or edit.old is None or edit.new is None:
-        return
-    data = resource_type(edit.type).holds
+    name, data = edit.path[-1], resource_type(edit.type).holds
     why = f"{name} is {quoted(edit.now)}"
     if name in NAMES["protections"]:
         if known_text(edit.now) not in (None, "false", "none"):
             yield Effect(Danger.HARMLESS, f"{edit.name} is protected from deletion", why)
         else:
             danger = Danger.LOSES_DATA if data else Danger.LOOSENS_SECURITY
-            more = f": {holdings(edit.new)} may be lost" if data else ""
+            more = f": {holdings(edit.resource)} may be lost" if data else ""
             yield Effect(danger, f"{edit.name} is no longer protected from deletion{more}", why)
     elif name in NAMES["encryptions"] and edit.was is not None:
         if edit.now is None or known_text(edit.now) == "false":

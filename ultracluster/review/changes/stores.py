@@ -1,14 +1,107 @@
-"""Buckets: how objects are encrypted, and when they expire."""
+"""Lustre file systems and buckets: what an update in place does, and what the service refuses."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
+from ultracluster.catalogue.lustre import problems
+from ultracluster.model.storage import FileSystem
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.known import count, entries, known_text, linked
+from ultracluster.review.changes.replacement import outlives
+from ultracluster.review.changes.update import Edit, Effect, when
+from ultracluster.review.naming import holdings, monthly, quoted, tebibytes
+from ultracluster.review.resolved import count, entries, known_text, linked, or_none, read
 from ultracluster.review.resource_types import FOREVER, days
-from ultracluster.review.tables import AUTO_DELETE, BUCKETS, LIFECYCLE
+from ultracluster.review.tables import (
+    AUTO_DELETE,
+    BUCKETS,
+    LIFECYCLE,
+    LUSTRE_CAPACITY,
+    LUSTRE_PRICE,
+    LUSTRE_THROUGHPUT,
+    UNLINKED,
+)
+
+FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
+ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
+CONFIGURATION: Final = "LustreConfiguration"
+COPY: Final = "make a second file system beside the first, copy, switch over"
+
+
+@when("changed", FILE_SYSTEM)
+def refused(edit: Edit) -> Iterator[Effect]:
+    """Judge a value that FSx takes for no file system, new or old."""
+    was, now = edit.former.properties, edit.resource.properties
+    before = {problem.field for problem in problems(was)}
+    for problem in problems(now) if known_text(now.get("FileSystemType")) == "LUSTRE" else ():
+        if problem.field not in before and edit.touches(*problem.field.split(".")):
+            says = f"FSx refuses {problem.field} {quoted(problem.got)}"
+            yield Effect(Danger.FAILS, says, "catalogue of FSx for Lustre", problem.fix)
+
+
+@when("changed", FILE_SYSTEM)
+def throughput(edit: Edit) -> Iterator[Effect]:
+    name = edit.path[-1]
+    if edit.path[0] != CONFIGURATION or not name.endswith(("Throughput", "ThroughputCapacity")):
+        return
+    was, now = count(edit.was), count(edit.now)
+    rates = [or_none(read(FileSystem(r, ()).throughput)) for r in (edit.former, edit.resource)]
+    rated = f" ({' to '.join(f'{rate:,.1f} GB/s' for rate in rates)})" if all(rates) else ""
+    unit = "MB/s per TiB" if name.startswith("Per") else "MB/s"
+    yield Effect(
+        Danger.INTERRUPTS,
+        f"the throughput goes from {quoted(edit.was)} to {quoted(edit.now)} {unit}{rated}; jobs "
+        "wait while the file servers are switched",
+        LUSTRE_THROUGHPUT,
+        "change it by FSx itself, which does so in place: aws fsx update-file-system "
+        f"--lustre-configuration {name}={quoted(edit.now)}",
+    )
+    if was is None or now is None or now > was:
+        yield Effect(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
+    if was is None or now is None or now < was:
+        yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
+
+
+@when("changed", FILE_SYSTEM)
+def capacity(edit: Edit) -> Iterator[Effect]:
+    if edit.path != ("StorageCapacity",):
+        return
+    was, now = count(edit.was), count(edit.now)
+    if was is None or now is None:
+        says = f"the size of {edit.name} is not known before and after"
+        yield Effect(Danger.CANNOT_TELL, says, LUSTRE_CAPACITY)
+        return
+    sizes = f"{tebibytes(was)} to {tebibytes(now)}"
+    if now < was:
+        says = f"FSx refuses to make {edit.name} smaller ({sizes})"
+        yield Effect(Danger.FAILS, says, LUSTRE_CAPACITY, COPY)
+        yield Effect(Danger.REDUCES_CAPACITY, f"from {sizes}", LUSTRE_CAPACITY)
+        return
+    says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
+    yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
+    sold_as = or_none(read(FileSystem(edit.resource, ()).sold_as))
+    money = monthly(edit.region, sold_as, now - was)
+    more = f", {money} more" if money else ""
+    yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
+
+
+@when("removed", ASSOCIATION)
+def association_removed(edit: Edit) -> Iterator[Effect]:
+    own = edit.resource.properties
+    says = f"{quoted(own.get('FileSystemPath'))} is no longer linked to S3; its files stay on the "
+    says += "file system"
+    if at(own, ("S3", "AutoExportPolicy")) is not None:
+        says += ", and what is written from now on is not exported"
+    yield Effect(Danger.INTERRUPTS, says, UNLINKED)
+
+
+@when("removed", FILE_SYSTEM)
+def file_system_removed(edit: Edit) -> Iterator[Effect]:
+    kept = outlives(edit.former, "DeletionPolicy") == "Retain"
+    stays = "; its files stay in the account, which goes on paying for them" if kept else ""
+    says = f"the environment has {holdings(edit.resource)} less{stays}"
+    yield Effect(Danger.REDUCES_CAPACITY, says, "it is in the old template and not in the new one")
+
 
 BUCKET: Final = "AWS::S3::Bucket"
 EMPTIED: Final = "aws-cdk:auto-delete-objects"
@@ -20,7 +113,7 @@ EXPIRIES: Final = (
 )
 
 
-@when_changed(BUCKET)
+@when("changed", BUCKET)
 def encryption(edit: Edit) -> Iterator[Effect]:
     if not edit.touches("BucketEncryption"):
         return
@@ -43,7 +136,7 @@ def _algorithm(encryption: Any) -> str:
     return "S3's own keys"
 
 
-@when_changed(BUCKET)
+@when("changed", BUCKET)
 def lifecycle(edit: Edit) -> Iterator[Effect]:
     if not edit.touches("LifecycleConfiguration"):
         return
@@ -71,7 +164,7 @@ def _expiry(rules: Any) -> list[int]:
     ]
 
 
-@when_removed("Custom::S3AutoDeleteObjects")
+@when("removed", "Custom::S3AutoDeleteObjects")
 def emptied(edit: Edit) -> Iterator[Effect]:
     """CDK's helper empties its bucket when it is removed, if the bucket still has its tag."""
     helper = edit.resource.properties
@@ -87,7 +180,7 @@ def emptied(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
 
 
-@when_added("Custom::S3AutoDeleteObjects")
+@when("added", "Custom::S3AutoDeleteObjects")
 def will_be_emptied(_site: Edit) -> Iterator[Effect]:
     says = "every object of the bucket will be deleted with the stack"
     advice = "leave auto_delete_objects off where the data matters"

@@ -5,17 +5,18 @@ one and removes the old one, whatever else is equal.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from ultracluster.model.model import Model
-from ultracluster.review.changes.change import Difference, Key
-from ultracluster.review.changes.difference import canonical
-from ultracluster.review.changes.references import alike
-from ultracluster.review.naming import Names
-from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.registry.schemas import Schema, any_schema, at, schema
+from ultracluster.review.changes.change import Danger, Difference, Key
+from ultracluster.review.changes.difference import Path, alike, canonical, related
+from ultracluster.review.naming import Names, named
+from ultracluster.review.resolved import ResolvedTemplates, differs
+from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key as PolicyKey
 from ultracluster.templates.scope import mapping, section
 
@@ -137,7 +138,12 @@ def _alike(
         {key: _leaves(body, names) for key, body in entries.items()} for entries in (left, right)
     )
     scored = sorted(
-        (-_likeness(ours[old], theirs[new]), old[0] != new[0], old, new)
+        (
+            -len(ours[old] & theirs[new]) / len(ours[old] | theirs[new] or {0}),
+            old[0] != new[0],
+            old,
+            new,
+        )
         for old in left
         for new in right
         if _type(left[old]) == _type(right[new])
@@ -148,22 +154,12 @@ def _alike(
             yield old, new
 
 
-def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other) if one | other else 0.0
-
-
 def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(
-        f"{name}={_masked(canonical(value, str(name)), names)}"
-        for name, value in section(mapping(body), "Properties").items()
-        if name != "Tags"
-    )
-
-
-def _masked(text: str, names: Mapping[str, str]) -> str:
+    own = section(mapping(body), "Properties").items()
+    texts = [f"{name}={canonical(value, str(name))}" for name, value in own if name != "Tags"]
     for name, mask in names.items():
-        text = text.replace(json.dumps(name), json.dumps(mask))
-    return text
+        texts = [text.replace(json.dumps(name), json.dumps(mask)) for text in texts]
+    return frozenset(texts)
 
 
 def _path(body: Any) -> tuple[str, str] | None:
@@ -173,3 +169,117 @@ def _path(body: Any) -> tuple[str, str] | None:
 
 def _type(body: Any) -> str:
     return str(mapping(body).get("Type"))
+
+
+ANY: Final = "*"
+
+
+class Effect(NamedTuple):
+    """One thing that a change does."""
+
+    danger: Danger
+    what: str
+    why: str
+    instead: str = ""
+    new_id: bool = False
+    """Whether the resource gets another id, which others follow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One thing that changes about a resource, with what is resolved before and after."""
+
+    update: Update
+    pair: VariantPair
+    old_key: Key | None
+    new_key: Key | None
+    path: Path = ()
+    """Empty where the whole resource came, went or was renamed; `("@DeletionPolicy",)` and the
+    like for what stands beside the properties."""
+    follows: bool = False
+    """Whether the templates are equal here, and the change follows from another."""
+
+    @property
+    def old(self) -> ResolvedResource | None:
+        return self.pair.old.at(self.old_key) if self.old_key else None
+
+    @property
+    def new(self) -> ResolvedResource | None:
+        return self.pair.new.at(self.new_key) if self.new_key else None
+
+    @property
+    def resource(self) -> ResolvedResource:
+        """The resource, as it will be where it is still there."""
+        found = self.new or self.old
+        assert found is not None  # noqa: S101  (an edit without either is never made)
+        return found
+
+    @property
+    def former(self) -> ResolvedResource:
+        """The resource, as it was where it was there already."""
+        return self.old or self.resource
+
+    @property
+    def type(self) -> str:
+        return self.resource.resource_type
+
+    @property
+    def name(self) -> str:
+        return named(self.resource)
+
+    @property
+    def was(self) -> Any:
+        return self.both(*self.path)[0]
+
+    @property
+    def now(self) -> Any:
+        return self.both(*self.path)[1]
+
+    @property
+    def region(self) -> str | None:
+        """Where the resource goes; None where that is not known."""
+        found = self.update.after.region or self.pair.new.variant.region
+        return found if isinstance(found, str) else None
+
+    @property
+    def schema(self) -> Schema | None:
+        """What the registry says of the type, in the stack's Region where it is known."""
+        found = schema(self.type, self.region) if self.region else None
+        return found or any_schema(self.type)
+
+    def touches(self, *path: str) -> bool:
+        """Whether the change is at a path, below it or above it."""
+        return related(self.path, path)
+
+    def both(self, *path: str) -> tuple[Any, Any]:
+        """Return the resolved values at another path of the resource, before and after."""
+        return (
+            at(self.old.properties, path) if self.old else None,
+            at(self.new.properties, path) if self.new else None,
+        )
+
+    def differs(self, *path: str) -> bool:
+        """Whether the resolved values at a path differ, as far as is known."""
+        return differs(*self.both(*path))
+
+
+Rule = Callable[[Edit], Iterable[Effect]]
+When = Literal["changed", "added", "removed"]
+
+_RULES: Final[dict[tuple[When, str], list[Rule]]] = {}
+
+
+def when(happens: When, *types: str) -> Callable[[Rule], Rule]:
+    """Register a rule over resources, or their properties, of some types or of `ANY`."""
+
+    def register(rule: Rule) -> Rule:
+        for name in types:
+            _RULES.setdefault((happens, name), []).append(rule)
+        return rule
+
+    return register
+
+
+def effects(happens: When, edit: Edit) -> list[Effect]:
+    rules = [*_RULES.get((happens, edit.type), ()), *_RULES.get((happens, ANY), ())]
+    return [effect for rule in rules for effect in rule(edit)]

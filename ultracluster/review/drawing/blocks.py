@@ -67,7 +67,7 @@ class Say:
     bold: bool = False
     lines: int = 2
 
-    def _lines(self, width: float) -> list[str]:
+    def _lines(self, width: float) -> Sequence[str]:
         return wrapped(self.said, width, self.size, bold=self.bold, most=self.lines)
 
     def height(self, width: float) -> float:

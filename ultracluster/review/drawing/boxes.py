@@ -7,32 +7,25 @@ from typing import Final
 from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.drawing.addresses import addresses
-from ultracluster.review.drawing.blocks import (
-    OUTSIDE,
-    Block,
-    Chips,
-    Edge,
-    Frame,
-    Say,
-    Stack,
-    at_most,
-    changed_chip,
-)
+from ultracluster.review.drawing import blocks
+from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Item, Say, Stack
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
-from ultracluster.review.drawing.svg import SMALL
-from ultracluster.review.known import NotKnown, words
+from ultracluster.review.drawing.svg import SMALL, Canvas
 from ultracluster.review.naming import short, tebibytes
+from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
-from ultracluster.review.topology.services import JobInterfaces, Scheduler
+from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.templates.resolved import Place
 from ultracluster.templates.resolved_values import Key
 
 MOST_ASSOCIATIONS: Final = 8
 MOST_QUEUES: Final = 10
+BAR: Final = 7.0
+"""Height of the bar that shows how much of a subnet is taken."""
+SHADES: Final = ("use0", "use1", "use2", "use3")
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,56 @@ class Context:
         return min(found, key=lambda danger: danger.rank).value if found else ""
 
 
+@dataclass(frozen=True)
+class Bar:
+    """What takes how much of a subnet, as a bar without words."""
+
+    subnet: Subnet
+
+    def height(self, _: float) -> float:
+        return BAR + 2 if isinstance(self.subnet.addresses, int) and self.subnet.addresses else 0
+
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        total = self.subnet.addresses
+        if isinstance(total, NotKnown) or not total:
+            return
+        canvas.rect(x, y, width, BAR, "bar", radius=2)
+        room, across = width, x
+        for number, use in enumerate(u for u in self.subnet.uses if u.count):
+            # What is there is seen, however little it is.
+            own = min(max(width * (use.count or 0) / total, 2.0), room)
+            with canvas.group(f"{use.what}: {use.count:,}"):
+                canvas.rect(across, y, own, BAR, SHADES[number % len(SHADES)], radius=0)
+            across, room = across + own, room - own
+
+    def words(self) -> Iterator[Item]:
+        return iter(())
+
+
+def address_words(subnet: Subnet) -> str:
+    """Return how much of a subnet is taken."""
+    if isinstance(subnet.addresses, NotKnown):
+        return f"Addresses not known: {subnet.addresses.because}"
+    parts = [
+        f"{use.what} {use.count:,}{' (assumed)' if use.assumed else ''}"
+        for use in subnet.uses
+        if use.count
+    ]
+    jobs = {job.service: job.each for job in subnet.jobs if job.count is None}
+    named = [use.what for use in subnet.uses if use.count is None and use.what not in jobs]
+    taken = f" ({', '.join(parts)})" if parts else ""
+    least, most = ("at least ", "at most ") if named else ("", "")
+    free = subnet.addresses - subnet.used
+    verdict = f"{-free:,} too few" if free < 0 else f"{most}{free:,} free"
+    said = f"{least}{subnet.used:,} of {subnet.addresses:,} addresses taken at full size{taken}; "
+    said += verdict
+    for service, each in jobs.items():
+        said += f"; {service} take {each} more for each instance with EFA"
+    if named:
+        said += f"; how many take {', '.join(dict.fromkeys(named))} is not known"
+    return f"{said}."
+
+
 def subnet_box(subnet: Subnet, context: Context) -> Block:
     content: list[Block] = []
     if subnet.nats:
@@ -61,18 +104,22 @@ def subnet_box(subnet: Subnet, context: Context) -> Block:
     content += [scheduler_box(scheduler, context) for scheduler in subnet.schedulers]
     content += _placed_nodes(subnet.nodes, context)
     for file_system in subnet.file_systems:
-        content += mounts(subnet, file_system, context)
-        content.append(file_system_box(file_system, context))
-    if subnet.jobs:
-        chips = [(_job(job), "job") for job in subnet.jobs]
-        content.append(Chips(chips, "SageMaker puts interfaces of its jobs here"))
+        content += [*mounts(subnet, file_system, context), file_system_box(file_system, context)]
+    jobs = []
+    for job in subnet.jobs:
+        told = isinstance(job.count, int)
+        many = f"{job.count:,} instances" if told else "as many as jobs ask for"
+        jobs.append((f"{job.name}: {many}, {job.each} addresses each with EFA", "job"))
+    if jobs:
+        content.append(Chips(jobs, "SageMaker puts interfaces of its jobs here"))
     if subnet.also:
         content.append(Chips([(f"{n.name}: drawn above", "") for n in subnet.also], "also here"))
     if subnet.endpoints:
         chips = [(endpoint.service, "endpoint") for endpoint in subnet.endpoints]
         label = f"{len(chips)} interface endpoint{'' if len(chips) == 1 else 's'}"
         content.append(Chips(chips, label))
-    content.append(addresses(subnet))
+    said = Say(address_words(subnet), "m", SMALL, lines=3)
+    content.append(Stack([said, Bar(subnet)], 0))
     note = f"{words(subnet.block, 'block not known')} · way out: {subnet.way_out}"
     title, change = f"Subnet {subnet.name}", context.change(subnet.key)
     return Frame(title, note, Stack(content), "subnet", key=subnet.key, change=change)
@@ -89,11 +136,6 @@ def mounts(subnet: Subnet, file_system: FileSystem, context: Context) -> Iterato
         yield Mount(f"{names}{said}", works, edges)
 
 
-def _job(job: JobInterfaces) -> str:
-    many = f"{job.count:,} instances" if isinstance(job.count, int) else "as many as jobs ask for"
-    return f"{job.name}: {many}, {job.each} addresses each with EFA"
-
-
 def small_subnet(subnet: Subnet, context: Context) -> Block:
     free = words(subnet.addresses, "addresses not known")
     said = f"{free} addresses free" if isinstance(subnet.addresses, int) else free
@@ -103,27 +145,24 @@ def small_subnet(subnet: Subnet, context: Context) -> Block:
     return Frame(f"Subnet {subnet.name}", "", Stack(rows, 0), "subnet", change=change)
 
 
-def _placed_nodes(found: Sequence[Nodes], context: Context) -> list[Block]:
-    """Return nodes, those of one placement group within its frame."""
+def _placed_nodes(found: Sequence[Nodes], context: Context) -> Iterator[Block]:
+    """Yield nodes, those of one placement group within its frame."""
     together: dict[object, list[Nodes]] = {}
     for number, nodes in enumerate(found):
         key = nodes.placement if isinstance(nodes.placement, Placement) else number
         together.setdefault(key, []).append(nodes)
-    blocks: list[Block] = []
     for mine in together.values():
         boxes, placement = [nodes_box(nodes, context) for nodes in mine], mine[0].placement
         if not isinstance(placement, Placement):
-            blocks += boxes
+            yield from boxes
             continue
         note = f"strategy {words(placement.strategy, 'not known')}"
         title, change = f"Placement group {placement.name}", context.change(placement.key)
-        blocks.append(Frame(title, note, Stack(boxes), "placement", change=change))
-    return blocks
+        yield Frame(title, note, Stack(boxes), "placement", change=change)
 
 
 def nodes_box(nodes: Nodes, context: Context) -> Block:
-    said, works = fabric_words(nodes, context)
-    content: list[Block] = [NodeBox(nodes, said, works)]
+    content: list[Block] = [NodeBox(nodes, *fabric_words(nodes, context))]
     facts: list[tuple[str, str]] = []
     if isinstance(nodes.placement, NotKnown):
         facts.append((f"placement group not known: {nodes.placement.because}", "unknown"))
@@ -151,7 +190,7 @@ def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> t
     said = f"{many}{reservation.kind} {reservation.name}{ends}"
     if not change:
         return said, "reserved"
-    mark, style = changed_chip(change)
+    mark, style = blocks.changed_chip(change)
     return f"{mark}: {said}", f"reserved {style}"
 
 
@@ -162,48 +201,41 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
     mine = [short(fabric.place) for fabric in context.fabrics if fabric.key in nodes.groups]
     if mine:
         return f"{' and '.join(mine)}: its members exchange everything, in both directions", True
-    known = [context.name(group) for group in nodes.groups]
+    known = ", ".join(context.name(group) for group in nodes.groups)
     if any(isinstance(group, str) or group[0] == "?" for group in nodes.groups):
-        return f"{', '.join(known)}: its rules are not in the given templates", None
-    return f"{', '.join(known) or 'no group'} does not name itself in both directions", False
+        return f"{known}: its rules are not in the given templates", None
+    return f"{known or 'no group'} does not name itself in both directions", False
 
 
-def file_system_box(file_system: FileSystem, context: Context) -> Block:
+def file_system_box(system: FileSystem, context: Context) -> Block:
     rows: list[Block] = []
-    for each in file_system.associations:
-        said = association_words(each.imports, each.exports)
+    for each in system.associations:
         out, into = bool(each.exports), bool(each.imports)
-        system, bucket = file_system.place, each.bucket or (OUTSIDE, each.target)
-        named = f"{each.path} {said}"
-        edge = Edge(system, bucket, named, into) if out else Edge(bucket, system, named)
+        said = f"imports {each.imports}" if into else f"exports {each.exports}"
+        if out is into:
+            said = "imports and exports" if out else "by command only"
+        bucket, named = each.bucket or (blocks.OUTSIDE, each.target), f"{each.path} {said}"
+        source, target = (system.place, bucket) if out else (bucket, system.place)
+        edge = Edge(source, target, named, both=out and into)
         rows.append(Flow(each.path, said, f"s3://{each.target}", out, into, edges=[edge]))
-    rows = at_most(MOST_ASSOCIATIONS, rows, "associations")
-    parts = [file_system.place, *(each.place for each in file_system.associations)]
-    title, note = f"{file_system.kind} · {file_system.name}", size_words(file_system)
-    own, change = file_system.place, context.change(*parts)
-    return Frame(title, note, Stack(rows, 4), "storage", key=own, change=change)
+    body = Stack(blocks.at_most(MOST_ASSOCIATIONS, rows, "associations"), 4)
+    parts = [system.place, *(each.place for each in system.associations)]
+    title, note = f"{system.kind} · {system.name}", size_words(system)
+    own, change = system.place, context.change(*parts)
+    return Frame(title, note, body, "storage", key=own, change=change)
 
 
 def size_words(file_system: FileSystem) -> str:
     tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
-    parts = []
-    if isinstance(tib, NotKnown):
-        parts.append("capacity not known")
-    else:
-        parts.append("grows by itself" if tib is None else tebibytes(tib * GIB_PER_TIB))
+    size = "grows by itself"
+    if tib is not None:
+        size = "capacity not known" if isinstance(tib, NotKnown) else tebibytes(tib * GIB_PER_TIB)
+    parts = [size]
     if isinstance(rate, NotKnown):
         parts.append("throughput not known")
     elif rate is not None:
         parts.append(f"{rate:,.3g} GB/s" if rate < 1 else f"{rate:,.1f} GB/s")
     return " · ".join([*parts, *file_system.notes])
-
-
-def association_words(imports: str, exports: str) -> str:
-    if imports and exports:
-        return "imports and exports"
-    if imports:
-        return f"imports {imports}"
-    return f"exports {exports}" if exports else "by command only"
 
 
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
@@ -215,6 +247,5 @@ def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
     size = "" if scheduler.size is None else words(scheduler.size, "size not known")
     note = " · ".join(filter(None, [scheduler.version, size, *scheduler.notes]))
     title, own = f"{scheduler.title} {scheduler.name}", scheduler.place
-    change = context.change(own)
-    body = Stack(at_most(MOST_QUEUES, rows, "queues"), 4)
-    return Frame(title, note, body, "slurm", key=own, change=change)
+    body = Stack(blocks.at_most(MOST_QUEUES, rows, "queues"), 4)
+    return Frame(title, note, body, "slurm", key=own, change=context.change(own))

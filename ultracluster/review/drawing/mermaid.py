@@ -4,17 +4,8 @@ import re
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Final
 
-from ultracluster.review.drawing.blocks import (
-    CHANGED,
-    LEGEND,
-    OUTSIDE,
-    Block,
-    Chips,
-    Edge,
-    Frame,
-    Grid,
-    Stack,
-)
+from ultracluster.review.drawing import blocks
+from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Grid, Stack
 from ultracluster.review.drawing.lines import Flow, Mount, Wired
 from ultracluster.review.drawing.node_box import NodeBox
 
@@ -62,14 +53,14 @@ class _Chart:
         elif isinstance(block, Chips):
             said = ", ".join(said for said, _ in block.chips)
             text = block.label if block.label and block.key is None else said
-            if block.label != LEGEND:
+            if block.label != blocks.LEGEND:
                 yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
         elif isinstance(block, Frame):
             yield from self._frame(block, indent)
 
-    def _several(self, blocks: Sequence[Block], indent: str) -> Iterator[str]:
+    def _several(self, shown: Sequence[Block], indent: str) -> Iterator[str]:
         left = MOST_SUBNETS
-        for block in blocks:
+        for block in shown:
             subnet = isinstance(block, Frame) and block.style == "subnet"
             left -= subnet
             if not subnet or left >= 0:
@@ -78,7 +69,7 @@ class _Chart:
             yield f'{indent}{self._id()}["{-left} more subnets"]'
 
     def _frame(self, frame: Frame, indent: str) -> Iterator[str]:
-        said = [frame.title, frame.note, f"{CHANGED} {frame.change}" if frame.change else ""]
+        said = [frame.title, frame.note, f"{blocks.CHANGED} {frame.change}" if frame.change else ""]
         within = frame.style in AROUND
         inside = list(self.lines(frame.content, f"{indent}  " if within else indent))
         if frame.style in SHAPES:
@@ -100,8 +91,7 @@ class _Chart:
 
     def _node(self, frame: Frame) -> str:
         """Return what a node computes with; it is an edge to itself where it is on a fabric."""
-        blocks = frame.content.blocks if isinstance(frame.content, Stack) else []
-        for block in blocks:
+        for block in frame.content.blocks if isinstance(frame.content, Stack) else ():
             if isinstance(block, NodeBox):
                 if block.fabric_works and block.on_fabric:
                     name = block.fabric.partition(":")[0]
@@ -113,7 +103,7 @@ class _Chart:
         """Yield the edges between boxes that are in the chart, and buckets of somebody else."""
         for edge in self._edges:
             for end in (edge.source, edge.target):
-                if isinstance(end, tuple) and end[0] == OUTSIDE and end not in self._ids:
+                if isinstance(end, tuple) and end[0] == blocks.OUTSIDE and end not in self._ids:
                     yield f'  {self._id(end)}[("{label(f"S3 {end[1]}")}")]'
             if edge.source in self._ids and edge.target in self._ids:
                 said = f'|"{label(edge.words)}"|' if edge.words else ""

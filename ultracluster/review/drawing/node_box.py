@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from ultracluster.catalogue.sizes import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
 from ultracluster.review.drawing.svg import width as width_of
-from ultracluster.review.known import NotKnown, words
+from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.nodes import Interface, Nodes
 
 GPU: Final = 24.0
@@ -21,10 +22,10 @@ LOOP: Final = 40.0
 COUNT: Final = 128.0
 LABEL: Final = 134.0
 MOST_INTERFACES: Final = 3
+NO_INTERFACES: Final = "one ordinary interface, which EC2 creates"
 KINDS: Final = {"efa-only": "EFA", "efa": "EFA + IP", "interface": "IP"}
 BUS: Final = {True: "efa-line", False: "bad-line", None: "unknown-line"}
 
-Cards = dict[int | None, list[Interface]]
 Points = list[tuple[float, float]]
 
 
@@ -38,19 +39,13 @@ class NodeBox:
     fabric_works: bool | None
 
     def height(self, width: float) -> float:
-        own = self._room(width)
-        return 12 + LINE + self._gpus(own) + self._cards(own) + self._bus + 10
-
-    def _room(self, width: float) -> float:
-        return width - self._count_width - 2 * 10 - LABEL
+        own = width - self._count_width - 2 * 10 - LABEL
+        bus = 44 if self.on_fabric else 4
+        return 12 + LINE + self._gpus(own) + self._cards_height(own) + bus + 10
 
     @property
     def _count_width(self) -> float:
         return 0 if self.nodes.alone else COUNT
-
-    @property
-    def _bus(self) -> float:
-        return 44 if self.on_fabric else 4
 
     @property
     def _stated(self) -> Sequence[Interface]:
@@ -61,33 +56,32 @@ class NodeBox:
     def on_fabric(self) -> bool:
         return any(entry.carries_fabric for entry in self._stated)
 
-    def _interfaces(self) -> Cards:
-        """Return the interfaces by card, also the cards that have none."""
-        found: Cards = {}
-        if self.nodes.instance is not None:
-            found.update({card: [] for card in range(self.nodes.instance.network_cards.count)})
+    @cached_property
+    def _cards(self) -> dict[int | None, list[Interface]]:
+        """The interfaces by card, also the cards that have none."""
+        instance = self.nodes.instance
+        cards = range(instance.network_cards.count if instance else 0)
+        found: dict[int | None, list[Interface]] = {card: [] for card in cards}
         for entry in self._stated:
-            card = entry.card if isinstance(entry.card, int) else None
-            found.setdefault(card, []).append(entry)
+            found.setdefault(entry.card if isinstance(entry.card, int) else None, []).append(entry)
         return found
 
     def _gpus(self, width: float) -> float:
+        """Return how high the accelerators are at a width."""
         instance = self.nodes.instance
         if instance is None or not instance.accelerator.count:
             return LINE + 4
-        rows = -(-instance.accelerator.count // _per_row(width, GPU))
-        return rows * (GPU + SPACE) + 4
+        return -(-instance.accelerator.count // _per_row(width, GPU)) * (GPU + SPACE) + 4
 
-    def _cards(self, width: float) -> float:
-        cards = self._interfaces()
+    def _cards_height(self, width: float) -> float:
         if isinstance(self.nodes.interfaces, NotKnown):
             return LINE + 4
         if not self._stated:
             return (2 if self.nodes.instance else 1) * LINE + 4
-        if len(cards) <= MOST_WIDE:
-            most = max(map(len, cards.values()))
+        if len(self._cards) <= MOST_WIDE:
+            most = max(map(len, self._cards.values()))
             return 24 + max(min(most, MOST_INTERFACES), 1) * 18 + 4
-        rows = -(-len(cards) // _per_row(width, SMALL_CARD))
+        rows = -(-len(self._cards) // _per_row(width, SMALL_CARD))
         return rows * (SMALL_CARD + SPACE) + LINE + 2
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
@@ -98,20 +92,19 @@ class NodeBox:
                 canvas.rect(x + step, y + 12 - step, box - 12, total - 12, "box node behind")
             self._draw_count(canvas, x + box + COUNT / 2 + 4, y + total / 2)
         canvas.rect(x, y + 12, box - 12, total - 12, "box node")
-        at, room = x + 10, self._room(width)
-        down = y + 12 + 6
-        one = "the node" if self.nodes.alone else "one node in detail"
-        canvas.text(at, down + LINE * 0.75, one, LABEL - 8, style="m")
+        at, room, down = x + 10, box - 2 * 10 - LABEL, y + 12 + 6
+        _label(
+            canvas, at, down + LINE * 0.75, "the node" if self.nodes.alone else "one node in detail"
+        )
         type_name = words(self.nodes.type_name, "type not known")
-        baseline = down + LINE * 0.75
-        canvas.text(at + LABEL, baseline, type_name, room - 12, size=NORMAL, bold=True)
+        canvas.text(at + LABEL, down + LINE * 0.75, type_name, room - 12, size=NORMAL, bold=True)
         down += LINE + 6
         self._draw_gpus(canvas, at, down, room - 12)
         down += self._gpus(room)
         bottoms = self._draw_cards(canvas, at, down, room - 12)
-        down += self._cards(room)
+        down += self._cards_height(room)
         if self.on_fabric:
-            canvas.text(at, down + 18, "fabric", LABEL - 8, style="m")
+            _label(canvas, at, down + 18, "fabric")
             self._draw_bus(canvas, at + LABEL, x + box - 12 - LOOP, down + 14, bottoms)
 
     def _draw_count(self, canvas: Canvas, middle: float, y: float) -> None:
@@ -137,12 +130,11 @@ class NodeBox:
     def _draw_gpus(self, canvas: Canvas, x: float, y: float, room: float) -> None:
         accelerator = self.nodes.instance.accelerator if self.nodes.instance else None
         if accelerator is None or not accelerator.count:
-            canvas.text(x, y + LINE * 0.75, "accelerators", LABEL - 8, style="m")
-            said = self.accelerators()
-            canvas.text(x + LABEL, y + LINE * 0.75, said, room, style="m")
+            _label(canvas, x, y + LINE * 0.75, "accelerators")
+            canvas.text(x + LABEL, y + LINE * 0.75, self.accelerators(), room, style="m")
             return
         one = accelerator.plural.removesuffix("s") if accelerator.count == 1 else accelerator.plural
-        canvas.text(x, y + 11, f"{accelerator.count} {one}", LABEL - 8, style="m")
+        _label(canvas, x, y + 11, f"{accelerator.count} {one}")
         memory = f", {accelerator.memory_mib // 1024} GiB each" if accelerator.memory_mib else ""
         if self._gpus(room) > GPU + SPACE + 4 or accelerator.count * (GPU + SPACE) > room - 150:
             memory = ""
@@ -158,43 +150,55 @@ class NodeBox:
 
     def _draw_cards(self, canvas: Canvas, x: float, y: float, room: float) -> Points:
         """Draw the cards; return where lines to the fabric begin."""
-        cards, stated, instance = self._interfaces(), self.nodes.interfaces, self.nodes.instance
+        cards, stated, instance = self._cards, self.nodes.interfaces, self.nodes.instance
         if isinstance(stated, NotKnown):
-            canvas.text(x, y + LINE * 0.75, "interfaces", LABEL - 8, style="m")
+            _label(canvas, x, y + LINE * 0.75, "interfaces")
             said = f"not known: {stated.because}"
             canvas.text(x + LABEL, y + LINE * 0.75, said, room, style="m")
             return []
         count = len(cards) if instance is None else instance.network_cards.count
-        label = f"{count} network card{'' if count == 1 else 's'}" if cards else "interfaces"
-        canvas.text(x, y + 11, label, LABEL - 8, style="m")
+        said = f"{count} network card{'' if count == 1 else 's'}" if cards else "interfaces"
+        _label(canvas, x, y + 11, said)
         if instance is not None:
-            speed = f"{instance.network_cards.gbps:,.0f} Gbps"
-            canvas.text(x, y + 11 + LINE, speed, LABEL - 8, style="m")
+            _label(canvas, x, y + 11 + LINE, f"{instance.network_cards.gbps:,.0f} Gbps")
         if not stated:
             canvas.text(x + LABEL, y + 11, NO_INTERFACES, room, style="m")
             return []
         if len(cards) <= MOST_WIDE:
-            own = min((room - SPACE * (len(cards) - 1)) / len(cards), WIDEST_CARD)
-            high = self._cards(room) - 4
-            places = [x + LABEL + number * (own + SPACE) for number in range(len(cards))]
-            for left, (card, entries) in zip(places, cards.items(), strict=True):
-                _wide_card(canvas, (left, y), (own, high), card, entries)
-            return [
-                (left + own / 2, y + high)
-                for left, entries in zip(places, cards.values(), strict=True)
-                if any(entry.carries_fabric for entry in entries)
-            ]
+            return self._wide_cards(canvas, x + LABEL, y, room)
         per_row = _per_row(room + 12, SMALL_CARD)
         for number, (card, entries) in enumerate(cards.items()):
             left = x + LABEL + (number % per_row) * (SMALL_CARD + SPACE)
             _small_card(canvas, left, y + (number // per_row) * (SMALL_CARD + SPACE), card, entries)
-        canvas.text(x + LABEL, y + self._cards(room) - 7, self._counted(), room, style="m")
+        efa = sum(entry.carries_fabric for entry in stated)
+        addressed = sum(entry.kind != "efa-only" for entry in stated)
+        said = f"{efa} interfaces with EFA, {addressed} with an address"
+        canvas.text(x + LABEL, y + self._cards_height(room) - 7, said, room, style="m")
         return []
 
-    def _counted(self) -> str:
-        efa = sum(entry.carries_fabric for entry in self._stated)
-        addressed = sum(entry.kind != "efa-only" for entry in self._stated)
-        return f"{efa} interfaces with EFA, {addressed} with an address"
+    def _wide_cards(self, canvas: Canvas, x: float, y: float, room: float) -> Points:
+        count, bottoms = len(self._cards), []
+        width = min((room - SPACE * (count - 1)) / count, WIDEST_CARD)
+        height = self._cards_height(room) - 4
+        for number, (card, entries) in enumerate(self._cards.items()):
+            left = x + number * (width + SPACE)
+            canvas.rect(left, y, width, height, "card", radius=3)
+            title = "card not known" if card is None else f"card {card}"
+            canvas.text(left + 6, y + 16, title, width - 10)
+            shown = entries if len(entries) <= MOST_INTERFACES else entries[: MOST_INTERFACES - 1]
+            for line, entry in enumerate(shown):
+                top = y + 24 + line * 18
+                style = "efa" if entry.carries_fabric else "ip"
+                canvas.rect(left + 5, top, width - 10, 15, f"chip {style}", radius=2)
+                canvas.text(left + 10, top + 11.5, _kind(entry), width - 18)
+            if len(entries) > len(shown):
+                more = f"{len(entries) - len(shown)} more"
+                canvas.text(left + 10, y + 24 + 2 * 18 + 11.5, more, width - 18)
+            if not entries:
+                canvas.text(left + 10, y + 24 + 11.5, "nothing", width - 18, style="m")
+            if any(entry.carries_fabric for entry in entries):
+                bottoms.append((left + width / 2, y + height))
+        return bottoms
 
     def _draw_bus(
         self, canvas: Canvas, left: float, right: float, line: float, ends: Points
@@ -228,34 +232,12 @@ class NodeBox:
             yield Item(f"Fabric: {self.fabric}")
 
 
-NO_INTERFACES: Final = "one ordinary interface, which EC2 creates"
+def _label(canvas: Canvas, x: float, baseline: float, said: str) -> None:
+    canvas.text(x, baseline, said, LABEL - 8, style="m")
 
 
 def _per_row(width: float, size: float) -> int:
     return max(int((width + SPACE) // (size + SPACE)), 1)
-
-
-def _wide_card(
-    canvas: Canvas,
-    place: tuple[float, float],
-    size: tuple[float, float],
-    card: int | None,
-    entries: Sequence[Interface],
-) -> None:
-    (x, y), (width, height) = place, size
-    canvas.rect(x, y, width, height, "card", radius=3)
-    canvas.text(x + 6, y + 16, "card not known" if card is None else f"card {card}", width - 10)
-    shown = entries if len(entries) <= MOST_INTERFACES else entries[: MOST_INTERFACES - 1]
-    for line, entry in enumerate(shown):
-        top = y + 24 + line * 18
-        style = "efa" if entry.carries_fabric else "ip"
-        canvas.rect(x + 5, top, width - 10, 15, f"chip {style}", radius=2)
-        canvas.text(x + 10, top + 11.5, _kind(entry), width - 18)
-    if len(entries) > len(shown):
-        more = f"{len(entries) - len(shown)} more"
-        canvas.text(x + 10, y + 24 + 2 * 18 + 11.5, more, width - 18)
-    if not entries:
-        canvas.text(x + 10, y + 24 + 11.5, "nothing", width - 18, style="m")
 
 
 def _small_card(

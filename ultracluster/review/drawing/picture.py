@@ -5,32 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ultracluster.review.drawing.blocks import (
-    LEGEND,
-    Block,
-    Chips,
-    Frame,
-    Grid,
-    Item,
-    Say,
-    Stack,
-    at_most,
-    changed_chip,
-)
-from ultracluster.review.drawing.boxes import (
-    Context,
-    file_system_box,
-    nodes_box,
-    reservation_chip,
-    scheduler_box,
-    small_subnet,
-    subnet_box,
-)
+from ultracluster.review.drawing import blocks, boxes
+from ultracluster.review.drawing.blocks import Block, Chips, Frame, Grid, Item, Say, Stack
+from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.lines import Wire, Wired
 from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
-from ultracluster.review.known import NotKnown, words, zone_title
-from ultracluster.review.security.matrix import Matrix
+from ultracluster.review.matrix import Matrix
+from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.networks import Vpc
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Scheduler
@@ -78,12 +60,12 @@ class Figure:
         place = f"Region {words(self.topology.region, 'not known')}"
         return Frame(place, ", ".join(self.names), Stack(self.blocks, 14), "region", LARGE)
 
-    @cached_property
+    @property
     def svg(self) -> str:
         """The picture as a file of its own, which carries its own style."""
         return self._svg("topology", f"<style>{picture_style()}</style>")
 
-    @cached_property
+    @property
     def inline(self) -> str:
         """The picture as a part of a page."""
         return self._svg(f"topology-{self.number}")
@@ -94,8 +76,7 @@ class Figure:
 
     @cached_property
     def words(self) -> Item:
-        (item,) = self.whole.words()
-        return item
+        return next(self.whole.words())
 
     def _svg(self, own: str, style: str = "") -> str:
         canvas = Canvas()
@@ -126,7 +107,7 @@ def picture_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     if homeless:
         yield Frame("Subnet not known", "", Stack(homeless), "unknown")
     idle = [(f"placement group {p.name}", "reserved") for p in topology.idle_placements]
-    idle += [reservation_chip(r, context) for r in topology.idle_reservations]
+    idle += [boxes.reservation_chip(r, context) for r in topology.idle_reservations]
     if idle:
         yield Frame("Used by no nodes", "", Chips(idle), "unknown")
     if not any((topology.vpcs, homeless, idle, topology.stores)):
@@ -134,25 +115,18 @@ def picture_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     elif not any((topology.vpcs, homeless, idle)):
         yield Say("No VPC, no nodes and no file system in these templates.", "m")
     else:
-        changed = [changed_chip("changed")] if context.changed else []
-        yield Chips([*changed, *MEANINGS], LEGEND)
+        changed = [blocks.changed_chip("changed")] if context.changed else []
+        yield Chips([*changed, *MEANINGS], blocks.LEGEND)
     yield from _outside(topology, context)
 
 
 def _outside(topology: Topology, context: Context) -> Iterator[Block]:
-    if topology.stores:
-        stores: list[Block] = [
-            Frame(
-                store.name,
-                store.kind,
-                Say(" · ".join(store.notes), "m", SMALL),
-                "store",
-                key=store.key,
-                change=context.change(store.key),
-            )
-            for store in topology.stores
-        ]
-        shown = Grid(at_most(MOST_STORES, stores, "stores"), STORE)
+    stores: list[Block] = []
+    for each in topology.stores:
+        note, change = Say(each.note, "m", SMALL), context.change(each.key)
+        stores.append(Frame(each.name, each.kind, note, "store", key=each.key, change=change))
+    if stores:
+        shown = Grid(blocks.at_most(MOST_STORES, stores, "stores"), STORE)
         yield Frame("Outside of the VPC", "", shown, "plain")
     if topology.others:
         counted = [
@@ -165,12 +139,14 @@ def _outside(topology: Topology, context: Context) -> Iterator[Block]:
 def vpc_box(vpc: Vpc, context: Context) -> Block:
     content: list[Block] = []
     for zone, subnets in vpc.zones().items():
-        full = [s for s in subnets if not s.empty][:MOST_SUBNETS]
+        full = [s for s in subnets if s.uses][:MOST_SUBNETS]
         rest = [s for s in subnets if s not in full]
-        blocks = [subnet_box(subnet, context) for subnet in full]
+        drawn = [boxes.subnet_box(subnet, context) for subnet in full]
         if rest:
-            blocks.append(Grid([small_subnet(s, context) for s in rest], SMALL_SUBNET))
-        content.append(Frame(zone_title(zone), "", Stack(blocks), "zone"))
+            drawn.append(Grid([boxes.small_subnet(s, context) for s in rest], SMALL_SUBNET))
+        # `zone 0 of the Region` and `zone not known` say that they are zones.
+        title = zone if zone.startswith("zone not") else f"Zone {zone.removeprefix('zone ')}"
+        content.append(Frame(title, "", Stack(drawn), "zone"))
     ways = [(name, "way") for name in vpc.gateways]
     ways += [(f"{e.service} gateway endpoint", "endpoint") for e in vpc.gateway_endpoints]
     if ways:
@@ -188,7 +164,7 @@ def vpc_box(vpc: Vpc, context: Context) -> Block:
 
 def _wires(vpc: Vpc) -> Sequence[Wire]:
     """Return the ways out: to each NAT gateway, and from there to the internet gateway."""
-    full = [subnet for subnet in vpc.subnets if not subnet.empty]
+    full = [subnet for subnet in vpc.subnets if subnet.uses]
     by_nat: dict[Key, list[Hashable]] = {}
     for subnet in full:
         if subnet.nat_subnet is not None and subnet.nat_subnet != subnet.key:
@@ -203,15 +179,15 @@ def _wires(vpc: Vpc) -> Sequence[Wire]:
 
 def _homeless(topology: Topology, context: Context) -> Iterator[Block]:
     for thing in topology.homeless:
-        because = (
-            thing.subnets.because if isinstance(thing.subnets, NotKnown) else "none is written"
-        )
-        if isinstance(thing, Nodes):
-            block = nodes_box(thing, context)
-        elif isinstance(thing, FileSystem):
-            block = file_system_box(thing, context)
-        elif isinstance(thing, Scheduler):
-            block = scheduler_box(thing, context)
-        else:
-            block = Chips([(f"{thing.service} endpoint", "endpoint")])
+        own = thing.subnets
+        because = own.because if isinstance(own, NotKnown) else "none is written"
+        match thing:
+            case Nodes():
+                block = boxes.nodes_box(thing, context)
+            case FileSystem():
+                block = boxes.file_system_box(thing, context)
+            case Scheduler():
+                block = boxes.scheduler_box(thing, context)
+            case _:
+                block = Chips([(f"{thing.service} endpoint", "endpoint")])
         yield Stack([Say(f"Subnet: {because}", "m", SMALL), block], 2)

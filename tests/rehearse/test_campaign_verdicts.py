@@ -1,0 +1,259 @@
+"""A fault of a campaign ends as it must only where everything is so: each part spoiled alone."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from environments.ultracluster import ULTRACLUSTER
+from ultracluster.aws import CloudError
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL
+from ultracluster.prove.deployment import StackTemplate
+from ultracluster.rehearse import direct
+from ultracluster.rehearse.campaign import between, command, cycle
+from ultracluster.rehearse.campaign.between import Between
+from ultracluster.rehearse.campaign.cycle import Cycle, Row
+from ultracluster.rehearse.cdk import CdkError
+
+ENDPOINT = {"Type": "AWS::EC2::VPCEndpoint", "Properties": {"Tags": []}}
+STACK = StackTemplate(
+    "ultracluster-Network",
+    "Network",
+    {
+        "Resources": {
+            "One": ENDPOINT,
+            "Two": ENDPOINT,
+            "Files": {"Type": "AWS::FSx::FileSystem", "Properties": {}},
+            "Group": {"Type": "AWS::PCS::ComputeNodeGroup", "Properties": {}},
+            "Vpc": {"Type": "AWS::EC2::VPC", "DeletionPolicy": "Retain", "Properties": {}},
+        }
+    },
+    termination_protection=True,
+)
+
+
+@dataclass
+class World:
+    """An account that answers from these lists, in their order; it is a campaign's place too."""
+
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    deployed: tuple[int, ...] = ()
+    """Exit statuses of the CLI."""
+    left_behind: tuple[str, ...] = ()
+    charged: bool = False
+    told: bool = True
+    unlocked: bool = True
+    fired: bool = True
+    running: tuple[str, ...] = ()
+    refused: bool = False
+    killed: bool = True
+    spec: Any = ULTRACLUSTER
+    stacks: tuple[StackTemplate, ...] = (STACK,)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cloud, self.assembly = self, "cdk.out"
+        self.emulator = SimpleNamespace(environment=dict)
+        self._turns: dict[str, Iterator[Any]] = {
+            name: iter(getattr(self, name))
+            for name in ("created", "updated", "deleted", "deployed")
+        }
+
+    def turn(self, name: str) -> Any:
+        return next(self._turns[name])
+
+    @property
+    def unfired(self) -> tuple[str, ...]:
+        return () if self.fired else ("it",)
+
+    def create(self, _: Any) -> tuple[str, Any]:
+        if self.refused:
+            raise CloudError("cloudformation", "create_stack", "Throttling", "slower")
+        return "id", self.turn("created")
+
+    def fail(self, *rules: dict[str, Any]) -> None:
+        self.asked += rules
+
+    def unlock(self, _: Any) -> bool:
+        return self.unlocked
+
+    def left(self, *_: Any) -> list[str]:
+        return list(self.left_behind)
+
+    def reason(self, *_: Any) -> bool:
+        return self.told
+
+    def inventory(self) -> dict[str, Any]:
+        return {}
+
+    def kept(self, _: Any) -> frozenset[Any]:
+        return frozenset()
+
+    def stack_id(self, _: Any) -> str:
+        return "id"
+
+    def ask(self, _: str, operation: str, **__: Any) -> dict[str, Any]:
+        return {"Reservations": list(self.running)} if operation == "describe_instances" else {}
+
+    def run(self, _: Any, listener: Callable[[str], None]) -> list[str]:
+        """Answer as the CLI."""
+        if self.killed:
+            listener("CREATE_IN_PROGRESS")
+        if self.turn("deployed"):
+            raise CdkError("it failed")
+        return []
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stacks, their payment and the CLI be those of the world."""
+    for name, turn in (("update", "updated"), ("delete", "deleted"), ("settled", "updated")):
+        monkeypatch.setattr(direct, name, lambda world, *_, turn=turn, **__: world.turn(turn))
+    paid = SimpleNamespace(active=True, node_minutes=2.0)
+    monkeypatch.setattr(cycle, "paid_capacity", lambda world, _: [paid] if world.charged else [])
+
+
+GOOD: dict[str, World] = {
+    "create": World(("ROLLBACK_COMPLETE", "CREATE_COMPLETE"), deleted=("DELETE_COMPLETE",)),
+    "update": World(updated=("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")),
+    "delete": World(deleted=("DELETE_FAILED", "DELETE_COMPLETE")),
+    "delete what is kept": World(deleted=("DELETE_COMPLETE",)),
+    "stuck in progress": World(("ROLLBACK_COMPLETE", "CREATE_COMPLETE"), deleted=("",)),
+    "made, and reported as failed": World(
+        ("ROLLBACK_FAILED", "CREATE_COMPLETE"),
+        deleted=("",),
+        left_behind=("AWS::FSx::FileSystem fs-1",),
+    ),
+    "the third of a kind": World(("ROLLBACK_COMPLETE", "CREATE_COMPLETE"), deleted=("",)),
+    "a creation's rollback fails": World(("ROLLBACK_FAILED", "CREATE_COMPLETE"), deleted=("",)),
+    "an update's rollback fails": World(
+        ("",), updated=("UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
+    ),
+    "no capacity for a node": World(("CREATE_COMPLETE",)),
+    "throttled": World(deployed=(0, 0), killed=False),
+    "credentials expire": World(deployed=(1, 0), killed=False),
+}
+
+
+def problems(name: str, given: World) -> tuple[str, ...]:
+    world: Any = given
+    operation, _, kept = name.partition(" what is ")
+    if operation not in cycle.OPERATIONS:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(between, "Cdk", lambda _: world)
+            return Between(world).run(name).problems
+    tried = Cycle(world, STACK, "Vpc" if kept else "One", 1.0)
+    acts: dict[str, Callable[[], Any]] = {
+        "create": lambda: tried._create({}),
+        "update": tried._update,
+        "delete": lambda: tried._delete({}),
+    }
+    return tried._timed(operation, acts[operation]).problems
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_as_it_must_be_is_no_problem(name: str):
+    """Otherwise the tests below would say nothing."""
+    world = deepcopy(GOOD[name])
+
+    assert problems(name, world) == ()
+    # What is kept is never deleted, so that its deletion cannot fail.
+    asks = [rule for rule in world.asked if rule.get("operation") == "delete"]
+    assert len(asks) == (name == "delete")
+
+
+def spoiled() -> Iterator[Any]:
+    """Yield each good world with one status, or one answer, that is another."""
+    for name, world in GOOD.items():
+        for turn, other in (("created", "WRONG"), ("updated", "WRONG"), ("deleted", "WRONG")):
+            given = getattr(world, turn)
+            for place, status in enumerate(given):
+                if status:
+                    changed = (*given[:place], other, *given[place + 1 :])
+                    yield pytest.param(
+                        name, {turn: changed}, "WRONG", id=f"{name}-{turn} {place + 1}"
+                    )
+    unfired = "the fault never happened"
+    of_retries = (
+        *("create", "delete", "delete what is kept", "stuck in progress", "the third of a kind"),
+        *("a creation's rollback fails", "made, and reported as failed"),
+    )
+    for name in of_retries:
+        yield name, {"unlocked": False}, "a protected stack was deleted"
+    for name in ("create", "update", "delete", "the third of a kind", "throttled"):
+        yield name, {"fired": False}, unfired
+    for name in ("a creation's rollback fails", "an update's rollback fails"):
+        yield name, {"fired": False}, unfired
+    yield "no capacity for a node", {"fired": False}, unfired
+    for name in ("create", "update", "delete"):
+        yield name, {"told": False}, "CloudFormation does not say why it failed"
+    yield "stuck in progress", {"told": False}, "does not say that it timed out"
+    yield "create", {"left_behind": ("AWS::EC2::EIP x",)}, "left after the rollback: AWS::EC2::EIP"
+    for name in ("delete", "delete what is kept"):
+        yield name, {"left_behind": ("AWS::EC2::EIP x",)}, "left after the deletion: AWS::EC2"
+    yield "create", {"charged": True}, "still charged"
+    yield "create", {"refused": True}, "Throttling"
+    yield "stuck in progress", {"refused": True}, "Throttling"
+    yield "made, and reported as failed", {"left_behind": ()}, "was not found"
+    yield "no capacity for a node", {"running": ("i-1",)}, "instances run although"
+    yield "throttled", {"deployed": (1, 0)}, "exit status 1, not 0"
+    yield "throttled", {"deployed": (0, 1)}, "the repeated deployment exits with 1"
+    yield "credentials expire", {"deployed": (0, 0)}, "exit status 0, not 1"
+
+
+@pytest.mark.parametrize(("name", "spoil", "words"), list(spoiled()))
+def test_one_thing_that_is_not_as_it_must_be_is_a_problem(
+    name: str, spoil: dict[str, Any], words: str
+):
+    """A verdict that nothing can spoil says nothing."""
+    found = problems(name, replace(deepcopy(GOOD[name]), **spoil))
+
+    assert any(words in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("world", "wrong"),
+    [
+        (World(deployed=(0,)), ""),
+        (World(deployed=(1,)), "the repeated deployment exits with 1"),
+        (World(deployed=(0, 0), killed=False), "the CLI ended before it could be killed"),
+    ],
+    ids=["killed", "not repeated", "not killed"],
+)
+def test_a_cli_that_is_killed_is_started_again(
+    world: World, wrong: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It is killed at the first resource in progress, and not in the second deployment."""
+    monkeypatch.setattr(between, "Cdk", lambda _: world)
+    heard = world.run
+
+    def once(arguments: Any, listener: Callable[[str], None]) -> list[str]:
+        try:
+            return heard(arguments, listener)
+        finally:
+            world.killed = False
+
+    monkeypatch.setattr(world, "run", once)
+    row = Between(world).run("the CLI is killed")  # type: ignore[arg-type]
+
+    assert row.problems == ((wrong,) if wrong else ())
+
+
+ROW = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [([ROW], ALL_WELL), ([ROW, replace(ROW, problems=("left",))], SOME_FAIL)],
+)
+def test_one_row_with_a_problem_makes_the_campaign_fail(rows: list[Row], status: int):
+    """The exit status is what a pipeline reads."""
+    arguments: Any = SimpleNamespace(page=None, json=False)
+
+    assert command._told(arguments, ULTRACLUSTER, rows, Console(quiet=True)) == status

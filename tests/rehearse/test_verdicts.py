@@ -1,0 +1,205 @@
+"""The verdict of a rehearsal is good only where every step is: each of them spoiled alone."""
+
+import io
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from environments.dev import DEV
+from environments.ultracluster import ULTRACLUSTER
+from ultracluster.aws import CloudError
+from ultracluster.cli import main
+from ultracluster.emulator.process import EmulatorError
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.leftovers import Leftover
+from ultracluster.prove.proof import equal
+from ultracluster.rehearse import rehearsal
+from ultracluster.rehearse.cdk import CdkError
+from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError
+from ultracluster.spec.environment import EnvironmentSpec
+
+PROTECTED = "Stack [dev-Storage] cannot be deleted while TerminationProtection is enabled"
+DENIED = CloudError("fsx", "describe_file_systems", "AccessDenied", "no")
+ROLE = Resource("Cluster", "Role", "AWS::IAM::Role", {}, "", kept=False, physical_id="r", status="")
+
+
+@dataclass
+class Play:
+    """A rehearsal in which everything that is asked is answered by a field of this."""
+
+    proved: bool = True
+    trained: bool = True
+    unchanged: int = 2
+    refusal: str | None = PROTECTED
+    """What the deletion of a protected stack is refused with; None where it begins."""
+    left: bool = False
+    stray: bool = False
+    unasked: bool = False
+    unfired: tuple[str, ...] = ()
+    fails: str = ""
+    """The command of the CLI that fails."""
+    calls: list[str] = field(default_factory=list)
+    display: Display = field(default_factory=lambda: Display(Console(file=io.StringIO())))
+
+    def ask(self, service: str, operation: str, **_: Any) -> dict[str, Any]:
+        self.calls.append(operation)
+        if operation == "delete_stack" and self.refusal:
+            raise CloudError(service, operation, "ValidationError", self.refusal)
+        return {}
+
+    def run(self, arguments: list[str], _listener: Any = None) -> list[str]:
+        """Answer as the CLI."""
+        self.calls.append(arguments[0])
+        if arguments[0] == self.fails:
+            raise CdkError("it failed")
+        again = self.calls.count("deploy") > 1
+        return ["dev-Network (no changes)"] * self.unchanged if again else []
+
+    def strays(self, _: Any, __: str, ___: Any, unasked: list[CloudError]) -> Iterator[Leftover]:
+        if self.unasked:
+            unasked.append(DENIED)
+        if self.stray:
+            yield Leftover(ROLE, there=True, why="no stack knows of it")
+
+    def emulator(self, **_: Any) -> Any:
+        report = SimpleNamespace(unfired=self.unfired, schema_only=(), problems=("GET /: broken",))
+        nothing: dict[str, Any] = dict.fromkeys(("__enter__", "stop"), lambda: None)
+        return SimpleNamespace(
+            endpoint_url="", account="1", environment=dict, report=lambda: report, **nothing
+        )
+
+
+def played(play: Play, monkeypatch: pytest.MonkeyPatch, spec: EnvironmentSpec = DEV) -> bool:
+    """Run a rehearsal in which nothing is real but its steps."""
+    stacks = tuple(
+        SimpleNamespace(name=f"dev-{name}", template={"Resources": {}}, termination_protection=kept)
+        for name, kept in (("Network", False), ("Storage", True))
+    )
+    deployment = SimpleNamespace(stacks=stacks, resources=(ROLE,))
+
+    def answers(proofs: dict[str, Any], _: Any) -> Any:
+        good = play.trained if "training jobs" in proofs else play.proved
+        return {name: [equal("it", 1, 1 if good else 2)] for name in list(proofs)[:1]}
+
+    monkeypatch.setattr(rehearsal, "Emulator", play.emulator)
+    monkeypatch.setattr(rehearsal, "Account", lambda *_: play)
+    monkeypatch.setattr(rehearsal, "Cdk", lambda _: play)
+    monkeypatch.setattr(rehearsal, "Deployment", lambda *_: deployment)
+    monkeypatch.setattr(rehearsal, "stack_templates", lambda *_: stacks)
+    monkeypatch.setattr(rehearsal, "prove", answers)
+    monkeypatch.setattr(
+        rehearsal, "leftovers", lambda _, found: [Leftover(each, play.left) for each in found]
+    )
+    monkeypatch.setattr(rehearsal, "strays", play.strays)
+    monkeypatch.setattr(play.display, "summary", lambda *_: None)
+    return Rehearsal(spec, environment_file=None, display=play.display).run(keep=False)
+
+
+def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch):
+    """Protection is lifted before stacks are destroyed, and of the protected stack alone."""
+    play = Play()
+
+    assert played(play, monkeypatch) is True
+
+    assert play.display.record["faults"] == []
+    assert play.display.record["notes"] == ["The emulated AWS noted: GET /: broken"]
+    assert play.calls == [
+        *("synth", "bootstrap", "deploy", "deploy"),
+        *("delete_stack", "update_termination_protection", "destroy"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [
+        (Play(proved=False), "it should be 1, and is 2"),
+        (Play(trained=False), "training jobs: it should be 1, and is 2"),
+        (Play(left=True), "AWS::IAM::Role r is still there"),
+        (Play(stray=True), "AWS::IAM::Role r is still there"),
+        (Play(unasked=True), "what is left is not known in full"),
+        (Play(unfired=('{"type": "*"}',)), "this fault never happened"),
+    ],
+    ids=["proof", "job", "leftover", "stray", "unasked", "unfired"],
+)
+def test_one_thing_that_is_not_as_it_must_be_is_no_success(
+    play: Play, words: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It is said as well; what comes after it is still looked at."""
+    assert played(play, monkeypatch) is False
+
+    assert any(words in each for each in play.display.record["faults"])
+    assert play.calls[-1] == "destroy"
+
+
+@pytest.mark.parametrize(
+    ("play", "error", "words"),
+    [
+        (Play(unchanged=1), RehearsalError, "changed 1 of 2 stacks"),
+        (Play(unchanged=0), RehearsalError, "changed 2 of 2 stacks"),
+        (Play(refusal=None), RehearsalError, "dev-Storage is protected, and its deletion was not"),
+        (Play(refusal="Rate exceeded"), CloudError, "Rate exceeded"),
+        (Play(fails="deploy"), CdkError, "it failed"),
+        (Play(fails="destroy"), CdkError, "it failed"),
+    ],
+    ids=["one change", "all change", "not refused", "throttled", "deploy", "destroy"],
+)
+def test_what_ends_a_rehearsal_is_no_success(
+    play: Play, error: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A refusal for another reason, as throttling, does not show that protection protects."""
+    play.unfired = ("never",)
+
+    with pytest.raises(error, match=words):
+        played(play, monkeypatch)
+
+    # What a fault was asked for and has not done is said in any case.
+    assert play.display.record["faults"] == ["this fault never happened: never"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [
+        (True, 0),
+        (False, 1),
+        (RehearsalError("changed"), 1),
+        (CdkError("failed"), 1),
+        (DENIED, 1),
+        (EmulatorError("did not start"), 2),
+    ],
+    ids=repr,
+)
+def test_the_exit_status_is_that_of_the_verdict(
+    ends: Any, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The document says the same."""
+
+    def run(_: Rehearsal, *, keep: bool) -> bool:
+        del keep
+        if isinstance(ends, Exception):
+            raise ends
+        return bool(ends)
+
+    monkeypatch.setattr(Rehearsal, "run", run)
+
+    assert main(["rehearse", "dev", "--format", "json"]) == status
+    assert f'"good": {str(status == 0).lower()}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fails", ["", "deploy"])
+def test_paid_capacity_is_told_also_where_a_deployment_fails(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever reads of a failure reads what it has cost."""
+    play = Play(fails=fails)
+    monkeypatch.setattr(rehearsal, "paid_capacity", lambda *_: ["cr-1: 2 instances"])
+
+    with suppress(CdkError):
+        played(play, monkeypatch, ULTRACLUSTER)
+
+    assert "cr-1: 2 instances" in play.display.record["notes"][0]

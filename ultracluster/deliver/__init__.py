@@ -1,0 +1,1 @@
+"""A change of a deployed environment: prepared, approved, executed as approved."""

@@ -1,0 +1,138 @@
+"""The command `ultracluster deliver`."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from ultracluster.command_line import (
+    add_environment,
+    add_format,
+    print_json,
+    progress,
+    write_output,
+)
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+
+if TYPE_CHECKING:
+    from ultracluster.deliver.plan import Plan
+
+PLAN: Final = Path("delivery.json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
+    prepare = steps.add_parser("prepare", help="make change sets, and execute none")
+    add_environment(prepare)
+    prepare.add_argument(
+        "--output",
+        type=Path,
+        default=PLAN,
+        help=f"file of the plan ({PLAN}), - for standard output",
+    )
+    execute = steps.add_parser("execute", help="execute the change sets of an approved plan")
+    execute.add_argument("plan", type=Path, help="what `prepare` wrote")
+    drift = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
+    add_environment(drift)
+    for each in (execute, drift):
+        add_format(each)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Run one step."""
+    step = {"prepare": _prepare, "execute": _execute, "drift": _drift}[arguments.step]
+    return step(arguments, console)
+
+
+def _prepare(arguments: argparse.Namespace, console: Console) -> int:
+    # Imported here: the command line imports this module, and boto3 takes its time.
+    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
+    from ultracluster.deliver.plan import prepare  # noqa: PLC0415
+    from ultracluster.rehearse.cdk import Cdk  # noqa: PLC0415
+    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
+
+    spec, path = find(arguments.environment)
+    cloud = Account(spec.region)
+    caller = caller_of(cloud, spec.region)
+    with Synthesis(spec, path) as synthesis:
+        stage = synthesis.stage()
+        if synthesis.refused:
+            _say(console, f"{spec.name}: a gate refuses its templates; see `npx cdk synth`")
+            return SOME_FAIL
+        with progress("publishing assets and preparing change sets"):
+            own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
+            Cdk(own).run(["publish-assets", "--app", str(stage)])
+            plan = prepare(cloud, caller, spec.name, spec.region, stage)
+    write_output(arguments.output, plan.model_dump_json(indent=1) + "\n", "--output")
+    if str(arguments.output) != "-":
+        _show(plan, console)
+    return SOME_FAIL if plan.problems else ALL_WELL
+
+
+def _show(plan: "Plan", console: Console) -> None:
+    _say(console, f"{plan.environment} in account {plan.account}, {plan.region}")
+    for stack in plan.stacks:
+        if not stack.problem:
+            _say(console, f"{stack.name}: {len(stack.changes) or 'no'} changes")
+        for each in stack.changes:
+            replaces = {"True": ", replaced", "Conditional": ", perhaps replaced"}
+            words = f"{each.action} {each.logical_id} ({each.resource_type})"
+            _say(console, f"  {words}{replaces.get(each.replacement, '')}")
+    for words in plan.problems:
+        _say(console, f"cannot be prepared: {words}")
+    for words in plan.drifted:
+        _say(console, f"has drifted already: {words}")
+
+
+def _execute(arguments: argparse.Namespace, console: Console) -> int:
+    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
+    from ultracluster.deliver.execution import execute, refusals  # noqa: PLC0415
+    from ultracluster.deliver.plan import read  # noqa: PLC0415
+
+    plan = read(arguments.plan)
+    cloud = Account(plan.region)
+    said: list[str] = []
+    with progress("comparing the plan with the account"):
+        refused = list(refusals(cloud, caller_of(cloud, plan.region), plan))
+    executed = False
+    if not refused:
+        with progress("executing change sets"):
+            executed = execute(cloud, plan, said.append)
+    if arguments.json:
+        outcome = {"environment": plan.environment, "refused": refused, "stacks": said}
+        print_json(outcome | {"executed": executed})
+    for words in () if arguments.json else (*(f"refused: {each}" for each in refused), *said):
+        _say(console, words)
+    if refused:
+        if not arguments.json:
+            again = f"ultracluster deliver prepare {plan.environment}"
+            _say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
+        return SOME_FAIL
+    return ALL_WELL if executed else SOME_FAIL
+
+
+def _drift(arguments: argparse.Namespace, console: Console) -> int:
+    from ultracluster.aws import Account  # noqa: PLC0415
+    from ultracluster.deliver.plan import described, drift  # noqa: PLC0415
+
+    spec, _ = find(arguments.environment)
+    cloud = Account(spec.region)
+    there = [name for name in spec.stack_names if described(cloud, name)]
+    with progress("asking CloudFormation for drift"):
+        found = [words for name in there for words in drift(cloud, name)]
+    if arguments.json:
+        print_json({"environment": spec.name, "stacks": there, "drifted": found})
+    else:
+        for words in found:
+            _say(console, words)
+        _say(console, f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks")
+    if not there:
+        return COULD_NOT_RUN
+    return SOME_FAIL if found else ALL_WELL
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,238 @@
+"""What a delivery is going to do: a change set of each stack, prepared and not executed.
+
+A change set cannot be altered once it is made, and CloudFormation makes it obsolete when its stack
+is changed otherwise (AWS CloudFormation user guide, "Update CloudFormation stacks using change
+sets", read 2026-11-27). Who approves a plan approves these change sets and no others.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ultracluster.aws import Caller, Cloud, CloudError
+from ultracluster.exit_status import UsageError
+from ultracluster.given_file import json_of, text_of
+from ultracluster.partitions import url_suffix
+from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
+
+SOON: Final = 1.0
+CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
+UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
+"""CloudFormation's words for a change set of nothing (aws-cdk 2.1148.1 looks for the same)."""
+
+
+class Change(BaseModel):
+    """One resource that a change set changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str
+    logical_id: str
+    resource_type: str
+    replacement: str
+    """True, False or Conditional; empty where the resource is new or goes."""
+
+
+class PreparedStack(BaseModel):
+    """One stack of a delivery."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    change_set: str = ""
+    """ARN of its change set; empty where nothing is to be done, or nothing could be prepared."""
+    template: str
+    """SHA-256 of the template that was approved, independent of spaces and order."""
+    changed: str = ""
+    """When the stack was changed last, as CloudFormation says it."""
+    changes: tuple[Change, ...] = ()
+    problem: str = ""
+    """Why no change set could be prepared."""
+
+
+class Plan(BaseModel):
+    """A delivery that waits for approval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: str
+    account: str
+    region: str
+    stacks: tuple[PreparedStack, ...]
+    drifted: tuple[str, ...] = ()
+    """Resources that are not as CloudFormation left them, at the time of the plan."""
+
+    @property
+    def problems(self) -> list[str]:
+        return [f"{each.name}: {each.problem}" for each in self.stacks if each.problem]
+
+
+def read(path: Path) -> Plan:
+    """Return the plan that a file holds.
+
+    Raises:
+        UsageError: where it is no plan.
+        UnreadableError: where it cannot be read.
+    """
+    try:
+        return Plan.model_validate(json_of(path, text_of(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(
+            f"{path}: it is no plan of a delivery: {where}: {first['msg']}; "
+            "write one by `ultracluster deliver prepare ENVIRONMENT`"
+        ) from None
+
+
+def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembly: Path) -> Plan:
+    """Make a change set of each stack, and execute none.
+
+    Args:
+        cloud: the account, with the assets of the stage in its bucket already.
+        caller: who asks.
+        environment: name of the environment.
+        region: its Region.
+        assembly: directory of its stage, as `cdk synth` wrote it.
+
+    Raises:
+        CloudError: where AWS refuses or does not answer.
+    """
+    prepared = [_prepared(cloud, caller, region, each) for each in stacks(assembly)]
+    drifted = [words for each in prepared if each.changed for words in drift(cloud, each.name)]
+    return Plan(
+        environment=environment,
+        account=caller.account,
+        region=region,
+        stacks=tuple(prepared),
+        drifted=tuple(drifted),
+    )
+
+
+def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -> PreparedStack:
+    name, template = str(stack.stack_name), json.loads(stack.template.read_text())
+    made: dict[str, Any] = {"name": name, "template": digest(template)}
+    row = described(cloud, name)
+    if row is None:
+        here = f"npx cdk deploy '{name.replace('-', '/', 1)}'"
+        return PreparedStack(**made, problem=f"it is not deployed yet; do that first: {here}")
+    made["changed"] = last_change(row)
+    change_set = f"delivery-{made['template'][:16]}"
+    cloud.ask("cloudformation", "delete_change_set", StackName=name, ChangeSetName=change_set)
+    answer = cloud.ask(
+        "cloudformation",
+        "create_change_set",
+        StackName=name,
+        ChangeSetName=change_set,
+        ChangeSetType="UPDATE",
+        Capabilities=list(CAPABILITIES),
+        **_source(stack, caller, region),
+    )
+    asked = {"StackName": name, "ChangeSetName": answer["Id"]}
+    found = _finished(cloud, asked)
+    if found["Status"] == "CREATE_COMPLETE":
+        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(_changes(found)))
+    reason = str(found.get("StatusReason", ""))
+    cloud.ask("cloudformation", "delete_change_set", **asked)
+    problem = "" if any(words in reason for words in UNCHANGED) else reason
+    return PreparedStack(**made, problem=problem)
+
+
+def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]:
+    """Return what CDK's CLI would name: template, role and tags (manifest.json of the assembly)."""
+    manifest = json.loads((stack.assembly / MANIFEST).read_text())
+    properties = manifest["artifacts"][stack.name]["properties"]
+    known = {"${AWS::AccountId}": caller.account, "${AWS::Partition}": caller.partition}
+
+    def filled(text: str) -> str:
+        for name, value in known.items():
+            text = text.replace(name, value)
+        return text
+
+    url = filled(properties["stackTemplateAssetObjectUrl"]).removeprefix("s3://")
+    tags = properties.get("tags", {}).items()
+    return {
+        "TemplateURL": f"https://s3.{region}.{url_suffix(region)}/{url}",
+        "RoleARN": filled(properties["cloudFormationExecutionRoleArn"]),
+        "Tags": [{"Key": key, "Value": value} for key, value in tags],
+    }
+
+
+def _finished(cloud: Cloud, asked: Mapping[str, str]) -> dict[str, Any]:
+    while True:
+        found = cloud.ask("cloudformation", "describe_change_set", **asked)
+        if not found["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
+            return found
+        time.sleep(SOON)
+
+
+def _changes(found: Mapping[str, Any]) -> list[Change]:
+    rows = [row["ResourceChange"] for row in found["Changes"]]
+    return [
+        Change(
+            action=row["Action"],
+            logical_id=row["LogicalResourceId"],
+            resource_type=row["ResourceType"],
+            replacement=row.get("Replacement", ""),
+        )
+        for row in rows
+    ]
+
+
+def digest(template: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a template, whatever its spaces and order."""
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
+
+
+def described(cloud: Cloud, name: str) -> dict[str, Any] | None:
+    """Return a stack as CloudFormation describes it, None where there is none."""
+    try:
+        answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
+    except CloudError as error:
+        if "does not exist" not in error.message:
+            raise
+        return None
+    row: dict[str, Any] = answer["Stacks"][0]
+    return row
+
+
+def last_change(row: Mapping[str, Any]) -> str:
+    return str(row.get("LastUpdatedTime", row["CreationTime"]))
+
+
+def drift(cloud: Cloud, name: str) -> list[str]:
+    """Return what is no longer as CloudFormation left it, a line for each property.
+
+    CloudFormation compares what templates set, and not every type of resource (AWS CloudFormation
+    user guide, "Detect unmanaged configuration changes", read 2026-11-27); `ultracluster prove`
+    looks at the rest.
+    """
+    begun = cloud.ask("cloudformation", "detect_stack_drift", StackName=name)
+    asked = {"StackDriftDetectionId": begun["StackDriftDetectionId"]}
+    while True:
+        found = cloud.ask("cloudformation", "describe_stack_drift_detection_status", **asked)
+        if found["DetectionStatus"] != "DETECTION_IN_PROGRESS":
+            break
+        time.sleep(SOON)
+    rows = cloud.ask(
+        "cloudformation",
+        "describe_stack_resource_drifts",
+        StackName=name,
+        StackResourceDriftStatusFilters=["MODIFIED", "DELETED"],
+    )["StackResourceDrifts"]
+    return [line for row in rows for line in _drifted(name, row)]
+
+
+def _drifted(stack: str, row: Mapping[str, Any]) -> Sequence[str]:
+    what = f"{stack} {row['LogicalResourceId']} ({row['ResourceType']})"
+    if row["StackResourceDriftStatus"] == "DELETED":
+        return [f"{what}: it was deleted"]
+    return [
+        f"{what}: {each['PropertyPath']}: {each['ExpectedValue']} -> {each['ActualValue']}"
+        for each in row["PropertyDifferences"]
+    ]

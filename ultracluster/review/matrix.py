@@ -1,0 +1,152 @@
+"""Security groups as a matrix: what passes from a source to a target.
+
+Between two groups something passes where the source's egress and the target's ingress both admit
+it. Of addresses and groups outside of the templates only one of the two is known.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from ultracluster.model.model import Model
+from ultracluster.model.security_groups import GROUP, Direction, Flow
+from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
+from ultracluster.review.naming import Names, short
+from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
+
+Flows = Mapping[tuple[Key, Direction], Sequence[Flow]]
+"""What the rules of each group let pass, by direction."""
+MOST_GROUPS: Final = 100
+"""Groups of which every pair is looked at. Of more, those pairs are whose rules name each other."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What passes from a source to a target."""
+
+    passes: Sequence[Traffic]
+    one_side: Sequence[Traffic] = ()
+    """What only one of the two groups admits, so that nothing of it passes."""
+
+    def words(self) -> str:
+        return ", ".join(map(str, self.passes))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Sources, targets, and what passes between them: groups, and addresses that rules name."""
+
+    names: Mapping[Key, str]
+    """What a reader calls them."""
+    sources: Sequence[Key]
+    targets: Sequence[Key]
+    cells: dict[tuple[Key, Key], Cell]
+    unknown: Sequence[str] = ()
+    """Rules of which something is not known, and why."""
+
+    @property
+    def pairs(self) -> list[tuple[str, str, Cell]]:
+        """Every pair between which something passes, or is meant to."""
+        return [(self.names[a], self.names[b], cell) for (a, b), cell in self.cells.items()]
+
+
+def matrix(model: Model, called: Names) -> Matrix:
+    unknown: list[str] = []
+    flows = list(_flows(model, unknown))
+    names = {group.key: short(group.place) for group in model.security_groups}
+    for key, _ in flows:
+        names.setdefault(key, called.key(key))
+    groups, blocks = list(names), dict(_blocks(model))
+    own = frozenset(groups)
+    by_group: dict[tuple[Key, Direction], list[Flow]] = {}
+    for owner, flow in flows:
+        by_group.setdefault((owner, flow.direction), []).append(flow)
+    cells: dict[tuple[Key, Key], Cell] = {}
+    for source, target in _pairs(groups, flows):
+        cell = _between(source, target, by_group, blocks)
+        if cell.passes or cell.one_side:
+            cells[source, target] = cell
+    if len(groups) > MOST_GROUPS:
+        unknown.append(
+            f"what passes between {len(groups)} groups by addresses alone; pairs that name each "
+            "other are shown"
+        )
+    for group, flow in flows:
+        peer = flow.peer
+        if peer is None or peer in own:
+            continue
+        names[peer] = f"anybody ({peer})" if peer in ANYWHERE else called.key(peer)
+        ends = (peer, group) if flow.direction == "in" else (group, peer)
+        before = cells.get(ends, Cell(()))
+        cells[ends] = Cell(merged([*before.passes, flow.traffic]))
+    used = [{*groups, *(ends[side] for ends in cells)} for side in (0, 1)]
+    sources, targets = ([key for key in names if key in side] for side in used)
+    return Matrix(names, sources, targets, cells, unknown)
+
+
+def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
+    found = model.groups
+    owned = [(g.key, rule) for g in found.known.values() for rule in g.rules]
+    owned += [(own, rule) for own, rules in found.outside.items() for rule in rules]
+    for own, rule in owned:
+        if not rule.certain:
+            # Rules of their own may have replaced EC2's default one; they say what passes.
+            continue
+        try:
+            flow = rule.flow()
+        except UndeterminedError as error:
+            unknown.append(f"{short(rule.place)}: {error.because}")
+            continue
+        if flow is None:
+            continue
+        because = [name[-1] for name in (own, flow.peer) if name and not known(name)]
+        if because:
+            unknown.append(f"{short(rule.place)}: {because[0]}")
+        else:
+            yield own, flow
+    unknown.extend(f"{short(rule.place)}: its group is not known" for rule in found.stray)
+
+
+def _blocks(model: Model) -> Iterator[tuple[Key, str]]:
+    """Yield each group with the block of its VPC."""
+    for group in model.security_groups:
+        resource = model.found(group.key, GROUP)
+        try:
+            vpc = model.given(resource and resource.properties.get("VpcId"), "AWS::EC2::VPC")
+            yield group.key, text(vpc.properties.get("CidrBlock")) or ""
+        except UndeterminedError:
+            continue
+
+
+def _pairs(groups: Sequence[Key], flows: Iterable[tuple[Key, Flow]]) -> Iterable[tuple[Key, Key]]:
+    if len(groups) <= MOST_GROUPS:
+        return product(groups, groups)
+    known = frozenset(groups)
+    named = (
+        (flow.peer, owner) if flow.direction == "in" else (owner, flow.peer)
+        for owner, flow in flows
+        if flow.peer is not None and flow.peer in known
+    )
+    return dict.fromkeys(named)
+
+
+def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) -> Cell:
+    out = list(_towards(source, "out", target, flows, blocks))
+    into = list(_towards(target, "in", source, flows, blocks))
+    both = (a.traffic.common(b.traffic) for a in out for b in into)
+    passes = merged(each for each in both if each is not None)
+    named = [f.traffic for f in out if f.peer == target]
+    named += [f.traffic for f in into if f.peer == source]
+    lost = [each for each in named if not any(p.covers(each) for p in passes)]
+    return Cell(passes, merged(lost))
+
+
+def _towards(
+    group: Key, direction: Direction, peer: Key, flows: Flows, blocks: Mapping[Key, str]
+) -> Iterator[Flow]:
+    """Yield what rules of a group say of another, by its name or by addresses around its VPC."""
+    for flow in flows.get((group, direction), ()):
+        around = flow.peer == "0.0.0.0/0" or block_within(blocks.get(peer), flow.peer)
+        if flow.peer == peer or around:
+            yield flow

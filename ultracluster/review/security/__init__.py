@@ -1,1 +1,0 @@
-"""Who reaches whom through security groups, on which ports."""
