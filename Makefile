@@ -26,7 +26,7 @@ define install_pytorch
 	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -155,6 +155,11 @@ planner-fit: $(VENV)/dev.stamp
 # docs/planner-accuracy.md: predicted against published, for every row.
 planner-accuracy: $(VENV)/dev.stamp
 	python benchmarks/planner/accuracy.py
+
+# docs/training/rehearsals.md: each recipe's rehearsal against its plan; RECIPES="gpt-1b" rehearses
+# these anew before, minutes each.
+planner-rehearsals: $(VENV)/dev.stamp
+	python benchmarks/planner/rehearsals.py $(RECIPES)
 
 # On a machine without an NVIDIA GPU it says so and does nothing else.
 bench-training: $(VENV)/dev.stamp

@@ -13,8 +13,14 @@ import jsii
 from constructs import IConstruct
 
 from ultracluster.input_files import Sources
-from ultracluster.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
-from ultracluster.rules.assembly_metadata import KIND, NAMESPACE, acknowledgements
+from ultracluster.rules.acknowledgements import (
+    KIND,
+    NAMESPACE,
+    OBJECTIONS,
+    Acknowledgement,
+    acknowledgements,
+    objections,
+)
 from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, judge
 from ultracluster.rules.rule import assumptions
 

@@ -8,6 +8,7 @@ link brings it.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -82,24 +83,27 @@ def settings() -> dict[str, Any]:
         "image": tag("sagemaker"),
         "recipes": {name: shape(recipe) for name, recipe in RECIPES.items()},
         "settings": described(get_type_hints(Settings)),
-        "least": {
-            **{f"{part}.{name}": n for part, least in LEAST.items() for name, n in least.items()},
-            "checkpoint.keep": LEAST_KEPT,
-        },
-        "most": {f"{part}.{name}": n for part, most in MOST.items() for name, n in most.items()},
+        "least": {**flat(LEAST), "checkpoint.keep": LEAST_KEPT},
+        "most": flat(MOST),
     }
 
 
 def torchtitan() -> dict[str, Any]:
     """Return the same of torchtitan's."""
     kinds = get_type_hints(titan.Settings)
+    known = described(kinds)
     return {
         "_sources": "training/torchtitan/settings.py and training/torchtitan/recipes.py",
         "image": tag("sagemaker", torchtitan=True),
         "recipes": list(TITAN_RECIPES),
-        "settings": described(kinds),
-        "least": dict(titan.LEAST),
+        "settings": known,
+        "least": {name: n for name, n in flat(titan.LEAST).items() if name in known},
     }
+
+
+def flat(limits: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return limits by part.name."""
+    return {f"{part}.{name}": n for part, each in limits.items() for name, n in each.items()}
 
 
 def described(parts: dict[str, Any]) -> dict[str, Any]:

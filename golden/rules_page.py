@@ -20,6 +20,7 @@ TITLES: Final = {
     "SAGEMAKER": "SageMaker training, HyperPod and roles",
     "SLURM": "AWS Parallel Computing Service",
     "SAFETY": "Data, and what nodes run",
+    "OPERATE": "What is seen and heard of a cluster that runs",
 }
 """Families of rules, in the order of the page."""
 

@@ -30,7 +30,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 from torch.utils.serialization import config as serialization
 
-from training.agreement import everywhere
+from training.failure import everywhere
 from training.manifest import MANIFEST, committed, digest, folder_of, seal
 from training.problems import UserError, first_line
 from training.restore import Say, restored

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -129,14 +128,7 @@ def _dealt(
     return sources, before
 
 
-class Sequence(Protocol):
-    """An order of sequences."""
-
-    def at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the sequence at each place."""
-
-
-def order_of(folder: TokenFolder, weights: tuple[float, ...], seed: int) -> Sequence:
+def order_of(folder: TokenFolder, weights: tuple[float, ...], seed: int) -> Order | Mixture:
     """Return the order of training: by weights, or all sequences of all folders as one."""
     if weights:
         return Mixture(folder.sizes, weights, seed)
@@ -148,7 +140,7 @@ class Batches:
     """The micro-batches of one data rank."""
 
     folder: TokenFolder
-    order: Sequence
+    order: Order | Mixture
     global_batch: int
     """Sequences in a step over all ranks."""
     micro_batch: int

@@ -1,4 +1,4 @@
-"""The rank that fails first says so, with its node and the time; the others end without a word.
+"""What one rank finds wrong ends all of them; who failed first says so, the others nothing.
 
 Ranks tell each other of their end through the store that they met by. A rank whose collective fails
 because another rank has gone waits for what that one says of itself. Where it says nothing, because
@@ -16,19 +16,21 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch.distributed as dist
 
-from training.console import say
 from training.mesh import Launch
-from training.problems import UserError, first_line
-from training.record import FILE, now
+from training.problems import NodeError, UserError, first_line
+from training.record import FILE, now, say
 
 if TYPE_CHECKING:
     from training.metrics import Metrics
+
+Result = TypeVar("Result")
 
 FAILED: Final = 1
 PATIENCE_SECONDS: Final = 30.0
@@ -201,3 +203,36 @@ def of_peers(error: BaseException) -> bool:
     if isinstance(error, UserError) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, dist.DistError) or OF_PEERS.search(str(error)) is not None
+
+
+def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
+    """Do something on every rank; what is wrong on any of them is raised on all of them.
+
+    Where it is not done `by_all`, only rank 0 does anything, or each rank a part of its own: what
+    one of them finds then says nothing of its node, unless it says so itself (`NodeError`).
+    """
+    result: Any = None
+    wrong: tuple[str, str, bool] | None = None
+    try:
+        result = action()
+    except UserError as error:
+        wrong = str(error), socket.gethostname(), isinstance(error, NodeError)
+    found: list[tuple[str, str, bool] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, wrong)
+    places: dict[str, list[str]] = {}
+    of_nodes = False
+    for rank, fault in enumerate(found):
+        if fault is not None:
+            words, host, of_node = fault
+            of_nodes = of_nodes or of_node
+            places.setdefault(words, []).append(f"rank {rank} on {host}")
+    if not places:
+        mine: Result = result
+        return mine
+    if not of_nodes and (not by_all or None not in found):
+        raise UserError("\n".join(places))
+    raise NodeError("\n".join(f"{_first(where)}: {words}" for words, where in places.items()))
+
+
+def _first(places: list[str]) -> str:
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"

@@ -1,10 +1,12 @@
-"""Whether a run still learns: gradients that are finite, and a loss that does not leap. Pure."""
+"""Whether a run still learns, and how it ends: its exit status, and what it says. Pure."""
 
 import math
 import statistics
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
+
+from training.launch.contract import AGAIN, DONE, NOT_FINITE, UNSAVED
 
 REMEMBERED: Final = 64
 """Losses whose median is what a spike rises above."""
@@ -64,3 +66,47 @@ class Health:
                 f"{self.usual:.4f} for {self.spiked} steps"
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An end that every rank has come to."""
+
+    status: int
+    name: str
+    """Of the event in the record."""
+    text: str
+    """What is said to people."""
+
+
+def ending(step: int, *, done: bool, newest: int | None, diverged: str | None) -> Ending:
+    """Return how a run ended.
+
+    Args:
+        step: The last step.
+        done: Whether it was the last one that was asked for.
+        newest: Step of the newest checkpoint, 0 for none; None for a run that writes none.
+        diverged: Why it no longer learns, or None.
+    """
+    kept = f"the newest checkpoint is of step {newest}" if newest else "there is none"
+    if diverged:
+        return Ending(
+            NOT_FINITE,
+            "diverged",
+            f"DIVERGED at step {step}: {diverged}; {kept}; go on from there, or from one before "
+            "it, with a lower optimizer.learning_rate, a lower optimizer.clip_norm or other data",
+        )
+    if newest is not None and newest != step:
+        return Ending(
+            UNSAVED,
+            "unsaved",
+            f"ended after step {step}, which is NOT SAVED: {kept}; mend what kept it from being "
+            "written, and the same command goes on from there",
+        )
+    if not done:
+        text = f"stopped after step {step}; the same command goes on from there"
+        return Ending(AGAIN, "stopped", text)
+    return Ending(DONE, "done", f"done after step {step}")
+
+
+LAST_IS_LOST: Final = "the last step had no finite gradient, and its state is not written"

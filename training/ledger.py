@@ -4,7 +4,7 @@ import contextlib
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
@@ -23,7 +23,6 @@ GATHERED, ACTIVATIONS = "gathered weights", "activations and buffers"
 KINDS: Final = (WEIGHTS, GRADIENTS, OPTIMIZER, GATHERED, ACTIVATIONS)
 SCALAR: Final = torch.ops.aten._local_scalar_dense.default
 COLLECTIVES: Final = ("c10d", "_c10d_functional")
-GIB: Final = 2**30
 GROWTH: Final = 1.002
 """A peak is taken apart anew when it has grown by so much: at every tensor would take minutes."""
 
@@ -48,10 +47,21 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     names: dict[int, int] = field(default_factory=dict)
     """Number of each storage that lives, by its address: addresses come again, numbers do not."""
     collectives: Counter[Collective] = field(default_factory=Counter)
+    each: Counter[Collective] = field(default_factory=Counter)
+    """Those of the first micro-batch, which each further one repeats; none of a pipeline's."""
     held: int = 0
     peak: int = 0
     at_peak: dict[int, int] = field(default_factory=dict)
     count: int = 0
+    kept: int = 0
+    """Most bytes of activations that a forward pass left for the backward pass."""
+    waiting: int = 0
+    """Bytes of gradients that waited for the last micro-batch's."""
+    groups: tuple[Any, ...] = ()
+    """FSDP2's groups of weights in the step that is traced."""
+    backward: bool = False
+    largest: int = 0
+    """Largest tensor that was made and let go in a step, gathered weights among them."""
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -59,9 +69,16 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is SCALAR:  # no number is known, and none decides a shape here
             return 1.0 if args[0].is_floating_point() else 1
+        backward = torch._C._current_graph_task_id() >= 0
+        if backward and not self.backward:
+            self.mark(accumulating(self.groups), GRADIENTS)
+            self.mark(gathered(self.groups), GATHERED)
+            self.kept = max(self.kept, self._held_of(ACTIVATIONS))
+            self.waiting = self._held_of(GRADIENTS)
+        self.backward = backward
         result = func(*args, **(kwargs or {}))
         if func.namespace in COLLECTIVES:
-            self._note(func, args)
+            self._note(func, args, result)
         for each in tree_leaves(result):
             if isinstance(each, Tensor):
                 self.see(each)
@@ -94,10 +111,22 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
             total += local(each).numel() * each.element_size()
         return total
 
-    def begin(self) -> None:
-        """Forget the peak and what was sent."""
+    def begin(self, modules: Iterable[torch.nn.Module]) -> None:
+        """Forget the peak and what was sent: a step of these modules begins."""
+        self.groups = tuple(
+            group
+            for each in modules
+            if isinstance(each, FSDPModule)
+            for group in each._get_fsdp_state()._fsdp_param_groups
+        )
         self.collectives.clear()
+        self.each.clear()
+        self.kept = self.waiting = self.largest = 0
         self.peak, self.at_peak = self.held, dict(self.sizes)
+
+    def passed(self) -> None:
+        """Note that a micro-batch is over."""
+        self.each = self.each or self.collectives.copy()
 
     def parts(self) -> dict[str, int]:
         """Return the bytes of each kind when most was held."""
@@ -114,79 +143,30 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.at_peak = dict(self.sizes)
             self.peak = self.held
 
+    def _held_of(self, kind: str) -> int:
+        return sum(size for n, size in self.sizes.items() if self.kinds.get(n, ACTIVATIONS) == kind)
+
     def _gone(self, address: int, number: int) -> None:
         if self.names.get(address) == number:
             del self.names[address]
-        self.held -= self.sizes.pop(number, 0)
+        size = self.sizes.pop(number, 0)
+        self.held -= size
+        if self.kinds.get(number, ACTIVATIONS) in {GATHERED, ACTIVATIONS}:
+            self.largest = max(self.largest, size)
 
-    def _note(self, func: Any, args: Any) -> None:
+    def _note(self, func: Any, args: Any, result: Any) -> None:
         name = func._overloadpacket.__name__.strip("_")
         if name == "wait_tensor":
             return
         size = max(
-            (t.numel() * t.element_size() for t in tree_leaves(args) if isinstance(t, Tensor)),
+            (
+                each.numel() * each.element_size()
+                for each in tree_leaves((args, result))
+                if isinstance(each, Tensor)
+            ),
             default=0,
         )
         self.collectives[Collective(name, group_size(args), size)] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What one rank held and sent in one step."""
-
-    weights: int
-    """Bytes of this rank's part, and so on."""
-    gradients: int
-    optimizer: int
-    peak: int
-    """Most bytes that were held at once."""
-    parts: dict[str, int]
-    """What they were of."""
-    collectives: tuple[tuple[Collective, int], ...]
-    """Each kind of call, and how often."""
-    passes: int
-    """Micro-batches that were traced."""
-    of_passes: int
-    """Micro-batches of a step."""
-
-    @classmethod
-    def of(
-        cls,
-        ledger: Ledger,
-        weights: int,
-        gradients: int,
-        optimizer: int,
-        *,
-        passes: int,
-        of_passes: int,
-    ) -> "Rehearsal":
-        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
-        peak, parts = ledger.peak, ledger.parts()
-        return cls(weights, gradients, optimizer, peak, parts, tuple(calls), passes, of_passes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
-        calls = [{**asdict(call), "calls": count} for call, count in self.collectives]
-        return {**asdict(self), "collectives": calls}
-
-    def text(self) -> str:
-        """Return it for people."""
-        rows = [
-            ("weights", self.weights),
-            ("gradients", self.gradients),
-            ("optimizer", self.optimizer),
-            ("most held at once", self.peak),
-            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
-        ]
-        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
-        lines.append(
-            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
-        )
-        lines += [
-            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
-            for call, count in self.collectives
-        ]
-        return "\n".join(lines)
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -229,17 +209,23 @@ def fake_world(rank: int, world: int) -> Iterator[Ledger]:
         dist.destroy_process_group()
 
 
-def accumulating(modules: Iterable[torch.nn.Module]) -> Iterator[Tensor]:
+def accumulating(groups: Iterable[Any]) -> Iterator[Tensor]:
     """Yield the gradients that FSDP2 keeps between micro-batches."""
-    for module in modules:
-        if not isinstance(module, FSDPModule):
-            continue
-        for group in module._get_fsdp_state()._fsdp_param_groups:
-            if group._partial_reduce_output is not None:
-                yield group._partial_reduce_output
-            for parameter in group.fsdp_params:
-                if (kept := parameter.unsharded_accumulated_grad) is not None:
-                    yield kept
+    for group in groups:
+        if group._partial_reduce_output is not None:
+            yield group._partial_reduce_output
+        for parameter in group.fsdp_params:
+            if (kept := parameter.unsharded_accumulated_grad) is not None:
+                yield kept
+
+
+def gathered(groups: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the whole weights that FSDP2 made room for."""
+    for group in groups:
+        for parameter in group.fsdp_params:
+            yield from getattr(parameter, "all_gather_outputs", ())
+            if (whole := getattr(parameter, "_unsharded_param", None)) is not None:
+                yield whole
 
 
 def outside(owner: type, *names: str) -> None:

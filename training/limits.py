@@ -1,12 +1,18 @@
-"""What a value of a run's settings may be: its type, the least and the most that can be meant."""
+"""What a value of a run's settings may be, and values given as text on a command line."""
 
+import difflib
 import math
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from training.problems import Problem
+from training.problems import Problem, UserError
+
+if TYPE_CHECKING:
+    from training.settings import Settings
+
+Whole = TypeVar("Whole", bound="Settings")
 
 LEAST: Final[Mapping[str, Mapping[str, float]]] = {
     "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
@@ -40,7 +46,9 @@ LEAST_SHARE: Final = 1 / 2**16
 """Of a source: `training.data.Mixture` deals in blocks of that many sequences."""
 
 
-def value_problems(settings: Any) -> Iterator[Problem]:
+def value_problems(
+    settings: Any, least: Mapping[str, Mapping[str, float]] = LEAST
+) -> Iterator[Problem]:
     """Yield every single value that cannot be, whatever the others are."""
     for part in fields(settings):
         values = getattr(settings, part.name)
@@ -48,7 +56,9 @@ def value_problems(settings: Any) -> Iterator[Problem]:
             value, where = getattr(values, name), f"{part.name}.{name}"
             if words := _misfit(value, kind):
                 yield Problem(where, value, OTHER_TYPE, f"write {words}")
-            elif reason := _out_of_range(value, part.name, name):
+            elif reason := _out_of_range(
+                value, least.get(part.name, {}).get(name), MOST.get(part.name, {}).get(name)
+            ):
                 yield Problem(where, value, *reason)
 
 
@@ -70,9 +80,8 @@ def _misfit(value: object, kind: Any) -> str | None:
     return None if good else words
 
 
-def _out_of_range(value: Any, part: str, name: str) -> tuple[str, str] | None:
+def _out_of_range(value: Any, least: float | None, most: float | None) -> tuple[str, str] | None:
     """Return why a number cannot be meant, and what to write instead."""
-    least, most = LEAST.get(part, {}).get(name), MOST.get(part, {}).get(name)
     if least is None:
         return None
     fix = f"write {least} or more" if most is None else f"write {least} to {most}"
@@ -83,3 +92,49 @@ def _out_of_range(value: Any, part: str, name: str) -> tuple[str, str] | None:
     if most is not None and value > most:
         return f"must be at most {most}", fix
     return None
+
+
+def overridden(settings: Whole, changes: Mapping[str, str]) -> Whole:
+    """Return settings with `part.name` replaced by the value its text stands for."""
+    parts: dict[str, dict[str, object]] = {}
+    for name, text in changes.items():
+        part, _, leaf = name.partition(".")
+        known = get_type_hints(type(getattr(settings, part, None)))
+        if not is_dataclass(getattr(settings, part, None)) or leaf not in known:
+            names = [
+                f"{p.name}.{f.name}"
+                for p in fields(settings)
+                for f in fields(getattr(settings, p.name))
+            ]
+            last = leaf or part
+            near = [n for n in names if n.endswith(f".{last}")]
+            near = near or [n for n in names if n.startswith(f"{name}.")]
+            near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+            hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
+            raise UserError(f"--set {name}={text}: no such setting; {hint}")
+        parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
+    changed: dict[str, Any] = {
+        part: replace(getattr(settings, part), **values) for part, values in parts.items()
+    }
+    return replace(settings, **changed)
+
+
+def parse(name: str, text: str, kind: Any) -> object:
+    """Return the value of the given type that a text stands for."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if text in arguments:
+            return text
+        raise UserError(f"--set {name}={text}: no such choice; write {' or '.join(arguments)}")
+    if origin is types.UnionType:
+        return None if text in {"", "none", "None"} else parse(name, text, arguments[0])
+    if origin is tuple:
+        return tuple(parse(name, part, arguments[0]) for part in text.split(","))
+    if kind is bool:
+        if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        raise UserError(f"--set {name}={text}: is yes or no; write true or false")
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"--set {name}={text}: is not of type {kind.__name__}") from None

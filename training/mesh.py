@@ -134,45 +134,27 @@ class Layout:
     def problems(self) -> Iterator[Problem]:
         """Yield every way in which the sizes do not fit."""
         if self.world % self.node:
+            why = f"does not divide the {self.world} ranks: nodes would differ"
             fits = [n for n in divisors(self.world) if n <= self.node]
-            yield Problem(
-                "parallel.gpus_per_node",
-                self.node,
-                f"does not divide the {self.world} ranks: nodes would differ",
-                choices(fits[-3:]),
-            )
+            yield Problem("parallel.gpus_per_node", self.node, why, choices(fits[-3:]))
             return
         on_node = [p for p in divisors(self.world) if self.node % p == 0 or p % self.node == 0]
+        why = ""
         if self.world % self.partition:
-            yield Problem(
-                "parallel.partition_size",
-                self.partition,
-                f"does not divide the {self.world} ranks: a rank would be left without a group",
-                choices(on_node),
-            )
+            why = f"does not divide the {self.world} ranks: a rank would be left without a group"
         elif self.partition not in on_node:
-            yield Problem(
-                "parallel.partition_size",
-                self.partition,
-                f"neither divides the {self.node} GPUs of a node nor is a multiple of them: groups "
-                "would straddle nodes",
-                choices(on_node),
-            )
+            why = f"neither divides the {self.node} GPUs of a node nor is a multiple of them: "
+            why += "groups would straddle nodes"
+        if why:
+            yield Problem("parallel.partition_size", self.partition, why, choices(on_node))
+        why, fits = "", divisors(self.node)
         if self.node % self.tensor:
-            yield Problem(
-                "parallel.tensor_parallel",
-                self.tensor,
-                f"does not divide the {self.node} GPUs of a node: layers would span nodes",
-                choices(divisors(self.node)),
-            )
+            why = f"does not divide the {self.node} GPUs of a node: layers would span nodes"
         elif self.partition % self.tensor:
+            why = f"does not divide parallel.partition_size = {self.partition}"
             fits = [t for t in divisors(self.partition) if self.node % t == 0]
-            yield Problem(
-                "parallel.tensor_parallel",
-                self.tensor,
-                f"does not divide parallel.partition_size = {self.partition}",
-                choices(fits),
-            )
+        if why:
+            yield Problem("parallel.tensor_parallel", self.tensor, why, choices(fits))
 
     @property
     def replicas(self) -> int:
@@ -193,17 +175,10 @@ class Layout:
         """Return the micro-steps in one optimizer step."""
         at_once = self.data_ranks * micro_batch
         if global_batch % at_once:
+            why = f"is no multiple of {self.data_ranks} data ranks x {micro_batch} sequences"
             lower = global_batch // at_once * at_once
-            raise UserError(
-                str(
-                    Problem(
-                        "data.global_batch",
-                        global_batch,
-                        f"is no multiple of {self.data_ranks} data ranks x {micro_batch} sequences",
-                        choices([size for size in (lower, lower + at_once) if size]),
-                    )
-                )
-            )
+            fix = choices([size for size in (lower, lower + at_once) if size])
+            raise UserError(str(Problem("data.global_batch", global_batch, why, fix)))
         return global_batch // at_once
 
     def describe(self) -> str:

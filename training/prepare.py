@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.console import say
 from training.manifest import digest
 from training.problems import UserError
+from training.record import say
 from training.tokens import INDEX, TYPES
 
 END_OF_DOCUMENT = 256

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.console import say
 from training.manifest import UnreadableError, committed
 from training.problems import UserError
 from training.recipes import add_arguments, chosen
+from training.record import say
 
 MISTAKEN, UNAVAILABLE = 2, 69
 

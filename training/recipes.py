@@ -68,27 +68,27 @@ GPT_30B_P4D = Settings(
 )
 """16 p4d.24xlarge nodes in four groups of four, the layout of AWS's own 30B example."""
 
-GPT_1T_P4D = Settings(
+GPT_1T_P5 = Settings(
     model=ModelSettings(
         layers=128, width=25600, heads=160, vocabulary=GPT2_VOCABULARY, sequence=2048
     ),
-    data=DataSettings(path="tokens", global_batch=3072, micro_batch=1),
-    run=RunSettings(steps=100_000, path="run"),
+    data=DataSettings(path="tokens", global_batch=1536, micro_batch=8),
+    run=RunSettings(steps=200_000, path="run"),
     parallel=ParallelSettings(
-        partition_size=2048, tensor_parallel=8, gpus_per_node=8, hierarchical_gather=True
+        partition_size=512, tensor_parallel=8, gpus_per_node=8, hierarchical_gather=True
     ),
     numerics=NumericsSettings(checkpoint_every=1),
     optimizer=OptimizerSettings(learning_rate=6e-5, warmup_steps=3000),
     checkpoint=CheckpointSettings(path="checkpoints", every=50),
 )
-"""A trillion parameters on 512 p4d.24xlarge nodes: two groups of 256, eight GPUs to a layer."""
+"""A trillion parameters on 64 p5.48xlarge nodes: one group of all, eight GPUs to a layer."""
 
 RECIPES = {
     "smoke": SMOKE,
     "gpt-124m": GPT_124M,
     "gpt-1b": GPT_1B,
     "gpt-30b-p4d": GPT_30B_P4D,
-    "gpt-1t-p4d": GPT_1T_P4D,
+    "gpt-1t-p5": GPT_1T_P5,
 }
 
 

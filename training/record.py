@@ -1,4 +1,4 @@
-"""The lines of a run for machines: one JSON object each, appended to one file.
+"""What a run says to people, and its lines for machines: one JSON object each, in one file.
 
 A file that cannot be written does not end the run: lines wait in memory, and follow in their order
 as soon as there is room again. A line is whole or not there: what a crash left of one is removed by
@@ -9,16 +9,32 @@ import contextlib
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 FILE: Final = "metrics.jsonl"
 MOST_WAITING: Final = 64 * 2**20
 """Bytes of lines that wait in memory, the newest; about 200,000 steps."""
 PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE})
 """Why a file cannot be opened that may be over in an hour: no mistake of whoever named it."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Write a line.
+
+    Whoever reads it may have gone (`| head`), or the disk of a log may be full: then nothing more
+    is said there, and nothing is left for the interpreter to fail with at its end.
+    """
+    stream = stream or sys.stdout
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def now() -> str:

@@ -9,6 +9,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import torch
 from torch.distributed.device_mesh import DeviceMesh
@@ -18,11 +20,12 @@ from training.ledger import (
     GRADIENTS,
     OPTIMIZER,
     WEIGHTS,
-    Rehearsal,
-    accumulating,
+    Collective,
+    Ledger,
     fake_world,
     outside,
 )
+from training.loss import Kernel
 from training.mesh import Grid, Launch, Layout
 from training.model import Transformer
 from training.optimizer import MasterAdamW
@@ -30,6 +33,87 @@ from training.problems import UserError
 from training.recipes import add_arguments, chosen
 from training.settings import Settings
 from training.sharding import Sharded, sum_over
+
+GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What one rank held and sent in one step."""
+
+    weights: int
+    """Bytes of this rank's part, and so on."""
+    gradients: int
+    optimizer: int
+    peak: int
+    """Most bytes that were held at once."""
+    parts: dict[str, int]
+    """What they were of."""
+    activations: int
+    """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
+    largest: int
+    """Largest single tensor that a step made and let go."""
+    collectives: tuple[tuple[Collective, int, int], ...]
+    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
+    passes: int
+    """Micro-batches that were traced."""
+    of_passes: int
+    """Micro-batches of a step."""
+
+    @classmethod
+    def of(
+        cls,
+        ledger: Ledger,
+        weights: int,
+        gradients: int,
+        optimizer: int,
+        *,
+        passes: int,
+        of_passes: int,
+    ) -> "Rehearsal":
+        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
+        again = [(call, count, ledger.each[call]) for call, count in calls]
+        return cls(
+            weights=weights,
+            gradients=max(gradients, ledger.waiting),
+            optimizer=optimizer,
+            peak=ledger.peak,
+            parts=ledger.parts(),
+            activations=ledger.kept,
+            largest=ledger.largest,
+            collectives=tuple(again),
+            passes=passes,
+            of_passes=of_passes,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        calls = [
+            {**asdict(call), "calls": count, "again": again}
+            for call, count, again in self.collectives
+        ]
+        return {**asdict(self), "collectives": calls}
+
+    def text(self) -> str:
+        """Return it for people."""
+        rows = [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("activations kept", self.activations),
+            ("largest temporary", self.largest),
+            ("most held at once", self.peak),
+            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
+        ]
+        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
+        lines.append(
+            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
+        )
+        lines += [
+            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call, count, _ in self.collectives
+        ]
+        return "\n".join(lines)
 
 
 def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal:
@@ -52,6 +136,8 @@ def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal
     outside(DeviceMesh, "__init__", "__getitem__", "get_group", "get_local_rank", "size")
     outside(Transformer, "__init__", "to")
     Sharded._draw = lambda *_: None  # type: ignore[method-assign] # no value is needed
+    # Compiled, the loss of a chunk leaves its gradient and nothing between.
+    Kernel.function = lambda logits, *_: (logits.new_zeros((), dtype=torch.float32), logits + 0)
     with fake_world(rank, world) as ledger:
         with _disable_current_modes():
             grid = Grid.of(layout, "cpu")
@@ -61,13 +147,13 @@ def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal
             sharded.parameters, settings.optimizer, grid.partition, compiled=False
         )
         of_optimizer = ledger.mark(optimizer.state().values(), OPTIMIZER)
-        ledger.begin()
+        ledger.begin(sharded.module.modules())
         size = (data.micro_batch, settings.model.sequence)
         for each in range(passes):
             sharded.boundary(reached=each == passes - 1)
             tokens = torch.zeros(size, dtype=torch.long)
             sharded.module(tokens, torch.zeros(size, dtype=torch.long), 1.0).backward()
-            ledger.mark(accumulating(sharded.module.modules()), GRADIENTS)
+            ledger.passed()
         gradients = ledger.mark(
             (p.grad for p in sharded.module.parameters() if p.grad is not None), GRADIENTS
         )
@@ -88,18 +174,16 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
         rank: Which of them is rehearsed; in a pipeline the first and the last stage hold most.
         as_json: For programs.
     """
+    titan = words[:1] == ["torchtitan"]
+    parser = argparse.ArgumentParser(prog=f"training.launch rehearse{' torchtitan' * titan}")
+    add_arguments(parser)
+    given = parser.parse_args(words[titan:])
     try:
-        if words[:1] == ["torchtitan"]:
+        if titan:
             from training.torchtitan import recipes, rehearse
 
-            parser = argparse.ArgumentParser(prog="training.launch rehearse torchtitan")
-            add_arguments(parser)
-            given = parser.parse_args(words[1:])
             found = rehearse.rehearse(recipes.chosen(given.recipe, given.set), rank, world, node)
         else:
-            parser = argparse.ArgumentParser(prog="training.launch rehearse")
-            add_arguments(parser)
-            given = parser.parse_args(words)
             found = reference(chosen(given.recipe, given.set), rank, world, node)
     except UserError as error:
         sys.stderr.write(f"{error}\n")

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
-from training.limits import LEAST_SHARE, OTHER_TYPE, value_problems
-from training.overrides import overridden
+from training.limits import LEAST_SHARE, OTHER_TYPE, overridden, value_problems
 from training.problems import Problem, UserError, choices, divisors
 
 LEAST_KEPT: Final = 2
@@ -42,19 +41,12 @@ class ModelSettings:
             return
         if self.width % self.heads:
             near = [n for n in divisors(self.width) if n <= 2 * self.heads]
-            yield Problem(
-                "model.heads",
-                self.heads,
-                f"does not divide model.width = {self.width}",
-                choices(near[-3:]),
-            )
+            why = f"does not divide model.width = {self.width}"
+            yield Problem("model.heads", self.heads, why, choices(near[-3:]))
         elif self.positions == "rotary" and (self.width // self.heads) % 2:
-            yield Problem(
-                "model.positions",
-                self.positions,
-                f"rotates pairs, and a head has {self.width // self.heads} values",
-                "write learned, or another model.heads",
-            )
+            why = f"rotates pairs, and a head has {self.width // self.heads} values"
+            fix = "write learned, or another model.heads"
+            yield Problem("model.positions", self.positions, why, fix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,26 +75,18 @@ class DataSettings:
     def problems(self) -> Iterator[Problem]:
         count = self.path.count(",") + 1
         if self.weights and len(self.weights) != count:
-            yield Problem(
-                "data.weights",
-                self.weights,
-                f"are for {len(self.weights)} folders and data.path names {count}",
-                "write one for each",
-            )
+            why = f"are for {len(self.weights)} folders and data.path names {count}"
+            yield Problem("data.weights", self.weights, why, "write one for each")
         elif self.weights and not min(self.weights) >= LEAST_SHARE * sum(self.weights) > 0:
-            yield Problem(
-                "data.weights",
-                self.weights,
-                "are shares of sequences, of which none is below 1 in 65,536",
-                "write positive numbers, as in 0.7,0.3, and leave out a folder that is not wanted",
-            )
+            why = "are shares of sequences, of which none is below 1 in 65,536"
+            fix = "write positive numbers, as in 0.7,0.3, and leave out a folder that is not wanted"
+            yield Problem("data.weights", self.weights, why, fix)
         if self.validation_every and not self.validation_path:
-            yield Problem(
-                "data.validation_every",
-                self.validation_every,
+            why, fix = (
                 "there are no held-out tokens to evaluate on",
                 "write data.validation_path, or 0",
             )
+            yield Problem("data.validation_every", self.validation_every, why, fix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,19 +175,11 @@ class CheckpointSettings:
 
     def problems(self) -> Iterator[Problem]:
         if self.every and not self.path:
-            yield Problem(
-                "checkpoint.every",
-                self.every,
-                "there is nowhere to write to",
-                "write checkpoint.path, or 0",
-            )
+            why, fix = "there is nowhere to write to", "write checkpoint.path, or 0"
+            yield Problem("checkpoint.every", self.every, why, fix)
         if self.keep < LEAST_KEPT:
-            yield Problem(
-                "checkpoint.keep",
-                self.keep,
-                "a damaged checkpoint needs one before it",
-                f"write {LEAST_KEPT} or more",
-            )
+            why = "a damaged checkpoint needs one before it"
+            yield Problem("checkpoint.keep", self.keep, why, f"write {LEAST_KEPT} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,13 +239,11 @@ class Settings:
             yield from each.problems()
         ways = max(self.parallel.tensor_parallel, 1)
         for name in ("heads", "sequence"):
-            if getattr(self.model, name) % ways:
-                yield Problem(
-                    "parallel.tensor_parallel",
-                    ways,
-                    f"does not divide model.{name} = {getattr(self.model, name)}",
-                    choices([n for n in divisors(getattr(self.model, name)) if n <= ways][-3:]),
-                )
+            size = getattr(self.model, name)
+            if size % ways:
+                fix = choices([n for n in divisors(size) if n <= ways][-3:])
+                why = f"does not divide model.{name} = {size}"
+                yield Problem("parallel.tensor_parallel", ways, why, fix)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

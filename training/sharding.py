@@ -16,7 +16,7 @@ A single GPU has nobody to gather from: there FSDP2 would only copy weights and 
 left out (`alone`). State and checkpoints are the same to the bit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -30,13 +30,14 @@ from torch.distributed.tensor import DTensor, Replicate, Shard
 # this rank's part begins, for strided shards (tensor parallel and sharded) as well.
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-from training.gather import HierarchicalAllGather
 from training.loss import Kernel
 from training.mesh import Grid
 from training.model import Transformer, deviation
 from training.settings import Settings
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
+PLAIN = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+"""One collective under two names: PyTorch 2.13 renamed it."""
 
 
 class Sharded:
@@ -181,3 +182,77 @@ def sum_over(group: dist.ProcessGroup | None, value: Tensor) -> Tensor:
 def host_group() -> Any:
     """Return a gloo group of all ranks, for objects and checkpoints, off the GPU's streams."""
     return dist.new_group(backend="gloo")
+
+
+class _Finished:
+    """A collective that has been enqueued completely: waiting for it is the stream's business."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+
+class HierarchicalAllGather:
+    """MiCS's all-gather, between nodes first, which FSDP2 calls instead of the plain one.
+
+    A partition group of p ranks on m nodes of k (p = m * k) holds M bytes of weights in p shards. A
+    flat ring passes (p-1)/p of M through every node's link. Here the m ranks with the same place on
+    their nodes gather first, so that every node holds all shards once, having received (p-k)/p of
+    M; the rest moves inside the node. DeepSpeed's MiCS does the same (mics_utils.py).
+
+    It follows the protocol `torch.distributed.fsdp._fully_shard._fsdp_api.AllGather`, and leaves
+    groups that it was not built for to the plain collective.
+
+    Args:
+        whole: The ranks of the partition group that hold shards of one tensor.
+        across: Those of them with this rank's place on their nodes, one per node.
+        inside: Those of them on this rank's node.
+    """
+
+    def __init__(
+        self, whole: dist.ProcessGroup, across: dist.ProcessGroup, inside: dist.ProcessGroup
+    ) -> None:
+        self.whole, self.across, self.inside = whole, across, inside
+
+    @classmethod
+    def over(cls, grid: Grid) -> "HierarchicalAllGather":
+        """Make the groups of a grid whose partition groups span nodes; every rank calls this."""
+        layout, rank = grid.layout, dist.get_rank()
+        mine: dict[str, dist.ProcessGroup] = {}
+        for first in range(0, layout.world, layout.partition):
+            members = range(first, first + layout.partition)
+            rows = [members[at : at + layout.node] for at in range(0, len(members), layout.node)]
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            for name, groups in (("inside", rows), ("across", columns)):
+                for ranks in groups:
+                    group = dist.new_group(list(ranks))
+                    if rank in ranks:
+                        mine[name] = group
+        return cls(grid.partition, mine["across"], mine["inside"])
+
+    def allocate(
+        self, size: Sequence[int | torch.SymInt], *, dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
+        """Return an uninitialised tensor for the result."""
+        return torch.empty(*size, dtype=dtype, device=device)
+
+    def __call__(
+        self,
+        output_tensor: Tensor,
+        input_tensor: Tensor,
+        group: dist.ProcessGroup,
+        async_op: bool = False,  # noqa: FBT001, FBT002 - the protocol's
+    ) -> "dist.Work | _Finished | None":
+        """Fill `output_tensor` (p * n) with every rank's `input_tensor` (n), in rank order."""
+        if group.size() != self.whole.size():
+            work: dist.Work | None = PLAIN(
+                output_tensor, input_tensor, group=group, async_op=async_op
+            )
+            return work
+        nodes, places, n = self.across.size(), self.inside.size(), input_tensor.numel()
+        column = torch.empty(nodes * n, dtype=input_tensor.dtype, device=input_tensor.device)
+        PLAIN(column, input_tensor.clone(), group=self.across)
+        square = torch.empty_like(output_tensor)
+        PLAIN(square, column, group=self.inside)
+        # Gathered as (place, node, n); ranks count (node, place).
+        output_tensor.view(nodes, places, n).copy_(square.view(places, nodes, n).transpose(0, 1))
+        return _Finished() if async_op else None

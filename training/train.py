@@ -31,12 +31,12 @@ import torch
 import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training.console import say
 from training.failure import FAILED, Witness, of_peers
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
 from training.recipes import add_arguments, chosen
+from training.record import say
 from training.settings import Settings
 from training.trainer import Trainer
 

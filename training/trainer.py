@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 
-from training.agreement import everywhere
 from training.checkpoint import Checkpoints
-from training.data import Batches, Order, Prefetch, Sequence, order_of
-from training.health import Health
+from training.data import Batches, Mixture, Order, Prefetch, order_of
+from training.failure import everywhere
+from training.health import LAST_IS_LOST, Health, ending
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
-from training.outcome import LAST_IS_LOST, ending
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
@@ -103,7 +102,7 @@ class Trainer:
             everywhere(lambda: folder.verify(launch.rank, launch.world), by_all=False)
         return folder
 
-    def _batches(self, folder: TokenFolder, order: Sequence, size: int) -> Batches:
+    def _batches(self, folder: TokenFolder, order: Order | Mixture, size: int) -> Batches:
         return Batches(
             folder,
             order,

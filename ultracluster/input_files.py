@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from ultracluster.given_file import UnreadableError, text_of
 from ultracluster.job_files import reading as job_files
-from ultracluster.rules.acknowledgements import Acknowledgement
-from ultracluster.rules.assembly_metadata import paths, recorded
+from ultracluster.rules.acknowledgements import Acknowledgement, paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.file_reading import Document, parsed, read
 from ultracluster.templates.resolution import resolved_group

@@ -50,38 +50,38 @@ FAULTS: Final = (
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-10",
+        "FABRIC-9",
         "VPCZoneIdentifier: [!Ref PrivateSubnet]",
         "VPCZoneIdentifier: [!Ref PublicSubnet]",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-11",
+        "FABRIC-3",
         "        MetadataOptions:",
         "        SecurityGroupIds: [!Ref EFASecurityGroup]\n        MetadataOptions:",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-6",
+        "FABRIC-3",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 2, DeviceIndex: 1",
-        others=("FABRIC-8",),
+        others=("FABRIC-3",),
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-8",
+        "FABRIC-3",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 2, DeviceIndex: 2",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-7",
+        "FABRIC-3",
         "NetworkCardIndex: 3, DeviceIndex: 1",
         "NetworkCardIndex: 4, DeviceIndex: 1",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "FABRIC-5",
+        "FABRIC-3",
         "NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa,",
         "NetworkCardIndex: 0, DeviceIndex: 0, InterfaceType: efa-only,",
     ),
@@ -108,7 +108,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "SAFETY-11",
+        "SAFETY-10",
         "            bash /tmp/setup.sh\n",
         "            apt-get update && apt-get -y upgrade\n",
     ),
@@ -128,7 +128,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "nested-compute.yaml",
-        "CAPACITY-8",
+        "CAPACITY-3",
         '!If [OnDemand, {GroupName: !Ref Placement}, !Ref "AWS::NoValue"]',
         "{GroupName: !Ref Placement}",
         beside=("root.yaml", "training-vpc.yaml"),
@@ -143,7 +143,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "eks-capacity-block.yaml",
-        "CAPACITY-11",
+        "CAPACITY-10",
         "        CapacityReservationSpecification:\n"
         "          CapacityReservationTarget: {CapacityReservationId: !Ref CapacityBlockId}\n",
         "",
@@ -151,7 +151,7 @@ FAULTS: Final = (
     FieldFault("eks-capacity-block.yaml", "CAPACITY-12", "MaxSize: 8", "MaxSize: 65"),
     FieldFault(
         "reserved-fleet.yaml",
-        "CAPACITY-9",
+        "CAPACITY-3",
         "      PlacementGroupArn: !Sub arn:${AWS::Partition}:ec2:${AWS::Region}:"
         "${AWS::AccountId}:placement-group/${Placement}\n",
         "",
@@ -164,7 +164,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "reserved-fleet.yaml",
-        "CAPACITY-16",
+        "CAPACITY-12",
         "InstanceCount: !Ref Nodes",
         "InstanceCount: 8",
     ),
@@ -192,7 +192,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "converted.json",
-        "FABRIC-4",
+        "FABRIC-3",
         '"7", "DeviceIndex": "1", "InterfaceType": "efa"',
         '"7", "DeviceIndex": "1", "InterfaceType": "EFA"',
     ),
@@ -200,13 +200,13 @@ FAULTS: Final = (
     FieldFault("lustre-associations.yaml", "LUSTRE-1", "Default: 4800", "Default: 5000"),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-2",
+        "LUSTRE-1",
         "Default: 500, AllowedValues: [125, 250, 500, 1000]",
         "Default: 200",
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-6",
+        "LUSTRE-1",
         "        DataCompressionType: LZ4\n",
         "        DataCompressionType: LZ4\n        ImportPath: !Sub s3://${Bucket}\n",
     ),
@@ -218,7 +218,7 @@ FAULTS: Final = (
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-22",
+        "LUSTRE-21",
         "FileSystemPath: /checkpoints",
         "FileSystemPath: /datasets/checkpoints",
     ),
@@ -231,11 +231,11 @@ FAULTS: Final = (
     ),
     FieldFault(
         "lustre-associations.yaml",
-        "LUSTRE-11",
+        "LUSTRE-1",
         "LogGroupName: /aws/fsx/lustre",
         "LogGroupName: /training/lustre",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-4", "Iops: 6000", "Iops: 2000"),
+    FieldFault("lustre-associations.yaml", "LUSTRE-1", "Iops: 6000", "Iops: 2000"),
     FieldFault(
         "lustre-associations.yaml",
         "SAFETY-2",
@@ -261,11 +261,11 @@ FAULTS: Final = (
         "NetworkCardIndex: 3, DeviceIndex: 1, InterfaceType: efa-only,",
     ),
     FieldFault(
-        "pcs-cluster.yaml", "SLURM-4", "pcs:RegisterComputeNodeGroupInstance", "pcs:GetCluster"
+        "pcs-cluster.yaml", "SLURM-2", "pcs:RegisterComputeNodeGroupInstance", "pcs:GetCluster"
     ),
     FieldFault(
         "pcs-cluster.yaml",
-        "SLURM-8",
+        "SLURM-1",
         "SubnetIds: [!Ref ComputeSubnetId]\n        SecurityGroupIds",
         "SubnetIds: [!Ref ComputeSubnetId, !Ref LoginSubnetId]\n        SecurityGroupIds",
     ),
@@ -278,13 +278,13 @@ FAULTS: Final = (
     ),
     FieldFault(
         "hyperpod-slurm.yaml",
-        "SAGEMAKER-13",
+        "FABRIC-2",
         "DestinationSecurityGroupId: !Ref SecurityGroup}",
         "CidrIp: 10.1.0.0/16}",
     ),
     FieldFault(
         "hyperpod-eks.yaml",
-        "SAGEMAKER-14",
+        "FABRIC-12",
         "Subnets: [!Ref SubnetA]}\n      InstanceGroups",
         "Subnets: [!Ref SubnetA, !Ref SubnetB]}\n      InstanceGroups",
     ),
@@ -294,27 +294,27 @@ FAULTS: Final = (
         '            Condition: {StringEquals: {"aws:SourceAccount": !Sub "${AWS::AccountId}"}}\n',
         "",
     ),
-    FieldFault("training-job.yaml", "SAGEMAKER-11", '"ml.p4d.24xlarge"', '"p4d.24xlarge"'),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", '"ml.p4d.24xlarge"', '"p4d.24xlarge"'),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         '"VolumeSizeInGB": 100',
         '"VolumeSizeInGB": 100, "VolumeKmsKeyId": "alias/training"',
     ),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-3",
+        "FABRIC-2",
         "DestinationSecurityGroupId: !Ref Group}",
         "CidrIp: 0.0.0.0/0}",
     ),
     FieldFault("training-job.yaml", "SAGEMAKER-4", "Default: 8}", "Default: 300}"),
     FieldFault(
         "training-job.yaml",
-        "SAGEMAKER-5",
+        "SAGEMAKER-1",
         '"VpcConfig": {"SecurityGroupIds": ["${Group}"], "Subnets": ["${Subnet}"]},',
         "",
     ),
-    FieldFault("training-job.yaml", "SAGEMAKER-8", "432000", "4320000"),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", "432000", "4320000"),
     FieldFault(
         "training-job.yaml",
         "SAGEMAKER-17",
@@ -323,7 +323,7 @@ FAULTS: Final = (
         '                Resource: "*"\n',
     ),
     FieldFault("training-job.yaml", "FABRIC-22", '"FI_PROVIDER": "efa"', '"FI_PROVIDER": "tcp"'),
-    FieldFault("training-job.yaml", "SAGEMAKER-6", "/${MountName}/datasets", "/fsx/datasets"),
+    FieldFault("training-job.yaml", "SAGEMAKER-1", "/${MountName}/datasets", "/fsx/datasets"),
     FieldFault(
         "batch-multi-node.yaml",
         "FABRIC-22",
@@ -352,13 +352,13 @@ FAULTS: Final = (
     # --- what was measured to hurt and was not named
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "CAPACITY-24",
+        "CAPACITY-3",
         "        Placement: {GroupName: !Ref PlacementGroup}\n",
         "",
     ),
     FieldFault(
         "p4d-auto-scaling.yaml",
-        "CAPACITY-25",
+        "CAPACITY-3",
         "{GroupName: !Ref PlacementGroup}",
         "{GroupName: training}",
     ),
@@ -380,21 +380,21 @@ FAULTS: Final = (
         "Service: ec2.amazonaws.com",
         "Service: lambda.amazonaws.com",
     ),
-    FieldFault("training-job.yaml", "SAFETY-21", "events:PutTargets, ", ""),
+    FieldFault("training-job.yaml", "SAFETY-20", "events:PutTargets, ", ""),
     FieldFault(
         "training-job.yaml",
         "SAGEMAKER-16",
         '            Condition: {StringEquals: {"aws:SourceAccount": !Ref "AWS::AccountId"}}\n',
         "",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-27", '"1:03:00"', '"8:03:00"'),
+    FieldFault("lustre-associations.yaml", "LUSTRE-1", '"1:03:00"', '"8:03:00"'),
     FieldFault(
         "lustre-associations.yaml",
         "LUSTRE-28",
         "S3: {AutoExportPolicy: {Events: [NEW, CHANGED, DELETED]}}",
         "S3: {AutoExportPolicy: {Events: [DELETED]}}",
     ),
-    FieldFault("lustre-associations.yaml", "LUSTRE-29", "    DependsOn: Datasets\n", ""),
+    FieldFault("lustre-associations.yaml", "LUSTRE-15", "    DependsOn: Datasets\n", ""),
     FieldFault(
         "lustre-associations.yaml",
         "SAFETY-22",
@@ -420,7 +420,7 @@ FAULTS: Final = (
         "{ComputeNodeGroupId: !GetAtt Compute.Id}",
         "{ComputeNodeGroupId: !GetAtt Login.Id}",
     ),
-    FieldFault("pcs-cluster.yaml", "SLURM-13", 'ParameterValue: "YES"', 'ParameterValue: "NO"'),
+    FieldFault("pcs-cluster.yaml", "SLURM-12", 'ParameterValue: "YES"', 'ParameterValue: "NO"'),
     FieldFault("pcs-cluster.yaml", "SLURM-15", ", SubnetId: !Ref ComputeSubnetId}", "}"),
     FieldFault(
         "pcs-cluster.yaml",
@@ -428,7 +428,7 @@ FAULTS: Final = (
         "    DependsOn: [ClusterIngress, ClusterEgress, ClusterOut]\n",
         "",
     ),
-    FieldFault("pcs-cluster.yaml", "SAFETY-29", "      Size: SMALL\n", ""),
+    FieldFault("pcs-cluster.yaml", "SAFETY-26", "      Size: SMALL\n", ""),
     FieldFault("reserved-fleet.yaml", "CAPACITY-14", "Linux/UNIX", "Windows"),
     FieldFault(
         "reserved-fleet.yaml",

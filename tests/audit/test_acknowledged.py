@@ -88,10 +88,10 @@ def test_what_excuses_nothing_at_synthesis_excuses_nothing_here(
 def test_what_can_never_work_is_not_excused(tmp_path: Path):
     """Whatever somebody wrote beside it."""
     report = assembly(
-        tmp_path, place=PLACE, rule="LUSTRE-2", reason=REASON, PerUnitStorageThroughput=300
+        tmp_path, place=PLACE, rule="LUSTRE-1", reason=REASON, PerUnitStorageThroughput=300
     )
 
-    assert "LUSTRE-2" in {f.rule for f in report.findings}
+    assert "LUSTRE-1" in {f.rule for f in report.findings}
     assert report.acknowledged == []
 
 

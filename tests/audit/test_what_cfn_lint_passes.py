@@ -59,9 +59,9 @@ def group_name(template: Template) -> None:
 
 
 FAULTS: Final[dict[str, tuple[str, Callable[[Template], None], str]]] = {
-    "throughput 300": ("Storage", throughput_300, "LUSTRE-2"),
+    "throughput 300": ("Storage", throughput_300, "LUSTRE-1"),
     "capacity 1300": ("Storage", capacity_1300, "LUSTRE-1"),
-    "InterfaceType efa_only": ("Cluster", efa_only, "FABRIC-4"),
+    "InterfaceType efa_only": ("Cluster", efa_only, "FABRIC-3"),
     "a public address on five interfaces": ("Cluster", public_address, "FABRIC-9"),
     "GroupName on a placement group": ("Cluster", group_name, "CAPACITY-2"),
 }

@@ -91,7 +91,7 @@ def test_reasons_are_sentences(report: dict[str, Any]):
 
 
 UNHEARD: Final = {
-    ("SAFETY-28", "info", f"dev/{topic}/Topic/Resource")
+    ("OPERATE-3", "info", f"dev/{topic}/Topic/Resource")
     for topic in ("Network/Budget", "Cluster/Alarms")
 }
 """Remarks that stay."""
@@ -202,7 +202,7 @@ def test_a_fault_in_an_environment_stops_its_synthesis_at_the_construct(tmp_path
         for construct in violation["violatingConstructs"]
     } == {
         ("FABRIC-2", "fatal", f"{name}/Cluster/LaunchTemplate/Resource"),
-        ("FABRIC-4", "fatal", f"{name}/Cluster/LaunchTemplate/Resource"),
+        ("FABRIC-3", "fatal", f"{name}/Cluster/LaunchTemplate/Resource"),
         ("LUSTRE-1", "fatal", f"{name}/Storage/Lustre/Resource"),
         *UNHEARD,
     }

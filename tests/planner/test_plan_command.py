@@ -258,7 +258,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--instance", "p9.metal"], "no such instance type"),
         ([*SEVEN, "--instance", "g5.48xlarge"], "how fast A10G trains is not known"),
         ([*SEVEN, "--region", "mars-1"], "not sold there"),
-        ([*SEVEN, "--software", "x"], "write fsdp, compiled, megatron or 2022"),
+        (
+            [*SEVEN, "--software", "x"],
+            "write fsdp, compiled, megatron, training, torchtitan or 2022",
+        ),
         ([*SEVEN, "--purchase", "x"], "write on-demand"),
         ([*SEVEN, "--failures", "x"], "write opt-175b"),
         ([*SEVEN, "--checkpoint-share", "2"], "--checkpoint-share: got 2"),

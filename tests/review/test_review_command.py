@@ -21,7 +21,7 @@ from ultracluster.model.traffic import Traffic, merged
 from ultracluster.review import command
 from ultracluster.review.baseline import baseline, body_of
 from ultracluster.review.subject import SubjectError, of_files
-from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
+from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.templates.template import Template
 
 

@@ -117,16 +117,21 @@ CAPACITY: Final = (
         {"Nodes.NewInstancesProtectedFromScaleIn": False},
     ),
     Case(
-        "CAPACITY-8",
+        "CAPACITY-3",
         "cluster",
         {**BLOCK, f"{DATA}.Placement": {"GroupName": ref("Placement")}},
         BLOCK,
     ),
     Case(
-        "CAPACITY-9",
+        "CAPACITY-3",
         "cluster",
         {"Reservation.PlacementGroupArn": GONE},
-        {"Reservation.PlacementGroupArn": GONE, f"{DATA}.Placement": GONE},
+        {
+            "Reservation.PlacementGroupArn": GONE,
+            f"{DATA}.Placement": GONE,
+            # Nodes without EFA need no group at all.
+            f"{DATA}.NetworkInterfaces": GONE,
+        },
         words="Reservation is in no placement group",
     ),
     Case(
@@ -142,9 +147,9 @@ CAPACITY: Final = (
             TARGET: {"CapacityReservationId": "cr-0123456789abcdef0"},
         },
     ),
-    Case("CAPACITY-11", "cluster", {**BLOCK, **NO_RESERVATION}, BLOCK),
+    Case("CAPACITY-10", "cluster", {**BLOCK, **NO_RESERVATION}, BLOCK),
     Case(
-        "CAPACITY-21",
+        "CAPACITY-10",
         "cluster",
         {**BLOCK, TARGET: {"CapacityReservationId": ref("Reservation")}},
         BLOCK,
@@ -175,14 +180,14 @@ CAPACITY: Final = (
         words="Reservation holds p4de.24xlarge",
     ),
     Case(
-        "CAPACITY-15",
+        "CAPACITY-14",
         "cluster",
         {"Reservation.AvailabilityZoneId": "use1-az4"},
         words="use1-az4",
     ),
-    Case("CAPACITY-16", "cluster", {"Nodes.MaxSize": "5"}, words="up to 5"),
+    Case("CAPACITY-12", "cluster", {"Nodes.MaxSize": "5"}, words="up to 5"),
     Case(
-        "CAPACITY-22",
+        "FABRIC-25",
         "cluster",
         {f"{DATA}.NetworkInterfaces": GONE, **several("p4d.24xlarge", "p4de.24xlarge")},
         {
@@ -190,7 +195,7 @@ CAPACITY: Final = (
             **several("p4d.24xlarge", "p4de.24xlarge"),
             "Placement.Strategy": "partition",
         },
-        words="p4d.24xlarge, p4de.24xlarge in Placement",
+        words="p4d.24xlarge, p4de.24xlarge",
     ),
     Case(
         "CAPACITY-23",
@@ -200,7 +205,7 @@ CAPACITY: Final = (
         words="Nodes has Type SPOT",
     ),
     Case(
-        "CAPACITY-17",
+        "CAPACITY-5",
         "pcs",
         {
             "Workers.PurchaseOption": "CAPACITY_BLOCK",
@@ -210,7 +215,7 @@ CAPACITY: Final = (
         words="hpc7a.96xlarge",
     ),
     Case(
-        "CAPACITY-17",
+        "CAPACITY-5",
         "pcs",
         {
             "Workers.PurchaseOption": "CAPACITY_BLOCK",
@@ -221,7 +226,7 @@ CAPACITY: Final = (
     ),
     Case("CAPACITY-18", "cluster", {"Reservation.InstanceCount": 1001}, words="1001"),
     Case(
-        "CAPACITY-19",
+        "CAPACITY-18",
         "cluster",
         {"Reservation.EndDate": "2027-01-01T00:00:00Z"},
         {"Reservation.EndDate": "2027-01-01T00:00:00Z", "Reservation.EndDateType": "limited"},
@@ -232,8 +237,8 @@ CAPACITY: Final = (
         {"Reservation.InstanceMatchCriteria": GONE},
         {"Reservation.InstanceMatchCriteria": GONE, **NO_RESERVATION},
     ),
-    Case("CAPACITY-9", "cluster", {f"{DATA}.Placement": GONE}, words="in no placement group"),
-    Case("CAPACITY-9", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
+    Case("CAPACITY-3", "cluster", {f"{DATA}.Placement": GONE}, words="in no placement group"),
+    Case("CAPACITY-3", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
     Case("CAPACITY-14", "cluster", {"Reservation.InstancePlatform": "Windows"}, words="Windows"),
     Case("CAPACITY-14", "cluster", {"Reservation.Tenancy": "dedicated"}, words="dedicated"),
     Case(
@@ -243,34 +248,24 @@ CAPACITY: Final = (
         words="Spot",
     ),
     Case(
-        "CAPACITY-24",
+        "CAPACITY-3",
         "cluster",
         UNRESERVED | {f"{DATA}.Placement": GONE},
         UNRESERVED,
         words="Placement is made, and no node is in it",
     ),
     Case(
-        "CAPACITY-24",
+        "CAPACITY-3",
         "cluster",
         UNRESERVED | {f"{DATA}.Placement": GONE},
         UNRESERVED | {f"{DATA}.Placement": GONE, "Nodes.MaxSize": "1"},
     ),
-    Case("CAPACITY-25", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
+    Case("CAPACITY-3", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
     Case(
-        "CAPACITY-25",
+        "CAPACITY-3",
         "cluster",
         {f"{DATA}.Placement.GroupName": ref("Near")},
         words="AWS::EC2::Subnet",
     ),
     Case("CAPACITY-26", "both", {"@Reservation.DependsOn": GONE}, words="Lustre"),
-    Case(
-        "CAPACITY-27",
-        "cluster",
-        {f"{DATA}.CapacityReservationSpecification": GONE},
-        {
-            f"{DATA}.CapacityReservationSpecification": GONE,
-            "Reservation.InstanceMatchCriteria": "open",
-        },
-        words="p4d.24xlarge",
-    ),
 )

@@ -84,37 +84,37 @@ LUSTRE_CASES: Final = (
         OVER_EFA,
     ),
     Case(
-        "LUSTRE-2",
+        "LUSTRE-1",
         "storage",
         {f"{L}.PerUnitStorageThroughput": 300},
         {f"{L}.PerUnitStorageThroughput": "500"},
         words="300",
     ),
-    Case("LUSTRE-3", "storage", {"Lustre.StorageType": "HDD"}, TIERING, words="HDD"),
+    Case("LUSTRE-1", "storage", {"Lustre.StorageType": "HDD"}, TIERING, words="HDD"),
     Case(
-        "LUSTRE-4",
+        "LUSTRE-1",
         "storage",
         {f"{L}.MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 2000}},
         {f"{L}.MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 24000}},
         words="2000",
     ),
-    Case("LUSTRE-5", "storage", {f"{L}.DriveCacheType": "READ"}, TIERING),
+    Case("LUSTRE-1", "storage", {f"{L}.DriveCacheType": "READ"}, TIERING),
     Case(
-        "LUSTRE-6",
+        "LUSTRE-1",
         "storage",
         {**FREE, f"{L}.ImportPath": "s3://data"},
         {**FREE, **SCRATCH, f"{L}.ImportPath": "s3://data"},
     ),
-    Case("LUSTRE-7", "storage", {**SCRATCH, f"{L}.EfaEnabled": True}, OVER_EFA),
+    Case("LUSTRE-1", "storage", {**SCRATCH, f"{L}.EfaEnabled": True}, OVER_EFA),
     Case(
-        "LUSTRE-25",
+        "LUSTRE-1",
         "storage",
         {"Lustre.FileSystemTypeVersion": "2.12"},
         {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
         words="2.12",
     ),
     Case(
-        "LUSTRE-25",
+        "LUSTRE-1",
         "storage",
         {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.1},
         {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.12},
@@ -134,7 +134,7 @@ LUSTRE_CASES: Final = (
         {**SCRATCH, "Lustre.KmsKeyId": "alias/aws/fsx"},
     ),
     Case(
-        "LUSTRE-8",
+        "LUSTRE-1",
         "storage",
         {**FREE, f"{L}.AutomaticBackupRetentionDays": 91},
         {**FREE, f"{L}.AutomaticBackupRetentionDays": 90},
@@ -147,16 +147,16 @@ LUSTRE_CASES: Final = (
         SCRATCH,
         words="Key",
     ),
-    Case("LUSTRE-10", "storage", {"Lustre.SubnetIds": [ref("Near"), ref("Far")]}),
+    Case("LUSTRE-1", "storage", {"Lustre.SubnetIds": [ref("Near"), ref("Far")]}),
     Case(
-        "LUSTRE-11",
+        "LUSTRE-1",
         "storage",
         {"Logs.LogGroupName": "/training/lustre"},
         {LOG: att("Logs", "Arn")},
         words="/training/lustre",
     ),
     Case(
-        "LUSTRE-11",
+        "LUSTRE-1",
         "storage",
         {"Logs.LogGroupName": GONE, LOG: att("Logs", "Arn")},
         {LOG: "arn:aws:firehose:us-east-1:111122223333:deliverystream/aws-fsx-logs"},
@@ -183,7 +183,7 @@ LUSTRE_CASES: Final = (
         words="TCP 1018-1023 in",
     ),
     Case(
-        "LUSTRE-14",
+        "LUSTRE-13",
         "storage",
         {
             "ServersHighOut": GONE,
@@ -200,7 +200,7 @@ LUSTRE_CASES: Final = (
         words="ServersLowIn",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {
             **MOUNTED,
@@ -215,7 +215,7 @@ LUSTRE_CASES: Final = (
         words="Nodes mounts it",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {
             **MOUNTED,
@@ -226,7 +226,7 @@ LUSTRE_CASES: Final = (
         words="no rule of Servers admits Fabric by TCP 1018-1023",
     ),
     Case(
-        "LUSTRE-16",
+        "LUSTRE-13",
         "both",
         {**MOUNTED, **NOTHING_OUT, "FromClientsLowOut": GONE},
         {
@@ -245,7 +245,7 @@ LUSTRE_CASES: Final = (
         words="no rule of Fabric leads to Servers by TCP 988",
     ),
     Case(
-        "LUSTRE-26",
+        "LUSTRE-24",
         "both",
         {**MOUNTED, **NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
         {**NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
@@ -259,7 +259,7 @@ LUSTRE_CASES: Final = (
         words="p4d.24xlarge",
     ),
     Case(
-        "LUSTRE-18",
+        "FABRIC-2",
         "storage",
         {
             **{path: value for path, value in OVER_EFA.items() if path != "EfaOut"},
@@ -283,24 +283,24 @@ LUSTRE_CASES: Final = (
     ),
     Case("LUSTRE-21", "storage", associations(7), associations(6), words="9"),
     Case(
-        "LUSTRE-22",
+        "LUSTRE-21",
         "storage",
         {"More": association("/data/more", "more/")},
         {"More": association("/database", "database/")},
         words="/data",
     ),
     Case(
-        "LUSTRE-22",
+        "LUSTRE-21",
         "storage",
         {"More": association("/more", "data/more/")},
         {"More": association("/more", "more/")},
     ),
     *(
-        Case("LUSTRE-22", "storage", linked("/a", path), linked("/a", "s3://data/b"), words=words)
+        Case("LUSTRE-21", "storage", linked("/a", path), linked("/a", "s3://data/b"), words=words)
         for path, words in (("", "got an empty text"), ("https://a.s3.amazonaws.com/b", "https"))
     ),
     Case(
-        "LUSTRE-22",
+        "LUSTRE-21",
         "containers",
         linked("/a", "s3://data/b") | linked("/a/b", "s3://other"),
         linked("/a", "s3://data/b") | linked("/b", "s3://other"),
@@ -314,7 +314,7 @@ LUSTRE_CASES: Final = (
         words="9",
     ),
     Case(
-        "LUSTRE-23",
+        "LUSTRE-20",
         "storage",
         {
             **SCRATCH,
@@ -324,17 +324,17 @@ LUSTRE_CASES: Final = (
         SCRATCH,
         words="SCRATCH_1",
     ),
-    Case("LUSTRE-23", "storage", {**SCRATCH, f"{L}.ImportPath": "s3://data"}, SCRATCH),
+    Case("LUSTRE-20", "storage", {**SCRATCH, f"{L}.ImportPath": "s3://data"}, SCRATCH),
     Case(
-        "LUSTRE-23",
+        "LUSTRE-20",
         "storage",
         {**SCRATCH, "Lustre.FileSystemTypeVersion": GONE},
         {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
         words="2.10 for SCRATCH_2",
     ),
-    Case("LUSTRE-23", "storage", TIERING, {**FREE, **TIERING}, words="INTELLIGENT_TIERING"),
+    Case("LUSTRE-20", "storage", TIERING, {**FREE, **TIERING}, words="INTELLIGENT_TIERING"),
     Case(
-        "LUSTRE-27",
+        "LUSTRE-1",
         "storage",
         {"Lustre.LustreConfiguration.WeeklyMaintenanceStartTime": "0:03:00"},
         {"Lustre.LustreConfiguration.WeeklyMaintenanceStartTime": "7:23:59"},
@@ -348,12 +348,5 @@ LUSTRE_CASES: Final = (
         {"Checkpoints.S3.AutoExportPolicy.Events": ["CHANGED", "NEW"]},
         words="NEW",
     ),
-    Case("LUSTRE-29", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
-    Case(
-        "LUSTRE-30",
-        "storage",
-        {"Bucket.VersioningConfiguration": {"Status": "Enabled"}},
-        {"Bucket.VersioningConfiguration": {"Status": "Suspended"}},
-        words="no end",
-    ),
+    Case("LUSTRE-15", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
 )

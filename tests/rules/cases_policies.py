@@ -165,6 +165,9 @@ HEARS: Final = events("SageMakerTrainingJobsRule")
 STATEMENT: Final = "Launching.PolicyDocument.Statement.0"
 OTHER_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
+KEY_OF_AWS: Final = "arn:aws:kms:us-east-1:${AWS::AccountId}:alias/aws/sns"
+
+
 POLICIES: Final = (
     Case(
         "SAFETY-16",
@@ -221,6 +224,13 @@ POLICIES: Final = (
         topic_policy(PUBLISHES)
         | {"Key": key(allow(BUDGETS, USING, SOURCE)), "Topic.KmsMasterKeyId": att("Key", "Arn")},
         words="lets budgets do no",
+    ),
+    Case(
+        "SAFETY-16",
+        "containers",
+        topic_policy(PUBLISHES) | {"Topic.KmsMasterKeyId": {"Fn::Sub": KEY_OF_AWS}},
+        topic_policy(PUBLISHES),
+        words="alias/aws/sns admits no budgets",
     ),
     Case(
         "SAFETY-16",
@@ -317,28 +327,28 @@ POLICIES: Final = (
         words="batch",
     ),
     Case(
-        "SAFETY-21",
+        "SAFETY-20",
         "cluster",
         flow_logs(OWN_GROUP, name="FlowGroup"),
         flow_logs(OWN_GROUP),
         words="logs:CreateLogStream",
     ),
     Case(
-        "SAFETY-21",
+        "SAFETY-20",
         "cluster",
         flow_logs(may(WRITES[0])),
         flow_logs(may("logs:*", resource="arn:aws:logs:*:*:log-group:*")),
         words="logs:PutLogEvents",
     ),
     Case(
-        "SAFETY-21",
+        "SAFETY-20",
         "job",
         machine(may(*TRAIN[:2]), PASSES, HEARS),
         machine(may(*TRAIN), PASSES, HEARS),
         words="sagemaker:StopTrainingJob",
     ),
     Case(
-        "SAFETY-21",
+        "SAFETY-20",
         "job",
         machine(may(*TRAIN), PASSES, events("BatchJobsRule")),
         machine(may(*TRAIN), PASSES, events("*")),
@@ -358,38 +368,25 @@ POLICIES: Final = (
     ),
     Case("SAFETY-26", "cluster", {"Nodes.VPCZoneIdentifier": [ref("Vpc")]}, words="AWS::EC2::VPC"),
     Case(
-        "SAFETY-27",
+        "SAFETY-26",
         "storage",
         {"Lustre.KmsKeyId": OTHER_KEY},
         {"Lustre.KmsKeyId": OTHER_KEY.replace("eu-west-1", "us-east-1")},
         words="eu-west-1",
     ),
-    Case("SAFETY-29", "cluster", {"Near.VpcId": GONE}, words="it has no VpcId"),
+    Case("SAFETY-26", "cluster", {"Near.VpcId": GONE}, words="it has no VpcId"),
     Case(
-        "SAFETY-29",
+        "SAFETY-26",
         "cluster",
         {"Reservation.EndDateType": "Unlimited"},
         {"Reservation.EndDateType": "unlimited"},
         words="did you mean unlimited?",
     ),
     Case(
-        "SAFETY-29",
+        "SAFETY-26",
         "cluster",
         {"Reservation.InstanceMatchCriteria": "targetted"},
         {"Reservation.InstanceMatchCriteria": "something that is newer than the table"},
     ),
-    Case("SAFETY-29", "cluster", {"FabricIn.SourceSecurityGroupId": GONE}, words="has none of"),
-    Case(
-        "SAFETY-30",
-        "job",
-        {"Role.AssumeRolePolicyDocument.Statement.0.Principal": GONE},
-        words="no Principal",
-    ),
-    Case(
-        "SAFETY-30",
-        "job",
-        {f"{STATEMENT}.Effect": "allow"},
-        {f"{STATEMENT}.Action": GONE, f"{STATEMENT}.NotAction": "iam:*"},
-        words="Effect",
-    ),
+    Case("SAFETY-26", "cluster", {"FabricIn.SourceSecurityGroupId": GONE}, words="has none of"),
 )

@@ -57,7 +57,7 @@ def queue_of(*groups: str) -> dict[str, Any]:
 
 QUEUES: Final = (
     Case(
-        "SLURM-8",
+        "SLURM-1",
         "pcs",
         {"Vpc.InstanceTenancy": "dedicated"},
         {"Vpc.InstanceTenancy": "default"},
@@ -92,10 +92,10 @@ QUEUES: Final = (
         {"Workers.ScalingConfiguration.MaxInstanceCount": 1},
         words="has no nodes",
     ),
-    Case("SLURM-13", "pcs", {SETTING: "NO"}, {SETTING: "yes"}, words="Queue"),
-    Case("SLURM-13", "pcs", {"Queue.SlurmConfiguration": GONE}),
-    Case("SLURM-14", "pcs", {"ScalingDelivery": GONE}, words="PCS_SCALING_LOGS"),
-    Case("SLURM-14", "pcs", {"JobcompSource.LogType": "PCS_SCALING_LOGS"}, words="PCS_JOBCOMP"),
+    Case("SLURM-12", "pcs", {SETTING: "NO"}, {SETTING: "yes"}, words="Queue"),
+    Case("SLURM-12", "pcs", {"Queue.SlurmConfiguration": GONE}),
+    Case("OPERATE-2", "pcs", {"ScalingDelivery": GONE}, words="PCS_SCALING_LOGS"),
+    Case("OPERATE-2", "pcs", {"JobcompSource.LogType": "PCS_SCALING_LOGS"}, words="PCS_JOBCOMP"),
     Case("SLURM-15", "pcs", {f"{INTERFACES}.2.SubnetId": GONE}, words="[2] without SubnetId"),
     Case("SLURM-15", "pcs", {f"{INTERFACES}.3.SubnetId": ref("Beside")}, words="Beside"),
     Case("SLURM-16", "pcs", {"@Slurm.DependsOn": ["FabricIn"]}, words="FabricOut"),

@@ -95,6 +95,18 @@ def inline(action: str, resources: Any) -> dict[str, Any]:
     return {"Role.Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
 
 
+SERVICE_LINKED: Final = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/*"
+
+
+def making(resource: Any) -> dict[str, Any]:
+    """Return a policy that allows making some roles, and writing policies of a resource."""
+    every = [
+        {"Action": "iam:CreateRole", "Resource": "arn:aws:iam::*:role/made-*"},
+        {"Action": "iam:AttachRolePolicy", "Resource": resource},
+    ]
+    return {"Launching.PolicyDocument.Statement": [{"Effect": "Allow", **each} for each in every]}
+
+
 SAGEMAKER: Final = (
     Case(
         "SAGEMAKER-1",
@@ -104,14 +116,14 @@ SAGEMAKER: Final = (
         words="17 Subnets",
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn")},
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"), f"{CONFIG}.InstanceType": "ml.m5.large"},
         words="VolumeKmsKeyId: got Key",
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         machine(
             ResourceConfig={
@@ -122,8 +134,8 @@ SAGEMAKER: Final = (
         ),
         machine(),
     ),
-    Case("SAGEMAKER-3", "job", ONE_WAY, {**ONE_WAY, f"{CONFIG}.InstanceCount": 1}),
-    Case("SAGEMAKER-3", "job", {**ONE_WAY, **machine(), "Job": GONE}, {**machine(), "Job": GONE}),
+    Case("FABRIC-2", "job", ONE_WAY, {**ONE_WAY, f"{CONFIG}.InstanceCount": 1}),
+    Case("FABRIC-2", "job", {**ONE_WAY, **machine(), "Job": GONE}, {**machine(), "Job": GONE}),
     Case(
         "SAGEMAKER-4",
         "job",
@@ -132,10 +144,10 @@ SAGEMAKER: Final = (
         words="4095 addresses of 4091",
     ),
     Case(
-        "SAGEMAKER-5", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
+        "SAGEMAKER-1", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
     ),
     Case(
-        "SAGEMAKER-6",
+        "SAGEMAKER-1",
         "job",
         {f"{SOURCE}.DirectoryPath": "/fsx/data"},
         {
@@ -148,14 +160,14 @@ SAGEMAKER: Final = (
         "SAGEMAKER-7", "job", {f"{VPC}.Subnets": [ref("Far")]}, {f"{VPC}.Subnets": [ref("Beside")]}
     ),
     Case(
-        "SAGEMAKER-8",
+        "SAGEMAKER-1",
         "job",
         {f"{CONFIG}.KeepAlivePeriodInSeconds": 30000},
         {f"{CONFIG}.KeepAlivePeriodInSeconds": 21600},
         words="30000",
     ),
-    Case("SAGEMAKER-8", "job", {"Job.RetryStrategy.MaximumRetryAttempts": 31}, words="31"),
-    Case("SAGEMAKER-8", "job", {"Job.StoppingCondition.MaxRuntimeInSeconds": 2419201}),
+    Case("SAGEMAKER-1", "job", {"Job.RetryStrategy.MaximumRetryAttempts": 31}, words="31"),
+    Case("SAGEMAKER-1", "job", {"Job.StoppingCondition.MaxRuntimeInSeconds": 2419201}),
     Case(
         "SAGEMAKER-9",
         "job",
@@ -176,7 +188,7 @@ SAGEMAKER: Final = (
         },
     ),
     Case(
-        "SAGEMAKER-2",
+        "SAGEMAKER-1",
         "job",
         {
             f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"),
@@ -202,14 +214,14 @@ SAGEMAKER: Final = (
         words="subnet-01234567",
     ),
     Case(
-        "SAGEMAKER-21",
+        "SAGEMAKER-10",
         "job",
         {"Job.Environment": {"HF_TOKEN": "hf_x"}},
         {"Job.Environment": {"HF_HOME": "/opt/ml/checkpoints"}},
         words="HF_TOKEN",
     ),
-    Case("SAGEMAKER-11", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
-    Case("SAGEMAKER-11", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
+    Case("SAGEMAKER-12", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
+    Case("SAGEMAKER-1", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
     Case(
         "SAGEMAKER-12",
         "hyperpod",
@@ -228,9 +240,9 @@ SAGEMAKER: Final = (
             f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
         },
     ),
-    Case("SAGEMAKER-13", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
+    Case("FABRIC-2", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
     Case(
-        "SAGEMAKER-14",
+        "FABRIC-12",
         "hyperpod",
         {"Pod.VpcConfig.Subnets": [ref("Near"), ref("Far")]},
         {
@@ -241,7 +253,7 @@ SAGEMAKER: Final = (
             },
         },
     ),
-    Case("SAGEMAKER-15", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
+    Case("SAGEMAKER-12", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
     Case(
         "SAGEMAKER-16",
         "job",
@@ -357,6 +369,14 @@ SAGEMAKER: Final = (
         },
         words="iam:AttachRolePolicy",
     ),
+    Case(
+        # Nobody but the service changes a service-linked role: aws-hpc-recipes isolated clusters.
+        "SAGEMAKER-17",
+        "job",
+        making({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/made-*"}),
+        making({"Fn::Sub": f"arn:aws:iam::${{AWS::AccountId}}:role/{SERVICE_LINKED}"}),
+        words="iam:AttachRolePolicy",
+    ),
     Case("SAGEMAKER-18", "job", inline("s3:*", "arn:aws:s3:::data"), words="s3:DeleteBucket"),
     Case(
         "SAGEMAKER-18",
@@ -393,7 +413,7 @@ SLURM: Final = (
     ),
     Case("SLURM-3", "pcs", {f"{DATA}.NetworkInterfaces.3.InterfaceType": "efa-only"}, words="1"),
     Case(
-        "SLURM-4",
+        "SLURM-2",
         "pcs",
         {"NodeRole.Policies": GONE},
         {
@@ -405,12 +425,12 @@ SLURM: Final = (
     ),
     # A pattern allows what it stands for.
     Case(
-        "SLURM-4",
+        "SLURM-2",
         "pcs",
         {f"{STATEMENT}.Action": ["pcs:Get*"]},
         {f"{STATEMENT}.Action": ["pcs:Register*"]},
     ),
-    Case("SLURM-5", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
+    Case("SLURM-1", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
     Case(
         "SLURM-6",
         "pcs",
@@ -425,15 +445,15 @@ SLURM: Final = (
         {f"{DATA}.UserData": {"Fn::Base64": MIME}},
         words="#!/bin/bash",
     ),
-    Case("SLURM-8", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
+    Case("SLURM-1", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
     Case(
-        "SLURM-11",
+        "SLURM-6",
         "pcs",
         custom("Slurm", "SuspendTime"),
         custom("Slurm", "PrologFlags"),
         words="SuspendTime",
     ),
-    Case("SLURM-11", "pcs", custom("Slurm", "MetricsType"), words="25.11 or later"),
+    Case("SLURM-6", "pcs", custom("Slurm", "MetricsType"), words="25.11 or later"),
     Case(
         "SLURM-10",
         "pcs",

@@ -32,7 +32,7 @@ VARIABLES: Final = (
         },
     ),
     Case(
-        "FABRIC-23",
+        "FABRIC-27",
         "job",
         {"Job.Environment": {"RDMAV_HUGEPAGES_SAFE": "1"}},
         {"Job.Environment": {"FI_EFA_USE_HUGE_PAGE": "0"}},
@@ -71,7 +71,7 @@ VARIABLES: Final = (
         words="NCCL_PROTO=simple",
     ),
     Case(
-        "FABRIC-28",
+        "FABRIC-27",
         "job",
         {"Job.Environment": {"NCCL_BUFFSIZE": "4194304"}},
         {"Job.Environment": {"NCCL_BUFFSIZE": "8388608"}},
@@ -85,14 +85,14 @@ VARIABLES: Final = (
         words="FI_EFA_USE_DEVICE_RDMA=0",
     ),
     Case(
-        "FABRIC-29",
+        "FABRIC-27",
         "job",
         {"Job.Environment": {"NCCL_NET_GDR_READ": "0"}},
         {"Job.Environment": {"NCCL_NET_GDR_READ": "1"}},
         words="NCCL_NET_GDR_READ=0",
     ),
     Case(
-        "FABRIC-30",
+        "FABRIC-22",
         "job",
         {"Job.Environment": {"NCCL_NET_PLUGIN": "ofi", "EFA_INSTALLER_VERSION": "1.40.0"}},
         {"Job.Environment": {"NCCL_NET_PLUGIN": "ofi", "EFA_INSTALLER_VERSION": "1.42.0"}},
@@ -106,7 +106,7 @@ VARIABLES: Final = (
         words="FI_EFA_USE_DEVICE_RDMA is not set and the plugin is 1.6.0",
     ),
     Case(
-        "FABRIC-32",
+        "FABRIC-24",
         "job",
         {"Job.Environment": {"NCCL_MIN_CHANNELS": "16"}},
         {"Job.Environment": {"NCCL_DEBUG": "WARN"}},

@@ -89,31 +89,31 @@ PUBLIC: Final = att("NetworkPublicRoutes63720B20", "RouteTableId")
 PRIVATE: Final = att("NetworkTraining0RoutesEE1A79EA", "RouteTableId")
 
 PLANTED: Final = (
-    Planted("no placement group", "CAPACITY-24 CAPACITY-9", NODES, f"{DATA}.Placement.GroupName"),
+    Planted("no placement group", "CAPACITY-3 CAPACITY-3", NODES, f"{DATA}.Placement.GroupName"),
     Planted("a reservation for Windows", "CAPACITY-14", RESERVED, "InstancePlatform", "Windows"),
     Planted("a dedicated reservation", "CAPACITY-14", RESERVED, "Tenancy", "dedicated"),
     Planted(
         "nodes on Spot", "CAPACITY-14", "PCS::ComputeNodeGroup LargeNodes", "PurchaseOption", "SPOT"
     ),
-    Planted("a group that nobody makes", "CAPACITY-25", NODES, f"{DATA}.Placement.GroupName", "x"),
+    Planted("a group that nobody makes", "CAPACITY-3", NODES, f"{DATA}.Placement.GroupName", "x"),
     Planted(
         "flow logs elsewhere",
-        "SAFETY-21",
+        "SAFETY-20",
         "EC2::FlowLog ",
         "LogGroupName",
         "NetworkFlowLogGroup4F8CEEEF",
     ),
     Planted(
-        "flow logs without rights", "SAFETY-21", "IAM::ManagedPolicy FlowLog", f"{FIRST}.Action.2"
+        "flow logs without rights", "SAFETY-20", "IAM::ManagedPolicy FlowLog", f"{FIRST}.Action.2"
     ),
     Planted(
         "maintenance on day 0",
-        "LUSTRE-27",
+        "LUSTRE-1",
         "FSx::FileSystem ",
         "LustreConfiguration.WeeklyMaintenanceStartTime",
         "0:03:00",
     ),
-    Planted("a key of another Region", "SAFETY-27", "FSx::FileSystem ", "KmsKeyId", OTHER_KEY),
+    Planted("a key of another Region", "SAFETY-26", "FSx::FileSystem ", "KmsKeyId", OTHER_KEY),
     Planted(
         "checkpoints not exported",
         "LUSTRE-28",
@@ -134,7 +134,7 @@ PLANTED: Final = (
     Planted("trust of SageMaker", "SAGEMAKER-16", "IAM::Role ExecutionRole", TRUSTED),
     Planted("trust of Step Functions", "SAGEMAKER-16", "IAM::Role UnattendedRole", TRUSTED),
     Planted("trust of Budgets", "SAGEMAKER-16", LOG_KEY, "KeyPolicy.Statement.2.Condition"),
-    Planted("a job that is not waited for", "SAFETY-21", STATES, "PolicyDocument.Statement.3"),
+    Planted("a job that is not waited for", "SAFETY-20", STATES, "PolicyDocument.Statement.3"),
     Planted(
         "a role that is not the machine's",
         "SAFETY-20",
@@ -166,7 +166,7 @@ PLANTED: Final = (
         "slurmd shut", "SLURM-9", "EC2::SecurityGroupIngress SlurmGroupDaemons", "ToPort", 6817
     ),
     Planted("nodes elsewhere", "SLURM-9", NODES, f"{DATA}.NetworkInterfaces.0.Groups.2"),
-    Planted("no default queue", "SLURM-13", "PCS::Queue ", "SlurmConfiguration"),
+    Planted("no default queue", "SLURM-12", "PCS::Queue ", "SlurmConfiguration"),
     Planted("S3 through NAT", "FABRIC-37", "EC2::VPCEndpoint NetworkS3", "RouteTableIds", [PUBLIC]),
     Planted(
         "training in public",
@@ -203,22 +203,32 @@ PLANTED: Final = (
         f"{DATA}.BlockDeviceMappings.0.DeviceName",
         "/dev/xvda",
     ),
-    Planted("images overwritten", "SAFETY-23", IMAGES, "ImageTagMutability", "MUTABLE"),
+    Planted("images overwritten", "SAFETY-22", IMAGES, "ImageTagMutability", "MUTABLE"),
     Planted("nodes in no budget", "SAFETY-25", NODES, f"{DATA}.TagSpecifications"),
     Planted("capacity first", "CAPACITY-26", RESERVED, "@DependsOn"),
-    Planted("capacity unused", "CAPACITY-27", NODES, f"{DATA}.CapacityReservationSpecification"),
     Planted(
         "an interface without subnet", "SLURM-15", NODES, f"{DATA}.NetworkInterfaces.2.SubnetId"
     ),
     Planted(
         "associations at once",
-        "LUSTRE-29",
+        "LUSTRE-15",
         "FSx::DataRepositoryAssociation LustreRepository1",
         "@DependsOn",
     ),
-    Planted("a log that nobody keeps", "SLURM-14", "Logs::DeliverySource ", "LogType", "PCS_OTHER"),
+    Planted(
+        "a log that nobody keeps", "OPERATE-2", "Logs::DeliverySource ", "LogType", "PCS_OTHER"
+    ),
     Planted("a cluster in a hurry", "SLURM-16", "PCS::Cluster ", "@DependsOn"),
-    Planted("nobody subscribes", "SAFETY-28", "SNS::Subscription ", "TopicArn", "arn:aws:sns:x"),
+    Planted(
+        "nodes that send no metrics",
+        "OPERATE-1",
+        "IAM::ManagedPolicy MetricsPolicy",
+        "PolicyDocument.Statement.1.Effect",
+        "Deny",
+        beside="PCS::ComputeNodeGroup",
+    ),
+    Planted("idle capacity unseen", "OPERATE-4", "CloudWatch::Alarm Idle", "Namespace", "AWS/EC2"),
+    Planted("nobody subscribes", "OPERATE-3", "SNS::Subscription ", "TopicArn", "arn:aws:sns:x"),
     Planted(
         "a group for a subnet",
         "SAFETY-26",
@@ -226,14 +236,6 @@ PLANTED: Final = (
         "SubnetIds.0",
         att("NetworkEndpointsGroup2C9B1A1F", "GroupId"),
     ),
-    Planted("a route without table", "SAFETY-29", "EC2::Route ", "RouteTableId"),
-    Planted("a statement for nobody", "SAFETY-30", DATA_KEY, "KeyPolicy.Statement.0.Principal"),
-    Planted(
-        "versions for ever",
-        "LUSTRE-30",
-        DATA_BUCKET,
-        "LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration",
-        beside="FSx::DataRepositoryAssociation",
-    ),
+    Planted("a route without table", "SAFETY-26", "EC2::Route ", "RouteTableId"),
 )
 """Kinds of fault that hurt on AWS, each as one value."""

@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.rules.cluster_templates import CLUSTER, LUSTRE, STORAGE
-from tests.rules.service_templates import CONTAINERS, HYPERPOD, JOB, PCS
+from tests.rules.cluster_templates import CLUSTER, LUSTRE, STORAGE, att, ref, resource
+from tests.rules.service_templates import CONTAINERS, HYPERPOD, JOB, PCS, trust
 from ultracluster.rules.engine import Verdict, judge
 from ultracluster.templates.resolution import Template, resolved_group
 
 GONE: Final = object()
 """In place of a value: nothing is written."""
-
-BASES: Final[Mapping[str, dict[str, Any]]] = {
-    "cluster": CLUSTER,
-    "storage": STORAGE,
-    "both": {**CLUSTER, **LUSTRE, "Reservation": {**CLUSTER["Reservation"], "DependsOn": "Lustre"}},
-    "job": JOB,
-    "hyperpod": HYPERPOD,
-    "pcs": PCS,
-    "containers": CONTAINERS,
-}
 
 Changes = Mapping[str, Any]
 """New values by path: logical id and properties, or `@Id.Attribute` for an attribute beside
@@ -48,6 +38,47 @@ def changed(base: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
         else:
             place[last] = copy.deepcopy(value)
     return {"Resources": resources}
+
+
+REGISTERING: Final = "NodeRole.Policies.0.PolicyDocument.Statement.0.Action"
+WATCHED: Final = changed(
+    CLUSTER,
+    {
+        "Template.LaunchTemplateData.IamInstanceProfile": {"Arn": att("Seen", "Arn")},
+        "Seen": resource("AWS::IAM::InstanceProfile", {"Roles": [ref("SeenRole")]}),
+        "SeenRole": resource(
+            "AWS::IAM::Role",
+            {
+                "AssumeRolePolicyDocument": trust("ec2.amazonaws.com"),
+                "ManagedPolicyArns": [
+                    {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/CloudWatchAgentServerPolicy"}
+                ],
+            },
+        ),
+        "Idle": resource(
+            "AWS::CloudWatch::Alarm",
+            {
+                "Namespace": "AWS/EC2CapacityReservations",
+                "MetricName": "InstanceUtilization",
+                "Dimensions": [{"Name": "CapacityReservationId", "Value": ref("Reservation")}],
+                "ComparisonOperator": "LessThanThreshold",
+                "EvaluationPeriods": 2,
+                "Threshold": 50,
+            },
+        ),
+    },
+)["Resources"]
+BASES: Final[Mapping[str, dict[str, Any]]] = {
+    "cluster": WATCHED,
+    "storage": STORAGE,
+    "both": {**WATCHED, **LUSTRE, "Reservation": {**WATCHED["Reservation"], "DependsOn": "Lustre"}},
+    "job": JOB,
+    "hyperpod": HYPERPOD,
+    "pcs": changed(
+        PCS, {REGISTERING: ["pcs:RegisterComputeNodeGroupInstance", "cloudwatch:PutMetricData"]}
+    )["Resources"],
+    "containers": CONTAINERS,
+}
 
 
 def verdict(

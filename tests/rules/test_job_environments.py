@@ -45,7 +45,7 @@ STATES = {
 )
 def test_every_place_that_starts_jobs_is_read(kind, properties):
     """ECS, Batch on EC2 and on EKS, manifests of a CDK app, state machines, SageMaker."""
-    assert "FABRIC-23" in said(verdict(template(kind, properties)))
+    assert "FABRIC-27" in said(verdict(template(kind, properties)))
 
 
 def test_containers_that_ask_for_efa_are_given_devices():
@@ -70,8 +70,8 @@ def user_data(*lines: str) -> dict[str, Any]:
 def test_user_data_counts_where_it_lasts():
     """An export ends with the boot script; a line of /etc/environment reaches every job."""
     lasting = user_data("cat >>/etc/environment <<E", "RDMAV_FORK_SAFE=1", "E")
-    assert "FABRIC-23" in said(verdict(lasting))
-    assert "FABRIC-23" not in said(verdict(user_data("export RDMAV_FORK_SAFE=1")))
+    assert "FABRIC-27" in said(verdict(lasting))
+    assert "FABRIC-27" not in said(verdict(user_data("export RDMAV_FORK_SAFE=1")))
 
 
 def test_a_parameter_leaves_the_value_open_and_the_name_not():
@@ -81,7 +81,7 @@ def test_a_parameter_leaves_the_value_open_and_the_name_not():
         {"Environment": {"NCCL_PROTO": {"Ref": "Any"}, "RDMAV_FORK_SAFE": {"Ref": "Any"}}},
     ) | {"Parameters": {"Any": {"Type": "String"}}}
     judged = verdict(body)
-    assert {"FABRIC-23"} == {r for r in said(judged) if r.startswith("FABRIC-2")}
+    assert {"FABRIC-27"} == {r for r in said(judged) if r.startswith("FABRIC-2")}
     assert {"FABRIC-26", "FABRIC-27"} <= {unknown.rule for unknown in judged.unknown}
 
 
@@ -89,9 +89,9 @@ def test_what_only_old_plugins_lack_is_left_open_without_a_version():
     """Neither passed nor failed; an image's own statement settles it."""
     names = {"NCCL_NET_PLUGIN": "ofi"}
     judged = verdict(template("AWS::SageMaker::TrainingJob", {"Environment": names}))
-    assert [u.because for u in judged.unknown if u.rule == "FABRIC-30"] == [
+    assert [u.because for u in judged.unknown if u.rule == "FABRIC-22"] == [
         "nothing states the version of aws-ofi-nccl"
     ]
     names["EFA_INSTALLER_VERSION"] = "1.51.0"
     judged = verdict(template("AWS::SageMaker::TrainingJob", {"Environment": names}))
-    assert not [u for u in judged.unknown if u.rule == "FABRIC-30"]
+    assert not [u for u in judged.unknown if u.rule == "FABRIC-22"]

@@ -5,6 +5,7 @@ import pytest
 from tests.rules.cases_capacity import CAPACITY
 from tests.rules.cases_fabric import FABRIC
 from tests.rules.cases_lustre import LUSTRE_CASES
+from tests.rules.cases_operate import OPERATE
 from tests.rules.cases_policies import POLICIES
 from tests.rules.cases_queues import QUEUES
 from tests.rules.cases_routes import ROUTES
@@ -16,7 +17,7 @@ from ultracluster.rules.engine import FAMILIES, RULES
 
 CASES = (
     *(*FABRIC, *ROUTES, *VARIABLES, *CAPACITY, *LUSTRE_CASES),
-    *(*SAGEMAKER, *SLURM, *QUEUES, *SAFETY, *POLICIES),
+    *(*SAGEMAKER, *SLURM, *QUEUES, *SAFETY, *POLICIES, *OPERATE),
 )
 
 

@@ -25,10 +25,10 @@ from ultracluster.templates.resolution import Template, resolved_group
 GOLDEN: Final = Path(__file__).parents[2] / "golden"
 ENVIRONMENTS: Final = ("dev", "staging", "ultracluster")
 STACKS: Final = ("Network", "Storage", "Training", "Cluster")
-REMARKS: Final = {"SAFETY-9", "SAFETY-28"}
+REMARKS: Final = {"SAFETY-9", "OPERATE-3"}
 """Infos: an environment that names a parameter, and no image, asks for the newest; one that names
 no address leaves it to a person to subscribe."""
-CHOSEN: Final = {"CAPACITY-24": lambda environment: not environment.nodes.placement_group}
+CHOSEN: Final = {"CAPACITY-3": lambda environment: not environment.nodes.placement_group}
 """Warnings about what a spec may choose, and says by a field of its own."""
 DATA: Final = "Template.LaunchTemplateData"
 
@@ -100,9 +100,9 @@ def test_a_single_wrong_value_is_named(row: int):
 @pytest.mark.parametrize(
     ("base", "changes", "rule"),
     [
-        (STORAGE, {"Lustre.LustreConfiguration.PerUnitStorageThroughput": 300}, "LUSTRE-2"),
+        (STORAGE, {"Lustre.LustreConfiguration.PerUnitStorageThroughput": 300}, "LUSTRE-1"),
         (STORAGE, {"Lustre.StorageCapacity": 1300}, "LUSTRE-1"),
-        (CLUSTER, {f"{DATA}.NetworkInterfaces.2.InterfaceType": "efa_only"}, "FABRIC-4"),
+        (CLUSTER, {f"{DATA}.NetworkInterfaces.2.InterfaceType": "efa_only"}, "FABRIC-3"),
         (CLUSTER, {f"{DATA}.NetworkInterfaces.0.AssociatePublicIpAddress": True}, "FABRIC-9"),
         (CLUSTER, {"Placement.GroupName": "training"}, "CAPACITY-2"),
     ],

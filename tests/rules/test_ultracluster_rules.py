@@ -131,7 +131,7 @@ def test_a_nested_stack_is_judged_with_its_parent(tmp_path: Path):
     passed, report = synthesized(app, tmp_path)
 
     assert not passed
-    assert found(report)["FABRIC-4"] == "Parent/Nested/Template"
+    assert found(report)["FABRIC-3"] == "Parent/Nested/Template"
 
 
 def test_a_warning_is_reported_and_passes(tmp_path: Path):
@@ -170,12 +170,12 @@ def test_what_can_never_work_cannot_be_acknowledged(tmp_path: Path):
     """The finding stays, and the attempt is one as well."""
     app = application(tmp_path)
     stack = cdk.Stack(app, "Cluster", env=ENV)
-    acknowledge(template(stack, fabric(stack), kind="efa_only"), "FABRIC-4")
+    acknowledge(template(stack, fabric(stack), kind="efa_only"), "FABRIC-3")
 
     passed, report = synthesized(app, tmp_path)
 
     assert not passed
-    assert {"FABRIC-4", "ACKNOWLEDGEMENT-4"} <= set(found(report))
+    assert {"FABRIC-3", "ACKNOWLEDGEMENT-4"} <= set(found(report))
 
 
 Scopes = Callable[[cdk.App, cdk.Stage, cdk.Stack, ec2.CfnLaunchTemplate], Any]

@@ -8,7 +8,7 @@ from training.loss import chunked_cross_entropy
 from training.metrics import PEAK_TFLOPS
 from training.model import Transformer, flops_per_token, parameter_count
 from training.optimizer import learning_rate
-from training.recipes import GPT_1B, GPT_1T_P4D, SMOKE
+from training.recipes import GPT_1B, GPT_1T_P5, SMOKE
 
 
 @pytest.mark.parametrize("chunks", [1, 3, 7, 100])
@@ -47,7 +47,7 @@ def test_sizes_of_the_named_recipes():
     """Figures that the documentation and the issue quote."""
     assert parameter_count(GPT_1B.model) == 1_311_082_496
     assert flops_per_token(GPT_1B.model) == 6 * 1_311_082_496 + 12 * 24 * 2048 * 2048
-    assert parameter_count(GPT_1T_P4D.model) == pytest.approx(1.008e12, rel=1e-3)
+    assert parameter_count(GPT_1T_P5.model) == pytest.approx(1.008e12, rel=1e-3)
 
 
 def test_peaks_are_found_by_the_longer_name_first():

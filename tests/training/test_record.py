@@ -96,7 +96,7 @@ def test_what_a_crash_left_of_a_line_is_removed(tmp_path, said, torn):
 
 SAYING = """
 import sys
-from training.console import say
+from training.record import say
 for number in range(20_000):
     say(f"line {number}")
 sys.stderr.write("went on")

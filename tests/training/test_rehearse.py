@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.training.torchtitan.jobs import PYTHON, environment
+from training.prepare import BYTE_VOCABULARY, sample, write
 from training.torchtitan.layout import MODELS
 
 
@@ -92,3 +95,41 @@ def test_a_layout_that_cannot_be_is_refused_before_anything_is_built(tmp_path):
     )
     assert done.returncode == 2
     assert "parallel.partition_size" in done.stderr
+
+
+def test_a_pipeline_learns_the_same_of_many_micro_batches_and_of_two(tmp_path):
+    """Two stages receive 16 or two of them into places that are used in turn."""
+    tokens, losses = tmp_path / "tokens", {}
+    write(tokens, sample(), vocabulary=BYTE_VOCABULARY)
+    for size in (1, 8):
+        folder = tmp_path / str(size)
+        changes = {
+            "model.sequence": 16,
+            "data.path": tokens,
+            "data.global_batch": 16,
+            "data.micro_batch": size,
+            "parallel.partition_size": 1,
+            "parallel.pipeline_parallel": 2,
+            "run.steps": 2,
+            "run.path": folder,
+            "checkpoint.path": folder / "checkpoints",
+            "checkpoint.every": 100,
+        }
+        done = subprocess.run(
+            [
+                *(PYTHON, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"),
+                *("--nproc-per-node=2", "-m", "training.torchtitan", "llama3-smoke"),
+                *(word for name, value in changes.items() for word in ("--set", f"{name}={value}")),
+            ],
+            cwd=tmp_path,
+            env=environment(),
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        losses[size] = [line["loss"] for line in lines if line["event"] == "step"]
+
+    assert len(losses[1]) == 2
+    assert losses[8] == pytest.approx(losses[1], rel=1e-5)

@@ -24,6 +24,7 @@ from typing import Any, Final
 HERE: Final = Path(__file__).parent
 LOCK: Final = HERE / "image.lock.json"
 REGISTRIES: Final = HERE / "registries.json"
+DOCKERFILE: Final = "training/image/Dockerfile"
 MISTAKEN: Final = 2
 
 LEFT_OUT: Final = ("__pycache__", "*.egg-info", "build")
@@ -171,23 +172,9 @@ class Build:
         }
         given = [part for n, v in arguments.items() for part in ("--build-arg", f"{n}={v}")]
         # Attestations would add images of no platform to the index, which SageMaker cannot pull.
-        return [
-            "docker",
-            "buildx",
-            "build",
-            "--platform",
-            self.platform,
-            "--target",
-            self.target,
-            "--file",
-            "training/image/Dockerfile",
-            "--provenance=false",
-            "--push",
-            *given,
-            "--tag",
-            self.image,
-            ".",
-        ]
+        of_what = ["--platform", self.platform, "--target", self.target, "--file", DOCKERFILE]
+        build = ["docker", "buildx", "build", *of_what, "--provenance=false", "--push"]
+        return [*build, *given, "--tag", self.image, "."]
 
 
 def run(build: Build) -> int:
@@ -215,14 +202,12 @@ def run(build: Build) -> int:
 def shown(build: Build) -> str:
     """Return the commands as a shell takes them."""
     lines = [f"{shlex.join(get)} | {shlex.join(put)}" for get, put in build.logins()]
+    command = shlex.join(build.command(build.digest or "DIGEST"))
     if build.digest is None:
         lines.append(f'digest="$({shlex.join(build.inspection())})"')
         # shlex would quote the dollar sign away.
-        text = shlex.join(build.command("DIGEST")).replace("@DIGEST", '@"$digest"')
-        lines.append(text)
-    else:
-        lines.append(shlex.join(build.command(build.digest)))
-    return "\n".join(lines)
+        command = command.replace("@DIGEST", '@"$digest"')
+    return "\n".join([*lines, command])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -248,10 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.only_print:
         sys.stdout.write(f"{shown(build)}\n")
         return 0
-    if not Path("training/image/Dockerfile").is_file():
-        sys.stderr.write(
-            "ERROR training/image/Dockerfile is not here; run this in the repository's root\n"
-        )
+    if not Path(DOCKERFILE).is_file():
+        sys.stderr.write(f"ERROR {DOCKERFILE} is not here; run this in the repository's root\n")
         return MISTAKEN
     return run(build)
 

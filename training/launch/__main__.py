@@ -117,34 +117,28 @@ def _check(given: argparse.Namespace) -> int:
 def _rank(given: argparse.Namespace) -> int:
     from training.launch.binding import RankError, run  # noqa: PLC0415
 
-    command = given.rest[1:] if given.rest[:1] == ["--"] else given.rest
     try:
-        return run(command)
+        return run(given.rest[1:] if given.rest[:1] == ["--"] else given.rest)
     except RankError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return MISTAKEN
 
 
-def _progress(given: argparse.Namespace) -> int:
-    from training.launch.contract import committed  # noqa: PLC0415
-
-    sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
-    return 0
-
-
-def _rehearse(given: argparse.Namespace) -> int:
-    from training import rehearse  # noqa: PLC0415
-
-    sizes = (given.world, given.node, given.rank)
-    return rehearse.main(given.rest, *sizes, as_json=given.json)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; each loads what it needs alone."""
     given = parser().parse_args(arguments)
-    run = {"check": _check, "rank": _rank, "progress": _progress, "rehearse": _rehearse}
-    if given.command in run:
-        return run[given.command](given)
+    if given.command in {"check", "rank"}:
+        return (_check if given.command == "check" else _rank)(given)
+    if given.command == "progress":
+        from training.launch.contract import committed  # noqa: PLC0415
+
+        sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
+        return 0
+    if given.command == "rehearse":
+        from training import rehearse  # noqa: PLC0415
+
+        sizes = (given.world, given.node, given.rank)
+        return rehearse.main(given.rest, *sizes, as_json=given.json)
     if given.command == "sagemaker":
         from training.launch import sagemaker  # noqa: PLC0415
 

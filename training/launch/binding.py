@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from training.launch.contract import rank_variables
+from training.launch.environment import of_torch
 from training.launch.topology import Device, Topology, listed
 
 RANK_VARIABLES = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
@@ -132,7 +133,7 @@ def run(command: Sequence[str], topology: Topology | None = None) -> int:
     """Bind this process and become the command; returns only where that cannot be."""
     if not command:
         raise RankError("there is no command; write python -m training.launch rank -- COMMAND")
-    environment = {**os.environ, **rank_variables(os.environ)}
+    environment = {**of_torch(), **os.environ, **rank_variables(os.environ)}
     allowed = frozenset(os.sched_getaffinity(0))
     bound = binding(topology or Topology(), environment, allowed)
     said = bound.said

@@ -15,7 +15,7 @@ from training.launch import findings
 from training.launch.findings import Finding
 from training.launch.instances import Instance, instance
 from training.launch.machine import Machine
-from training.launch.variables.versions import written
+from training.launch.variables import written
 
 FITS: Final = 0
 MISTAKEN: Final = 2

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from training.launch.variables import tables
-from training.launch.variables.versions import Version, version
+from training.launch.variables import Version, tables, version
 
 OLDEST: Final[Version] = (1, 6, 0)
 """Before it a job has to force NCCL_PROTO=simple (aws-ofi-nccl doc/efa-env-var.md), which this

@@ -9,8 +9,7 @@ from typing import Final
 
 from training.launch.environment import OLDEST
 from training.launch.machine import Machine
-from training.launch.variables import ENDS, missing, nothing_to_spoil, rows
-from training.launch.variables.versions import Version, written
+from training.launch.variables import ENDS, Version, missing, nothing_to_spoil, rows, written
 
 LOCKED_BYTES: Final = 1 << 30
 """Least memory that a rank must be able to lock. AWS asks for no limit at all (EFA user guide,

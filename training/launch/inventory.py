@@ -16,7 +16,7 @@ from typing import Final
 
 from training.launch.machine import Machine
 from training.launch.topology import read_text
-from training.launch.variables.versions import version, written
+from training.launch.variables import version, written
 
 SOUND, DIFFERENT, MISTAKEN = 0, 1, 2
 

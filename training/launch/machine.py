@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from training.launch.library import OPENER, Library, searched
 from training.launch.topology import AMAZON, Topology, read_text
-from training.launch.variables.versions import Version, version
+from training.launch.variables import Version, version
 
 SECONDS: Final = 20.0
 """How long a program may take to answer before it counts as broken."""
@@ -114,10 +114,8 @@ class Machine:
     @cached_property
     def driver_text(self) -> str | None:
         """Version of NVIDIA's kernel driver as it writes it, `580.95.05` for example."""
-        text = read_text(self.root / "proc" / "driver" / "nvidia" / "version")
         # "... x86_64 Kernel Module  535.183.01", or "Open Kernel Module for x86_64  580.95.05".
-        found = re.search(r"^NVRM.*?\s(\d+\.[\d.]+)", text, re.MULTILINE)
-        return found[1] if found else None
+        return self._told("proc/driver/nvidia/version", r"^NVRM.*?\s(\d+\.[\d.]+)")
 
     @property
     def driver(self) -> Version | None:
@@ -126,9 +124,8 @@ class Machine:
     @cached_property
     def locked_memory(self) -> int | None:
         """Bytes that this process may lock, None for no limit."""
-        status = read_text(self.root / "proc" / "self" / "status")
-        found = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
-        if found and int(found[1], 16) >> CAP_IPC_LOCK & 1:
+        held = self._told("proc/self/status", r"^CapEff:\s*([0-9a-f]+)")
+        if held and int(held, 16) >> CAP_IPC_LOCK & 1:
             return None
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
         return None if limit == resource.RLIM_INFINITY else limit
@@ -136,13 +133,15 @@ class Machine:
     @cached_property
     def huge_pages(self) -> int:
         """Huge pages that the machine has put aside."""
-        text = read_text(self.root / "proc" / "meminfo")
-        found = re.search(r"^HugePages_Total:\s*(\d+)", text, re.MULTILINE)
-        return int(found[1]) if found else 0
+        return int(self._told("proc/meminfo", r"^HugePages_Total:\s*(\d+)") or 0)
 
     @cached_property
     def kernel(self) -> Version | None:
         return version(read_text(self.root / "proc" / "sys" / "kernel" / "osrelease"))
+
+    def _told(self, path: str, pattern: str) -> str | None:
+        found = re.search(pattern, read_text(self.root / path), re.MULTILINE)
+        return found[1] if found else None
 
     def module(self, *names: str) -> bool:
         """Whether one of these kernel modules is loaded."""

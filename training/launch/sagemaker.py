@@ -68,10 +68,9 @@ def environment(
 def asked_fabric(given: Mapping[str, str]) -> Fabric:
     """Return what the job says of its fabric."""
     stated = given.get(VARIABLE, "auto")
-    for fabric in FABRICS:
-        if fabric == stated:
-            return fabric
-    raise JobError(f"{VARIABLE}={stated}: is no choice; write {' or '.join(FABRICS)}")
+    if stated not in FABRICS:
+        raise JobError(f"{VARIABLE}={stated}: is no choice; write {' or '.join(FABRICS)}")
+    return stated
 
 
 def await_name(host: str, patience: float) -> None:

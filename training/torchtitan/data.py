@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.tokenizer import BaseTokenizer
 
 from training.data import Batches, Order, Prefetch, TokenFolder
+from training.failure import everywhere
 
 
 class Tokens(BaseDataLoader):
@@ -33,9 +35,11 @@ class Tokens(BaseDataLoader):
         local_batch_size: int,
         **_: Any,
     ) -> None:
-        folder = TokenFolder.open(
-            str(config.dataset_path), sequence=seq_len, vocabulary=config.vocabulary
+        path, rank, ranks = str(config.dataset_path), dist.get_rank(), dist.get_world_size()
+        folder = everywhere(
+            lambda: TokenFolder.open(path, sequence=seq_len, vocabulary=config.vocabulary)
         )
+        everywhere(lambda: folder.verify(rank, ranks), by_all=False)
         self.batches = Batches(
             folder=folder,
             order=Order(len(folder), config.seed),
@@ -65,26 +69,6 @@ class Tokens(BaseDataLoader):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.taken = int(state_dict["step"]) * self.each_step
-
-
-class NoTokens(BaseDataLoader):
-    """A loader that is never asked, of a rehearsal."""
-
-    @dataclass(kw_only=True, slots=True)
-    class Config(BaseDataLoader.Config):
-        """Nothing to choose."""
-
-    def __init__(self, **_: Any) -> None:
-        self.step = 0
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        del state_dict
 
 
 class NoTokenizer(BaseTokenizer):

@@ -1,4 +1,7 @@
-"""Write what torchtitan's own list says of its models: python -m training.torchtitan.models."""
+"""Models of torchtitan's own list, and one that is larger than all of its dense ones.
+
+python -m training.torchtitan.models    writes what the list says of each
+"""
 
 import importlib
 import json
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torchtitan.models import llama3
 from torchtitan.models.common.attention import ScaledDotProductAttention
 
 FAMILIES: Final = {
@@ -18,6 +22,27 @@ FAMILIES: Final = {
 LENGTH: Final = 128
 """Tokens for which torchtitan is asked how much it computes; only differences matter."""
 FILE: Final = Path(__file__).parent / "layout" / "models.json"
+
+
+def llama_1t(**backends: Any) -> Any:
+    """Return a Llama 3 of 1.06 trillion parameters: 405B's proportions and depth, made wider."""
+    found, width = llama3.llama3_configs["405B"](**backends), 26_624
+    found.dim = found.tok_embeddings.embedding_dim = found.norm.normalized_shape = width
+    found.lm_head.in_features = width
+    found.lm_head.param_init = llama3._output_linear_init(width)
+    found.layers = llama3._build_llama3_layers(
+        n_layers=len(found.layers),
+        dim=width,
+        n_heads=width // 128,
+        n_kv_heads=8,
+        hidden_dim=llama3.compute_ffn_hidden_dim(width, multiple_of=4096, ffn_dim_multiplier=1.2),
+        rope=found.layers[0].attention.rope,
+        **backends,
+    )
+    return found
+
+
+llama3.llama3_configs["1T"] = llama_1t
 
 
 def spec(family: str, flavor: str) -> Any:
@@ -40,9 +65,18 @@ def facts(family: str, flavor: str) -> dict[str, int]:
     config = spec(family, flavor).model
     with torch.device("meta"):
         model = config.build()
-    parameters = sum(p.numel() for p in model.parameters())
-    experts = [layer.moe for layer in config.layers if getattr(layer, "moe", None)]
+    sizes = {name: value.shape for name, value in model.named_parameters()}
+    last = len(config.layers) - 1
+    mixed = [layer.moe for layer in config.layers if getattr(layer, "moe", None)]
+    experts = sizes.get(f"layers.{last}.moe.routed_experts.inner_experts.w1_EFD", (0, 0, 0))
+    shared = sizes.get(f"layers.{last}.moe.shared_experts.w1.weight", (0,))[0]
     attention = config.layers[0].attention
+    of_low_rank = hasattr(attention, "kv_lora_rank")
+    head = getattr(attention, "head_dim", None) or config.dim // attention.n_heads
+    if of_low_rank:  # of scores and of values: the mean counts the products of both
+        keys = attention.qk_nope_head_dim + attention.qk_rope_head_dim
+        head = (keys + attention.v_head_dim) // 2
+    matrices = [v.numel() for n, v in sizes.items() if n.startswith(f"layers.{last}.attention.")]
     _, flops = config.get_nparams_and_flops(model, LENGTH)
     return {
         "layers": len(config.layers),
@@ -51,8 +85,16 @@ def facts(family: str, flavor: str) -> dict[str, int]:
         "key_value_heads": getattr(attention, "n_kv_heads", None) or attention.n_heads,
         "vocabulary": config.vocab_size,
         "longest": attention.rope.max_seq_len,
-        "experts": experts[0].num_experts if experts else 0,
-        "parameters": parameters,
+        "head": head,
+        "inner": sizes.get("layers.0.feed_forward.w1.weight", (0,))[0],
+        "experts": experts[0],
+        "experts_per_token": mixed[0].router.top_k if mixed else 0,
+        "expert_width": experts[1],
+        "shared_experts": shared // experts[1] if mixed else 0,
+        "dense_layers": len(config.layers) - len(mixed) if mixed else 0,
+        "tied": int("lm_head.weight" not in sizes),
+        "low_rank_attention": sum(matrices) if of_low_rank else 0,
+        "parameters": sum(size.numel() for size in sizes.values()),
         "flops_per_token": int(flops),
     }
 

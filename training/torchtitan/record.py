@@ -1,17 +1,17 @@
 """The record of a run in the words of the launcher's contract: a line a step, a line an event."""
 
-import json
 import math
-import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools.utils import device_type
+
+from training import record
+from training.record import say
 
 
 class NotFiniteError(Exception):
@@ -23,7 +23,15 @@ class Record:
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
-        self.speaks = False
+        self.file: record.Record | None = None
+
+    def open(self) -> None:
+        """Have this rank speak.
+
+        Raises:
+            OSError: If the folder can never be written.
+        """
+        self.file = record.Record(self.folder, say)
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
@@ -31,16 +39,12 @@ class Record:
         self.line(event=name, text=text, **values)
 
     def say(self, text: str) -> None:
-        if self.speaks:
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
+        if self.file:
+            say(text)
 
     def line(self, **values: Any) -> None:
-        if not self.speaks:
-            return
-        when = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": when, **values}) + "\n")
+        if self.file:
+            self.file.write(values)
 
 
 class Steps(MetricsProcessor):
@@ -57,9 +61,8 @@ class Steps(MetricsProcessor):
         super().__init__(config, **given)
         schedule = given["pp_schedule"]
         rank = _get_metrics_rank(parallel_dims=given["parallel_dims"], pp_schedule=schedule)
-        config.record.speaks = dist.get_rank() == rank
-        if config.record.speaks:
-            config.record.folder.mkdir(parents=True, exist_ok=True)
+        if dist.get_rank() == rank:
+            config.record.open()
 
     def should_log(self, step: int) -> bool:
         """Say yes: no checkpoint is written of a step whose loss nobody looked at."""

@@ -4,32 +4,25 @@ The names are those of `training.settings` wherever both programs have the thing
 PyTorch: a mistake is found before nodes load it.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
-from training.overrides import overridden
+from training import limits
 from training.problems import Problem, UserError
 from training.settings import OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
 
-LEAST: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("data.global_batch", "data.micro_batch", "model.sequence", "run.steps"), 1),
-    **dict.fromkeys(
-        (
-            *("parallel.partition_size", "parallel.tensor_parallel", "parallel.context_parallel"),
-            *("parallel.pipeline_parallel", "parallel.expert_parallel", "checkpoint.every"),
-            "run.print_every",
-        ),
-        1,
-    ),
-    **dict.fromkeys(("optimizer.learning_rate", "optimizer.final_fraction"), 0),
-    **dict.fromkeys(("optimizer.warmup_steps", "optimizer.weight_decay", "run.seed"), 0),
-    **dict.fromkeys(("optimizer.epsilon", "optimizer.clip_norm", "parallel.gpus_per_node"), 0),
-    "checkpoint.keep": 2,
+LEAST: Final[Mapping[str, Mapping[str, float]]] = {
+    **limits.LEAST,
+    "parallel": {
+        **dict.fromkeys(("partition_size", "tensor_parallel", "context_parallel"), 1),
+        **dict.fromkeys(("pipeline_parallel", "expert_parallel"), 1),
+        "gpus_per_node": 0,
+    },
+    "checkpoint": {"every": 1, "keep": 2},
 }
-"""The least that a number may be."""
+"""The least that a number may be, by its part and its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,24 +151,13 @@ class Settings:
         Raises:
             UserError: With every problem there is.
         """
-        found = list(self._bounds()) or list(self.optimizer.problems())
+        found = list(limits.value_problems(self, LEAST)) or list(self.optimizer.problems())
         if not found:
             model = self.model
             faults = model_faults(model.family, model.flavor, model.sequence)
             found = [Problem(*fault) for fault in faults]
         if error := UserError.of(found or [Problem(*fault) for fault in self.layout().faults()]):
             raise error
-
-    def _bounds(self) -> Iterator[Problem]:
-        for name, least in LEAST.items():
-            part, _, leaf = name.partition(".")
-            value = getattr(getattr(self, part), leaf)
-            if not math.isfinite(value) or value < least:
-                why = f"must be a number of at least {least}"
-                yield Problem(name, value, why, f"write {least} or more")
-        if not 0 <= self.optimizer.final_fraction <= 1:
-            got = self.optimizer.final_fraction
-            yield Problem("optimizer.final_fraction", got, "is a share", "write 0 to 1")
 
     def layout(self, world: int = 0, node: int = 0) -> Layout:
         """Return how the run lies on ranks; 0 says that their number is not known."""
@@ -209,7 +191,7 @@ class Settings:
 
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return a copy with `part.name` replaced by the value its text stands for."""
-        return overridden(self, changes)  # type: ignore[type-var]
+        return limits.overridden(self, changes)  # type: ignore[type-var]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings for a record."""

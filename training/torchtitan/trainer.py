@@ -47,6 +47,10 @@ class Run(Trainer):
         super().__init__(config)
         if self.parallel_dims.pp_enabled:
             self.pp_schedule.step = partial(pipeline_step, self.pp_schedule)
+            if stage := getattr(self.pp_schedule, "_stage", None):
+                # 1F1B: a stage has one micro-batch in flight for each that is left, itself too.
+                stage.args_recv_info = Rounds(stage.num_stages - stage.stage_index)
+                stage.grad_recv_info = Rounds(1)
         for part in self.sharded_parts():
             # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
             part.set_force_sum_reduction_for_comms(enable=True)
@@ -85,6 +89,24 @@ class Run(Trainer):
         return not self.stopped and super().should_continue_training()
 
 
+class Rounds(dict[int, Any]):
+    """What is received, by micro-batch, into so many places that are used in turn.
+
+    PyTorch 2.13 makes a place for each micro-batch of a step, which of hundreds is more than a GPU
+    has left.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        if number < self.places:
+            super().__setitem__(number, value)
+
+    def __getitem__(self, number: int) -> Any:
+        return super().__getitem__(number % self.places)
+
+
 def pipeline_step(
     schedule: Any,
     *,
@@ -119,6 +141,9 @@ def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: b
         model.model = converter.build().convert(model.model) or model.model
     initial = settings.weights.initial and str(Path(settings.weights.initial).absolute())
     recompute = RECOMPUTE[numerics.recompute]
+    # In chunks the loss gathers and reduces the output layer for every micro-batch, which a
+    # pipeline has hundreds of: its last stage has room for all logits of one.
+    loss = CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
     # torchtitan's local batch is all that a pipeline works on before the next one begins.
     local = settings.data.micro_batch
     if parallel.pipeline_parallel > 1:
@@ -135,9 +160,7 @@ def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: b
             global_batch=settings.data.global_batch,
             seed=settings.run.seed,
         ),
-        loss=ChunkedLossWrapper.Config(
-            loss_fn=CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
-        ),
+        loss=loss if parallel.pipeline_parallel > 1 else ChunkedLossWrapper.Config(loss_fn=loss),
         optimizer=default_adamw(
             lr=optimizer.learning_rate,
             betas=optimizer.betas,

@@ -1,6 +1,6 @@
 """The fabric rules for cfn-lint (1.58): `cfn-lint --append-rules ultracluster.audit.cfn_lint FILE`.
 
-Each rule is one of cfn-lint's, by its severity and id: `E-FABRIC-6`, which `ignore_checks` takes as
+Each rule is one of cfn-lint's, by its severity and id: `E-FABRIC-3`, which `ignore_checks` takes as
 well. Templates are judged one by one, as cfn-lint reads them.
 """
 

@@ -94,6 +94,10 @@ class HyperPodGroup:
         own = part(self.group, "OverrideVpcConfig")
         return self.cluster.get("VpcConfig") if own is None else own
 
+    def subnets(self) -> list[Key]:
+        """Return its subnets, none where it runs in SageMaker's network."""
+        return list(dict.fromkeys(keys(part(self.vpc_config(), "Subnets"))))
+
 
 def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJob, ...]:
     """Return the training jobs of a variant, also those that a state machine starts."""
@@ -137,11 +141,7 @@ def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPo
 
 
 def efa_type(job: TrainingJob) -> InstanceType | None:
-    """Return the first instance type of a job that has EFA, None where none has.
-
-    Raises:
-        UndeterminedError: where no type is known.
-    """
+    """Return the first instance type of a job that has EFA, None where none has."""
     if not job.type_names():
         raise UndeterminedError("no instance type is written for it")
     return next(iter(job.instance_types()), None)

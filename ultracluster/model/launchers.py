@@ -79,11 +79,7 @@ class Launcher:
         return [value for value in found if value is not None]
 
     def most_of_batch(self, vcpus_each: int | None) -> int:
-        """Return how many instances AWS Batch launches at most, which it counts by their vCPU.
-
-        Raises:
-            UndeterminedError: where that is not known.
-        """
+        """Return how many instances AWS Batch launches at most, which it counts by their vCPU."""
         most = number(part(self.properties, "ComputeResources", "MaxvCpus"))
         if most is None or vcpus_each is None:
             raise UndeterminedError(

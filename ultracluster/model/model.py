@@ -1,7 +1,8 @@
 """One normalised model of everything that rules speak of, built from a variant.
 
-Building it reads nothing that may be unknown; its parts read when a rule asks them, and then
-say why they cannot tell (`reading.UndeterminedError`).
+Building it reads nothing that may be unknown. Its parts, here and in the other modules of this
+folder, read when a rule asks them: each raises `UndeterminedError`, which says why it cannot tell,
+where what it needs is not known before a deployment or is not in the given templates.
 """
 
 import re
@@ -118,20 +119,12 @@ class Model:
         return self._by_key.get(key)
 
     def found(self, value: object, *kinds: str) -> ResolvedResource | None:
-        """Return the resource that a value refers to, None where it is none of these types.
-
-        Raises:
-            UndeterminedError: where it is not known what is meant.
-        """
+        """Return the resource that a value refers to, None where it is none of these types."""
         resource = self._by_key.get(key(value))
         return resource if resource and resource.resource_type in kinds else None
 
     def given(self, value: object, *kinds: str) -> ResolvedResource:
-        """Return the resource that a value refers to.
-
-        Raises:
-            UndeterminedError: where it is not in the templates.
-        """
+        """Return the resource that a value refers to."""
         resource = self.found(value, *kinds)
         if resource is None:
             raise not_given(key(value), "")
@@ -159,7 +152,7 @@ class Model:
     @cached_property
     def networks(self) -> Networks:
         """VPCs and what is in them."""
-        return read_networks(self.resources)
+        return read_networks(self._by_type)
 
     @property
     def subnets(self) -> Sequence[Subnet]:
@@ -265,8 +258,7 @@ class Model:
         for node in self.nodes:
             try:
                 if node.efa_interfaces() or node.instance_types():
-                    profile = part(node.launch, "IamInstanceProfile")
-                    stated += [part(profile, "Arn"), part(profile, "Name"), profile]
+                    stated.append(node.profile())
             except UndeterminedError:
                 continue
         found: set[Key] = set()

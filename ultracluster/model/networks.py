@@ -42,11 +42,7 @@ class Zone(NamedTuple):
 
 
 def zone_of(thing: ResolvedResource) -> Zone:
-    """Return the zone of a subnet or of a reservation.
-
-    Raises:
-        UndeterminedError: where nothing is known of it.
-    """
+    """Return the zone of a subnet or of a reservation."""
     for form, name in (("id", "AvailabilityZoneId"), ("name", "AvailabilityZone")):
         stated = thing.properties.get(name)
         if isinstance(stated, Unknown) and stated.symbol is not None:
@@ -59,11 +55,7 @@ def zone_of(thing: ResolvedResource) -> Zone:
 
 
 def apart(one: Zone, other: Zone) -> bool:
-    """Whether two zones differ.
-
-    Raises:
-        UndeterminedError: where they may or may not.
-    """
+    """Whether two zones differ."""
     if one == other:
         return False
     for zone in (one, other):
@@ -79,19 +71,11 @@ class Subnet(ModelResource):
     """A subnet of the templates."""
 
     def zone(self) -> Zone:
-        """Return its zone.
-
-        Raises:
-            UndeterminedError: where nothing is known of it.
-        """
+        """Return its zone."""
         return zone_of(self.resource)
 
     def addresses(self) -> int:
-        """Return how many IPv4 addresses it has to give.
-
-        Raises:
-            UndeterminedError: where its block is not known.
-        """
+        """Return how many IPv4 addresses it has to give."""
         block = text(self.properties.get("CidrBlock"))
         if block is None:
             raise UndeterminedError(f"no block of {self.place.logical_id} is written")
@@ -113,27 +97,24 @@ class Networks:
     by_type: Mapping[str, Sequence[ResolvedResource]]
 
     def subnet(self, name: Key) -> Subnet:
-        """Return a subnet of the templates.
-
-        Raises:
-            UndeterminedError: where it is somebody else's.
-        """
+        """Return a subnet of the templates."""
         found = self.subnets.get(name)
         if found is None:
             raise not_given(name, "subnet")
         return found
 
     def zones(self, names: Sequence[Key]) -> set[Zone]:
-        """Return the zones of subnets, of which no two can be the same.
-
-        Raises:
-            UndeterminedError: where they cannot be compared.
-        """
+        """Return the zones of subnets, of which no two can be the same."""
         found = {self.subnet(name).zone() for name in names}
         first, *others = sorted(found)
         for other in others:
             apart(first, other)
         return found
+
+    def several_zones(self, names: Sequence[Key]) -> str:
+        """Return the zones that subnets are spread over, nothing where they are in one."""
+        found = self.zones(names) if len(names) > 1 else set()
+        return ", ".join(sorted(zone.name for zone in found)) if len(found) > 1 else ""
 
     def of(self, kind: str) -> Sequence[ResolvedResource]:
         return self.by_type.get(kind, ())
@@ -152,11 +133,7 @@ class Networks:
                 yield resource
 
     def leads_out(self, vpc: Key) -> bool:
-        """Whether some route table of a VPC has a default route.
-
-        Raises:
-            UndeterminedError: where it has none of its own in the templates.
-        """
+        """Whether some route table of a VPC has a default route."""
         tables = {table.place.key for table in self.in_vpc("AWS::EC2::RouteTable", vpc)}
         if not tables:
             raise UndeterminedError(f"no route table of {shown(vpc)} is in the given templates")
@@ -167,11 +144,7 @@ class Networks:
         )
 
     def route_table(self, subnet: Key) -> Key | None:
-        """Return the route table of a subnet, None where its VPC's main one decides.
-
-        Raises:
-            UndeterminedError: where it is not in the templates.
-        """
+        """Return the route table of a subnet, None where its VPC's main one decides."""
         for association in self.of("AWS::EC2::SubnetRouteTableAssociation"):
             if key(association.properties.get("SubnetId")) == subnet:
                 name = key(association.properties.get("RouteTableId"))
@@ -181,11 +154,7 @@ class Networks:
         return None
 
     def default_routes(self, table: Key) -> Iterator[ResolvedResource]:
-        """Yield the routes of a table that everything takes which no other route takes.
-
-        Raises:
-            UndeterminedError: where it is not known whose a route is.
-        """
+        """Yield the routes of a table that everything takes which no other route takes."""
         for route in self.of("AWS::EC2::Route"):
             if key(route.properties.get("RouteTableId")) == table and any(
                 text(route.properties.get(name)) in ANYWHERE for name in DESTINATIONS
@@ -193,9 +162,6 @@ class Networks:
                 yield route
 
 
-def read_networks(resources: Sequence[ResolvedResource]) -> Networks:
-    by_type: dict[str, list[ResolvedResource]] = {}
-    for resource in resources:
-        by_type.setdefault(resource.resource_type, []).append(resource)
+def read_networks(by_type: Mapping[str, Sequence[ResolvedResource]]) -> Networks:
     subnets = [Subnet(resource) for resource in by_type.get("AWS::EC2::Subnet", ())]
     return Networks({subnet.key: subnet for subnet in subnets}, by_type)

@@ -24,17 +24,13 @@ from ultracluster.templates.resolved_values import (
 EFA_TYPES: Final = ("efa", "efa-only")
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
 INTERFACE: Final = "AWS::EC2::NetworkInterface"
-CARRIED: Final = {
-    "InterfaceType": "InterfaceType",
-    "GroupSet": "Groups",
-    "SubnetId": "SubnetId",
-    "PrivateIpAddress": "PrivateIpAddress",
-    "PrivateIpAddresses": "PrivateIpAddresses",
-    "SecondaryPrivateIpAddressCount": "SecondaryPrivateIpAddressCount",
-    "Ipv6AddressCount": "Ipv6AddressCount",
-    "Ipv6Addresses": "Ipv6Addresses",
-}
+ALIKE: Final = (
+    *("InterfaceType", "SubnetId", "PrivateIpAddress", "PrivateIpAddresses"),
+    *("SecondaryPrivateIpAddressCount", "Ipv6AddressCount", "Ipv6Addresses"),
+)
+CARRIED: Final = {"GroupSet": "Groups", **{name: name for name in ALIKE}}
 """What an interface of its own says by which name, and how an entry of a node says it."""
+PROFILE: Final = ("Arn", "Name")
 OPEN: Final = ("InterfaceType", "Groups", "SubnetId")
 ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
 
@@ -49,11 +45,7 @@ class Node:
     launcher: Launcher | None
 
     def type_names(self) -> list[str]:
-        """Return the instance types.
-
-        Raises:
-            UndeterminedError: where none is known.
-        """
+        """Return the instance types."""
         stated = self.launcher.types() if self.launcher else []
         if not stated and part(self.launch, "InstanceType") is not None:
             stated = [part(self.launch, "InstanceType")]
@@ -78,35 +70,23 @@ class Node:
         return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
 
     def addresses(self) -> int:
-        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP.
-
-        Raises:
-            UndeterminedError: where that is not known.
-        """
+        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP."""
         interfaces = self.interfaces()
         if not interfaces:
             return 1
         return sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
 
     def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
-        """Return the security groups of an interface.
-
-        Raises:
-            UndeterminedError: where something else decides them.
-        """
-        for stated in (
+        """Return the security groups of an interface."""
+        stated = _first(
             interface.get("Groups"),
             interface.get("GroupSet"),
             part(self.launch, "SecurityGroupIds"),
-        ):
-            if stated is not None:
-                return items(stated)
-        own = self.launcher and part(
-            self.launcher.properties, "ComputeResources", "SecurityGroupIds"
+            self._own("ComputeResources", "SecurityGroupIds") or None,
         )
-        if own:
-            return items(own)
-        raise UndeterminedError("no security group is written, whoever launches it decides")
+        if stated is None:
+            raise UndeterminedError("no security group is written, whoever launches it decides")
+        return items(stated)
 
     def groups(self) -> list[Any]:
         """Return the security groups of all interfaces, each once."""
@@ -131,11 +111,7 @@ class Node:
         return self.groups_of(first[0] if first else {})
 
     def subnets(self) -> list[Key]:
-        """Return the subnets that it is launched into.
-
-        Raises:
-            UndeterminedError: where none is known.
-        """
+        """Return the subnets that it is launched into."""
         stated = self.launcher.subnets() if self.launcher else []
         stated = stated or [entry["SubnetId"] for entry in self.interfaces() if "SubnetId" in entry]
         if not stated:
@@ -144,17 +120,19 @@ class Node:
 
     def placement_group(self) -> Any:
         """Return the placement group as it was written, None where there is none."""
-        found = [
+        return _first(
             part(self.launch, "Placement", "GroupName"),
             part(self.launch, "Placement", "GroupId"),
             part(self.launch, "PlacementGroupName"),
-        ]
-        if self.launcher:
-            found += [
-                self.launcher.properties.get("PlacementGroup"),
-                part(self.launcher.properties, "ComputeResources", "PlacementGroup"),
-            ]
-        return next((value for value in found if value is not None), None)
+            self._own("PlacementGroup"),
+            self._own("ComputeResources", "PlacementGroup"),
+        )
+
+    def profile(self) -> Any:
+        """Return the instance profile as it was written, None where there is none."""
+        stated = settled(part(self.launch, "IamInstanceProfile"))
+        named = [stated.get(n) for n in PROFILE] if isinstance(stated, Mapping) else [stated]
+        return _first(self._own("IamInstanceProfileArn"), *named)
 
     def reservation(self) -> Any:
         """Return the id of the reservation that it is launched into, None where none is named."""
@@ -167,17 +145,20 @@ class Node:
 
     def in_a_block(self) -> bool:
         """Whether it is launched into a Capacity Block."""
-        own = self.launcher.properties if self.launcher else {}
-        purchase = text(own.get("PurchaseOption") or own.get("CapacityType"))
-        return self.market() == "capacity-block" or purchase == "CAPACITY_BLOCK"
+        return self.market() == "capacity-block" or self._bought() == "CAPACITY_BLOCK"
 
     def on_spot(self) -> bool:
         """Whether it is bought on Spot, all of it."""
-        own = self.launcher.properties if self.launcher else {}
-        bought = text(own.get("PurchaseOption") or own.get("CapacityType"))
-        batch = text(part(own, "ComputeResources", "Type"))
-        fleet = text(part(own, "TargetCapacitySpecification", "DefaultTargetCapacityType"))
-        return self.market() == "spot" or "SPOT" in (bought, batch, (fleet or "").upper())
+        batch = text(self._own("ComputeResources", "Type"))
+        fleet = text(self._own("TargetCapacitySpecification", "DefaultTargetCapacityType"))
+        return self.market() == "spot" or "SPOT" in (self._bought(), batch, (fleet or "").upper())
+
+    def _bought(self) -> str | None:
+        return text(self._own("PurchaseOption") or self._own("CapacityType"))
+
+    def _own(self, *path: str) -> Any:
+        """Return what whoever launches it says itself."""
+        return part(self.launcher.properties, *path) if self.launcher else None
 
     def market(self) -> str | None:
         return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
@@ -192,6 +173,10 @@ class Node:
             return self.most() in (0, 1)
         except UndeterminedError:
             return False
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def catalogued(name: str) -> InstanceType | None:

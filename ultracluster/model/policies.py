@@ -23,15 +23,9 @@ PolicyKind = Literal["identity", "trust", "resource"]
 
 ROLE: Final = "AWS::IAM::Role"
 IDENTITIES: Final = (ROLE, "AWS::IAM::User", "AWS::IAM::Group")
-ATTACHED: Final = frozenset(
-    {
-        "AWS::IAM::GroupPolicy",
-        "AWS::IAM::ManagedPolicy",
-        "AWS::IAM::Policy",
-        "AWS::IAM::RolePolicy",
-        "AWS::IAM::UserPolicy",
-        "AWS::SSO::PermissionSet",
-    }
+ATTACHED: Final = (
+    *("AWS::IAM::GroupPolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"),
+    *("AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::SSO::PermissionSet"),
 )
 """Policies of identities that are resources of their own."""
 HOLDERS: Final = ("Roles", "Users", "Groups", "RoleName", "UserName", "GroupName")
@@ -117,10 +111,6 @@ class Identity(ModelResource):
         for statement in self.trust:
             for service in items(part(statement.body, "Principal", "Service")):
                 yield written(service), statement
-
-    def managed(self) -> list[str]:
-        """Return the managed policies that it has, with a mark for what is not known."""
-        return [written(policy) for policy in items(self.properties.get(MANAGED))]
 
     @cached_property
     def outside_policies(self) -> tuple[Any, ...]:

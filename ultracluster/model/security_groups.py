@@ -78,22 +78,14 @@ class GroupRule:
 
     @property
     def traffic(self) -> Traffic:
-        """What it lets pass.
-
-        Raises:
-            UndeterminedError: where it is not known.
-        """
+        """What it lets pass."""
         return traffic(self.stated)
 
     def passes_everything(self) -> bool:
         return text(part(self.stated, "IpProtocol")) == EVERY_PROTOCOL
 
     def flow(self) -> "Flow | None":
-        """Return what it lets pass and the peer, None where no host is that peer.
-
-        Raises:
-            UndeterminedError: where something of that is not known.
-        """
+        """Return what it lets pass and the peer, None where no host is that peer."""
         peer = key(self.peer)
         return None if peer == NOBODY else Flow(self.direction, peer, self.traffic)
 

@@ -48,11 +48,7 @@ class FileSystem(ModelResource):
         return part(self.properties, "LustreConfiguration", *path)
 
     def plain(self) -> Mapping[str, Any]:
-        """Return its properties for the rules of the catalogue, made once.
-
-        Raises:
-            UndeterminedError: where not even its kind is known.
-        """
+        """Return its properties for the rules of the catalogue, made once."""
         stated = settled(self.properties.get("LustreConfiguration"))
         if stated is not None and not isinstance(stated, Mapping):
             raise UndeterminedError(f"LustreConfiguration {shown(stated)} is no configuration")
@@ -79,11 +75,7 @@ class FileSystem(ModelResource):
         return text(self.properties.get("StorageType")) or "SSD"
 
     def gibibytes(self) -> int | None:
-        """Return its capacity in GiB, None where it grows by itself.
-
-        Raises:
-            UndeterminedError: where it is not known.
-        """
+        """Return its capacity in GiB, None where it grows by itself."""
         gib = number(self.properties.get("StorageCapacity"))
         if gib is None and self.from_backup():
             raise UndeterminedError("it is restored from a backup")
@@ -130,11 +122,7 @@ class FileSystem(ModelResource):
         return stated
 
     def subnet(self) -> Key:
-        """Return its subnet.
-
-        Raises:
-            UndeterminedError: where it is not known.
-        """
+        """Return its subnet."""
         stated = items(self.properties.get("SubnetIds"))
         if not stated:
             raise UndeterminedError("no subnet is written for it")
@@ -208,11 +196,7 @@ def holds_data(resource: ResolvedResource) -> bool:
 
 
 def kept_at_deletion(resource: ResolvedResource) -> bool:
-    """Whether it outlives its stack.
-
-    Raises:
-        UndeterminedError: where the policy is not known.
-    """
+    """Whether it outlives its stack."""
     return settled(resource.deletion_policy) in (*KEPT, "Snapshot")
 
 

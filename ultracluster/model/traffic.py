@@ -68,11 +68,7 @@ class Traffic:
 
 
 def traffic(rule: Any) -> Traffic:
-    """Return what the properties of a security group rule let pass.
-
-    Raises:
-        UndeterminedError: where it is not known.
-    """
+    """Return what the properties of a security group rule let pass."""
     stated = text(part(rule, "IpProtocol"))
     if stated is None:
         raise UndeterminedError("a rule names no protocol")

@@ -50,7 +50,11 @@ ASKED: Final[Options] = {
 }
 KNOWN: Final[Options] = {
     "--batch-tokens": ("N", str(4 * 2**20), "tokens of one optimizer step (4,194,304)"),
-    "--software": ("KIND", "", "fsdp, compiled, megatron or 2022; not given, it is in doubt"),
+    "--software": (
+        "KIND",
+        "",
+        "fsdp, compiled, megatron, training, torchtitan or 2022; not given, it is in doubt",
+    ),
     "--node-gbps": ("N", None, "of all network cards of a node (the instance type's)"),
     "--failures": (
         "RATE",

@@ -165,9 +165,11 @@ def tensor(setup: Setup, layout: Layout) -> float:
         return 0.0
     values = ACTIVATION_BYTES * _tokens(setup, layout) * setup.shape.hidden
     carried, latency = one_way(values, ring(t, 1, setup.network), setup, shares=1)
-    # Two all-reduces forward and two backward in a block; one again where it is recomputed.
-    count = 4 + (1 if setup.stack.early_stop else 2) * (layout.activations == RECOMPUTED)
-    return layout.stage_layers(setup.shape.layers) * count * 2 * (carried + latency)
+    # Two of each forward and two backward in a block; where it is recomputed two more, but for the
+    # last reduce-scatter, whose result nothing needs.
+    again = 3 if setup.stack.early_stop else 4
+    count = 8 + again * (layout.activations == RECOMPUTED)
+    return layout.stage_layers(setup.shape.layers) * count * (carried + latency)
 
 
 def experts(setup: Setup, layout: Layout) -> float:
@@ -234,7 +236,11 @@ def second_hop(setup: Setup, layout: Layout) -> float:
     between = ring(layout.replicas, layout.stage_group, network)
     lanes = max(1, network.gpus_per_node // between.inside) if between.nodes > 1 else 1
     layers = layout.stage_layers(shape.layers)
-    size = stack.reduce_bytes * shape.parameters * layers / shape.layers / layout.stage_group
+    values = shape.parameters * layers / shape.layers
+    if stack.loss_chunks and stack.tables_divided and layout.pipeline == 1:
+        # torchtitan's loss reduces the output layer's gradient after every micro-batch.
+        values += (layout.accumulation - 1) * shape.vocabulary * shape.hidden
+    size = stack.reduce_bytes * values / layout.stage_group
     carried, latency = one_way(size, between, setup, shares=lanes)
     rings = 2 * (carried + (layers + 1) * latency)
     if between.nodes == 1:

@@ -10,8 +10,12 @@ MASTER_AND_MOMENTS = 12
 GRADIENT = 4
 """Bytes per parameter of the gradient kept between passes, fp32."""
 WEIGHT = 2
-LEAST_LIVE_LAYERS = 3
-"""The layer in work, the one being gathered and the gradient being reduced: the least there is."""
+CLOSING = 10
+"""Bytes of a value of the stream that the last norm and the loss keep where it is in chunks: the
+norm's two copies in fp32, and the gradient."""
+WHOLE_STREAM = 8
+"""Bytes of a value of the whole stream where GPUs share the output layer: gathered for the chunks,
+cut into them, and the gradient in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,9 @@ class Memory:
     working_layer: float
     """The layer that is being recomputed."""
     logits: float
+    largest: float
+    """Of single tensors that come and go: a layer's or table's gradient as it is reduced, or a part
+    of the logits."""
     embeddings: float
     """Gathered embedding and output layer, and its gradient."""
     layer: float
@@ -93,15 +100,23 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     states = shape.parameters * layers / shape.layers / layout.stage_group
     tokens = layout.micro_batch * shape.sequence / layout.context
     kept, working = (tokens * size / t for size in _activations(setup, layout))
-    activations = layers * kept
-    logits = stack.logit_bytes * tokens * shape.vocabulary / t
+    activations, spare = layers * kept, layers * layout.pipeline - shape.layers
+    if staged and stack.loss_chunks:  # PyTorch keeps what a stage sends on
+        activations += WEIGHT * shape.hidden * tokens / t
+    logits = _logits(setup, layout, tokens)
     if staged:
         # The first stage keeps most micro-batches, the last one the logits.
         first, last = layout.in_flight
+        if spare > 1 and stack.loss_chunks:  # the second stage is the first with all its layers
+            first = max(first - 1, first * layers / (layers + 1))
         logits = logits if last * activations + logits > first * activations else 0.0
         activations *= last if logits else first
-    tables = shape.embedding_parameters / t / (2 if staged and not shape.tied else 1)
-    embeddings, in_layer = WEIGHT * tables, _in_layer(shape, layout)
+    tables = shape.embedding_parameters / (t if stack.tables_divided else 1)
+    tables /= 2 if staged and not shape.tied else 1
+    in_layer = _in_layer(shape, layout)
+    if staged:  # its first and last stage have a layer less where places for layers stay empty
+        tables = max(0.0, tables - spare // 2 * in_layer)
+    embeddings = WEIGHT * tables
     gradients = GRADIENT * (layers * in_layer + tables if staged else states)
     if staged or not layout.reshard:
         embeddings += WEIGHT * layers * in_layer
@@ -112,21 +127,78 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     capacity, reserve = setup.gpu.memory, stack.reserve
     if layout.gpus > setup.network.gpus_per_node:
         reserve += stack.network_reserve
-    fixed = reserve + MASTER_AND_MOMENTS * states + working + sum(held)
+    experts = shape.experts * shape.expert_parameters / layout.experts_over
+    largest = max(
+        stack.reduce_bytes * (experts or in_layer),  # which are reduced apart from the rest
+        stack.reduce_bytes * shape.vocabulary * shape.hidden / (t if stack.tables_divided else 1),
+        stack.logit_bytes * tokens * shape.vocabulary / t / (stack.loss_chunks or 1),
+        _whole_stream(setup, layout, tokens) / 2,
+    )
+    copy = stack.reduce_bytes * in_layer
+    reducing = 2 * copy + GRADIENT * states * (1 - 1 / layers)
+    working = _in_work(setup, layout, working, logits, activations, reducing)
+    parameters, optimizer = 4 * states, 8 * states
+    if stack.weight_copy:  # what the model computes with; the optimizer has the fp32 weights
+        parameters, optimizer = stack.weight_copy * states, MASTER_AND_MOMENTS * states
+    fixed = reserve + parameters + optimizer + working + sum(held)
     layer = WEIGHT * in_layer
-    least = 0.0 if staged else LEAST_LIVE_LAYERS
+    least = 0.0 if staged else stack.least_layers
     room = max(0.0, capacity - fixed) / layer
     return Memory(
         capacity=capacity,
         reserve=reserve,
-        parameters=4 * states,
-        optimizer=8 * states,
+        parameters=parameters,
+        optimizer=optimizer,
         working_layer=working,
+        largest=largest,
         layer=layer,
         least_layers=least,
         live_layers=max(least, min(stack.live_layers, room)) if least else 0.0,
         **dict(zip(("gradients", "activations", "logits", "embeddings"), held, strict=True)),
     )
+
+
+def _logits(setup: Setup, layout: Layout, tokens: float) -> float:
+    """Return what the loss of a micro-batch keeps."""
+    shape, stack, t = setup.shape, setup.stack, layout.tensor
+    logits = stack.logit_bytes * tokens * shape.vocabulary / t
+    if not stack.loss_chunks or layout.pipeline > 1:
+        return logits
+    closing, output = CLOSING * tokens * shape.hidden / t, float(shape.vocabulary * shape.hidden)
+    if not stack.tables_divided:  # the whole gradient of the output layer, in 16 bits
+        return closing + WEIGHT * output
+    closing += _whole_stream(setup, layout, tokens)
+    # The gradient of each chunk is reduced at once.
+    return closing + logits / stack.loss_chunks + stack.reduce_bytes * output / t
+
+
+def _whole_stream(setup: Setup, layout: Layout, tokens: float) -> float:
+    """Return what the loss holds of the whole stream, half of it in one piece."""
+    stack, alone = setup.stack, layout.tensor == 1 or layout.pipeline > 1
+    if alone or not (stack.loss_chunks and stack.tables_divided):
+        return 0.0
+    return WHOLE_STREAM * tokens * setup.shape.hidden
+
+
+def _in_work(  # noqa: PLR0917 - bytes of six kinds
+    setup: Setup,
+    layout: Layout,
+    working: float,
+    logits: float,
+    activations: float,
+    reducing: float,
+) -> float:
+    """Return what the layer in work takes beside all else, or what takes its place.
+
+    Of the programs of `training/`: a stage reduces, after its last micro-batch, what has added up,
+    two layers at a time; without stages the output layer's gradient is reduced before any layer is
+    worked on again.
+    """
+    if not setup.stack.loss_chunks:
+        return working
+    if layout.pipeline > 1:
+        return max(working, reducing - activations - logits)
+    return max(0.0, working - logits) if setup.stack.tables_divided else working
 
 
 def _in_layer(shape: ModelShape, layout: Layout) -> float:
@@ -156,5 +228,10 @@ def _activations(setup: Setup, layout: Layout) -> tuple[float, float]:
         return float(WEIGHT * h), whole + scores
     if not stack.flash:
         return whole, scores
-    results = queries + 2 * shape.key_value_width + 2 * h + plain + 2 * gated + copies * h
-    return WEIGHT * (h + queries) + WEIGHT * results / 2, whole
+    # Of a dense block's products the first (queries, keys, values), the third and the fifth; of a
+    # mixed one half.
+    heads = queries + 2 * shape.key_value_width
+    dense = heads + (shape.inner + h if shape.gated else shape.inner)
+    routed = (copies + shape.shared_experts * mixed) * shape.expert_width
+    results = (1 - mixed) * dense + mixed * (heads + 2 * h) / 2 + routed + copies * h / 2
+    return WEIGHT * (h + queries + results), whole

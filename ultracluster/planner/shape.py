@@ -54,6 +54,9 @@ class ModelShape:
     """Experts that every token passes, beside the routed ones."""
     dense_layers: int = 0
     """Blocks before the first that has experts."""
+    attention: int = 0
+    """Parameters of a block's attention where its matrices are of low rank (DeepSeek's); 0 stands
+    for the four matrices that the heads make."""
 
     @property
     def head(self) -> int:
@@ -86,6 +89,8 @@ class ModelShape:
     @cached_property
     def attention_parameters(self) -> int:
         """Parameters of a block's attention, with biases and norms (13 vectors of the width)."""
+        if self.attention:
+            return self.attention
         return 2 * self.hidden * (self.query_width + self.key_value_width) + 13 * self.hidden
 
     @cached_property

@@ -1,6 +1,7 @@
 """The software that is planned for: what a GPU does with it, and how sure that is."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,8 @@ SOFTWARE: Final = {
     "fsdp": "PyTorch FSDP with flash attention, gradients reduced in bf16",
     "compiled": "the same, compiled by torch: torchtitan, this project's program; H100 and later",
     "megatron": "Megatron-LM of 2021: no flash attention, whole blocks recomputed",
+    "training": "this project's training program, to the byte; on H100 and later compiled",
+    "torchtitan": "torchtitan as this project starts it, to the byte; on H100 and later compiled",
     "2022": "no flash attention, whole blocks recomputed, EFA of 2022",
 }
 """Kinds of training programs, as `--software` takes them."""
@@ -75,6 +78,15 @@ class SoftwareStack:
     32 channels, both directions, 8 to 16 MiB each."""
     flash: bool = True
     """Whether attention keeps no scores; without it they pass through memory."""
+    least_layers: float = 3.0
+    """Layers' weights in 16 bits that are in flight at least: the layer in work, the one being
+    gathered and the gradient being reduced, which counts twice more where that is in fp32."""
+    weight_copy: float = 0.0
+    """Bytes per parameter of weights in 16 bits that are held beside the optimizer's."""
+    loss_chunks: int = 0
+    """Parts that the loss is computed in, its gradient at once; 0: of all logits together."""
+    tables_divided: bool = True
+    """Whether GPUs that share layers share embedding and output layer as well."""
 
 
 @cache
@@ -119,12 +131,29 @@ def faster(stack: SoftwareStack, factor: float) -> SoftwareStack:
     )
 
 
+PROGRAMS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "training": {
+        "reduce_bytes": 4,
+        "least_layers": 5,
+        "weight_copy": 2,
+        "loss_chunks": 8,
+        "tables_divided": False,
+    },
+    "torchtitan": {"reduce_bytes": 4, "least_layers": 5, "loss_chunks": 8, "early_stop": False},
+}
+"""What the programs of `training/` hold and send otherwise than FSDP's published runs did
+(`python -m training.launch rehearse`, docs/training/rehearsals.md)."""
+
+
 def known_on(gpu: Gpu, software: str) -> bool:
     """Return whether anything is known of a kind of software on a GPU."""
     return software != "compiled" or gpu.calibrated_by.startswith("h100")
 
 
 def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
+    if software in PROGRAMS:
+        kind = "compiled" if known_on(gpu, "compiled") else "fsdp"
+        return replace(stack_for(gpu, kind), **PROGRAMS[software])
     # Every run at hand with tensor parallelism or stages is Megatron's; FSDP's have neither.
     found = replace(find(gpu.calibrated_by), reduce_bytes=2, divided=program("megatron"))
     if software == "compiled":

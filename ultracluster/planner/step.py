@@ -87,8 +87,11 @@ def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> floa
     shape, t, ramp = setup.shape, layout.tensor, setup.stack.gemm_ramp
     h, early = shape.hidden, setup.stack.early_stop and layout.activations == RECOMPUTED
     queries = shape.query_width + 2 * shape.key_value_width
-    work = _product(tokens, queries / t, h, ramp, forward=repeated)
-    work += _product(tokens, h, shape.query_width / t, ramp, forward=repeated)
+    if shape.attention:  # of low rank: as one product of as many parameters
+        work = _product(tokens, shape.attention / h / t, h, ramp, forward=repeated)
+    else:
+        work = _product(tokens, queries / t, h, ramp, forward=repeated)
+        work += _product(tokens, h, shape.query_width / t, ramp, forward=repeated)
 
     def network(rows: float, width: float, *, gated: bool) -> float:
         up = _product(rows, (2 if gated else 1) * width, h, ramp, forward=repeated)

@@ -13,7 +13,7 @@ from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, p
 from ultracluster.synthesis import SynthesisError
 
 ANSWERED_BY: Final[Mapping[str, str]] = {
-    "FABRIC-10": "subnet-public-addresses",
+    "FABRIC-9": "subnet-public-addresses",
     "FABRIC-12": "subnet-place",
     "FABRIC-15": "vpc-network-acls",
     "FABRIC-16": "vpc-dns",
@@ -21,12 +21,9 @@ ANSWERED_BY: Final[Mapping[str, str]] = {
     "FABRIC-20": "vpc-routes",
     "CAPACITY-1": "subnet-place",
     "CAPACITY-5": "zone-offering",
-    "CAPACITY-9": "capacity-reservation",
+    "CAPACITY-3": "capacity-reservation",
     "CAPACITY-12": "capacity-reservation",
     "CAPACITY-14": "capacity-reservation",
-    "CAPACITY-15": "capacity-reservation",
-    "CAPACITY-16": "capacity-reservation",
-    "CAPACITY-24": "capacity-reservation",
     "LUSTRE-19": "subnet-place",
     "SAGEMAKER-4": "subnet-addresses",
     "SAGEMAKER-7": "subnet-place",

@@ -1,7 +1,7 @@
 """AWS Parallel Computing Service (PCS): sold in the Region, clusters allowed, the name free.
 
 Node groups and queues of a cluster, and what each size manages, cannot be raised: an environment's
-rules and the fabric rules hold them (`ultracluster/spec/part_rules.py`, SLURM-1, SLURM-5).
+rules and the fabric rules hold them (`ultracluster/spec/part_rules.py`, SLURM-1).
 """
 
 import re

@@ -19,7 +19,7 @@ from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
-from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
+from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template

@@ -1,4 +1,4 @@
-"""Whether findings are acknowledged as they may be."""
+"""What an app acknowledges, read off its cloud assembly, and whether it may."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.suggestions import did_you_mean
+from ultracluster.templates.assembly import Metadata
 
+NAMESPACE: Final = "UltraCluster"
+"""Name of these rules, which ids of their findings begin with."""
+KIND: Final = "aws:cdk:acknowledged-rules"
+LOGICAL_ID: Final = "aws:cdk:logicalId"
 SENTENCE: Final = re.compile(r"[A-Z]\S*(?:\s+\S+){4,}[.!?]", re.DOTALL)
 """Five words or more: less is no reason that somebody could dispute."""
 
@@ -110,3 +115,35 @@ def covers(entry: Acknowledgement, rule: str, path: str) -> bool:
     """Whether an acknowledgement is of a rule's finding at a construct."""
     within = not entry.path or path == entry.path or path.startswith(f"{entry.path}/")
     return rule == entry.rule and within
+
+
+def recorded(metadata: Metadata) -> Iterator[Acknowledgement]:
+    """Yield the acknowledgements in the metadata of a stack.
+
+    Args:
+        metadata: entries by construct path, as a cloud assembly has them.
+    """
+    stack = min((path.strip("/") for path in metadata), key=len, default="")
+    for path, entries in metadata.items():
+        for entry in entries:
+            if entry.get("type") == KIND:
+                place = path.strip("/")
+                yield from acknowledgements(place, entry.get("data"), above=place == stack)
+
+
+def acknowledgements(path: str, data: object, *, above: bool) -> Iterator[Acknowledgement]:
+    """Yield what is acknowledged of these rules at one construct: reason by qualified id."""
+    for name, reason in data.items() if isinstance(data, Mapping) else ():
+        prefix, _, rule = name.partition("::")
+        if prefix == NAMESPACE:
+            yield Acknowledgement(path, rule, str(reason), above)
+
+
+def paths(metadata: Metadata) -> Mapping[str, str]:
+    """Return the path of each construct of a stack by its logical id."""
+    return {
+        entry["data"]: path.strip("/")
+        for path, entries in metadata.items()
+        for entry in entries
+        if entry.get("type") == LOGICAL_ID and isinstance(entry.get("data"), str)
+    }

@@ -1,14 +1,14 @@
-"""CAPACITY rules about placement groups, zones and what is sold where."""
+"""CAPACITY rules about placement groups, instance types and what is sold where."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
 
 from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import launched, nodes, of
+from ultracluster.rules.rule import About, Fault, nodes, of
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
@@ -24,6 +24,7 @@ from ultracluster.templates.resolved_values import (
 )
 
 GROUP: Final = "AWS::EC2::PlacementGroup"
+RESERVATION: Final = "AWS::EC2::CapacityReservation"
 PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"
 READ_ONLY: Final = ("GroupName", "GroupId")
 BATCH_CHOOSES: Final = re.compile(r"optimal|default_")
@@ -35,14 +36,14 @@ def _strategy(group: ResolvedResource) -> str:
     return text(group.properties.get("Strategy")) or "cluster"
 
 
-def _group(model: Model, node: Node) -> ResolvedResource | None:
-    """Return the placement group of a node, None where it has none.
+def in_a_cluster_group(model: Model, node: Node) -> bool:
+    """Whether a node is in a placement group that packs its members.
 
     Raises:
-        UndeterminedError: where it is somebody else's.
+        UndeterminedError: where the group is somebody else's.
     """
     stated = node.placement_group()
-    return None if stated is None else model.given(stated, GROUP)
+    return stated is not None and _strategy(model.given(stated, GROUP)) == "cluster"
 
 
 @nodes.fatal(
@@ -54,15 +55,11 @@ def _group(model: Model, node: Node) -> ResolvedResource | None:
     check=DESCRIBE,
 )
 def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
-    if node.placement_group() is None or (len(subnets := node.subnets())) < 2:  # noqa: PLR2004
+    if node.placement_group() is None:
         return
-    zones = model.networks.zones(subnets)
-    if len(zones) < 2:  # noqa: PLR2004
-        return
-    group = _group(model, node)
-    if group is not None and _strategy(group) == "cluster":
-        names = ", ".join(sorted(zone.name for zone in zones))
-        yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
+    several = model.networks.several_zones(node.subnets())
+    if several and in_a_cluster_group(model, node):
+        yield Fault(f"{described(node)} launches into {several} in one cluster placement group")
 
 
 @of(GROUP).fatal(
@@ -82,43 +79,6 @@ def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iter
             yield Fault(f"{name} is {shown(group.properties[name])}")
 
 
-@nodes.warning(
-    "CAPACITY-3",
-    what="Nodes with EFA are in a spread or partition placement group.",
-    why="Spread and partition keep nodes apart, which is the opposite of what a training job "
-    "needs; spread stops at 7 instances in a zone.",
-    source=PLACEMENT_GUIDE,
-    fix="write Strategy: cluster",
-    check=DESCRIBE,
-)
-def cluster_strategy_for_efa(model: Model, node: Node) -> Iterator[Fault]:
-    group = _group(model, node) if node.efa_interfaces() else None
-    if group is not None and _strategy(group) in ("spread", "partition"):
-        yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
-
-
-@launched.warning(
-    "CAPACITY-22",
-    what="Nodes of a cluster placement group may be of several instance types.",
-    why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
-    "the links between unequal nodes are as fast as the slowest.",
-    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
-    fix="write one instance type, and a placement group for each type",
-    check=DESCRIBE,
-)
-def cluster_group_of_one_type(model: Model, node: Node) -> Iterator[Fault]:
-    # Of nodes with EFA FABRIC-25 says more.
-    if node.placement_group() is None or node.efa_interfaces():
-        return
-    types = sorted(set(node.type_names()))
-    if len(types) > 1:
-        group = _group(model, node)
-        if group is not None and _strategy(group) == "cluster":
-            yield Fault(
-                f"{described(node)} launches {', '.join(types)} in {group.place.logical_id}"
-            )
-
-
 @About(lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"]).warning(
     "CAPACITY-23",
     what="Nodes with EFA of a Batch environment are bought on Spot.",
@@ -136,12 +96,64 @@ def on_demand_for_multi_node_jobs(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{described(node)} has Type {kind}")
 
 
-def _zoned(model: Model) -> Sequence[ResolvedResource]:
-    kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
-    return [r for r in model.of(*kinds) if "AvailabilityZone" in r.properties]
+@of("AWS::AutoScaling::AutoScalingGroup").warning(
+    "CAPACITY-7",
+    what="New nodes are protected from scaling in.",
+    why="CloudFormation sets the size to zero and waits when it deletes a group: protected nodes "
+    "stay, are billed, and the deletion of the stack fails.",
+    source="aws-cdk#18179, read 2026-11-23",
+    fix="remove NewInstancesProtectedFromScaleIn",
+    check="aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names <group> "
+    "--query 'AutoScalingGroups[].NewInstancesProtectedFromScaleIn'",
+)
+def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
+    if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
+        yield Fault("NewInstancesProtectedFromScaleIn is true")
 
 
-@About(_zoned).info(
+def _unused(model: Model) -> list[str]:
+    """Return the placement groups of the templates that no node is known to be in."""
+    used = set()
+    for node in model.nodes:
+        with suppress(UndeterminedError):
+            used.add(key(node.placement_group()))
+    return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
+
+
+def kept_apart(model: Model, node: Node) -> Iterator[Fault]:
+    stated = node.placement_group() if node.efa_interfaces() else None
+    group = None if stated is None else model.given(stated, GROUP)
+    if group is not None and _strategy(group) in ("spread", "partition"):
+        yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
+
+
+def in_no_group(model: Model, node: Node) -> Iterator[Fault]:
+    apart = node.launcher is None or node.alone() or node.in_a_block() or not node.efa_interfaces()
+    if apart or node.placement_group() is not None:
+        return
+    stated, unused = node.reservation(), _unused(model)
+    reserved = stated and model.found(stated, RESERVATION)
+    if reserved and reserved.properties.get("PlacementGroupArn") is not None:
+        return  # That one says more.
+    if not reserved and not unused and node.reservation_target():
+        raise UndeterminedError("the reservation that it targets may lie in one")
+    made = "".join(f"; {name} is made, and no node is in it" for name in unused[:1])
+    yield Fault(f"{described(node)} names none{made}")
+
+
+def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
+    stated = node.placement_group()
+    named = None if stated is None else key(stated)
+    if named is None or not known(named) or node.launcher is None:
+        return
+    resource = model.at(named)
+    if resource is not None and resource.resource_type != GROUP:
+        yield Fault(f"{shown(stated)} is {resource.resource_type}")
+    elif isinstance(named, str) and (unused := _unused(model)):
+        yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
+
+
+@of("AWS::EC2::Subnet", RESERVATION).info(
     "CAPACITY-4",
     what="A zone is given by its name instead of its id.",
     why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
@@ -152,7 +164,7 @@ def _zoned(model: Model) -> Sequence[ResolvedResource]:
 )
 def zone_by_id(_model: Model, zoned: ResolvedResource) -> Iterator[Fault]:
     # A name that stands in the template, not one that is chosen.
-    stated = zoned.properties["AvailabilityZone"]
+    stated = zoned.properties.get("AvailabilityZone")
     if isinstance(stated, str):
         yield Fault(f"AvailabilityZone is {stated}")
 
@@ -174,17 +186,7 @@ def _sold(name: str, region: str | Unknown, zone: str) -> Iterator[Fault]:
         )
 
 
-@nodes.error(
-    "CAPACITY-5",
-    what="An instance type is not sold in the zone that its nodes are launched into.",
-    why="Accelerated types are in a few zones of a Region; elsewhere every launch fails with "
-    "Unsupported.",
-    source="aws-parallelcluster#4061, #4342; DescribeInstanceTypeOfferings dump of 2026-11-23",
-    fix="choose a zone that sells the type, by AvailabilityZoneId",
-    check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
-    "--filters Name=instance-type,Values=<type>",
-)
-def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
+def _not_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     names = [n for n in node.type_names() if n in instances.names()]
     # Of several types any one may be launched, and of several zones as well.
     if len(names) != 1:
@@ -198,11 +200,35 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
         yield from _sold(names[0], model.variant.region, found[0].name)
 
 
-def _typed(model: Model) -> Sequence[Node | ResolvedResource]:
-    return [*model.nodes, *model.of("AWS::EC2::CapacityReservation")]
+def _not_by_block(_model: Model, node: Node) -> Iterator[Fault]:
+    for name in node.type_names() if node.in_a_block() else []:
+        try:
+            sold = instances.find(name).capacity_blocks
+        except instances.UnknownInstanceTypeError as error:
+            if error.lacks is None:
+                raise UndeterminedError(f"the catalogue does not hold {name}") from error
+            sold = False  # known, and without an accelerator
+        if not sold:
+            yield Fault(
+                f"{name} by Capacity Block",
+                fix="write a reservation, or a type that is sold by block such as p5.48xlarge",
+            )
 
 
-@About(_typed).warning(
+type_that_is_sold = nodes.error(
+    "CAPACITY-5",
+    what="An instance type is not sold in the zone of its nodes, or not by Capacity Block.",
+    why="Accelerated types are in a few zones of a Region, and only some are sold by block: every "
+    "launch fails with Unsupported.",
+    source="aws-parallelcluster#4061, #4342; DescribeInstanceTypeOfferings dump and "
+    "DescribeInstanceTypes, SupportedUsageClasses, of 2026-11-23",
+    fix="choose a zone that sells the type, by AvailabilityZoneId",
+    check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
+    "--filters Name=instance-type,Values=<type>",
+)(_not_in_the_zone, _not_by_block)
+
+
+@About[Node | ResolvedResource](lambda model: [*model.nodes, *model.of(RESERVATION)]).warning(
     "CAPACITY-30",
     what="No list of EC2's instance types has this name.",
     why="EC2 refuses a type that it does not have, and no other rule can judge such a node; a type "
@@ -256,77 +282,3 @@ def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(
                 f"CoreCount {cores} on {instance.name}", fix=f"write at most {instance.cores}"
             )
-
-
-@of("AWS::AutoScaling::AutoScalingGroup").warning(
-    "CAPACITY-7",
-    what="New nodes are protected from scaling in.",
-    why="CloudFormation sets the size to zero and waits when it deletes a group: protected nodes "
-    "stay, are billed, and the deletion of the stack fails.",
-    source="aws-cdk#18179, read 2026-11-23",
-    fix="remove NewInstancesProtectedFromScaleIn",
-    check="aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names <group> "
-    "--query 'AutoScalingGroups[].NewInstancesProtectedFromScaleIn'",
-)
-def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
-        yield Fault("NewInstancesProtectedFromScaleIn is true")
-
-
-def _unused(model: Model) -> list[str]:
-    """Return the placement groups of the templates that no node is known to be in."""
-    used = {key(group) for node in model.nodes if (group := _stated(node)) is not None}
-    return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
-
-
-def _stated(node: Node) -> Any:
-    try:
-        group = node.placement_group()
-        return None if group is None or not key(group) else group
-    except UndeterminedError:
-        return None
-
-
-@launched.warning(
-    "CAPACITY-24",
-    what="Nodes with EFA are in no placement group.",
-    why="EC2 spreads them over the zone: more hops between them, and collectives over hundreds of "
-    "nodes run at the speed of the farthest pair.",
-    source="EC2 User Guide, EFA and cluster placement groups; awsome-distributed-ai PCS samples, "
-    "2026-07-23",
-    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}",
-    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
-)
-def placement_group_for_efa(model: Model, node: Node) -> Iterator[Fault]:
-    apart = node.alone() or node.in_a_block() or not node.efa_interfaces()
-    if apart or node.placement_group() is not None:
-        return
-    stated, unused = node.reservation(), _unused(model)
-    reserved = stated and model.found(stated, "AWS::EC2::CapacityReservation")
-    if reserved and reserved.properties.get("PlacementGroupArn") is not None:
-        return  # CAPACITY-9 says more.
-    if not reserved and not unused and node.reservation_target():
-        raise UndeterminedError("the reservation that it targets may lie in one")
-    made = "".join(f"; {name} is made, and no node is in it" for name in unused[:1])
-    yield Fault(f"{described(node)} names none{made}")
-
-
-@launched.warning(
-    "CAPACITY-25",
-    what="Nodes name a placement group that nobody makes.",
-    why="Every launch fails with InvalidPlacementGroup.Unknown, or lands beside the group that "
-    "was made for them.",
-    source=PLACEMENT_GUIDE,
-    fix="write Ref of the placement group",
-    check=DESCRIBE,
-)
-def placement_group_that_is_made(model: Model, node: Node) -> Iterator[Fault]:
-    stated = node.placement_group()
-    named = None if stated is None else key(stated)
-    if named is None or not known(named):
-        return
-    resource = model.at(named)
-    if resource is not None and resource.resource_type != GROUP:
-        yield Fault(f"{shown(stated)} is {resource.resource_type}")
-    elif isinstance(named, str) and (unused := _unused(model)):
-        yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")

@@ -1,4 +1,4 @@
-"""CAPACITY rules about on-demand capacity reservations."""
+"""CAPACITY rules about Capacity Blocks and on-demand capacity reservations."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,8 +6,14 @@ from typing import Final
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault
-from ultracluster.rules.subjects import nodes, of
+from ultracluster.rules.capacity_placement import (
+    GROUP,
+    RESERVATION,
+    in_a_group_of_nobody,
+    in_no_group,
+    kept_apart,
+)
+from ultracluster.rules.rule import Fault, launches, nodes, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -21,34 +27,32 @@ from ultracluster.templates.resolved_values import (
 )
 
 LINUX: Final = "Linux/UNIX"
-PLACEMENT: Final = "AWS::EC2::PlacementGroup"
-RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_RESERVED: Final = 1000
+MOST_IN_A_BLOCK: Final = 64
+BLOCK: Final = "capacity-block"
+BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
+CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
+"""What takes minutes to make and fails for reasons of its own."""
 
 
 def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedResource | None:
-    """Return the reservation that a node names, None where it names none.
-
-    Raises:
-        UndeterminedError: where it is not in the templates, if that must be certain.
-    """
+    """Return the reservation that a node names, None where it names none."""
     stated = node.reservation()
     if stated is None:
         return None
     return model.given(stated, RESERVATION) if certain else model.found(stated, RESERVATION)
 
 
-@nodes.warning(
-    "CAPACITY-9",
-    what="A node names a reservation and a placement group that do not belong together.",
-    why="The reserved machines are not near each other, and EC2 finds fewer than are reserved "
-    "(InsufficientInstanceCapacity: 16 reserved, 11 got).",
-    source="eksctl#7949; terraform-aws-eks PR 3730; aws-parallelcluster#3776; read 2026-11-23",
-    fix="write PlacementGroupArn of the group for the reservation, or remove the group",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
-)
-def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fault]:
+def _group_beside_a_block(_model: Model, node: Node) -> Iterator[Fault]:
+    if node.placement_group() is not None and node.in_a_block():
+        yield Fault(
+            f"MarketType {BLOCK} in placement group {shown(node.placement_group())}",
+            fix="remove Placement.GroupName: a block has a placement of its own",
+        )
+
+
+def _group_of_the_reservation(model: Model, node: Node) -> Iterator[Fault]:
     group = node.placement_group()
     reservation = None if node.in_a_block() else _reserved(model, node, certain=group is not None)
     if reservation is None:
@@ -62,10 +66,57 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
             f"{name} is in {shown(own)}, its nodes are in no placement group",
             fix="write Placement: {GroupName: <Ref of the group>} for the nodes",
         )
-    elif isinstance(group, str) and model.found(own, PLACEMENT) is None:
+    elif isinstance(group, str) and model.found(own, GROUP) is None:
         return
     elif not isinstance(group, Link | str) or not same(own, group):
         yield Fault(f"{name} is in {shown(own)}, its nodes are in {shown(group)}")
+
+
+cluster_group_for_nodes = nodes.warning(
+    "CAPACITY-3",
+    what="Nodes are not in the cluster placement group that they should be in.",
+    why="EC2 spreads nodes with EFA over the zone, and with spread or partition keeps them apart: "
+    "collectives run at the speed of the farthest pair; beside the group of their reservation it "
+    "finds fewer than are reserved (16 reserved, 11 got); a group that nobody makes fails every "
+    "launch.",
+    source="EC2 User Guide, placement groups and EFA, read 2026-11-23; awsome-distributed-ai PCS "
+    "samples, 2026-07-23; eksctl#7949; terraform-aws-eks PR 3730; aws-parallelcluster#3776 and "
+    "its capacity block validator",
+    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}, and "
+    "PlacementGroupArn of the same group for the reservation",
+    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'; "
+    f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
+)(
+    *(kept_apart, in_no_group, in_a_group_of_nobody),
+    *(_group_beside_a_block, _group_of_the_reservation),
+)
+
+
+@nodes.fatal(
+    "CAPACITY-10",
+    what="A launch from a Capacity Block does not say so, or names no block.",
+    why="EC2 takes a block by MarketType capacity-block together with CapacityReservationId of a "
+    "block that was bought, which no stack can make; anything else is refused.",
+    source=f"awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23; {BLOCK_GUIDE}",
+    fix="write InstanceMarketOptions: {MarketType: capacity-block} and "
+    "CapacityReservationTarget.CapacityReservationId in the launch template",
+    check=launches("InstanceMarketOptions"),
+)
+def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
+    if node.market() != BLOCK:
+        if node.in_a_block():
+            market = node.market() or "not written"
+            yield Fault(f"{described(node)} is bought as CAPACITY_BLOCK; MarketType is {market}")
+        return
+    stated = node.reservation()
+    if not node.reservation_target():
+        yield Fault(f"MarketType {BLOCK} without a reservation")
+    elif stated == "":
+        # A parameter whose empty default stands for "must be given", most likely.
+        raise UndeterminedError("the id of the block is an empty text")
+    elif stated and model.found(stated, RESERVATION):
+        # An id that is not of the templates is whatever it is: that is for a look at the account.
+        yield Fault(f"MarketType {BLOCK} with {shown(stated)}, an on-demand reservation")
 
 
 @nodes.fatal(
@@ -74,8 +125,7 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
     why="EC2 takes CapacityReservationPreference or CapacityReservationTarget and refuses both.",
     source="EC2 API reference, CapacityReservationSpecification, read 2026-11-23",
     fix="keep CapacityReservationTarget and remove CapacityReservationPreference",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest'",
+    check=launches("CapacityReservationSpecification"),
 )
 def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
     specification = part(node.launch, "CapacityReservationSpecification")
@@ -85,17 +135,7 @@ def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"CapacityReservationPreference {shown(preference)} beside a target")
 
 
-@nodes.fatal(
-    "CAPACITY-14",
-    what="Nodes are not what the reservation that they name is for.",
-    why="A targeted reservation takes its own instance type, platform and tenancy, and no Spot "
-    "instances: launches fail and the reservation is billed unused.",
-    source="EC2 User Guide, launch into a Capacity Reservation, read 2026-11-27; "
-    "aws-parallelcluster capacity reservation validators, read 2026-11-23",
-    fix="write the same InstanceType, InstancePlatform and Tenancy for both, and buy on demand",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].[InstanceType,InstancePlatform,Tenancy]'",
-)
-def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
+def _of_another_kind(model: Model, node: Node) -> Iterator[Fault]:
     reservation = _reserved(model, node)
     if reservation is None:
         return
@@ -131,15 +171,7 @@ def _runs_linux(node: Node) -> bool:
     )
 
 
-@nodes.fatal(
-    "CAPACITY-15",
-    what="Nodes are launched into another zone than the reservation that they name.",
-    why="A reservation is in one zone: launches elsewhere fail and it is billed unused.",
-    source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
-    fix="write the AvailabilityZoneId of the subnet for the reservation",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].AvailabilityZoneId'",
-)
-def reservation_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
+def _in_another_zone(model: Model, node: Node) -> Iterator[Fault]:
     # Where both zones are named alike.
     reservation = _reserved(model, node)
     if reservation is None:
@@ -151,16 +183,33 @@ def reservation_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"{shown(subnet)} is in {zone.name}, the reservation in {reserved.name}")
 
 
-@nodes.warning(
-    "CAPACITY-16",
-    what="More nodes are requested than the named reservation holds.",
-    why="A launch that targets a reservation fails once it is full, whatever is free on demand.",
-    source="aws-parallelcluster#3776; EC2 User Guide, capacity reservations; read 2026-11-23",
-    fix="write an InstanceCount of the reservation that is the most nodes of the group",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].AvailableInstanceCount'",
-)
-def reservation_large_enough(model: Model, node: Node) -> Iterator[Fault]:
-    reservation = _reserved(model, node)
+reservation_for_its_nodes = nodes.fatal(
+    "CAPACITY-14",
+    what="Nodes are not what the reservation that they name is for.",
+    why="A targeted reservation takes its own instance type, platform, tenancy and zone, and no "
+    "Spot instances: launches fail and the reservation is billed unused.",
+    source="EC2 User Guide, launch into a Capacity Reservation, read 2026-11-27; "
+    "aws-parallelcluster capacity reservation validators, read 2026-11-23",
+    fix="write the same InstanceType, InstancePlatform, Tenancy and zone for both, and buy on "
+    "demand",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].[InstanceType,InstancePlatform,Tenancy,"
+    "AvailabilityZoneId]'",
+)(_of_another_kind, _in_another_zone)
+
+
+def _more_than_a_block(_model: Model, node: Node) -> Iterator[Fault]:
+    # What AWS Batch may start at most is no request: it starts what its jobs need.
+    batch = node.launcher is not None and node.launcher.kind == "batch"
+    most = node.most() if node.in_a_block() and not batch else None
+    if most is not None and most > MOST_IN_A_BLOCK:
+        yield Fault(
+            f"{described(node)} launches up to {most} nodes from one block",
+            fix=f"write a group of nodes for each block of up to {MOST_IN_A_BLOCK}",
+        )
+
+
+def _more_than_reserved(model: Model, node: Node) -> Iterator[Fault]:
+    reservation = None if node.in_a_block() else _reserved(model, node)
     if reservation is None or (most := node.most()) is None:
         return
     reserved = number(reservation.properties.get("InstanceCount"))
@@ -172,33 +221,36 @@ def reservation_large_enough(model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
+capacity_large_enough = nodes.warning(
+    "CAPACITY-12",
+    what="More nodes are requested than the named reservation or Capacity Block holds.",
+    why="A launch that targets a reservation fails once it is full, whatever is free on demand; a "
+    "block has at most 64 instances.",
+    source="aws-parallelcluster#3776; EC2 User Guide, capacity reservations; read 2026-11-23; "
+    f"{BLOCK_GUIDE}",
+    fix="write an InstanceCount of the reservation that is the most nodes of the group",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].[TotalInstanceCount,"
+    "AvailableInstanceCount]'",
+)(_more_than_a_block, _more_than_reserved)
+
+
 @of(RESERVATION).fatal(
     "CAPACITY-18",
-    what="A reservation asks for a number of instances that one request cannot have.",
-    why="EC2 takes 1 to 1,000 instances for each reservation.",
+    what="EC2 does not take a reservation's number of instances, or its end.",
+    why="A reservation has 1 to 1,000 instances, EndDateType limited needs EndDate, and EndDate "
+    "needs limited; anything else is refused.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
-    fix="write several reservations of up to 1000 each",
-    check="aws ec2 create-capacity-reservation --dry-run --instance-count <count> ...",
+    fix="write several reservations of up to 1000 each, and EndDateType: limited together with "
+    "EndDate, or neither",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].[TotalInstanceCount,EndDateType,EndDate]'",
 )
-def reservation_of_allowed_size(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+def reservation_that_can_be(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    limited = text(reservation.properties.get("EndDateType")) == "limited"
+    if limited != (reservation.properties.get("EndDate") is not None):
+        yield Fault("EndDateType limited without EndDate" if limited else "EndDate without limited")
     count = number(reservation.properties.get("InstanceCount"))
     if count is not None and not 1 <= count <= MOST_RESERVED:
         yield Fault(f"InstanceCount is {count}")
-
-
-@of(RESERVATION).fatal(
-    "CAPACITY-19",
-    what="EndDateType and EndDate of a reservation do not go together.",
-    why="EndDateType limited needs EndDate, and EndDate needs limited; EC2 refuses anything else.",
-    source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
-    fix="write EndDateType: limited together with EndDate, or neither",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].[EndDateType,EndDate]'",
-)
-def end_type_with_end_date(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    limited = text(reservation.properties.get("EndDateType")) == "limited"
-    dated = reservation.properties.get("EndDate") is not None
-    if limited != dated:
-        yield Fault("EndDateType limited without EndDate" if limited else "EndDate without limited")
 
 
 @of(RESERVATION).info(
@@ -219,3 +271,26 @@ def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterato
         if stated is not None and key(stated) == reservation.place.key:
             yield Fault("InstanceMatchCriteria is open")
             return
+
+
+@of(RESERVATION).warning(
+    "CAPACITY-26",
+    what="A reservation is made before something else of its stack that can fail.",
+    why="It is billed from the moment that it is made: a cluster or file system that fails behind "
+    "it costs the reserved hours, and the rollback gives the capacity up.",
+    source="EC2 User Guide, Capacity Reservation pricing and billing, read 2026-11-27; decision "
+    "0010 of this project",
+    fix="write DependsOn with everything that does not need the reservation itself",
+    check="aws cloudformation describe-stack-events --stack-name <stack>",
+)
+def reserved_last(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    waited = model.dependencies(reservation.place.key)
+    late = [
+        other.place.logical_id
+        for other in model.of(*CAN_FAIL)
+        if other.place.stack == reservation.place.stack
+        and other.place.key not in waited
+        and reservation.place.key not in model.dependencies(other.place.key)
+    ]
+    if late:
+        yield Fault(f"it does not wait for {', '.join(late)}", fix=f"write DependsOn: {late}")

@@ -1,13 +1,11 @@
 """The rules, and what they say of templates in all of their variants."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Final
 
 from ultracluster.rules import (
-    capacity_bills,
-    capacity_blocks,
     capacity_placement,
     capacity_reservations,
     fabric_groups,
@@ -16,58 +14,43 @@ from ultracluster.rules import (
     fabric_routes,
     fabric_variables,
     lustre_access,
-    lustre_associations,
     lustre_file_systems,
+    operate,
     safety_data,
     safety_nodes,
-    safety_open,
     safety_policies,
     safety_references,
     safety_roles,
-    safety_stores,
     sagemaker_clusters,
     sagemaker_jobs,
-    sagemaker_requests,
     slurm,
     slurm_queues,
 )
 from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.choices import Atom
-from ultracluster.templates.resolved import ResolvedGroup, Variant
+from ultracluster.templates.resolved import Place, ResolvedGroup, Variant
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
-FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
-    {
-        "FABRIC": (
-            fabric_groups,
-            fabric_interfaces,
-            fabric_network,
-            fabric_routes,
-            fabric_variables,
-        ),
-        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations, capacity_bills),
-        "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
-        "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
-        "SLURM": (slurm, slurm_queues),
-        "SAFETY": (
-            safety_data,
-            safety_nodes,
-            safety_open,
-            safety_policies,
-            safety_references,
-            safety_roles,
-            safety_stores,
-        ),
-    }
+MODULES: Final = (
+    *(fabric_groups, fabric_interfaces, fabric_network, fabric_routes, fabric_variables),
+    *(capacity_placement, capacity_reservations, lustre_file_systems, lustre_access),
+    *(sagemaker_jobs, sagemaker_clusters, slurm, slurm_queues),
+    *(safety_data, safety_nodes, safety_policies, safety_references, safety_roles),
+    operate,
 )
+FAMILIES: Final = ("FABRIC", "CAPACITY", "LUSTRE", "SAGEMAKER", "SLURM", "SAFETY", "OPERATE")
 
 
-def _collected() -> Iterator[Rule]:
-    for modules in FAMILIES.values():
-        found = [v for module in modules for v in vars(module).values() if isinstance(v, Rule)]
-        yield from sorted(found, key=lambda rule: int(rule.id.partition("-")[2]))
+def _place(rule: Rule) -> tuple[int, int]:
+    family, _, number = rule.id.partition("-")
+    return FAMILIES.index(family), int(number)
+
+
+def _collected() -> list[Rule]:
+    found = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
+    return sorted(found, key=_place)
 
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
@@ -88,22 +71,27 @@ FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.ackn
 def judge(group: ResolvedGroup) -> Verdict:
     """Return what all rules find, equal findings of several variants merged into one."""
     found_in: dict[Finding, list[int]] = {}
-    unknown: dict[CannotTell, None] = {}
+    unknown: dict[tuple[int, CannotTell], None] = {}
+    told: set[tuple[int, str, Place]] = set()
     known = Known()
     for index, variant in enumerate(group.variants):
         watched = Watched(variant, known)
         for rule in RULES.values():
             # Of a single variant nothing is judged twice: nothing need be noted of it.
             several = len(group.variants) > 1
-            for result in watched.results(rule) if several else results(rule, watched.model):
+            said = watched.results(rule) if several else results(rule, watched.model)
+            for part, result in said:
                 if isinstance(result, CannotTell):
-                    unknown[result] = None
-                elif index not in (where := found_in.setdefault(result, [])):
+                    unknown[part, result] = None
+                    continue
+                told.add((part, result.rule, result.place))
+                if index not in (where := found_in.setdefault(result, [])):
                     where.append(index)
     explain = Explanations(group, known, found_in)
     findings = tuple(explain(finding) for finding in found_in)
-    places = {(finding.rule, finding.place) for finding in findings}
-    return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
+    # What the same judge finds under another choice is told.
+    left = (u for part, u in unknown if (part, u.rule, u.place) not in told)
+    return Verdict(findings, tuple(dict.fromkeys(left)))
 
 
 class Explanations:
@@ -140,7 +128,7 @@ class Explanations:
         return self._left < 0 or not any(
             isinstance(other, Finding) and other.place == finding.place
             for variant in make(given)
-            for other in Watched(variant, self._known).results(RULES[finding.rule])
+            for other in self._of(finding, Watched(variant, self._known))
         )
 
     def _explained(self, finding: Finding) -> Finding:
@@ -206,7 +194,7 @@ class Explanations:
         return self._trials[trial]
 
     def _of(self, finding: Finding, trial: Watched) -> list[Finding | CannotTell]:
-        return trial.results(RULES[finding.rule])
+        return [result for _, result in trial.results(RULES[finding.rule])]
 
 
 def _texts(choices: Choices) -> list[str]:

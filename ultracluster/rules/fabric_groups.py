@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, SecurityGroup
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import nodes
-from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
+from ultracluster.model.storage import FileSystem
+from ultracluster.rules.rule import About, Fault, nodes
+from ultracluster.templates.resolved_values import Key, UndeterminedError, items, key, part, shown
 
 SELF: Final = (
     "awsome-distributed-ai#546; gardener-extension-provider-aws#1832; aws-cdk#38558; "
@@ -22,33 +23,52 @@ MOST_GROUPS: Final = 16
 fabric: Final = replace(nodes, source=SELF)
 
 
-def closed_to_members(model: Model, groups: Sequence[Any], *directions: Direction) -> Iterator[str]:
-    """Yield in which directions members of groups do not exchange all traffic."""
-    for direction in directions:
-        if not model.groups.members_exchange(groups, direction):
-            words = "ingress from" if direction == "in" else "egress to"
-            yield f"no {words} a member of {shown(groups)} with IpProtocol -1"
+Member = Node | TrainingJob | HyperPodGroup | FileSystem
 
 
-def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
-    """Yield a fault for each set of groups on EFA interfaces that does not admit itself."""
-    seen: set[str] = set()
-    for interface in node.efa_interfaces():
-        groups = node.groups_of(interface)
-        name = shown(groups)
-        if name in seen:
-            continue
-        seen.add(name)
-        if not groups:
+def _groups_over_efa(one: Member) -> Iterator[list[Any]]:
+    """Yield each set of security groups whose members speak EFA with each other."""
+    if isinstance(one, Node):
+        for interface in one.efa_interfaces():
+            yield one.groups_of(interface)
+    elif isinstance(one, FileSystem):
+        if one.over_efa():
+            yield one.groups()
+    elif isinstance(one, HyperPodGroup):
+        if one.instance_type() is not None:
+            yield items(part(one.vpc_config(), "SecurityGroupIds"))
+    # A job of one instance has nobody to talk to.
+    elif (groups := items(one.at("VpcConfig", "SecurityGroupIds"))) and one.count() != 1:
+        yield from [groups] if efa_type(one) else []
+
+
+def _closed(model: Model, one: Member, direction: Direction) -> Iterator[Fault]:
+    """Yield a fault for each set of groups over EFA that does not admit itself."""
+    words = "ingress from" if direction == "in" else "egress to"
+    who = f"{one.name()}: " if isinstance(one, HyperPodGroup) else ""
+    for groups in {shown(groups): groups for groups in _groups_over_efa(one)}.values():
+        if not groups and isinstance(one, Node):
             raise UndeterminedError("its interfaces are in the default security group")
-        yield from (Fault(message) for message in closed_to_members(model, groups, direction))
+        if groups and not model.groups.members_exchange(groups, direction):
+            yield Fault(f"{who}no {words} a member of {shown(groups)} with IpProtocol -1")
 
 
-ingress_from_members = fabric.fatal(
+members: Final = About[Member](
+    lambda model: [
+        *model.nodes,
+        *model.training_jobs,
+        *model.hyperpod_groups,
+        *model.file_systems,
+    ],
+    source=f"{SELF}; sagemaker-training-toolkit#240; SageMaker HyperPod guide, prerequisites; FSx "
+    "guide, EFA-enabled file systems",
+)
+ingress_from_members = members.fatal(
     "FABRIC-1",
-    what="The security group of EFA interfaces does not admit its own members.",
-    why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
-    "unless a group admits all traffic from a group of its members, by id; a CIDR does not count.",
+    what="The security group of whoever speaks EFA does not admit its own members.",
+    why="Nodes, jobs and servers of a file system do not hear each other over EFA (libfabric: "
+    "Error 4126, Unresponsive receiver) unless a group admits all traffic from a group of its "
+    "members, by id; a CIDR does not count.",
     fix="add AWS::EC2::SecurityGroupIngress with IpProtocol -1, whose GroupId and "
     "SourceSecurityGroupId are both the group",
     check="aws ec2 describe-security-groups --group-ids <group> "
@@ -56,11 +76,12 @@ ingress_from_members = fabric.fatal(
 )(partial(_closed, direction="in"))
 
 
-egress_to_members = fabric.fatal(
+egress_to_members = members.fatal(
     "FABRIC-2",
-    what="The security group of EFA interfaces has no egress rule to its own members.",
+    what="The security group of whoever speaks EFA has no egress rule to its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
-    "does, and without one the health checks of HyperPod fail and jobs hang.",
+    "does, and without one HyperPod replaces instances for ever, a file system is refused, and "
+    "jobs hang.",
     fix="add AWS::EC2::SecurityGroupEgress with IpProtocol -1, whose GroupId and "
     "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
     check="aws ec2 describe-security-groups --group-ids <group> "

@@ -1,7 +1,6 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue import interfaces
@@ -9,10 +8,10 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import launched
+from ultracluster.rules.rule import About, Fault, Judge, launches, nodes
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
+    flag,
     items,
     part,
     settled,
@@ -23,11 +22,15 @@ from ultracluster.templates.resolved_values import (
 MOST_CARDS: Final = "p5.48xlarge"
 """A type with every card that a template may name, for rules that hold whatever the type."""
 EFA_GUIDE: Final = "EC2 User Guide, EFA for accelerated instance types, read 2026-11-23"
-DESCRIBE: Final = (
-    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
-    "--query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'"
-)
 INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
+WHATEVER_THE_TYPE: Final = {
+    interfaces.NO_SUCH_TYPE: ("InterfaceType",),
+    interfaces.NO_PRIMARY: ("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
+    interfaces.SAME_PLACE: ("NetworkCardIndex", "DeviceIndex"),
+    interfaces.TWO_EFA: ("InterfaceType", "NetworkCardIndex"),
+    interfaces.EFA_ONLY_ADDRESS: (),
+}
+"""Codes of the catalogue, and what must be known to tell that there is no such problem."""
 ADDRESSES: Final = (
     "PrivateIpAddress",
     "PrivateIpAddresses",
@@ -44,7 +47,7 @@ ADDRESSES: Final = (
 with_interfaces: Final = About[Node](
     lambda model: [node for node in model.nodes if "NetworkInterfaces" in _launch(node)],
     source=EFA_GUIDE,
-    check=DESCRIBE,
+    check=launches("NetworkInterfaces"),
 )
 
 
@@ -52,12 +55,14 @@ def _launch(node: Node) -> Mapping[str, Any]:
     return node.launch if isinstance(node.launch, Mapping) else {}
 
 
-def _problems(node: Node, code: str, instance_type: str = MOST_CARDS) -> Iterator[Fault]:
-    """Yield the catalogue's problems of a node's interfaces that have a code."""
+def _problems(
+    node: Node, codes: Collection[str], instance_type: str = MOST_CARDS
+) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a node's interfaces that have one of some codes."""
     entries = items(part(node.launch, "NetworkInterfaces"))
     stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
     for problem in interfaces.problems(instance_type, stated):
-        if problem.code == code:
+        if problem.code in codes:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
@@ -68,22 +73,7 @@ def _all_known(node: Node, *names: str) -> None:
             text(part(entry, name))
 
 
-def _about(_model: Model, node: Node, code: str, *, needs: Sequence[str]) -> Iterator[Fault]:
-    """Yield the catalogue's problems of a code, for which some names must be known."""
-    yield from _problems(node, code)
-    _all_known(node, *needs)
-
-
-@with_interfaces.fatal(
-    "FABRIC-3",
-    what="An EFA interface is written for an instance type that has no EFA.",
-    why="EC2 refuses the launch, after the group has been created.",
-    source="aws-parallelcluster EfaValidator; EC2 DescribeInstanceTypes, read 2026-11-23",
-    fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType interface",
-    check="aws ec2 describe-instance-types --instance-types <type> "
-    "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
-)
-def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
+def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if not node.efa_interfaces():
         return
     for name in node.type_names():
@@ -91,109 +81,103 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
             find(name)
         except UnknownInstanceTypeError as error:
             if error.lacks == "efa":
-                yield Fault(f"InterfaceType efa on {name}; {error}")
+                yield Fault(
+                    f"InterfaceType efa on {name}; {error}",
+                    fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType "
+                    "interface",
+                )
             elif error.lacks is None:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
-known_interface_type = with_interfaces.fatal(
-    "FABRIC-4",
-    what="EC2 has no such InterfaceType.",
-    why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
-    "EC2 refuses the launch.",
-    source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
-    fix="write interface, efa or efa-only",
-)(partial(_about, code=interfaces.NO_SUCH_TYPE, needs=("InterfaceType",)))
+def _refused(code: str, *needs: str) -> Judge[Node]:
+    """Return a judge of the catalogue's problems of a code, for which some names must be known."""
+
+    def judge(_model: Model, node: Node) -> Iterator[Fault]:
+        yield from _problems(node, (code,))
+        _all_known(node, *needs)
+
+    return judge
 
 
-primary_interface = with_interfaces.fatal(
-    "FABRIC-5",
-    what="No primary interface carries an address.",
-    why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
-    "there, EC2 refuses the launch.",
-    fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
-)(
-    partial(
-        _about,
-        code=interfaces.NO_PRIMARY,
-        needs=("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
-    )
-)
+def _addresses_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
+    for index, entry in enumerate(node.interfaces()):
+        if text(entry.get("InterfaceType")) == "efa-only":
+            for name in ADDRESSES:
+                if name in entry:
+                    yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
 
 
-one_interface_per_place = with_interfaces.fatal(
-    "FABRIC-6",
-    what="Two interfaces have the same card and device.",
-    why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
-    "the launch.",
-    fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
-)(partial(_about, code=interfaces.SAME_PLACE, needs=("NetworkCardIndex", "DeviceIndex")))
-
-
-@with_interfaces.fatal(
-    "FABRIC-7",
-    what="An interface is on a card that the instance type does not have, or that does not "
-    "take it.",
-    why="Cards, EFA per card and interfaces per card are fixed for a type; EC2 refuses the launch.",
-    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}",
-    fix="write one interface for each card of the type, as its documented layout has it",
-    check="aws ec2 describe-instance-types --instance-types <type> "
-    "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
-)
-def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
+def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
-        yield from _problems(node, interfaces.WRONG_CARD, instance.name)
-    _all_known(node, "InterfaceType", "NetworkCardIndex")
+        yield from _problems(node, (interfaces.WRONG_CARD,), instance.name)
 
 
-one_efa_device_per_card = with_interfaces.fatal(
-    "FABRIC-8",
-    what="A network card has two EFA devices.",
-    why="A card takes one efa or efa-only; EC2 refuses the launch.",
-    fix="keep one efa or efa-only on each card",
-)(partial(_about, code=interfaces.TWO_EFA, needs=("InterfaceType", "NetworkCardIndex")))
-
-
-@with_interfaces.fatal(
-    "FABRIC-9",
-    what="A node with several interfaces asks for a public address.",
-    why="EC2 gives a public address only to an instance with one interface and refuses the "
-    "launch otherwise; cfn-lint 1.58 passes it.",
-    source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
-    fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
-)
-def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.PUBLIC_ADDRESS)
-    if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
-        _all_known(node, "AssociatePublicIpAddress")
-
-
-@with_interfaces.fatal(
-    "FABRIC-11",
-    what="Security groups are written both for the node and for its network interfaces.",
-    why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
-    source="EC2 RunInstances reference, SecurityGroupId; aws-parallelcluster; read 2026-11-23",
-    fix="move SecurityGroupIds into Groups of every interface",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
-)
-def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
+def _groups_beside(_model: Model, node: Node) -> Iterator[Fault]:
     if not items(part(node.launch, "NetworkInterfaces")):
         return
     for name in ("SecurityGroupIds", "SecurityGroups"):
         if stated := settled(part(node.launch, name)):
-            yield Fault(f"{name} is {shown(stated)}, beside NetworkInterfaces")
+            yield Fault(
+                f"{name} is {shown(stated)}, beside NetworkInterfaces",
+                fix=f"move {name} into Groups of every interface",
+            )
 
 
-@with_interfaces.warning(
-    "FABRIC-13",
-    what="Fewer cards have an EFA device than the instance type recommends.",
-    why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth.",
-    source=f"sagemaker-hyperpod-cli#306; {EFA_GUIDE}",
-    fix="write an EFA interface for every card that the documented layout has one on",
-    check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
+layout_of_interfaces = with_interfaces.fatal(
+    "FABRIC-3",
+    what="EC2 does not take these network interfaces, or not for this instance type.",
+    why="Card 0, device 0 carries the address, each card and device is one place, a card takes one "
+    "efa or efa-only, efa-only takes no address, groups belong to each interface, and EFA and "
+    "cards are fixed for a type: EC2 refuses the launch, and neither CloudFormation nor cfn-lint "
+    "1.58 says so before (it passes efa_only).",
+    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}; EC2 RunInstances reference; "
+    "aws-parallelcluster EfaValidator; cfn-lint 1.58.0 run on 2026-11-23",
+    fix="write one interface for each card of the type, as its documented layout has it, each "
+    "with its Groups",
+)(
+    *(_refused(code, *needs) for code, needs in WHATEVER_THE_TYPE.items()),
+    _addresses_on_efa_only,
+    _refused_by_its_type,
+    _without_efa,
+    _groups_beside,
 )
-def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
+
+
+def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, (interfaces.PUBLIC_ADDRESS,))
+    if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
+        _all_known(node, "AssociatePublicIpAddress")
+
+
+def _public_by_its_subnet(model: Model, node: Node) -> Iterator[Fault]:
+    cards = node.interfaces()
+    primary = cards[0].get("AssociatePublicIpAddress") if cards else None
+    # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
+    if len(cards) < 2 or (primary is not None and flag(primary) is False):  # noqa: PLR2004
+        return
+    for name in node.subnets():
+        subnet = model.networks.subnet(name)
+        if subnet.gives_public_addresses():
+            yield Fault(
+                f"{described(node)} launches {len(cards)} interfaces into "
+                f"{subnet.place.logical_id}, which has MapPublicIpOnLaunch: true",
+                fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
+            )
+
+
+no_public_address = with_interfaces.fatal(
+    "FABRIC-9",
+    what="A node with several interfaces asks for a public address, or its subnet does.",
+    why="EC2 gives a public address only to an instance with one interface and refuses the "
+    "launch otherwise; cfn-lint 1.58 passes it.",
+    source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; aws-parallelcluster "
+    "MultiNetworkInterfacesInstancesValidator; botocore 1.44.5; read 2026-11-23",
+    fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
+)(_public_by_itself, _public_by_its_subnet)
+
+
+def _fewer_than_cards(_model: Model, node: Node) -> Iterator[Fault]:
     given = len(node.efa_interfaces())
     # A misspelt type is another rule's finding.
     if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
@@ -209,16 +193,7 @@ def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@launched.warning(
-    "FABRIC-14",
-    what="Nodes with several network cards are launched without any EFA interface.",
-    why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
-    "or hangs.",
-    source="sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959",
-    fix="write NetworkInterfaces with InterfaceType efa or efa-only on every card",
-    check="fi_info -p efa (on a node)",
-)
-def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
+def _without_any_efa(_model: Model, node: Node) -> Iterator[Fault]:
     # Types that are bought for their network, where there may be several nodes of them.
     # One node needs no fabric, and Batch runs jobs of one node unless they say otherwise.
     if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
@@ -232,16 +207,13 @@ def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-@with_interfaces.fatal(
-    "FABRIC-19",
-    what="An efa-only interface is given an address.",
-    why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
-    fix="remove the address, or write InterfaceType efa",
-)
-def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)
-    for index, entry in enumerate(node.interfaces()):
-        if text(entry.get("InterfaceType")) == "efa-only":
-            for name in ADDRESSES:
-                if name in entry:
-                    yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
+every_card_with_efa = nodes.warning(
+    "FABRIC-13",
+    what="Fewer cards have an EFA device than the instance type recommends, or none has.",
+    why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth, "
+    "and falls back to TCP over one card where there is no EFA.",
+    source=f"sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959; {EFA_GUIDE}",
+    fix="write NetworkInterfaces with an EFA interface for every card that the documented layout "
+    "has one on",
+    check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
+)(_fewer_than_cards, _without_any_efa)

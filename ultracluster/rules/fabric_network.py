@@ -4,10 +4,11 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import launched, nodes, of
+from ultracluster.rules.capacity_placement import in_a_cluster_group
+from ultracluster.rules.rule import About, Fault, launched, nodes, of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
@@ -31,48 +32,28 @@ def _efa_subnets(node: Node) -> list[Key]:
     return node.subnets() if node.efa_interfaces() else []
 
 
-@nodes.fatal(
-    "FABRIC-10",
-    what="A node with several interfaces is launched into a subnet that assigns public addresses.",
-    why="MapPublicIpOnLaunch asks for a public address, which EC2 gives only to an instance with "
-    "one interface; the launch fails.",
-    source="aws-ofi-nccl#53; aws-parallelcluster MultiNetworkInterfacesInstancesValidator; "
-    "read 2026-11-23",
-    fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
-    check="aws ec2 describe-subnets --subnet-ids <subnet> --query 'Subnets[].MapPublicIpOnLaunch'",
-)
-def private_subnet(model: Model, node: Node) -> Iterator[Fault]:
-    interfaces = node.interfaces()
-    primary = interfaces[0].get("AssociatePublicIpAddress") if interfaces else None
-    # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
-    if len(interfaces) < 2 or (primary is not None and flag(primary) is False):  # noqa: PLR2004
-        return
-    for name in node.subnets():
-        subnet = model.networks.subnet(name)
-        if subnet.gives_public_addresses():
-            yield Fault(
-                f"{described(node)} launches {len(interfaces)} interfaces into "
-                f"{subnet.place.logical_id}, which has MapPublicIpOnLaunch: true"
-            )
+def _subnets(one: Node | HyperPodGroup) -> list[Key]:
+    """Return the subnets of nodes that speak EFA with each other, none of others."""
+    if isinstance(one, Node):
+        return [] if one.alone() else _efa_subnets(one)
+    instance = one.instance_type()
+    return one.subnets() if instance and instance.network_cards.count > 1 else []
 
 
-@nodes.warning(
+@About[Node | HyperPodGroup](lambda model: [*model.nodes, *model.hyperpod_groups]).warning(
     "FABRIC-12",
     what="Nodes with EFA are launched into several availability zones.",
     why="EFA traffic is not routable and does not leave a zone; ranks in two zones fall back to "
     "TCP or hang.",
     source=f"{NOT_ROUTABLE}; awsome-distributed-ai efa-cheatsheet",
-    fix="keep the subnets of one zone, or write one group of nodes for each zone",
+    fix="keep the subnets of one zone, or write one group of nodes for each zone (of HyperPod by "
+    "OverrideVpcConfig)",
     check="aws ec2 describe-subnets --subnet-ids <subnets> --query 'Subnets[].AvailabilityZoneId'",
 )
-def efa_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
-    if node.alone():
-        return
-    subnets = _efa_subnets(node)
-    zones = model.networks.zones(subnets) if len(subnets) > 1 else set()
-    if len(zones) > 1:
-        names = ", ".join(sorted(zone.name for zone in zones))
-        yield Fault(f"{described(node)} launches into {names}")
+def efa_in_one_zone(model: Model, one: Node | HyperPodGroup) -> Iterator[Fault]:
+    if several := model.networks.several_zones(_subnets(one)):
+        who = described(one) if isinstance(one, Node) else one.name()
+        yield Fault(f"{who} launches into {several}")
 
 
 def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
@@ -161,11 +142,7 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
 
 
 def _most(model: Model, node: Node) -> int | None:
-    """Return how many nodes there are: as many as are launched, or as are reserved for them.
-
-    Raises:
-        UndeterminedError: where their reservations are not in the templates.
-    """
+    """Return how many nodes there are: as many as are launched, or as are reserved for them."""
     most = node.most()
     target = node.reservation_target()
     if most is not None or target is None:
@@ -207,15 +184,7 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-def _private_registries(model: Model) -> Sequence[ResolvedResource]:
-    return [
-        endpoint
-        for endpoint in model.of("AWS::EC2::VPCEndpoint")
-        if written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr")
-    ]
-
-
-@About(_private_registries).warning(
+@of("AWS::EC2::VPCEndpoint").warning(
     "FABRIC-20",
     what="A closed VPC reaches the image registry but not the bucket with the image layers.",
     why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
@@ -226,6 +195,8 @@ def _private_registries(model: Model) -> Sequence[ResolvedResource]:
     "--query 'VpcEndpoints[].ServiceName'",
 )
 def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    if not written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr"):
+        return
     vpc = key(endpoint.properties.get("VpcId"))
     if not known(vpc) or isinstance(vpc, str):
         raise UndeterminedError(f"VPC {shown(vpc)} is not in the given templates")
@@ -241,15 +212,19 @@ def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterat
 
 @launched.warning(
     "FABRIC-25",
-    what="Nodes of one group with EFA may be of several instance types.",
-    why="EFA of P4d, P4de and DL1 does not interoperate with other types, and an interface layout "
-    "fits one type.",
-    source="EC2 User Guide, EFA limitations, text of 2026-08-01",
+    what="Nodes of one group with EFA or in a cluster placement group may be of several types.",
+    why="EFA of P4d, P4de and DL1 does not interoperate with other types, an interface layout "
+    "fits one type, and EC2 packs a placement group for one: with several a launch finds no room "
+    "sooner.",
+    source="EC2 User Guide, EFA limitations, text of 2026-08-01; aws-parallelcluster "
+    "PlacementGroup validators",
     fix="write one instance type, and a group of nodes for each type",
     check="aws ec2 describe-instances --filters Name=tag:Name,Values=<group> "
     "--query 'Reservations[].Instances[].InstanceType'",
 )
-def one_type_per_fabric(_model: Model, node: Node) -> Iterator[Fault]:
-    types = sorted(set(node.type_names())) if node.efa_interfaces() else []
-    if len(types) > 1:
+def one_type_per_fabric(model: Model, node: Node) -> Iterator[Fault]:
+    if not node.efa_interfaces() and node.placement_group() is None:
+        return
+    types = sorted(set(node.type_names()))
+    if len(types) > 1 and (node.efa_interfaces() or in_a_cluster_group(model, node)):
         yield Fault(f"{described(node)} launches {', '.join(types)}")

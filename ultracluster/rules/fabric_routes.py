@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from ultracluster.catalogue.prices import NAT_DATA, price
@@ -10,8 +11,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.security_groups import GroupRule
 from ultracluster.model.traffic import block_within
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
@@ -41,11 +41,7 @@ def _interface_endpoints(model: Model) -> Sequence[ResolvedResource]:
 
 
 def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]:
-    """Yield the rules that let HTTPS into an endpoint.
-
-    Raises:
-        UndeterminedError: where one of its groups is not in the templates.
-    """
+    """Yield the rules that let HTTPS into an endpoint."""
     for name in keys(endpoint.properties.get("SecurityGroupIds")):
         if name not in model.groups.known:
             raise not_given(name, "security group")
@@ -183,18 +179,13 @@ def _monthly(model: Model) -> str:
     cost = price(NAT_DATA, model.region or "")
     if cost is None:
         return ""
-    gib = sum(number or 0 for number in _capacities(model))
+    gib = 0
+    for system in model.file_systems:
+        with suppress(UndeterminedError):
+            gib += system.gibibytes() or 0
     whole = f", {gib * GB_PER_GIB * float(cost.usd):,.0f} USD a month for as much as the file "
     said = f"{whole}systems hold" if gib else ""
     return f": {float(cost.usd) * 1000:.0f} USD for each TB{said}"
-
-
-def _capacities(model: Model) -> Iterator[int | None]:
-    for system in model.file_systems:
-        try:
-            yield system.gibibytes()
-        except UndeterminedError:
-            continue
 
 
 @of(VPC).warning(
@@ -235,12 +226,9 @@ def _gets_public_address(model: Model, node: Node, subnet: Key) -> bool:
     return given if asked is None else asked
 
 
-def _on_the_way(model: Model) -> list[Node | TrainingJob | ResolvedResource]:
-    nats = [n for n in model.of(NAT) if n.properties.get("ConnectivityType") != "private"]
-    return [*(node for node in model.nodes if node.launcher), *model.training_jobs, *nats]
-
-
-@About(_on_the_way).warning(
+@About[Node | TrainingJob | ResolvedResource](
+    lambda model: [*model.nodes, *model.training_jobs, *model.of(NAT)]
+).warning(
     "FABRIC-38",
     what="A way to the internet leads nowhere.",
     why="An internet gateway takes nothing from an address that is not public, which nodes with "
@@ -253,12 +241,16 @@ def _on_the_way(model: Model) -> list[Node | TrainingJob | ResolvedResource]:
 )
 def ways_out(model: Model, one: Node | TrainingJob | ResolvedResource) -> Iterator[Fault]:
     if isinstance(one, ResolvedResource):
+        if one.properties.get("ConnectivityType") == "private":
+            return
         subnet = key(one.properties.get("SubnetId"))
         table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None
         if table and not _leads_to(model, table, "GatewayId", INTERNET):
             yield Fault(
                 f"{shown(table)} of its subnet leads to no internet gateway that is attached"
             )
+        return
+    if isinstance(one, Node) and one.launcher is None:
         return
     for subnet in one.subnets():
         table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None

@@ -5,7 +5,7 @@ own environment. Where the plugin's version is stated the verdict is that versio
 not, the plugin is taken for one of today, and what only older ones have is left open.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -18,12 +18,11 @@ from ultracluster.templates.resolved_values import UndeterminedError, text
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
 INSTALLED: Final = "cat /opt/amazon/efa_installed_packages (on a node)"
 NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
-LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
 
 
-def _of(standing: str) -> About[Variable]:
-    """Return who makes rules about the variables that some row of a standing is about."""
-    rows = [row for row in job_environment.table() if row.standing == standing]
+def _of(*standings: str) -> About[Variable]:
+    """Return who makes rules about the variables that some row of some standings is about."""
+    rows = [row for row in job_environment.table() if row.standing in standings]
 
     @cache
     def named(name: str) -> bool:
@@ -51,11 +50,7 @@ def _of_neuron(variable: Variable) -> bool:
 
 
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
-    """Yield what rows of one standing say of a variable.
-
-    Raises:
-        UndeterminedError: where its value, or the plugin's version, is not known and matters.
-    """
+    """Yield what rows of one standing say of a variable."""
     plugin = variable.environment.plugin
     unknown: UndeterminedError | None = None
     try:
@@ -84,39 +79,45 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
         raise left_open
 
 
-def _standing(
-    standing: str, *, but_not: Callable[[Variable], bool] = lambda _: False
-) -> Judge[Variable]:
+EXCUSED: Final[Mapping[str, Callable[[Variable], bool]]] = {
+    "off-fabric": _without,
+    "obsolete": _of_neuron,
+    "overriding": _without,
+    "slowing": _without,
+}
+"""Of which variables what a standing says is not so."""
+
+
+def _standing(standing: str) -> Judge[Variable]:
     """Return a judge that yields what rows of one standing say of a variable."""
-    return lambda _model, variable: iter(()) if but_not(variable) else _faults(variable, standing)
+
+    def judge(_model: Model, variable: Variable) -> Iterator[Fault]:
+        if standing not in EXCUSED or not EXCUSED[standing](variable):
+            yield from _faults(variable, standing)
+
+    return judge
 
 
-job_on_the_fabric = _of("off-fabric").error(
+job_on_the_fabric = _of("off-fabric", "unfit").error(
     "FABRIC-22",
     what="A variable of the job's environment keeps it off EFA.",
-    why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for.",
-    source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
+    why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for, or ends "
+    "where this version of the plugin has no network or library of that name.",
+    source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}; aws-ofi-nccl 7c014f0d "
+    "(v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
     fix="remove the variable; the plugin finds EFA by itself",
     check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
-)(_standing("off-fabric", but_not=_without))
+)(_standing("off-fabric"), _standing("unfit"))
 
 
-no_libibverbs_variable = _of("verbs").warning(
-    "FABRIC-23",
-    what="A variable of libibverbs is set for a job over EFA.",
-    why="RDMAV_FORK_SAFE and RDMAV_HUGEPAGES_SAFE make registration of memory fail or crawl with "
-    "EFA; fork is made safe by FI_EFA_USE_HUGE_PAGE=0.",
-    fix="remove it, and write FI_EFA_USE_HUGE_PAGE=0 where the data loader forks",
-    check="env | grep RDMAV_ (in the job)",
-)(_standing("verbs"))
-
-
-no_obsolete_variable = _of("obsolete").info(
+no_idle_variable = _of("obsolete", "nameless").info(
     "FABRIC-24",
-    what="A variable of the job's environment is obsolete for the plugin's version.",
+    what="A variable is obsolete for the plugin's version, or nothing reads its name.",
     why="It does nothing, or pins what newer versions choose better.",
+    source=f"{CHEATSHEET}; NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl "
+    "include/nccl_ofi_param.h, 2026-08-19",
     fix="remove it",
-)(_standing("obsolete", but_not=_of_neuron))
+)(_standing("obsolete"), _standing("nameless"))
 
 
 protocol_without_order = _of("corrupting").error(
@@ -131,48 +132,19 @@ protocol_without_order = _of("corrupting").error(
 )(_standing("corrupting"))
 
 
-free_protocol_and_algorithm = _of("forced").warning(
+no_slower_variable = _of("forced", "overriding", "slowing", "verbs").warning(
     "FABRIC-27",
-    what="NCCL's protocol or algorithm is forced.",
-    why="NCCL and the plugin's tuner choose both by size and by number of nodes, and one choice "
-    "for everything is slow for most of it.",
-    source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl v1.20.0 release notes; "
-    f"{CHEATSHEET}",
+    what="A variable forces what NCCL and the plugin choose, or closes a direct path to memory.",
+    why="NCCL and the tuner choose protocol and algorithm by size and number of nodes, and the "
+    "plugin sets buffers, chunks and topology of each instance type: one choice for everything is "
+    "slow for most of it, and so are host memory in place of NVLink or GPUDirect RDMA, and "
+    "registration of memory with the variables of libibverbs.",
+    source=f"NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl v1.20.0 release "
+    f"notes and src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
     fix="remove it",
-    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)(_standing("forced"))
-
-
-tuning_of_the_plugin = _of("overriding").warning(
-    "FABRIC-28",
-    what="A variable replaces what the plugin tunes for the instance type.",
-    why="The plugin sets buffers, chunks and topology of each instance type itself, and leaves a "
-    "value of the job's own as it is.",
-    source=f"aws-ofi-nccl src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
-    fix="remove it",
-    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)(_standing("overriding", but_not=_without))
-
-
-direct_paths = _of("slowing").warning(
-    "FABRIC-29",
-    what="A variable closes a direct path between GPUs, or between GPU and network card.",
-    why="Data goes through host memory instead of NVLink or GPUDirect RDMA, at a fraction of the "
-    "bandwidth.",
-    source="NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl "
-    "include/nccl_ofi_param.h and src/platform-aws.cpp, 2026-08-19",
-    fix="remove it",
-    check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
-)(_standing("slowing", but_not=_without))
-
-
-variables_of_the_version = _of("unfit").error(
-    "FABRIC-30",
-    what="A variable names something that this version of the plugin does not have.",
-    why="NCCL finds no network of that name, or no library, and ends or falls back to TCP.",
-    source="aws-ofi-nccl 7c014f0d (v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
-    fix="write what every version knows, or take a newer EFA installer",
-)(_standing("unfit"))
+    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it; NCCL_DEBUG=INFO: look for 'via "
+    "P2P' and 'GDRDMA'",
+)(*map(_standing, ("forced", "overriding", "slowing", "verbs")))
 
 
 @About[JobEnvironment](
@@ -194,17 +166,6 @@ def needed_variables(_model: Model, environment: JobEnvironment) -> Iterator[Fau
             f"{row.name} is not set and the plugin is {stated}: {row.why}",
             fix=f"{row.fix}, or take an EFA installer of today",
         )
-
-
-variables_that_exist = _of("nameless").info(
-    "FABRIC-32",
-    what="A variable has a name that neither NCCL nor the plugin reads.",
-    why="Whoever wrote it believes that it does something.",
-    source="NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl include/nccl_ofi_param.h, "
-    "2026-08-19",
-    fix="remove it",
-    check=LOOK,
-)(_standing("nameless"))
 
 
 @About(lambda model: [e for e in model.environments if e.devices is False]).warning(

@@ -11,8 +11,7 @@ from ultracluster.model.nodes import catalogued, described
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_file_systems import DESCRIBE
-from ultracluster.rules.rule import Fault
-from ultracluster.rules.subjects import file_systems
+from ultracluster.rules.rule import Fault, file_systems
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -88,50 +87,29 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
     return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
-ports_open_inward = access.error(
+ports_open = access.error(
     "LUSTRE-13",
-    what="The security group of a Lustre file system does not admit Lustre.",
-    why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
-    "with 988 alone clients mount and then hang.",
-    fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
-)(partial(_missing_ports, direction="in"))
-
-
-ports_open_outward = access.error(
-    "LUSTRE-14",
-    what="The security group of a Lustre file system does not let Lustre out.",
-    why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
-    "and 1018-1023 a mount hangs.",
-    fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
-    check=f"{GROUPS}Egress",
-)(partial(_missing_ports, direction="out"))
-
-
-@access.warning(
-    "LUSTRE-24",
-    what="The security group of a Lustre file system opens only some of the ports of Lustre.",
-    why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
-    "and mount as a rule, until a connection takes one of the other ports.",
-    source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
-    fix="write 1018-1023 in place of 1021-1023, in both directions",
+    what="Security groups do not let Lustre pass, or not between a file system and its nodes.",
+    why="Clients and servers speak TCP 988 and 1018-1023, and servers open connections as well: "
+    "FSx refuses the create without 988, with 988 alone clients mount and then hang, and where "
+    "the groups do not name each other the mount hangs at boot, on every node.",
+    fix="add ingress and egress of tcp 988-988 and 1018-1023 between the group itself and a group "
+    "of its clients",
+)(
+    partial(_missing_ports, direction="in"),
+    partial(_missing_ports, direction="out"),
+    partial(_kept_apart, at_servers="in", at_clients="out"),
 )
-def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
+
+
+def _some_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         closed = _closed(model, system, direction)
         if closed and set(closed) <= set(ADDED_LATER):
             yield _fault(system, direction, closed)
 
 
-@access.warning(
-    "LUSTRE-15",
-    what="A file system does not wait for the rules of its security group.",
-    why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
-    "Lustre: the create fails now and then.",
-    source="aws-parallelcluster#6181 and PR 1198; aws-cdk-lib 2.275 run on 2026-11-23",
-    fix="write DependsOn with the logical id of every ingress and egress rule of the group",
-    check="aws cloudformation describe-stack-events --stack-name <stack>",
-)
-def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[Fault]:
+def _before_the_rules(model: Model, system: FileSystem) -> Iterator[Fault]:
     # Rules of its own stack that FSx needs at creation and that nothing waits for.
     groups = {key(group) for group in system.groups()}
     waited = model.dependencies(system.key)
@@ -165,42 +143,42 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
                 yield admission
 
 
-@access.fatal(
-    "LUSTRE-18",
-    what="The security group of an EFA-enabled file system is closed to EFA.",
-    why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
-    "the create fails otherwise.",
-    source="FSx guide, EFA-enabled file systems, read 2026-11-23",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-)
-def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
-    if not system.over_efa():
-        return
-    groups = system.groups()
-    for direction in DIRECTIONS:
-        if not model.groups.members_exchange(groups, direction):
-            yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
+def _associations_at_once(model: Model, system: FileSystem) -> Iterator[Fault]:
+    made: list[tuple[str, str]] = []
+    for each in sorted(system.associations, key=lambda a: len(model.dependencies(a.place.key))):
+        waited = model.dependencies(each.place.key)
+        others = [name for stack, name in made if (stack, name) not in waited]
+        if others and each.place.stack == system.place.stack:
+            yield Fault(
+                f"it does not wait for {', '.join(others)}",
+                fix="write DependsOn with the logical id of the association before it",
+                place=each.place,
+            )
+        made.append(each.place.key)
 
 
-clients_reach_servers = access.error(
-    "LUSTRE-16",
-    what="Security groups keep nodes from the file system that they mount.",
-    why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
-    "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
-    "node.",
-    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
-    "system, and egress from theirs to it",
-)(partial(_kept_apart, at_servers="in", at_clients="out"))
+made_in_order = access.warning(
+    "LUSTRE-15",
+    what="A file system does not wait for the rules of its group, or one association for another.",
+    why="CloudFormation makes all at once: FSx refuses a group that does not yet admit Lustre, and "
+    "makes one association at a time, so that others time out: the create fails now and then.",
+    source="aws-parallelcluster#6181, PR 1198 and pull request 6649; aws-cdk-lib 2.275 run on "
+    "2026-11-23; read 2026-11-26",
+    fix="write DependsOn with the logical id of every ingress and egress rule of the group",
+    check="aws cloudformation describe-stack-events --stack-name <stack>",
+)(_before_the_rules, _associations_at_once)
 
 
-servers_reach_clients = access.warning(
-    "LUSTRE-26",
-    what="A file system cannot connect to the nodes that mount it.",
-    why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
-    "and a client that they cannot reach is evicted.",
-    fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
-    "nodes, and ingress to theirs from it",
-)(partial(_kept_apart, at_servers="out", at_clients="in"))
+whole_passage = access.warning(
+    "LUSTRE-24",
+    what="Security groups let Lustre pass by some of its ports only, or in one direction.",
+    why="Clients mount as a rule, until a connection takes one of the other ports (the guide names "
+    "1018-1023, older groups 1021-1023) or was lost, and the servers cannot open it anew and "
+    "evict the client.",
+    source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
+    fix="write 1018-1023 in place of 1021-1023, in both directions, also from the group of the "
+    "file system to one of the nodes",
+)(_some_ports, partial(_kept_apart, at_servers="out", at_clients="in"))
 
 
 @access.warning(

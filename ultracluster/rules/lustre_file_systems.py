@@ -1,188 +1,80 @@
-"""LUSTRE rules about a file system itself: what FSx sells, and what only creation can choose."""
+"""LUSTRE rules about a file system itself and what it is linked to: what FSx takes and keeps."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre
+from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
-from ultracluster.model.storage import FileSystem
-from ultracluster.problem import MISSING
-from ultracluster.rules.rule import Fault, Judge
-from ultracluster.rules.subjects import file_systems
-from ultracluster.templates.resolved import Link, Text
-from ultracluster.templates.resolved_values import UndeterminedError, begins, settled, shown, text
+from ultracluster.model.storage import Associations, FileSystem, plain
+from ultracluster.problem import MISSING, Problem
+from ultracluster.rules.rule import About, Fault, Judge, file_systems
+from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    begins,
+    part,
+    settled,
+    shown,
+    text,
+    texts,
+)
+from ultracluster.templates.scope import mapping
 
 FSX_GUIDE: Final = "FSx for Lustre User Guide and botocore 1.44.5, read 2026-11-23"
-of_fsx: Final = replace(file_systems, source=FSX_GUIDE)
 DESCRIBE: Final = "aws fsx describe-file-systems --file-system-ids <id>"
+LINKED: Final = f"aws-cdk#34649; {FSX_GUIDE}"
+ASSOCIATIONS: Final = (
+    "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
+)
+of_fsx: Final = replace(file_systems, source=FSX_GUIDE)
+linked: Final = replace(file_systems, source=LINKED, check=ASSOCIATIONS)
 SERVICE_KEY: Final = "aws/fsx"
 """Alias of the key that scratch file systems are encrypted with in any case."""
 FROM_BACKUP: Final = ("StorageCapacity", "LustreConfiguration.PerUnitStorageThroughput")
+REFUSED: Final = (
+    *("StorageCapacity", "StorageType", "SubnetIds", "FileSystemTypeVersion"),
+    *(
+        f"LustreConfiguration.{name}"
+        for name in (
+            *("DeploymentType", "PerUnitStorageThroughput", "ThroughputCapacity", "EfaEnabled"),
+            *("MetadataConfiguration", "DriveCacheType", "DataReadCacheConfiguration"),
+            *("ImportPath", "ExportPath", "AutoImportPolicy", "ImportedFileChunkSize"),
+            *("AutomaticBackupRetentionDays", "WeeklyMaintenanceStartTime"),
+        )
+    ),
+)
+"""Properties for which FSx refuses a file system, as the catalogue judges them."""
+EXPORTED: Final = ("NEW", "CHANGED")
+WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result")
+"""Paths that jobs write to, by their names."""
+PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
-def _about(*fields: str) -> Judge[FileSystem]:
-    """Return a judge that yields the catalogue's problems of some fields."""
+def _about(name: str) -> Judge[FileSystem]:
+    """Return a judge that yields the catalogue's problems of a field."""
 
-    def judge(_model: Model, system: FileSystem) -> Iterator[Fault]:
-        for problem in lustre.problems(system.plain()):
-            if not any(_within(problem.field, name) for name in fields):
+    def judge(model: Model, system: FileSystem) -> Iterator[Fault]:
+        properties = system.plain()
+        for problem in model.once("of FSx", system, lambda: list(lustre.problems(properties))):
+            if problem.field != name and not problem.field.startswith(f"{name}."):
                 continue
             if problem.field == "KmsKeyId" and str(problem.got).endswith(SERVICE_KEY):
                 continue
             if problem.got is MISSING and system.from_backup() and problem.field in FROM_BACKUP:
                 continue
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
-        for name in fields:
-            whole, _, inner = name.partition(".")
-            value = system.properties.get(whole) if not inner else system.configuration(inner)
-            # A reference is as good as a value for a subnet or a key.
-            if not isinstance(value, Link | Text | list | dict):
-                text(value)
+        value = part(system.properties, *name.split("."))
+        # A reference is as good as a value for a subnet or a key.
+        if not isinstance(value, Link | Text | list | dict):
+            text(value)
 
     return judge
 
 
-def _within(field: str, name: str) -> bool:
-    return field == name or field.startswith(f"{name}.")
-
-
-capacity_that_is_sold = of_fsx.fatal(
-    "LUSTRE-1",
-    what="FSx does not sell this capacity of a Lustre file system.",
-    why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
-    "create fails.",
-    source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
-    fix="write StorageCapacity 1200 or a multiple of 2400",
-    check=f"{DESCRIBE} --query 'FileSystems[].StorageCapacity'",
-)(_about("StorageCapacity"))
-
-throughput_that_is_sold = of_fsx.fatal(
-    "LUSTRE-2",
-    what="FSx does not sell this throughput of a Lustre file system.",
-    why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
-    "cfn-lint 1.58 passes 300 and the create fails.",
-    source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
-    fix="write PerUnitStorageThroughput 125, 250, 500 or 1000",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.PerUnitStorageThroughput'",
-)(_about("LustreConfiguration.PerUnitStorageThroughput"))
-
-storage_of_the_deployment_type = of_fsx.fatal(
-    "LUSTRE-3",
-    what="A deployment type does not exist, or does not take the storage type.",
-    why="HDD goes with PERSISTENT_1 and INTELLIGENT_TIERING with PERSISTENT_2 only; the create "
-    "fails.",
-    fix="write DeploymentType PERSISTENT_2 with StorageType SSD",
-    check=f"{DESCRIBE} --query 'FileSystems[].[StorageType,LustreConfiguration.DeploymentType]'",
-)(_about("LustreConfiguration.DeploymentType", "StorageType"))
-
-allowed_metadata_configuration = of_fsx.fatal(
-    "LUSTRE-4",
-    what="The file system does not take this metadata configuration.",
-    why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
-    "fails.",
-    source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
-    fix="write MetadataConfiguration: {Mode: AUTOMATIC}, or USER_PROVISIONED with Iops 1500",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
-)(_about("LustreConfiguration.MetadataConfiguration"))
-
-options_of_the_storage_type = of_fsx.fatal(
-    "LUSTRE-5",
-    what="An option belongs to another storage type, or is missing for this one.",
-    why="DriveCacheType goes with HDD, ThroughputCapacity and DataReadCacheConfiguration with "
-    "INTELLIGENT_TIERING; the create fails.",
-    fix="remove the option, or write the storage type that it belongs to",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration'",
-)(
-    _about(
-        "LustreConfiguration.DriveCacheType",
-        "LustreConfiguration.ThroughputCapacity",
-        "LustreConfiguration.DataReadCacheConfiguration",
-    )
-)
-
-associations_on_persistent_2 = of_fsx.fatal(
-    "LUSTRE-6",
-    what="A PERSISTENT_2 file system has an import or export path.",
-    why="Paths of the file system itself are of older deployment types; PERSISTENT_2 takes data "
-    "repository associations, and the create fails.",
-    source=f"aws-cdk#34649; terraform-provider-aws#22656; {FSX_GUIDE}",
-    fix="write AWS::FSx::DataRepositoryAssociation with DataRepositoryPath instead",
-    check="aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>",
-)(
-    _about(
-        "LustreConfiguration.ImportPath",
-        "LustreConfiguration.ExportPath",
-        "LustreConfiguration.AutoImportPolicy",
-        "LustreConfiguration.ImportedFileChunkSize",
-    )
-)
-
-efa_where_possible = of_fsx.fatal(
-    "LUSTRE-7",
-    what="EFA is enabled on a file system that cannot have it.",
-    why="It needs PERSISTENT_2, Lustre 2.15 and a metadata configuration, and can be chosen only "
-    "at creation; the create fails.",
-    source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
-    fix="write DeploymentType PERSISTENT_2 and FileSystemTypeVersion 2.15, or remove EfaEnabled",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
-)(_about("LustreConfiguration.EfaEnabled"))
-
-allowed_lustre_version = of_fsx.fatal(
-    "LUSTRE-25",
-    what="The file system does not take this version of Lustre.",
-    why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
-    "create fails.",
-    source="botocore 1.44.5 fsx model, FileSystemTypeVersion, read 2026-11-24",
-    fix='write FileSystemTypeVersion "2.15"',
-    check=f"{DESCRIBE} --query 'FileSystems[].FileSystemTypeVersion'",
-)(_about("FileSystemTypeVersion"))
-
-allowed_backups = of_fsx.fatal(
-    "LUSTRE-8",
-    what="Backups are of a scratch file system, or kept for a time that FSx does not offer.",
-    why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
-    fix="write AutomaticBackupRetentionDays 0 to 90, with a PERSISTENT type",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.AutomaticBackupRetentionDays'",
-)(_about("LustreConfiguration.AutomaticBackupRetentionDays"))
-
-no_key_on_scratch = of_fsx.error(
-    "LUSTRE-9",
-    what="A scratch file system is given a KMS key.",
-    why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
-    "not used.",
-    source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
-    fix="remove KmsKeyId, or write a PERSISTENT type",
-    check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
-)(_about("KmsKeyId"))
-
-allowed_maintenance = of_fsx.fatal(
-    "LUSTRE-27",
-    what="The weekly maintenance of a file system begins at a time that there is not.",
-    why="It is d:HH:MM, d from 1 (Monday) to 7; the create fails for day 0 and for anything else.",
-    source="botocore 1.44.5 fsx model, WeeklyTime, read 2026-11-27",
-    fix='write WeeklyMaintenanceStartTime "7:03:00"',
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.WeeklyMaintenanceStartTime'",
-)(_about("LustreConfiguration.WeeklyMaintenanceStartTime"))
-
-one_subnet = of_fsx.fatal(
-    "LUSTRE-10",
-    what="A Lustre file system is given several subnets.",
-    why="It lives in exactly one; the create fails.",
-    fix="write one subnet, in the zone of the nodes",
-    check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
-)(_about("SubnetIds"))
-
-
-@of_fsx.fatal(
-    "LUSTRE-11",
-    what="The log group of a file system has a name that FSx does not write to.",
-    why="FSx writes only to log groups that begin with /aws/fsx/; the create fails.",
-    source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
-    fix="write LogGroupName /aws/fsx/<name>",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.LogConfiguration'",
-)
-def log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
+def _log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
     if text(system.configuration("LogConfiguration", "Level")) == "DISABLED":
         return
     name = _log_group_name(model, system.configuration("LogConfiguration", "Destination"))
@@ -209,6 +101,30 @@ def _log_group_name(model: Model, destination: Any) -> Any:
     return group.properties.get("LogGroupName", f"{group.place.stack}-{group.place.logical_id}")
 
 
+created_as_written = of_fsx.fatal(
+    "LUSTRE-1",
+    what="FSx does not make a Lustre file system of these properties.",
+    why="Capacity and throughput come in steps of the kind, options belong to deployment and "
+    "storage types, and EFA, metadata and the version of Lustre can be chosen only at creation: "
+    "the create fails, and cfn-lint 1.58 passes most of it (StorageCapacity 1300).",
+    source=f"cfn-lint 1.58.0 run on 2026-11-23; aws-parallelcluster#7616 and its FSx validators; "
+    f"aws-cdk#34649; terraform-provider-aws#22656; {FSX_GUIDE}",
+    fix="write what the message names, for example StorageCapacity 1200 or a multiple of 2400, "
+    "and a log group /aws/fsx/<name>",
+    check=f"{DESCRIBE} --query 'FileSystems[].[StorageCapacity,LustreConfiguration]'",
+)(*map(_about, REFUSED), _log_group_of_fsx)
+
+no_key_on_scratch = of_fsx.error(
+    "LUSTRE-9",
+    what="A scratch file system is given a KMS key.",
+    why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
+    "not used.",
+    source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
+    fix="remove KmsKeyId, or write a PERSISTENT type",
+    check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
+)(_about("KmsKeyId"))
+
+
 @of_fsx.info(
     "LUSTRE-12",
     what="A PERSISTENT_2 SSD file system is made without a metadata configuration.",
@@ -224,6 +140,125 @@ def metadata_configuration_chosen(_model: Model, system: FileSystem) -> Iterator
         and text(system.properties.get("StorageType")) in (None, "SSD")
         and system.configuration("MetadataConfiguration") is None
         and not system.from_backup()
-        and not system.over_efa()  # there it is an error (LUSTRE-4)
+        and not system.over_efa()  # there it is an error (LUSTRE-1)
     ):
         yield Fault("PERSISTENT_2 without MetadataConfiguration")
+
+
+def _comparable(value: Any) -> Any:
+    """Return a path as a text that equals another one where the paths are equal."""
+    if isinstance(value, Text):
+        pieces = [_comparable(piece) for piece in value.parts]
+        return "".join(pieces) if all(isinstance(piece, str) for piece in pieces) else value
+    if isinstance(value, Link):
+        return f"<{value.logical_id}>"
+    if isinstance(value, Unknown) and value.symbol is not None:
+        return f"<{value.symbol}>"
+    return value
+
+
+def _stated(entries: Sequence[ResolvedResource]) -> list[dict[str, Any]]:
+    # References are written so that equal ones are equal.
+    return [
+        plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
+        for entry in entries
+    ]
+
+
+def _faults(problems: Iterable[Problem], code: str) -> Iterator[Fault]:
+    """Yield the catalogue's problems of associations that have a code."""
+    for problem in problems:
+        reference = str(problem.got).startswith("<") and code == associations.ASSOCIATION_PATH
+        if problem.code == code and not reference:
+            got = shown(problem.got) if problem.got else "an empty text"
+            yield Fault(f"{problem.field}: got {got}", fix=problem.fix)
+
+
+def _association_faults(_model: Model, system: FileSystem, code: str) -> Iterator[Fault]:
+    stated = _stated(system.associations)
+    yield from _faults(associations.association_problems(system.plain(), stated), code)
+
+
+def _backups_beside(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(model, system, associations.ASSOCIATION_WITH_BACKUPS)
+    if system.associations:
+        text(system.configuration("AutomaticBackupRetentionDays"))
+
+
+def _not_taken(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(model, system, associations.ASSOCIATION_NOT_TAKEN)
+    if not system.associations:
+        return
+    deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"
+    version = text(system.properties.get("FileSystemTypeVersion"))
+    if version is None and deployment not in ("SCRATCH_1", "PERSISTENT_2"):
+        if not system.from_backup():
+            yield Fault(
+                f"no FileSystemTypeVersion, which is 2.10 for {deployment}",
+                fix="write FileSystemTypeVersion 2.15",
+            )
+    elif version == "2.10":
+        yield Fault(f"FileSystemTypeVersion is {version}", fix="write FileSystemTypeVersion 2.15")
+    for name in ("ImportPath", "ExportPath", "AutoImportPolicy"):
+        # On PERSISTENT_2 such a path is wrong by itself (LUSTRE-1).
+        if system.configuration(name) is not None and deployment != "PERSISTENT_2":
+            yield Fault(f"{name} beside an association", fix=f"remove {name}")
+
+
+associations_where_taken = linked.fatal(
+    "LUSTRE-20",
+    what="A data repository association is on a file system that takes none.",
+    why="A file system with automatic backups takes none, nor do SCRATCH_1, Intelligent-Tiering "
+    "and Lustre before 2.12 (where no version is written it is 2.10, but for PERSISTENT_2), nor "
+    "one with import and export paths of its own.",
+    source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
+    fix="write AutomaticBackupRetentionDays 0, SCRATCH_2 or a PERSISTENT type and "
+    "FileSystemTypeVersion 2.15, without ImportPath",
+)(_backups_beside, _not_taken)
+
+
+@About[Associations](lambda model: model.associations, source=LINKED, check=ASSOCIATIONS).fatal(
+    "LUSTRE-21",
+    what="There are too many data repository associations, or a path of one is none or overlaps.",
+    why="FSx takes 8 for each file system, which link paths of it with prefixes of a bucket, "
+    "s3://bucket/prefix, and neither may lie inside those of another one; the association fails.",
+    source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
+    fix="give each association a FileSystemPath and a DataRepositoryPath of its own, and merge "
+    "prefixes until there are 8",
+)
+def associations_apart(model: Model, linked: Associations) -> Iterator[Fault]:
+    stated = list(associations.path_problems(_stated(linked.resources)))
+    yield from _faults(stated, associations.TOO_MANY_ASSOCIATIONS)
+    yield from _faults(stated, associations.ASSOCIATIONS_OVERLAP)
+    for entry in linked.resources:
+        for path in PATHS:
+            if settled(entry.properties.get(path)) == "" and _is_default(model, entry, path):
+                raise UndeterminedError(f"{path} is empty by default, whoever deploys it says it")
+    yield from _faults(stated, associations.ASSOCIATION_PATH)
+
+
+def _is_default(model: Model, entry: ResolvedResource, path: str) -> bool:
+    """Whether a value comes of a parameter, so that an empty one stands for none."""
+    template = model.variant.templates[entry.place.stack]
+    whole = mapping(template.body["Resources"].get(entry.place.logical_id))
+    return isinstance(mapping(whole.get("Properties")).get(path), dict)
+
+
+def _exports(association: ResolvedResource) -> list[str]:
+    return texts(part(association.properties, "S3", "AutoExportPolicy", "Events"))
+
+
+@linked.warning(
+    "LUSTRE-28",
+    what="What jobs write to a file system is not exported.",
+    why="Checkpoints stay on the file system alone and go with it: without AutoExportPolicy of NEW "
+    "and CHANGED nothing reaches the bucket unless somebody asks for it.",
+    source=f"FSx guide, automatic export, read 2026-11-27; {FSX_GUIDE}",
+    fix="write S3: {AutoExportPolicy: {Events: [NEW, CHANGED, DELETED]}} for the association",
+)
+def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    for each in system.associations:
+        path = text(each.properties.get("FileSystemPath")) or ""
+        missing = [event for event in EXPORTED if event not in _exports(each)]
+        if missing and WRITTEN.search(path):
+            yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)

@@ -16,7 +16,8 @@ from ultracluster.rules.rule import CannotTell, Finding, Rule
 from ultracluster.templates.resolved import ResolvedResource, Variant
 from ultracluster.templates.resolved_values import UndeterminedError
 
-Result = Finding | CannotTell
+Result = tuple[int, Finding | CannotTell]
+"""What a rule says, with the number of the judge that says it."""
 Question = tuple[Any, ...]
 """Name of a part of a model, and where one entry of it was read, its key."""
 Notes = dict[Question, Any]
@@ -34,12 +35,13 @@ def results(rule: Rule, model: Model) -> Iterator[Result]:
 
 
 def _of(rule: Rule, model: Model, subject: Any) -> Iterator[Result]:
-    try:
-        for fault in rule.judge(model, subject):
-            place, fix = fault.place or subject.place, fault.fix or rule.fix
-            yield Finding(rule.id, place, fault.message, fix)
-    except UndeterminedError as error:
-        yield CannotTell(rule.id, subject.place, error.because)
+    for part, judge in enumerate(rule.judges):
+        try:
+            for fault in judge(model, subject):
+                place, fix = fault.place or subject.place, fault.fix or rule.fix
+                yield part, Finding(rule.id, place, fault.message, fix)
+        except UndeterminedError as error:
+            yield part, CannotTell(rule.id, subject.place, error.because)
 
 
 @dataclass

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, Protocol, Required, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
+from ultracluster.model.jobs import HyperPodGroup, TrainingJob
 from ultracluster.model.model import Model
-from ultracluster.templates.resolved import Place
+from ultracluster.model.nodes import Node
+from ultracluster.model.policies import Identity
+from ultracluster.model.storage import FileSystem
+from ultracluster.templates.resolved import Place, ResolvedResource
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["fatal", "error", "warning", "info"]
@@ -14,6 +18,14 @@ be lost or the thing can never work."""
 
 RULES_PAGE: Final = "docs/rules.md"
 """Where the rules are described, in this project's repository; no address of it is public yet."""
+
+
+def launches(part: str) -> str:
+    """Return the command that confirms a part of a launch template."""
+    return (
+        "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
+        f"--query 'LaunchTemplateVersions[].LaunchTemplateData.{part}'"
+    )
 
 
 def address(rule_id: str) -> str:
@@ -29,6 +41,7 @@ class Subject(Protocol):
 
 
 Something = TypeVar("Something", bound=Subject)
+Judged_co = TypeVar("Judged_co", bound=Subject, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,8 @@ class Rule:
     check: str
     """The command that confirms it, AWS's own in most cases."""
     subjects: Callable[[Model], Iterable[Any]] = field(repr=False, compare=False)
-    judge: Judge[Any] = field(repr=False, compare=False)
+    judges: tuple[Judge[Any], ...] = field(repr=False, compare=False)
+    """Each looks at every subject; what one of them cannot tell keeps the others from nothing."""
 
     @property
     def severity(self) -> Severity:
@@ -76,44 +90,54 @@ class Rule:
         return self.level != "fatal"
 
 
-class Texts(TypedDict, total=False):
-    """What a rule says of itself; see `Rule`."""
+class Making(Protocol[Judged_co]):
+    """Makes a rule of one judge, as a decorator, or of several."""
 
-    what: Required[str]
-    why: Required[str]
-    source: str
-    fix: Required[str]
-    check: str
+    def __call__(self, *judges: Judge[Judged_co]) -> Rule: ...
 
 
 @dataclass(frozen=True)
 class About(Generic[Something]):
-    """Makes rules about one kind of subject, of functions that yield the faults of one of them."""
+    """Makes rules about one kind of subject, of functions that yield the faults of one of them.
+
+    The texts of a rule are the fields of `Rule`.
+    """
 
     subjects: Callable[[Model], Iterable[Something]]
     source: str = ""
     """The source of rules that state none, as most rules of a module share one."""
     check: str = ""
 
-    def _rule(
-        self, level: Level, identifier: str, texts: Texts
-    ) -> Callable[[Judge[Something]], Rule]:
-        stated: Texts = {"source": self.source, "check": self.check, **texts}
-        return lambda judge: Rule(identifier, level, **stated, subjects=self.subjects, judge=judge)
+    def _rule(self, level: Level, identifier: str, texts: Mapping[str, str]) -> Making[Something]:
+        stated = {"source": self.source, "check": self.check, **texts}
+        return lambda *judges: Rule(
+            identifier, level, **stated, subjects=self.subjects, judges=judges
+        )
 
-    def fatal(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def fatal(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("fatal", identifier, texts)
 
-    def error(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def error(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("error", identifier, texts)
 
-    def warning(
-        self, identifier: str, **texts: Unpack[Texts]
-    ) -> Callable[[Judge[Something]], Rule]:
+    def warning(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("warning", identifier, texts)
 
-    def info(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+    def info(self, identifier: str, **texts: str) -> Making[Something]:
         return self._rule("info", identifier, texts)
+
+
+def of(*types: str) -> About[ResolvedResource]:
+    return About(lambda model: model.of(*types))
+
+
+nodes: Final = About[Node](lambda model: model.nodes)
+launched: Final = About[Node](lambda model: [node for node in model.nodes if node.launcher])
+file_systems: Final = About[FileSystem](lambda model: model.file_systems)
+jobs: Final = About[TrainingJob](lambda model: model.training_jobs)
+hyperpod_groups: Final = About[HyperPodGroup](lambda model: model.hyperpod_groups)
+roles: Final = About[Identity](lambda model: model.roles)
+resources: Final = About[ResolvedResource](lambda model: model.resources)
 
 
 @dataclass(frozen=True)

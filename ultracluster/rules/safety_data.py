@@ -1,6 +1,6 @@
-"""SAFETY rules about data: what an update or a deletion loses, and what stays behind."""
+"""SAFETY rules about data and images: what an update, a deletion or a clock loses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.model.model import Model, Stack
@@ -14,22 +14,32 @@ from ultracluster.model.storage import (
     keys_of,
     lost_when_replaced,
 )
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.safety_policies import PUBLISHERS
-from ultracluster.rules.subjects import file_systems, of
+from ultracluster.rules.rule import About, Fault, file_systems, of
+from ultracluster.rules.sagemaker_clusters import SERVICE
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError, items, part, settled, shown
-from ultracluster.templates.scope import mapping
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    flag,
+    items,
+    links,
+    number,
+    part,
+    settled,
+    shown,
+    text,
+    written,
+)
+from ultracluster.templates.texts import document
 
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
 POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"
-MOST_RESOURCES: Final = 500
-MOST_OF_A_SECTION: Final = 200
-MOST_BYTES: Final = 1024 * 1024
-SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
 KEY: Final = "AWS::KMS::Key"
-AWS: Final = "AWS::"
-"""How the names of AWS's own transforms begin."""
+BUCKET: Final = "AWS::S3::Bucket"
+ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
+SHORT: Final = 90
+"""Days below which an expiry of what jobs write is worth a question."""
+FEW: Final = 5
+"""Images below which a job of last week may have none."""
 
 
 @About(lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")]).warning(
@@ -46,16 +56,9 @@ def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]
         yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
 
 
-@About(lambda model: [r for r in model.stateful if lost_when_replaced(r)]).fatal(
-    "SAFETY-2",
-    what="Data that outlives its stack does not outlive an update.",
-    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
-    "old one, and its data, unless UpdateReplacePolicy keeps it.",
-    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
-    fix="write UpdateReplacePolicy: Retain",
-    check=POLICIES,
-)
-def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _lost_in_updates(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if not lost_when_replaced(resource):
+        return
     if kept_at_deletion(resource) and not kept_at_replacement(resource):
         yield Fault(
             f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
@@ -63,15 +66,7 @@ def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[F
         )
 
 
-@About(lambda model: model.stateful).fatal(
-    "SAFETY-3",
-    what="Data is kept, but the key that decrypts it is not.",
-    why="A deleted key makes everything that was encrypted with it unreadable, for good.",
-    source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
-    fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
-    check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
-)
-def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _without_its_key(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
         return
     for stated in keys_of(resource):
@@ -85,6 +80,17 @@ def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fa
                 f"{found.place.logical_id} is deleted with its stack, this "
                 f"{STATEFUL[resource.resource_type]} is kept"
             )
+
+
+data_that_is_kept = About[ResolvedResource](lambda model: model.stateful).fatal(
+    "SAFETY-2",
+    what="Data that outlives its stack is lost by an update, or with the key that decrypts it.",
+    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
+    "old one, and its data; a deleted key makes everything that was encrypted with it unreadable.",
+    source=f"aws-parallelcluster#4651; KMS developer guide, deleting keys; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy Retain, for the key as well",
+    check=f"{POLICIES}; aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
+)(_lost_in_updates, _without_its_key)
 
 
 @file_systems.warning(
@@ -126,53 +132,7 @@ def kept_capacity(_model: Model, reservation: ResolvedResource) -> Iterator[Faul
         )
 
 
-@About(lambda model: model.stacks).fatal(
-    "SAFETY-5",
-    what="A template is larger than CloudFormation takes, or one of its resources has no type.",
-    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits, and every "
-    "resource has a Type such as AWS::EC2::VPC; the template is refused.",
-    source="CloudFormation quotas, read 2026-11-23; template anatomy, Resources, read 2026-11-27",
-    fix="split the template into stacks that are deployed together; write the Type",
-    check="aws cloudformation validate-template --template-body file://<template>",
-)
-def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
-    if (count := len(stack.resources)) > MOST_RESOURCES:
-        yield Fault(f"{count} resources in {stack.place.stack}")
-    if stack.template is None:
-        return
-    for name in SECTIONS:
-        section = stack.template.body.get(name)
-        if isinstance(section, dict) and len(section) > MOST_OF_A_SECTION:
-            yield Fault(f"{len(section)} {name} in {stack.place.stack}")
-    if stack.template.size is not None and stack.template.size > MOST_BYTES:
-        yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
-    yield from _without_type(stack.template.body, stack.resources)
-
-
-def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) -> Iterator[Fault]:
-    """Yield a fault for each resource that CloudFormation could not make for want of a type.
-
-    Raises:
-        UndeterminedError: where a macro may still write it.
-    """
-    untyped = [r for r in found if "::" not in r.resource_type]
-    if not untyped:
-        return
-    transforms = items(body.get("Transform"))
-    if "Fn::Transform" in body["Resources"] or not all(str(t).startswith(AWS) for t in transforms):
-        raise UndeterminedError("a macro may write the Type of a resource")
-    for resource in untyped:
-        stated = mapping(body["Resources"].get(resource.place.logical_id)).get("Type")
-        said = "no Type" if stated is None else f"Type {shown(stated)}, which is none"
-        yield Fault(f"{resource.place.logical_id} has {said}", "write its Type", resource.place)
-
-
-def _protectable(model: Model) -> Sequence[Stack]:
-    # A template alone does not say it: whoever deploys it does.
-    return [s for s in model.stacks if s.template and s.template.protected is not None]
-
-
-@About(_protectable).info(
+@About[Stack](lambda model: model.stacks).info(
     "SAFETY-14",
     what="A stack that keeps data has no termination protection.",
     why="Without termination protection one command deletes everything around the data, and "
@@ -183,21 +143,18 @@ def _protectable(model: Model) -> Sequence[Stack]:
     "--query 'Stacks[].EnableTerminationProtection'",
 )
 def termination_protection_for_data(_model: Model, stack: Stack) -> Iterator[Fault]:
-    if stack.template is None or stack.template.protected:
+    # A template alone does not say it: whoever deploys it does.
+    if stack.template is None or stack.template.protected is not False:
         return
     for resource in stack.resources:
-        if _is_kept_data(resource):
+        beside = resource.resource_type == KEY or not lost_when_replaced(resource)
+        if holds_data(resource) and not beside and kept_at_deletion(resource):
             yield Fault(
                 f"{resource.place.logical_id} is kept, and {stack.place.stack} has no "
                 "termination protection",
                 place=resource.place,
             )
             return
-
-
-def _is_kept_data(resource: ResolvedResource) -> bool:
-    beside = resource.resource_type == KEY or not lost_when_replaced(resource)
-    return holds_data(resource) and not beside and kept_at_deletion(resource)
 
 
 @of("AWS::Budgets::Budget").warning(
@@ -222,25 +179,92 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
     yield Fault("no notification has a subscriber")
 
 
-def _told(model: Model) -> Sequence[ResolvedResource]:
-    return [
-        topic
-        for topic in model.of("AWS::SNS::Topic")
-        if any(u.resource_type in PUBLISHERS for u in model.users.get(topic.place.key, ()))
-    ]
+def _linked_paths(model: Model, bucket: ResolvedResource) -> list[str]:
+    """Return the prefixes of a bucket that file systems are linked to."""
+    stated = (a.properties.get("DataRepositoryPath") for a in model.of(ASSOCIATION))
+    mine = [path for path in stated if any(link.key == bucket.place.key for link in links(path))]
+    return [written(path).rpartition("\x00/")[2] for path in mine]
 
 
-@About(_told).info(
-    "SAFETY-28",
-    what="Nobody subscribes to the topic of an alarm or of a budget.",
-    why="The message is sent and reaches no one, unless somebody subscribes by hand.",
-    source="SNS developer guide, subscriptions; aws-parallelcluster#3205; read 2026-11-23",
-    fix="write AWS::SNS::Subscription with Protocol email, and confirm the mail that comes",
-    check="aws sns list-subscriptions-by-topic --topic-arn <topic>",
-)
-def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
-    users = model.users.get(topic.place.key, ())
-    stated = [u.properties for u in users if u.resource_type == "AWS::SNS::Subscription"]
-    stated += items(topic.properties.get("Subscription"))
-    if not any(part(each, "Endpoint") for each in stated):
-        yield Fault("it has no subscription in the templates")
+def _is_written(model: Model, bucket: ResolvedResource) -> bool:
+    """Whether jobs or nodes may write to a bucket."""
+    for role in model.roles:
+        services = {service for service, _ in role.trusted()}
+        if SERVICE not in services and role.key not in model.roles_of_nodes:
+            continue
+        for statement in role.statements:
+            if statement.names("s3:PutObject") and statement.allows():
+                named = {link.key for link in links(statement.resources())}
+                if bucket.place.key in named:
+                    return True
+    return False
+
+
+def _expiring(bucket: ResolvedResource) -> Iterator[tuple[str, int]]:
+    """Yield prefix and days of the rules that delete objects which are current."""
+    for rule in items(part(bucket.properties, "LifecycleConfiguration", "Rules")):
+        days = number(part(rule, "ExpirationInDays"))
+        if text(part(rule, "Status")) == "Enabled" and days and not part(rule, "TagFilters"):
+            yield text(part(rule, "Prefix")) or text(part(rule, "Filter", "Prefix")) or "", days
+
+
+def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
+    for prefix, days in _expiring(bucket):
+        paths = _linked_paths(model, bucket)
+        hit = [path for path in paths if path.startswith(prefix) or prefix.startswith(path)]
+        of_jobs = not prefix and days <= SHORT and _is_written(model, bucket)
+        if hit or of_jobs:
+            what = f"/{hit[0]}" if hit else "what jobs write"
+            yield Fault(f"{what} expires after {days} days")
+
+
+def _kept_beside(model: Model) -> str | None:
+    """Return something of the templates that holds data and is kept, None where nothing is."""
+    kept = (r.place.logical_id for r in model.resources if holds_data(r) and kept_at_deletion(r))
+    return next(kept, None)
+
+
+def _expired_images(repository: ResolvedResource) -> Iterator[str]:
+    policy = document(part(repository.properties, "LifecyclePolicy", "LifecyclePolicyText"))
+    stated: Any = policy.get("rules") if isinstance(policy, Mapping) else None
+    for rule in stated if isinstance(stated, list) else []:
+        if part(rule, "selection", "tagStatus") != "any":
+            continue
+        count = number(part(rule, "selection", "countNumber")) or 0
+        if part(rule, "selection", "countType") == "sinceImagePushed":
+            yield f"every image goes {count} days after it was pushed"
+        elif count < FEW:
+            yield f"all but {count} images go"
+
+
+def _images_go(model: Model, repository: ResolvedResource) -> Iterator[Fault]:
+    mutability = text(repository.properties.get("ImageTagMutability")) or "MUTABLE"
+    if mutability == "MUTABLE":
+        yield Fault("ImageTagMutability is MUTABLE: a tag can be pushed again")
+    beside, kept = _kept_beside(model), kept_at_deletion(repository)
+    if beside and flag(repository.properties.get("EmptyOnDelete")):
+        yield Fault(f"EmptyOnDelete deletes its images, while {beside} is kept")
+    elif beside and not kept:
+        yield Fault(f"it is deleted with its stack, while {beside} is kept")
+    for said in _expired_images(repository):
+        yield Fault(said)
+
+
+def _vanishing(model: Model, store: ResolvedResource) -> Iterator[Fault]:
+    judge = _data_expires if store.resource_type == BUCKET else _images_go
+    yield from judge(model, store)
+
+
+stores_that_stay = of(BUCKET, "AWS::ECR::Repository").warning(
+    "SAFETY-22",
+    what="Datasets, checkpoints or results expire, or images can be deleted or overwritten.",
+    why="S3 deletes them for good after these days, and where the file system imports deletions "
+    "it deletes them there as well, in the middle of a run; a job that is restarted after weeks "
+    "pulls nothing, or another image than it was tested with.",
+    source="S3 user guide, lifecycle; FSx guide, automatic import; ECR user guide, lifecycle "
+    "policies and tag mutability; CloudFormation reference, EmptyOnDelete; read 2026-11-27",
+    fix="remove ExpirationInDays, or write the Prefix of what may go; write ImageTagMutability: "
+    "IMMUTABLE, expire untagged images alone, and keep the repository as the data is kept",
+    check="aws s3api get-bucket-lifecycle-configuration --bucket <bucket>; aws ecr "
+    "get-lifecycle-policy --repository-name <repository>",
+)(_vanishing)

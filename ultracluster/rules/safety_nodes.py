@@ -8,8 +8,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.shell_branches import living
 from ultracluster.partitions import partition, url_suffix
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import nodes, resources
+from ultracluster.rules.rule import About, Fault, launched, launches, nodes, resources
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -46,10 +45,6 @@ ROOTS: Final = (
 """What a parameter of AWS's images tells of their root device."""
 ROOT_NAMES: Final = ("/dev/sda1", "/dev/xvda", "/dev/sda")
 BUDGET_TAG: Final = re.compile(r"user:([^$]+)\$(.*)")
-SCRIPTS: Final = (
-    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
-    "--query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'"
-)
 
 
 def _accelerated(model: Model) -> Sequence[Node]:
@@ -117,24 +112,24 @@ def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
     check="aws ssm get-parameter-history --name <parameter>",
 )
 def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
-    own = node.launcher.images() if node.launcher else []
-    for image in own or [part(node.launch, "ImageId")]:
-        source = image.because if isinstance(image, Unknown) else image
-        if not isinstance(source, str) or not (name := _latest(source)):
+    for source, is_read in _images(node):
+        if (name := _latest(source)) is None:
             continue
-        if isinstance(image, Unknown) or source.startswith(READ_BY_EC2):
+        if is_read or source.startswith(READ_BY_EC2):
             yield Fault(f"ImageId is read from {name}")
         else:
             fix = f"write {READ_BY_EC2}{name}, or the id of an image"
             yield Fault(f"ImageId is the text {shown(source)}, which is no image's id", fix)
 
 
-def _images(node: Node) -> list[str]:
-    """Return the images of a node: their ids, or where these are read from."""
+def _images(node: Node) -> list[tuple[str, bool]]:
+    """Return the images of a node: an id, or where it is read from, and whether it is read."""
     own = node.launcher.images() if node.launcher else []
-    images = own or [part(node.launch, "ImageId")]
-    sources = [image.because if isinstance(image, Unknown) else image for image in images]
-    return [source for source in sources if isinstance(source, str)]
+    found = [
+        (image.because, True) if isinstance(image, Unknown) else (image, False)
+        for image in own or [part(node.launch, "ImageId")]
+    ]
+    return [(source, is_read) for source, is_read in found if isinstance(source, str)]
 
 
 def _latest(text: str) -> str | None:
@@ -146,41 +141,38 @@ def _latest(text: str) -> str | None:
     return None
 
 
-def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
+def running_script(model: Model, node: Node) -> str:
+    """Return what a node's user data runs, without branches that never do."""
     stated = part(node.launch, "UserData")
     if stated is None:
-        return ()
+        return ""
     runs: str = model.once("script that runs", stated, lambda: living(script(stated)))
+    return runs
+
+
+def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
+    runs = running_script(model, node)
     return model.once(pattern.pattern, runs, lambda: tuple(pattern.finditer(runs)))
 
 
 @About(_accelerated).warning(
     "SAFETY-10",
-    what="Nodes download from the internet when they boot.",
+    what="Nodes download from the internet or upgrade their packages when they boot.",
     why="A site that is down, slow or changed, or a closed network, breaks every node of the "
-    "cluster at once, while it is billed.",
-    source="awsome-distributed-ai#186, #188, read 2026-11-23",
+    "cluster at once, while it is billed; a new kernel has no Lustre client and no driver.",
+    source="awsome-distributed-ai#186, #188; aws-parallelcluster#2095; read 2026-11-23",
     fix="build it into the image, or copy it to the data bucket or to ECR and fetch it there",
-    check=SCRIPTS,
+    check=launches("UserData"),
 )
-def nothing_fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
+def same_at_every_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, FETCHES, node):
         if not (found[1] and INSIDE.match(found[1])):
             yield Fault(f"user data fetches {next(g for g in found.groups() if g).strip()[:60]}")
-
-
-@About(_accelerated).warning(
-    "SAFETY-11",
-    what="Nodes upgrade their packages when they boot.",
-    why="A new kernel has no Lustre client and no driver built for it: mounts and GPUs are gone "
-    "after the next reboot.",
-    source="aws-parallelcluster#2095, read 2026-11-23",
-    fix="remove the upgrade, and make a new image instead",
-    check=SCRIPTS,
-)
-def no_upgrade_at_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, UPGRADES, node):
-        yield Fault(f"user data runs {found[0].strip(' ;&|')}")
+        yield Fault(
+            f"user data runs {found[0].strip(' ;&|')}",
+            fix="remove the upgrade, and make a new image instead",
+        )
 
 
 def _within(model: Model, resource: ResolvedResource, pattern: re.Pattern[str]) -> frozenset[str]:
@@ -191,50 +183,33 @@ def _within(model: Model, resource: ResolvedResource, pattern: re.Pattern[str]) 
     )
 
 
-def _known_region(region: str | Unknown, of_one: str) -> str:
-    if isinstance(region, Unknown):
-        raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
-    return region
-
-
 @resources.warning(
     "SAFETY-12",
-    what="An ARN names another partition than the stack's own.",
-    why="arn:aws: names nothing in China, GovCloud or an isolated Region: roles and policies that "
-    "use it allow nothing.",
-    source="awsome-distributed-ai#525; ai-on-sagemaker-hyperpod#142; read 2026-11-23",
-    fix="write arn:${AWS::Partition}:",
+    what="An ARN or a host name is of another partition than the stack's own.",
+    why="arn:aws: names nothing in China, GovCloud or an isolated Region, and hosts of China end "
+    "in amazonaws.com.cn: policies allow nothing, and images or endpoints are not found.",
+    source="awsome-distributed-ai#525; ai-on-sagemaker-hyperpod#142; botocore partitions; "
+    "read 2026-11-23",
+    fix="write arn:${AWS::Partition}: and ${AWS::URLSuffix}",
     check="aws sts get-caller-identity --query Arn",
 )
-def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    # Where the Region is not known, a name that is written may be right or wrong.
+def names_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     region = model.variant.region
-    named = {m[1] for m in ARN.finditer(model.words(resource))}
-    if not named:
-        return
-    own = partition(_known_region(region, f"arn:{min(named)}: is of one partition"))
-    found = named - {own}
-    for name in sorted(found):
-        yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
-
-
-@resources.warning(
-    "SAFETY-13",
-    what="A host name has the domain of another partition.",
-    why="Hosts of China end in amazonaws.com.cn: an image or an endpoint that is written without "
-    "it is not found.",
-    source="awsome-distributed-ai#525; botocore partitions, read 2026-11-23",
-    fix="write ${AWS::URLSuffix} in place of amazonaws.com",
-    check="aws ecr describe-repositories --query 'repositories[].repositoryUri'",
-)
-def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    region = model.variant.region
-    found = {name.rstrip(".") for name in _within(model, resource, HOST)}
-    if not found:
-        return
-    own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))
-    for name in sorted(found - {own}):
-        yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")
+    hosts = {name.rstrip(".") for name in _within(model, resource, HOST)}
+    for found, said, own_of, written_as in (
+        (set(_within(model, resource, ARN)), "arn:{}:", partition, "arn:${AWS::Partition}:"),
+        (hosts, "a host in {}", url_suffix, "${AWS::URLSuffix}"),
+    ):
+        if not found:
+            continue
+        if isinstance(region, Unknown):
+            # What is written may be right or wrong there.
+            because = f"{region.because[:1].lower()}{region.because[1:]}"
+            named = said.format(min(found)).removeprefix("a host in ")
+            raise UndeterminedError(f"{named} is of one partition, and {because}")
+        own = own_of(region)
+        for name in sorted(found - {own}):
+            yield Fault(f"{said.format(name)} in {region}", fix=f"write {written_as}, here {own}")
 
 
 def _devices(node: Node) -> set[str]:
@@ -254,16 +229,19 @@ def _devices(node: Node) -> set[str]:
     check="aws ec2 describe-images --image-ids <image> --query 'Images[].RootDeviceName'",
 )
 def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
-    own, images = _devices(node), _images(node)
+    own, mine = _devices(node), _images(node)
     if not own:
         return
-    for image in images:
+    for image, _ in mine:
         wanted = {name for pattern, name in ROOTS if pattern.search(image)}
         if len(wanted) == 1 and own.isdisjoint(wanted):
             yield Fault(f"DeviceName {min(own)}, that of {image.split()[-1]} is {wanted.pop()}")
     for other in model.nodes:
-        same_image = [image for image in images if image in _images(other)]
-        if same_image and (theirs := _devices(other)) and own.isdisjoint(theirs):
+        if (
+            not set(mine).isdisjoint(_images(other))
+            and (theirs := _devices(other))
+            and own.isdisjoint(theirs)
+        ):
             yield Fault(
                 f"DeviceName {min(own)}, {described(other)} writes {min(theirs)} for the same image"
             )
@@ -293,7 +271,7 @@ def _tags(node: Node, kind: str) -> dict[str | None, str]:
     return {text(part(tag, "Key")): written(part(tag, "Value")) for tag in stated}
 
 
-@About(lambda model: [n for n in model.nodes if n.launcher]).warning(
+@launched.warning(
     "SAFETY-25",
     what="Nodes do not carry the tag that a budget counts by.",
     why="What they cost is in no budget, and nobody is told: PCS and EC2 Fleet hand no tags of "

@@ -25,8 +25,10 @@ from ultracluster.templates.resolved_values import (
     links,
     part,
     settled,
+    shown,
     text,
     unknown_within,
+    written,
 )
 
 KEY: Final = "AWS::KMS::Key"
@@ -88,9 +90,9 @@ def key_of(model: Model, stated: Any) -> ResolvedResource:
 def _key_faults(
     model: Model, stated: Any, who: str, principal: Test, circumstances: Mapping[str, Test]
 ) -> Iterator[Fault]:
-    if not isinstance(stated, Link) and "alias/aws/" in str(text(stated)):
+    if not isinstance(stated, Link) and "alias/aws/" in written(stated):
         if who in PUBLISHERS.values():
-            yield Fault(f"{text(stated)} admits no {who}", fix="write a key of your own")
+            yield Fault(f"{shown(stated)} admits no {who}", fix="write a key of your own")
         return
     used = key_of(model, stated)
     for each in items(part(used.properties, "KeyPolicy", "Statement")):

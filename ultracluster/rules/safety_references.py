@@ -1,4 +1,4 @@
-"""SAFETY rules about values that no resource takes: wrong references, missing properties."""
+"""SAFETY rules about what no resource takes, and templates that CloudFormation does not take."""
 
 import operator
 import re
@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table
-from ultracluster.model.model import Model
-from ultracluster.model.policies import Statement
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of, resources
+from ultracluster.model.model import Model, Stack
+from ultracluster.rules.rule import About, Fault, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
-from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
+from ultracluster.templates.resolved_values import UndeterminedError, fields, items, shown, written
 from ultracluster.templates.scope import mapping
 from ultracluster.templates.texts import document
 
@@ -23,13 +21,18 @@ KNOWN: Final = frozenset(TABLE["others"]).union(*WANTED.values())
 """Types of which it is known what they are; a reference to another type is left alone."""
 CERTAIN: Final = WANTED.keys() - set(TABLE["ambiguous"])
 """Properties that mean the same wherever they stand: whatever else they refer to is wrong."""
-WITH_PRINCIPAL: Final = (
-    *("AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
-)
+LIMITED: Final = table("properties")["types"]
+"""What the registry says of the properties of some types."""
 ALIASES: Final = ("AWS::CloudFormation::", "AWS::SSM::", "AWS::Serverless::", "AWS::ServiceCatalog")
 """Types whose Ref may be the id of anything."""
 KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
 KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
+MOST_RESOURCES: Final = 500
+MOST_OF_A_SECTION: Final = 200
+MOST_BYTES: Final = 1024 * 1024
+SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
+AWS: Final = "AWS::"
+"""How the names of AWS's own transforms begin."""
 
 
 def _referred(value: Any) -> Iterator[Link]:
@@ -39,15 +42,7 @@ def _referred(value: Any) -> Iterator[Link]:
             yield item
 
 
-@resources.error(
-    "SAFETY-26",
-    what="A property refers to a resource of another kind than it takes.",
-    why="The resource is refused when it is made, or, worse, later by whoever uses it.",
-    source="CloudFormation template reference and registry schemas of 2026-10-20",
-    fix="refer to a resource of the type that the message names",
-    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)
-def references_of_their_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _of_another_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type.partition("::")[0] != "AWS":
         # What a custom resource takes is its own affair.
         return
@@ -84,23 +79,10 @@ def _at(value: Any, path: Sequence[str], way: str = "") -> Iterator[tuple[str, A
 
 def _limited(resource: ResolvedResource, kind: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield place, value and limit of what a type limits in some way."""
-    limits = table("properties")["types"][resource.resource_type].get(kind, {})
+    limits = LIMITED[resource.resource_type].get(kind, {})
     for path, limit in limits.items():
         for way, value in _at(resource.properties, path.split(".") if path else ()):
             yield way, value, limit
-
-
-@of(*table("properties")["types"]).error(
-    "SAFETY-29",
-    what="A property that a resource needs is missing, or has a value that it does not take.",
-    why="The resource is refused when its turn comes, and everything that was made before it is "
-    "rolled back.",
-    source="CloudFormation registry schemas of 2026-10-20 (cfn-lint 1.58.0)",
-    fix="write the property, or a value of the message",
-    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
-)
-def properties_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
 
 
 def _against_the_registry(resource: ResolvedResource) -> Iterator[Fault]:
@@ -132,39 +114,12 @@ def _wrong_values(resource: ResolvedResource) -> Iterator[Fault]:
                 yield Fault(f"{way} is {value}, which goes {kind} {limit}")
 
 
-@About(lambda model: model.statements).error(
-    "SAFETY-30",
-    what="A statement of a policy lacks a part that it needs.",
-    why="IAM, KMS, S3 and SNS refuse the whole policy (MalformedPolicyDocument), and the stack "
-    "with it.",
-    source="IAM user guide, policy grammar, read 2026-11-27",
-    fix="write Effect and Action; Resource in a role's policy, Principal in any other",
-    check="aws accessanalyzer validate-policy --policy-type <type> --policy-document file://<policy>",
-)
-def whole_statements(model: Model, statement: Statement) -> Iterator[Fault]:
-    where = model.at(statement.place.key)
-    if statement.kind == "resource" and (
-        where is None or where.resource_type not in WITH_PRINCIPAL
-    ):
-        return
-    body = statement.body
-    aim = "Resource" if statement.kind == "identity" else "Principal"
-    missing = [name for name in ("Action", aim) if not {name, f"Not{name}"} & set(body)]
-    if isinstance(body.get("Effect"), str | None) and body.get("Effect") not in ("Allow", "Deny"):
-        missing.insert(0, "Effect Allow or Deny")
-    if missing:
-        yield Fault(f"{statement.path} has no {' and no '.join(missing)}")
+def _not_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if resource.resource_type in LIMITED:
+        yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
 
 
-@resources.error(
-    "SAFETY-27",
-    what="A key is of another Region than the resource that it encrypts.",
-    why="Keys are regional: the resource is refused, or cannot be read.",
-    source="KMS developer guide, multi-Region keys; FSx API reference, KmsKeyId; read 2026-11-27",
-    fix="write a key of the Region, or the replica there of a multi-Region key",
-    check="aws kms describe-key --key-id <key> --region <region>",
-)
-def keys_of_the_region(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _of_another_region(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
         if not KEY_NAME.fullmatch(name) or not isinstance(value, str | Text):
             continue
@@ -174,4 +129,56 @@ def keys_of_the_region(model: Model, resource: ResolvedResource) -> Iterator[Fau
         if model.region is None:
             raise UndeterminedError(f"the Region is not given, {name} is of {found[1]}")
         if found[1] != model.region:
-            yield Fault(f"{name} is of {found[1]}, the stack of {model.region}")
+            yield Fault(
+                f"{name} is of {found[1]}, the stack of {model.region}",
+                fix="write a key of the Region, or the replica there of a multi-Region key",
+            )
+
+
+properties_that_are_taken = resources.error(
+    "SAFETY-26",
+    what="A property is missing, or has a value, a reference or a key that it does not take.",
+    why="The resource is refused when its turn comes, and everything before it is rolled back, or, "
+    "worse, later by whoever uses it.",
+    source="CloudFormation template reference and registry schemas of 2026-10-20 (cfn-lint "
+    "1.58.0); KMS developer guide, multi-Region keys, read 2026-11-27",
+    fix="write what the message names",
+    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
+)(_of_another_kind, _not_of_the_registry, _of_another_region)
+
+
+@About(lambda model: model.stacks).fatal(
+    "SAFETY-5",
+    what="A template is larger than CloudFormation takes, or one of its resources has no type.",
+    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits, and every "
+    "resource has a Type such as AWS::EC2::VPC; the template is refused.",
+    source="CloudFormation quotas, read 2026-11-23; template anatomy, Resources, read 2026-11-27",
+    fix="split the template into stacks that are deployed together; write the Type",
+    check="aws cloudformation validate-template --template-body file://<template>",
+)
+def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
+    if (count := len(stack.resources)) > MOST_RESOURCES:
+        yield Fault(f"{count} resources in {stack.place.stack}")
+    if stack.template is None:
+        return
+    for name in SECTIONS:
+        section = stack.template.body.get(name)
+        if isinstance(section, dict) and len(section) > MOST_OF_A_SECTION:
+            yield Fault(f"{len(section)} {name} in {stack.place.stack}")
+    if stack.template.size is not None and stack.template.size > MOST_BYTES:
+        yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
+    yield from _without_type(stack.template.body, stack.resources)
+
+
+def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) -> Iterator[Fault]:
+    """Yield a fault for each resource that CloudFormation could not make for want of a type."""
+    untyped = [r for r in found if "::" not in r.resource_type]
+    if not untyped:
+        return
+    transforms = items(body.get("Transform"))
+    if "Fn::Transform" in body["Resources"] or not all(str(t).startswith(AWS) for t in transforms):
+        raise UndeterminedError("a macro may write the Type of a resource")
+    for resource in untyped:
+        stated = mapping(body["Resources"].get(resource.place.logical_id)).get("Type")
+        said = "no Type" if stated is None else f"Type {shown(stated)}, which is none"
+        yield Fault(f"{resource.place.logical_id} has {said}", "write its Type", resource.place)

@@ -1,4 +1,4 @@
-"""SAFETY rules about roles: which service takes them, and whether it may then do its work."""
+"""SAFETY rules about who gets in: services to their roles and work, and anybody, or nobody."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -6,13 +6,21 @@ from typing import Any, Final
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.model.permissions import Question, sample, service
-from ultracluster.model.policies import TRUST, Identity, Statement, conditions_of, token
+from ultracluster.model.policies import (
+    TRUST,
+    Identity,
+    Statement,
+    conditions_of,
+    principals_of,
+    token,
+)
 from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.safety_policies import names
+from ultracluster.rules.safety_policies import BUCKET, KEY, OF_SERVICE, TOPIC, names
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     fields,
+    flag,
     items,
     key,
     links,
@@ -51,28 +59,14 @@ def _trusts(role: Identity, name: str) -> bool:
     return Question(ASSUME, service(name)).allowed(role.trust)
 
 
-def _takers(model: Model) -> Sequence[ResolvedResource | Statement]:
-    return [*model.of(*TAKERS), *(each for each in model.statements if each.kind == "identity")]
-
-
-@About(_takers).error(
-    "SAFETY-20",
-    what="A role is given to a service that it does not trust.",
-    why="Flow logs, a state machine, a function or an instance is refused the role, most of them "
-    "only when they first need it.",
-    source="IAM user guide, roles for services; VPC user guide, flow logs; read 2026-11-27",
-    fix="allow the service sts:AssumeRole in the role's AssumeRolePolicyDocument, or name the "
-    "role that does",
-    check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
-)
-def trusted_by_its_role(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
+def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
     if isinstance(taker, ResolvedResource):
         name = TAKERS[taker.resource_type][1]
         for role in _roles_of(model, taker):
             if not _trusts(role, name):
                 yield Fault(f"role {role.place.logical_id} does not trust {name}.amazonaws.com")
         return
-    if not taker.names(PASSING) or not taker.allows():
+    if taker.kind != "identity" or not taker.names(PASSING) or not taker.allows():
         return
     services = [
         token(value).partition(".amazonaws.com")[0]
@@ -92,11 +86,7 @@ def trusted_by_its_role(model: Model, taker: ResolvedResource | Statement) -> It
 def _missing(
     model: Model, role: Identity, actions: Sequence[str], reaches: Callable[[Any], bool | None]
 ) -> list[str]:
-    """Return what a role may not do.
-
-    Raises:
-        UndeterminedError: where a policy that is not in the templates may allow it.
-    """
+    """Return what a role may not do."""
     by_name = model.statements_by_owner.get(("identity", str(role.properties.get("RoleName"))), ())
     statements = [*role.statements, *by_name]
     lacking = [a for a in actions if not Question(a, None, reaches).allowed(statements)]
@@ -155,32 +145,144 @@ def _machine_faults(model: Model, machine: ResolvedResource) -> Iterator[Fault]:
         for task in tasks:
             missing = _missing(model, role, WAITING[task]["actions"], lambda _: True)
             arn = f"arn:aws:events:r:1:rule/{WAITING[task]['rule']}"
-            missing += _missing(model, role, EVENTS, lambda v, a=arn: _is_rule(v, a))  # type: ignore[misc]
+            missing += _missing(model, role, EVENTS, _is_rule(arn))
             if missing:
                 yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)}")
 
 
-def _is_rule(value: Any, arn: str) -> bool | None:
-    return sample(arn.rpartition(":")[2])(token(value).rpartition(":")[2])
+def _is_rule(arn: str) -> Callable[[Any], bool | None]:
+    return lambda value: sample(arn.rpartition(":")[2])(token(value).rpartition(":")[2])
 
 
-def _workers(model: Model) -> list[ResolvedResource]:
-    return list(model.of(FLOW_LOG, MACHINE))
+def _without_rights(model: Model, taker: ResolvedResource | Statement) -> Iterator[Fault]:
+    if isinstance(taker, ResolvedResource) and taker.resource_type == FLOW_LOG:
+        yield from _flow_log_faults(model, taker)
+    elif isinstance(taker, ResolvedResource) and taker.resource_type == MACHINE:
+        yield from _machine_faults(model, taker)
 
 
-@About(_workers).error(
-    "SAFETY-21",
-    what="A role lacks rights that its service needs for this very thing.",
-    why="Flow logs are never written, or a state machine that waits for a job (.sync) ends with "
-    "AccessDenied, some of them after the job has begun to cost money.",
-    source="VPC user guide, IAM role for flow logs; Step Functions developer guide, policies for "
-    "SageMaker (.sync); read 2026-11-27",
-    fix="allow the actions of the message, for flow logs on the ARN of their own log group",
-    check="aws iam simulate-principal-policy --policy-source-arn <role> --action-names <action> "
-    "--resource-arns <resource>",
+role_for_its_service = About[ResolvedResource | Statement](
+    lambda model: [*model.of(*TAKERS), *model.statements]
+).error(
+    "SAFETY-20",
+    what="A role does not trust the service that it is given to, or lacks rights that it needs.",
+    why="Flow logs are never written, an instance or a function is refused the role, or a state "
+    "machine that waits for a job (.sync) ends with AccessDenied, some of them after the job has "
+    "begun to cost money.",
+    source="IAM user guide, roles for services; VPC user guide, IAM role for flow logs; Step "
+    "Functions developer guide, policies for SageMaker (.sync); read 2026-11-27",
+    fix="allow the service sts:AssumeRole in AssumeRolePolicyDocument, and the role the actions of "
+    "the message, for flow logs on the ARN of their own log group",
+    check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument; "
+    "aws iam simulate-principal-policy --policy-source-arn <role> --action-names <action>",
+)(_not_trusted, _without_rights)
+
+
+NO_LIMIT: Final = (
+    *("aws:securetransport", "kms:viaservice", "kms:grantisforawsresource", "aws:requestedregion"),
+    *("s3:x-amz-acl", "kms:encryptioncontext"),
 )
-def rights_of_its_work(model: Model, worker: ResolvedResource) -> Iterator[Fault]:
-    if worker.resource_type == FLOW_LOG:
-        yield from _flow_log_faults(model, worker)
-    else:
-        yield from _machine_faults(model, worker)
+"""Condition keys that say how something is asked for, and not by whom."""
+BLOCKS: Final = (
+    *("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"),
+)
+OPEN_TYPES: Final = (
+    *("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SNS::TopicInlinePolicy"),
+    *("AWS::SQS::QueuePolicy", "AWS::ECR::Repository", "AWS::SecretsManager::ResourcePolicy"),
+)
+
+
+def _policies(model: Model, owner: ResolvedResource) -> Sequence[Statement]:
+    return model.statements_by_owner.get(("resource", owner.place.key), ())
+
+
+LOCKS: Final = {KEY: "kms:PutKeyPolicy", BUCKET: "s3:GetObject", TOPIC: "sns:Publish"}
+
+
+@About(lambda model: [r for r in model.of(*LOCKS) if _policies(model, r)]).error(
+    "SAFETY-17",
+    what="A policy locks out everybody, or leaves a key to nobody of the account.",
+    why="A Deny without a condition holds for administrators as well, and a key that nobody may "
+    "administer stays as it is for ever; KMS refuses such a policy unless it is told not to.",
+    source="KMS developer guide, default key policy; IAM user guide, evaluation logic; "
+    "read 2026-11-27",
+    fix="write the condition into the Deny, and allow the account's root kms:* on the key",
+    check="aws kms get-key-policy --key-id <key> --policy-name default; "
+    "aws s3api get-bucket-policy --bucket <bucket>",
+)
+def nobody_locked_out(model: Model, owner: ResolvedResource) -> Iterator[Fault]:
+    action, statements = LOCKS[owner.resource_type], _policies(model, owner)
+    anybody = Question(action, lambda _: False, circumstances=OF_SERVICE)
+    for each in statements:
+        if not each.allows() and anybody.is_meant_by(each) and anybody.holds(each.body):
+            yield Fault(f"{each.path} denies {action} to everybody", place=each.place)
+    person = Question(action, lambda principal: principal.startswith(("AWS:", "Federated:")))
+    if owner.resource_type == KEY and not any(
+        e.allows() and person.is_meant_by(e) for e in statements
+    ):
+        yield Fault(f"no statement allows anybody {action}")
+
+
+def _admits_anybody(statement: Statement) -> bool:
+    """Whether a statement lets in whoever asks, of any account."""
+    if not statement.allows() or "Principal" not in statement.body:
+        return False
+    anybody = any(value == "*" and kind == "AWS" for kind, value in principals_of(statement.body))
+    limits = [
+        values
+        for _, name, values in conditions_of(statement.body)
+        if not name.startswith(NO_LIMIT) and any(token(v).strip("*") for v in values)
+    ]
+    return anybody and not limits
+
+
+def _open(*types: str) -> Callable[[Model], list[Statement]]:
+    def found(model: Model) -> list[Statement]:
+        stated = [(each, model.at(each.place.key)) for each in model.statements]
+        return [
+            each
+            for each, where in stated
+            if where and (where.resource_type in types or each.kind == "trust" in types)
+        ]
+
+    return found
+
+
+@About(_open(KEY, "AWS::KMS::ReplicaKey", "trust")).error(
+    "SAFETY-18",
+    what="A key or a role is open to anybody, of whatever account.",
+    why="Whoever knows its ARN decrypts the data, or acts with the rights of the role.",
+    source="KMS developer guide, key policies; IAM user guide, principals; read 2026-11-27",
+    fix="name the principals, or write a condition such as StringEquals kms:CallerAccount "
+    "${AWS::AccountId}",
+    check="aws accessanalyzer list-findings --analyzer-arn <analyzer>",
+)
+def keys_and_roles_closed(_model: Model, statement: Statement) -> Iterator[Fault]:
+    if _admits_anybody(statement):
+        yield Fault(f"{statement.path} allows Principal * without a condition on who asks")
+
+
+@About[Statement | ResolvedResource](
+    lambda model: [*_open(*OPEN_TYPES)(model), *model.of(BUCKET)]
+).warning(
+    "SAFETY-19",
+    what="A bucket, a topic or a repository of images is open to anybody.",
+    why="Datasets and checkpoints can be read, or written, from outside; a block of S3 that is "
+    "written by halves is off for the rest.",
+    source="S3 user guide, blocking public access; IAM user guide, principals; read 2026-11-27",
+    fix="name the principals or a condition on who asks, and write all four public access blocks",
+    check="aws s3api get-bucket-policy-status --bucket <bucket>; "
+    "aws s3api get-public-access-block --bucket <bucket>",
+)
+def stores_closed(_model: Model, store: Statement | ResolvedResource) -> Iterator[Fault]:
+    if isinstance(store, Statement):
+        if _admits_anybody(store):
+            yield Fault(f"{store.path} allows Principal * without a condition on who asks")
+        return
+    blocks = store.properties.get("PublicAccessBlockConfiguration")
+    off = [name for name in BLOCKS if blocks is not None and not flag(part(blocks, name))]
+    if off:
+        yield Fault(f"{', '.join(off)} off")
+    access = text(store.properties.get("AccessControl"))
+    if access in ("PublicRead", "PublicReadWrite", "AuthenticatedRead"):
+        yield Fault(f"AccessControl is {access}")

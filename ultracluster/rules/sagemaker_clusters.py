@@ -1,7 +1,7 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue.values import table
@@ -15,14 +15,11 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
-from ultracluster.rules.fabric_groups import closed_to_members
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import hyperpod_groups, of, roles
-from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.rules.rule import About, Fault, hyperpod_groups, roles
+from ultracluster.rules.sagemaker_jobs import without_prefix
 from ultracluster.templates.resolved_values import (
     begins,
     items,
-    keys,
     number,
     part,
     settled,
@@ -56,16 +53,7 @@ RIGHTS: Final = table("roles")
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
-@hyperpod_groups.fatal(
-    "SAGEMAKER-12",
-    what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
-    why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
-    "is refused.",
-    source=HYPERPOD_GUIDE,
-    fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
-    check=f"{DESCRIBE} --query 'InstanceGroups[].LifeCycleConfig'",
-)
-def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+def _scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
     if stated is None:
         return
@@ -83,39 +71,26 @@ def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterato
         yield Fault(f"SourceS3Uri is {shown(stated)}")
 
 
-@hyperpod_groups.fatal(
-    "SAGEMAKER-13",
-    what="The security groups of a HyperPod group with EFA do not admit each other.",
-    why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
-    "id, to themselves; instances are replaced for ever.",
-    source="awsome-distributed-ai#546; SageMaker HyperPod guide, prerequisites",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check="aws ec2 describe-security-groups --group-ids <group>",
-)
-def cluster_members_exchange(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    instance = group.instance_type()
-    groups = items(part(group.vpc_config(), "SecurityGroupIds"))
-    if instance is None or not groups:
-        return
-    for message in closed_to_members(model, groups, "in", "out"):
-        yield Fault(f"{group.name()}: {message}")
+def _too_large(_model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    if (groups := len(items(group.cluster.get("InstanceGroups")))) > MOST_IN_CLUSTER:
+        yield Fault(f"{groups} instance groups", fix="write another cluster for the rest")
+    count = number(part(group.group, "InstanceCount"))
+    if count is not None and count > MOST_INSTANCES:
+        yield Fault(
+            f"InstanceCount is {count} in {group.name()}", fix="write another cluster for the rest"
+        )
 
 
-@hyperpod_groups.warning(
-    "SAGEMAKER-14",
-    what="A HyperPod group with EFA has subnets in several zones.",
-    why="EFA does not leave a zone; instances of one job may be spread over them.",
-    source=f"EC2 User Guide, EFA limitations, text of 2026-08-01; {HYPERPOD_GUIDE}",
-    fix="write OverrideVpcConfig with the subnets of one zone for each group",
-    check=f"{DESCRIBE} --query VpcConfig",
-)
-def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    instance = group.instance_type()
-    if instance is None or instance.network_cards.count < 2:  # noqa: PLR2004
-        return
-    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
-    if len(subnets) > 1 and len(zones := model.networks.zones(subnets)) > 1:
-        yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
+cluster_that_is_taken = hyperpod_groups.fatal(
+    "SAGEMAKER-12",
+    what="SageMaker does not take the size, the types or the scripts of a HyperPod cluster.",
+    why="A group has at most 6,758 instances and a cluster 100 groups, and HyperPod reads scripts "
+    "only from buckets whose name begins with sagemaker-, and types begin with ml.; the cluster "
+    "is refused.",
+    source=HYPERPOD_GUIDE,
+    fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
+    check=f"{DESCRIBE} --query 'InstanceGroups[].[TargetCount,LifeCycleConfig]'",
+)(_scripts_elsewhere, _too_large, lambda _model, group: without_prefix(group.group))
 
 
 @hyperpod_groups.warning(
@@ -131,7 +106,7 @@ def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     # The need of one type is documented.
     instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
-    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
+    subnets = group.subnets()
     if instance is None or instance.name != P5 or not count or not subnets:
         return
     by_kubernetes = settled(part(group.cluster, "Orchestrator", "Eks")) is not None
@@ -141,29 +116,7 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
         yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
 
 
-@of("AWS::SageMaker::Cluster").fatal(
-    "SAGEMAKER-15",
-    what="A HyperPod cluster is larger than SageMaker takes.",
-    why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
-    source=HYPERPOD_GUIDE,
-    fix="write another cluster for the rest",
-    check=f"{DESCRIBE} --query 'InstanceGroups[].TargetCount'",
-)
-def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    groups = items(cluster.properties.get("InstanceGroups"))
-    if len(groups) > MOST_IN_CLUSTER:
-        yield Fault(f"{len(groups)} instance groups")
-    for group in groups:
-        count = number(part(group, "InstanceCount"))
-        if count is not None and count > MOST_INSTANCES:
-            yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
-
-
-def _of_services(model: Model) -> Sequence[Statement]:
-    return [each for each in model.statements if each.kind != "identity"]
-
-
-@About(_of_services).warning(
+@About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-16",
     what="A role, a key, a topic or a bucket admits an AWS service without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
@@ -174,7 +127,7 @@ def _of_services(model: Model) -> Sequence[Statement]:
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
 def trust_of_this_account(_model: Model, statement: Statement) -> Iterator[Fault]:
-    if not statement.allows() or _names_account(statement):
+    if statement.kind == "identity" or not statement.allows() or _names_account(statement):
         return
     verb = "take it" if statement.kind == "trust" else "use it"
     for kind, value in principals_of(statement.body):
@@ -194,11 +147,7 @@ def _names_account(statement: Statement) -> bool:
     )
 
 
-def _statements(model: Model) -> Sequence[Statement]:
-    return [each for each in model.statements if each.kind == "identity"]
-
-
-@About(_statements).warning(
+@About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-17",
     what="A policy allows everything, or what lets its holder allow himself everything.",
     why="Whoever gets into a job, a node or a function with it has the account: it may start "
@@ -210,7 +159,7 @@ def _statements(model: Model) -> Sequence[Statement]:
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
 def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
-    if not statement.allows():
+    if statement.kind != "identity" or not statement.allows():
         return
     if listed(statement.body.get("NotAction")):
         yield Fault(f"{statement.path} allows all but {shown(statement.body['NotAction'])}")
@@ -227,15 +176,19 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
             yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
+    # The policies of a service-linked role are its service's alone (IAM user guide, 2026-11-27).
+    if all(":role/aws-service-role/" in written(each) for each in statement.resources() or "*"):
+        return
     more = statement.named(RIGHTS["raising"])
     if more and (wide or _makes_identities(model, statement)):
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
 
 def _makes_identities(model: Model, statement: Statement) -> bool:
-    """Whether a statement, or another one of its holders, allows making roles or users."""
-    beside = (model.statements_by_owner.get(("identity", owner), ()) for owner in statement.owners)
-    every = [statement, *(each for group in beside for each in group)]
+    """Whether a policy, or another one of its holders, allows making roles or users."""
+    every = [each for each in model.statements if each.place == statement.place]
+    for owner in statement.owners:
+        every += model.statements_by_owner.get(("identity", owner), ())
     return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)
 
 
@@ -252,7 +205,7 @@ def _makes_identities(model: Model, statement: Statement) -> bool:
 def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
     of_jobs = SERVICE in services or role.key in model.roles_of_nodes
-    for policy in role.managed():
+    for policy in map(written, items(role.properties.get("ManagedPolicyArns"))):
         # Whoever is no job may be meant to administer, but not a service's own role.
         if policy.endswith(ADMINISTRATION) and (of_jobs or services):
             yield Fault(f"managed policy {policy.rpartition('/')[2]}")

@@ -1,46 +1,40 @@
-"""SAGEMAKER rules about training jobs."""
+"""SAGEMAKER rules about training jobs and what a request for one holds."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
-from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
+from ultracluster.catalogue.training_request import (
+    ADDRESSES_WITH_EFA,
+    ENCRYPTED,
+    NO_CHECKPOINTS,
+    NO_VPC,
+    OUT_OF_RANGE,
+    TOO_MANY_IN_VPC,
+    VARIABLE,
+    VOLUME_KEY,
+    WAIT_BELOW_RUN,
+)
+from ultracluster.model.jobs import TrainingJob, efa_type
 from ultracluster.model.model import Model
-from ultracluster.rules.fabric_groups import closed_to_members
+from ultracluster.problem import Problem
 from ultracluster.rules.lustre_access import zones_apart
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import jobs
+from ultracluster.rules.rule import Fault, Judge, jobs
+from ultracluster.templates.resolved import Link, Text
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     beginning,
-    items,
     keys,
     part,
+    settled,
     shown,
     text,
+    unknown_within,
 )
 
 MODEL: Final = "botocore 1.44.5 sagemaker model, CreateTrainingJob, read 2026-11-23"
 VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
-
-
-@jobs.fatal(
-    "SAGEMAKER-3",
-    what="The security groups of a job with EFA do not admit each other.",
-    why="Instances with EFA talk to each other only through groups that admit all traffic from "
-    "and to themselves; the job hangs in NCCL's initialisation, or is refused.",
-    source=f"{VPC_GUIDE}; sagemaker-training-toolkit#240",
-    fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check="aws ec2 describe-security-groups --group-ids <group>",
-)
-def job_members_exchange(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    groups = items(job.at("VpcConfig", "SecurityGroupIds"))
-    # A job of one instance has nobody to talk to.
-    if not groups or efa_type(job) is None or job.count() == 1:
-        return
-    for message in closed_to_members(model, groups, "in", "out"):
-        yield Fault(message)
 
 
 @jobs.fatal(
@@ -61,31 +55,6 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
     have = sum(model.networks.subnet(name).addresses() for name in subnets)
     if need > have:
         yield Fault(f"{job.count()} instances take {need} addresses of {have}")
-
-
-@jobs.fatal(
-    "SAGEMAKER-6",
-    what="The path of a Lustre input does not begin with the file system's mount name.",
-    why="DirectoryPath is /<mount name>/..., and the job is refused for any other.",
-    source="SageMaker API reference, FileSystemDataSource, read 2026-11-23",
-    fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
-    check="aws fsx describe-file-systems --query 'FileSystems[].LustreConfiguration.MountName'",
-)
-def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    # The mount name itself is known after creation only.
-    for channel, source in job.file_systems():
-        stated = part(source, "DirectoryPath")
-        known = beginning(stated)
-        # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
-        named = keys(part(source, "FileSystemId"))
-        own = [
-            text(system.configuration("DeploymentType"))
-            for system in model.file_systems
-            if system.key in named
-        ]
-        of_nodes = own not in ([], [None], ["SCRATCH_1"]) and known.startswith("/fsx/")
-        if stated is None or (known and not known.startswith("/")) or of_nodes:
-            yield Fault(f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}")
 
 
 @jobs.error(
@@ -109,25 +78,172 @@ def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
             yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
 
 
-def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
-    if isinstance(job, HyperPodGroup):
-        return [part(job.group, "InstanceType")]
-    return [part(entry, "InstanceType") for entry in job.resources()]
-
-
-def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
-    return [*model.training_jobs, *model.hyperpod_groups]
-
-
-@About(_of_sagemaker).fatal(
-    "SAGEMAKER-11",
-    what="An instance type of a job or of a HyperPod group does not begin with ml.",
-    why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
-    source=MODEL,
-    fix="write ml.p4d.24xlarge",
-    check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
+OF_OTHER_RULES: Final = frozenset(
+    {TOO_MANY_IN_VPC, VOLUME_KEY, NO_VPC, OUT_OF_RANGE, WAIT_BELOW_RUN, ENCRYPTED, NO_CHECKPOINTS}
+    | {VARIABLE}
 )
-def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    for name in filter(None, map(text, _instance_types(job))):
-        if name[:3] != "ml.":
-            yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
+"""Codes that a rule of its own looks for; VARIABLE is of the FABRIC rules about environments."""
+
+
+def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
+    # Loaded for templates with a job alone: most have none.
+    from ultracluster.catalogue.training_rules import alone  # noqa: PLC0415
+
+    return alone(job.parsed, region)
+
+
+def _advice(job: TrainingJob) -> Iterator[Problem]:
+    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+
+    return advice(job.parsed)
+
+
+def _fault(problem: Problem) -> Fault:
+    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+
+
+def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
+    """Return a judge that yields the catalogue's problems of some codes.
+
+    Args:
+        codes: what they are about.
+        fields: what must be known to tell.
+    """
+
+    def judge(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+        for field in fields:
+            settled(part(job.request, *field.split(".")))
+        for entry in job.resources():
+            settled(part(entry, "InstanceType"))
+        for problem in (*_refused(job), *_advice(job)):
+            if problem.code in codes:
+                yield _fault(problem)
+
+    return judge
+
+
+def _others(job: TrainingJob, problems: Iterable[Problem]) -> Iterator[Fault]:
+    """Yield the problems that no other rule looks for."""
+    # Of a request that a transform makes not even this is known.
+    settled(job.at("ResourceConfig"))
+    if unknown := unknown_within(job.request):
+        raise UndeterminedError(unknown.because)
+    for problem in problems:
+        if problem.code not in OF_OTHER_RULES and not _is_reference(job.request, problem.field):
+            yield _fault(problem)
+
+
+def _is_reference(request: Any, field: str) -> bool:
+    """Whether a value refers to a resource, which is as good as any id."""
+    for name in re.findall(r"[^.\[\]]+", field):
+        if isinstance(request, Mapping):
+            request = request.get(name)
+        elif isinstance(request, list) and name.isdecimal() and int(name) < len(request):
+            request = request[int(name)]
+    values = request if isinstance(request, list) else [request]
+    return any(isinstance(value, Link | Text) for value in values)
+
+
+def _path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    # The mount name itself is known after creation only.
+    for channel, source in job.file_systems():
+        stated = part(source, "DirectoryPath")
+        known = beginning(stated)
+        # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
+        named = keys(part(source, "FileSystemId"))
+        own = [s.deployment_type() for s in model.file_systems if s.key in named]
+        of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
+        if stated is None or (known and not known.startswith("/")) or of_nodes:
+            yield Fault(
+                f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}",
+                fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
+            )
+
+
+def without_prefix(entry: Any) -> Iterator[Fault]:
+    """Yield a fault where the instance type of a group of instances does not begin with ml."""
+    name = text(part(entry, "InstanceType"))
+    if name and name[:3] != "ml.":
+        yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
+
+
+def _types_without_prefix(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+    for entry in job.resources():
+        yield from without_prefix(entry)
+
+
+request_that_is_taken = jobs.fatal(
+    "SAGEMAKER-1",
+    what="A training request asks for what SageMaker never takes.",
+    why="VpcConfig has up to 16 subnets and 5 security groups, a Lustre file system is reached "
+    "through it alone and by a path /<mount name>/..., types begin with ml., instances with local "
+    "NVMe take no key, and a job runs 28 days at most with its 30 retries; anything else is "
+    "refused.",
+    source=f"{MODEL}; {VPC_GUIDE}; SageMaker API reference, ResourceConfig and "
+    "FileSystemDataSource",
+    fix="write what the finding says",
+    check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
+)(
+    *(_types_without_prefix, _path_without_mount_name),
+    _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
+    _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
+    _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
+    _judge(
+        {OUT_OF_RANGE},
+        (
+            "StoppingCondition.MaxRuntimeInSeconds",
+            "ResourceConfig.KeepAlivePeriodInSeconds",
+            "RetryStrategy.MaximumRetryAttempts",
+        ),
+    ),
+)
+
+unencrypted_fabric = jobs.warning(
+    "SAGEMAKER-9",
+    what="Traffic between containers is encrypted on instances with EFA.",
+    why="It asks for IPsec between hosts, which slows distributed training and costs more, while "
+    "EFA's traffic does not pass through the kernel that would encrypt it.",
+    source="SageMaker developer guide, train-encrypt; training facts c.5; read 2026-11-23",
+    fix="write EnableInterContainerTrafficEncryption: false, or excuse it with what demands it",
+    check=f"{DESCRIBE} --query EnableInterContainerTrafficEncryption",
+)(_judge({ENCRYPTED}, ("EnableInterContainerTrafficEncryption",)))
+
+
+@jobs.error(
+    "SAGEMAKER-20",
+    what="A training request holds values that SageMaker refuses, or that end the job.",
+    why="Fields that are right one by one may not go together: the request is refused, or the job "
+    "fails after it has waited for capacity.",
+    source="CreateTrainingJob of botocore 1.43.106; SageMaker developer guide; read 2026-11-24",
+    fix="write what the finding says",
+    check="ultracluster train check <request.json>",
+)
+def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    region = model.variant.region
+    yield from _others(job, _refused(job, region if isinstance(region, str) else None))
+
+
+def _hardly_meant(_model: Model, job: TrainingJob) -> Iterator[Fault]:
+    yield from _others(job, _advice(job))
+
+
+deliberate_request = jobs.warning(
+    "SAGEMAKER-10",
+    what="A training request holds values that SageMaker takes and hardly anybody means.",
+    why="They cost money, disclose a secret, or do nothing; a job on spot capacity without "
+    "checkpoints begins anew after each interruption.",
+    source=f"SageMaker developer guide, managed spot training; training facts c.1, c.3 and c.5; "
+    f"{MODEL}",
+    fix="write what the finding says",
+    check="ultracluster train check <request.json>",
+)(
+    _judge(
+        {NO_CHECKPOINTS, WAIT_BELOW_RUN},
+        (
+            "EnableManagedSpotTraining",
+            "StoppingCondition.MaxRuntimeInSeconds",
+            "StoppingCondition.MaxWaitTimeInSeconds",
+        ),
+    ),
+    _hardly_meant,
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.catalogue.slurm import (
     MOST_PARTS,
@@ -17,8 +17,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, launches, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -36,6 +35,8 @@ from ultracluster.templates.resolved_values import (
 
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
+GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+QUEUE: Final = "AWS::PCS::Queue"
 GROUPS: Final = (
     "aws pcs get-compute-node-group --cluster-identifier <cluster> "
     "--compute-node-group-identifier <group>"
@@ -51,21 +52,20 @@ def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[Resolve
     return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), cluster.place.key)]
 
 
-@clusters.fatal(
-    "SLURM-1",
-    what="A PCS cluster is too small for its node groups.",
-    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048; Size is create-only, so "
-    "that growing later replaces the cluster.",
-    fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
-    check=f"{DESCRIBE} --query cluster.size",
-)
-def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    groups = parts_of(model, cluster, GROUP)
+    for count, words in (
+        (len(groups), "node groups"),
+        (len(parts_of(model, cluster, QUEUE)), "queues"),
+    ):
+        if count > MOST_PARTS:
+            yield Fault(f"{count} {words}", fix=f"merge {words} until there are {MOST_PARTS}")
     size = text(cluster.properties.get("Size"))
     if size not in SIZES:
         return
     most = sum(
         number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount")) or 0
-        for group in parts_of(model, cluster, "AWS::PCS::ComputeNodeGroup")
+        for group in groups
     )
     if most > SIZES[size]:
         fitting = size_for(most)
@@ -75,66 +75,50 @@ def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fa
         )
 
 
-def _profile(model: Model, group: ResolvedResource) -> ResolvedResource:
-    stated = group.properties.get("IamInstanceProfileArn")
-    return model.given(stated, "AWS::IAM::InstanceProfile")
+def _controller_elsewhere(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
+    if isinstance(stated, list) and len(stated) != 1:
+        yield Fault(f"{len(stated)} subnets", fix="write one subnet; node groups may have others")
+    for name in keys(stated):
+        subnet = model.networks.subnets.get(name)
+        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
+        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
+            yield Fault(
+                f"{vpc.place.logical_id} has InstanceTenancy dedicated",
+                fix="write a subnet of a VPC with InstanceTenancy default",
+            )
 
 
-def roles_of(model: Model, group: ResolvedResource) -> list[Identity]:
-    named = keys(_profile(model, group).properties.get("Roles"))
+cluster_that_pcs_takes = clusters.fatal(
+    "SLURM-1",
+    what="PCS does not take a cluster of this size, with these parts, or in this place.",
+    why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048, and each 10 node groups "
+    "and 10 queues; Size is create-only, so that growing later replaces the cluster; the "
+    "controller is in one subnet, of no VPC of dedicated tenancy.",
+    source=f"service quotas of PCS; {PCS_GUIDE}; VPC and subnet requirements, read 2026-11-27",
+    fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
+    check=f"{DESCRIBE} --query 'cluster.[size,networking]'",
+)(_too_small, _controller_elsewhere)
+
+
+def roles_of(model: Model, profile: Any) -> list[Identity]:
+    """Return the roles of an instance profile."""
+    named = keys(model.given(profile, "AWS::IAM::InstanceProfile").properties.get("Roles"))
     found = [role for role in model.roles if role.key in named]
     if len(found) < len(named):
         raise UndeterminedError("the role of its instance profile is not in the given templates")
     return found
 
 
-def _is_for_pcs(name: object, path: object) -> bool:
-    return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
-
-
-@of("AWS::PCS::ComputeNodeGroup").fatal(
-    "SLURM-2",
-    what="The role of a PCS node group's instance profile has a name that PCS does not take.",
-    why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
-    "is refused otherwise, whatever the profile itself is called.",
-    source="botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24",
-    fix="write Path: /aws-pcs/ for the role",
-    check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
-)
-def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in roles_of(model, group):
-        if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
+def _named_otherwise(model: Model, group: ResolvedResource) -> Iterator[Fault]:
+    for role in roles_of(model, group.properties.get("IamInstanceProfileArn")):
+        name, path = role.properties.get("RoleName"), text(role.properties.get("Path")) or "/"
+        if ROLE_PATH not in path and (name is None or not begins(name, "AWSPCS")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
-@About(pcs_nodes).error(
-    "SLURM-3",
-    what="A PCS node has efa-only interfaces.",
-    why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
-    "nodes with efa-only do not register.",
-    source="awsome-distributed-ai PCS samples, 2026-07-23",
-    fix="write InterfaceType: efa for every card",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest'",
-)
-def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
-    count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
-    if count:
-        yield Fault(f"{described(node)} launches {count} efa-only interfaces")
-
-
-@of("AWS::PCS::ComputeNodeGroup").fatal(
-    "SLURM-4",
-    what="Nodes of a PCS node group may not register themselves.",
-    why="Without pcs:RegisterComputeNodeGroupInstance a node starts, is billed, and is replaced "
-    "before Slurm sees it.",
-    source=PCS_GUIDE,
-    fix="allow pcs:RegisterComputeNodeGroupInstance, or attach AWSPCSComputeNodePolicy",
-    check="aws iam simulate-principal-policy --policy-source-arn <role> "
-    "--action-names pcs:RegisterComputeNodeGroupInstance",
-)
-def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in roles_of(model, group):
+def _may_not_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
+    for role in roles_of(model, group.properties.get("IamInstanceProfileArn")):
         allowing = [statement for statement in role.statements if statement.allows()]
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
@@ -151,35 +135,31 @@ def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]
         yield Fault(f"role {role.place.logical_id} allows no pcs:RegisterComputeNodeGroupInstance")
 
 
-@clusters.fatal(
-    "SLURM-5",
-    what="A PCS cluster has more node groups or queues than it takes.",
-    why="10 node groups and 10 queues are fixed limits of a cluster.",
-    source=f"service quotas of PCS; {PCS_GUIDE}",
-    fix="merge groups or queues until there are 10 of each",
-    check="aws pcs list-compute-node-groups --cluster-identifier <cluster>",
-)
-def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    for kind, words in (
-        ("AWS::PCS::ComputeNodeGroup", "node groups"),
-        ("AWS::PCS::Queue", "queues"),
-    ):
-        if (count := len(parts_of(model, cluster, kind))) > MOST_PARTS:
-            yield Fault(f"{count} {words}")
+node_role_that_pcs_takes = of(GROUP).fatal(
+    "SLURM-2",
+    what="The role of a PCS node group is not one with which its nodes register.",
+    why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/, whatever the "
+    "profile is called, and allow pcs:RegisterComputeNodeGroupInstance: a node is refused, or "
+    "starts, is billed, and is replaced before Slurm sees it.",
+    source=f"botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24; {PCS_GUIDE}",
+    fix="write Path: /aws-pcs/ for the role, and attach AWSPCSComputeNodePolicy",
+    check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
+)(_named_otherwise, _may_not_register)
 
 
-@clusters.fatal(
-    "SLURM-6",
-    what="PCS does not take this retention of accounting records.",
-    why="DefaultPurgeTimeInDays is -1, or 1 to 10,000; 0 is refused.",
-    fix="write DefaultPurgeTimeInDays -1 (never), or a number of days",
-    check=f"{DESCRIBE} --query cluster.slurmConfiguration.accounting",
+@About(pcs_nodes).error(
+    "SLURM-3",
+    what="A PCS node has efa-only interfaces.",
+    why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
+    "nodes with efa-only do not register.",
+    source="awsome-distributed-ai PCS samples, 2026-07-23",
+    fix="write InterfaceType: efa for every card",
+    check=launches("NetworkInterfaces"),
 )
-def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
-    days = number(part(accounting, "DefaultPurgeTimeInDays"))
-    if days is not None and days != -1 and days not in range(1, 10001):
-        yield Fault(f"DefaultPurgeTimeInDays is {days}")
+def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
+    count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
+    if count:
+        yield Fault(f"{described(node)} launches {count} efa-only interfaces")
 
 
 @About(pcs_nodes).info(
@@ -189,8 +169,7 @@ def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fau
     "is not run.",
     source="AWS PCS user guide, custom user data; not verified against an account (2026-11-23)",
     fix="begin it with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary=...",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'",
+    check=launches("UserData"),
 )
 def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
     stated = part(node.launch, "UserData")
@@ -201,27 +180,6 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
         begun and "\x00" not in begun and "mime-version" not in begun.lower()
     ):
         yield Fault(f"user data begins with {begun.splitlines()[0][:40]}")
-
-
-@clusters.fatal(
-    "SLURM-8",
-    what="The controller of a PCS cluster is not in exactly one subnet of a VPC that PCS takes.",
-    why="PCS puts its interface into one subnet, and takes no VPC of dedicated tenancy; the "
-    "cluster is refused.",
-    source="AWS PCS user guide, VPC and subnet requirements, read 2026-11-27",
-    fix="write one subnet in Networking.SubnetIds, of a VPC with InstanceTenancy default; node "
-    "groups may have other subnets",
-    check=f"{DESCRIBE} --query cluster.networking",
-)
-def controller_in_one_subnet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
-    if isinstance(stated, list) and len(stated) != 1:
-        yield Fault(f"{len(stated)} subnets")
-    for name in keys(stated):
-        subnet = model.networks.subnets.get(name)
-        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
-        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
-            yield Fault(f"{vpc.place.logical_id} has InstanceTenancy dedicated")
 
 
 @clusters.warning(
@@ -238,16 +196,16 @@ def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]
         yield Fault(f"Scheduler.Version is {version}")
 
 
-@of(*SETTINGS).fatal(
-    "SLURM-11",
-    what="A custom Slurm setting is one that PCS does not take.",
-    why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
-    "Slurm on: cluster, node group or queue are refused.",
-    source="AWS PCS user guide, custom Slurm settings, copy of October 2026",
-    fix="remove it, or use a newer Slurm where the message names one",
-    check=f"{DESCRIBE} --query cluster.slurmConfiguration.slurmCustomSettings",
-)
-def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def _purged_at(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
+    days = number(part(accounting, "DefaultPurgeTimeInDays"))
+    if days is not None and days != -1 and days not in range(1, 10001):
+        yield Fault(
+            f"DefaultPurgeTimeInDays is {days}", fix="write -1 (never), or a number of days"
+        )
+
+
+def _set_otherwise(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     stated = resource.properties.get("ClusterId")
     cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
     version = None if cluster is None else text(part(cluster.properties, "Scheduler", "Version"))
@@ -256,3 +214,15 @@ def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterato
         why = "" if name is None else untaken_setting(resource.resource_type, name, version)
         if why:
             yield Fault(why)
+
+
+settings_that_pcs_takes = of(*SETTINGS).fatal(
+    "SLURM-6",
+    what="A Slurm setting, or the retention of accounting records, is one that PCS does not take.",
+    why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
+    "Slurm on, and DefaultPurgeTimeInDays of -1, or 1 to 10,000: cluster, node group or queue are "
+    "refused.",
+    source=f"AWS PCS user guide, custom Slurm settings, copy of October 2026; {PCS_GUIDE}",
+    fix="remove it, or use a newer Slurm where the message names one",
+    check=f"{DESCRIBE} --query cluster.slurmConfiguration",
+)(_purged_at, _set_otherwise)

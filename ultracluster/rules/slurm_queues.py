@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ultracluster.catalogue.slurm import (
-    LOG_TYPES,
     LOGIN,
     REGISTERING,
     SLURMCTLD_PORT,
@@ -15,9 +14,8 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
-from ultracluster.rules.rule import About, Fault
-from ultracluster.rules.slurm import clusters, parts_of, pcs_nodes, roles_of
-from ultracluster.rules.subjects import of
+from ultracluster.rules.rule import About, Fault, launches, of
+from ultracluster.rules.slurm import GROUP, QUEUE, clusters, parts_of, pcs_nodes, roles_of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
@@ -28,14 +26,11 @@ from ultracluster.templates.resolved_values import (
     same,
     shown,
     text,
-    written,
 )
 
 if TYPE_CHECKING:
     from ultracluster.model.security_groups import Direction
 
-GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-QUEUE: Final = "AWS::PCS::Queue"
 WITH_LOGIN: Final = re.compile(rf"(?i)\b{LOGIN}|_{LOGIN}|{LOGIN.title()}")
 RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
@@ -130,16 +125,7 @@ def _without_jobs(group: ResolvedResource) -> str:
     return f"{most} nodes of {paid[0]}" if paid and not _is_login(group) else ""
 
 
-@clusters.warning(
-    "SLURM-12",
-    what="A queue has no nodes that run jobs, or nodes are in no queue.",
-    why="Jobs of the queue wait for ever, or run on the login node; nodes without a queue are paid "
-    "for and run nothing.",
-    source="AWS PCS user guide, queues and login nodes, read 2026-11-26",
-    fix="write the node group into ComputeNodeGroupConfigurations of a queue",
-    check=QUEUES,
-)
-def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _without_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     queues = parts_of(model, cluster, QUEUE)
     groups = {group.place.key: group for group in parts_of(model, cluster, GROUP)}
     used: set[Key] = set()
@@ -165,42 +151,26 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
             yield Fault(f"{group.place.logical_id} is in no queue: {why}", place=group.place)
 
 
-@clusters.warning(
-    "SLURM-13",
-    what="None of the queues of a PCS cluster is the default one.",
-    why="sbatch and srun without --partition are refused, as most job files and guides write them.",
-    source="AWS PCS user guide, custom settings for queues, read 2026-11-26; awsome-distributed-ai "
-    "architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
-    fix="write SlurmCustomSettings: [{ParameterName: Default, ParameterValue: YES}] for one queue",
-    check="sinfo --format=%P on a login node; the default queue has an asterisk",
-)
-def default_queue(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def _without_default(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     queues = parts_of(model, cluster, QUEUE)
     if queues and not any(_settings(q).get("Default", "").upper() == "YES" for q in queues):
-        yield Fault(f"{', '.join(q.place.logical_id for q in queues)} without Default: YES")
+        yield Fault(
+            f"{', '.join(q.place.logical_id for q in queues)} without Default: YES",
+            fix="write SlurmCustomSettings: [{ParameterName: Default, ParameterValue: YES}] for "
+            "one queue",
+        )
 
 
-@clusters.info(
-    "SLURM-14",
-    what="Logs of a PCS cluster are kept nowhere.",
-    why="That there was no capacity for a node, or why one was replaced, stands in the logs of the "
-    "controller alone, which nobody can enter.",
-    source="AWS PCS user guide, logs, read 2026-11-26; aws-hpc-recipes pcs/cloudwatch",
-    fix="write AWS::Logs::DeliverySource, DeliveryDestination and Delivery for each log type",
-    check="aws logs describe-deliveries; aws logs describe-delivery-sources",
-)
-def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    delivered = {
-        key(d.properties.get("DeliverySourceName")) for d in model.of("AWS::Logs::Delivery")
-    }
-    kept = {
-        text(source.properties.get("LogType"))
-        for source in model.of("AWS::Logs::DeliverySource")
-        if key(source.properties.get("ResourceArn")) == cluster.place.key
-        and not delivered.isdisjoint((source.place.key, written(source.properties.get("Name"))))
-    }
-    if missing := [name for name in LOG_TYPES if name not in kept]:
-        yield Fault(f"no delivery of {', '.join(missing)}")
+queues_that_run_jobs = clusters.warning(
+    "SLURM-12",
+    what="A queue has no nodes that run jobs, nodes are in no queue, or no queue is the default.",
+    why="Jobs of the queue wait for ever, or run on the login node; nodes without a queue are paid "
+    "for and run nothing; sbatch without --partition, as most job files have it, is refused.",
+    source="AWS PCS user guide, queues, login nodes and custom settings for queues, read "
+    "2026-11-26; awsome-distributed-ai architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
+    fix="write the node group into ComputeNodeGroupConfigurations of a queue",
+    check=f"{QUEUES}; sinfo --format=%P on a login node (the default has an asterisk)",
+)(_without_nodes, _without_default)
 
 
 @About(pcs_nodes).warning(
@@ -210,8 +180,7 @@ def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     "be refused, and with another one nodes are elsewhere than placement and file system.",
     source="AWS PCS user guide, EFA, create launch template, read 2026-11-26",
     fix="write SubnetId of the node group's subnet on each interface",
-    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
-    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'",
+    check=launches("NetworkInterfaces"),
 )
 def interfaces_in_the_subnet(_model: Model, node: Node) -> Iterator[Fault]:
     interfaces, subnets = node.interfaces(), node.subnets()
@@ -249,7 +218,7 @@ def made_in_order(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == GROUP:
         needed = [
             statement.place
-            for role in roles_of(model, resource)
+            for role in roles_of(model, resource.properties.get("IamInstanceProfileArn"))
             for statement in role.statements
             if statement.allows() and statement.names(REGISTERING) and statement.place != role.place
         ]

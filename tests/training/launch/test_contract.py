@@ -1,9 +1,15 @@
 """What the launcher recognises of any program."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from training.launch.__main__ import main
 from training.launch.contract import committed, rank_variables
+from training.launch.environment import of_torch
 
 
 def test_a_checkpoint_counts_once_it_is_committed(tmp_path, capsys):
@@ -29,19 +35,36 @@ def test_a_folder_that_is_not_there_yet_is_step_0(tmp_path, capsys):
     assert capsys.readouterr().out == "0\n"
 
 
+SLURM = {
+    "SLURM_PROCID": "9",
+    "SLURM_NTASKS": "16",
+    "SLURM_LOCALID": "1",
+    "SLURM_NTASKS_PER_NODE": "8",
+}
+
+
 def test_ranks_of_srun_are_told_what_torchrun_says():
     """And torchrun's own word stands."""
-    slurm = {
-        "SLURM_PROCID": "9",
-        "SLURM_NTASKS": "16",
-        "SLURM_LOCALID": "1",
-        "SLURM_NTASKS_PER_NODE": "8",
-    }
-    assert rank_variables(slurm) == {
+    assert rank_variables(SLURM) == {
         "RANK": "9",
         "WORLD_SIZE": "16",
         "LOCAL_RANK": "1",
         "LOCAL_WORLD_SIZE": "8",
     }
-    assert rank_variables({**slurm, "RANK": "0"}) == {}
+    assert rank_variables({**SLURM, "RANK": "0"}) == {}
     assert rank_variables({}) == {}
+
+
+def test_ranks_of_srun_have_what_pytorch_is_to_be_told_and_the_jobs_own_word_stands():
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    own = {"TORCH_NCCL_DUMP_ON_TIMEOUT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "training.launch", "rank", "--", sys.executable, "-c", show],
+        env={**os.environ, **SLURM, **own},
+        capture_output=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+
+    assert {name: found[name] for name in of_torch()} == {**of_torch(), **own}
+    assert found["RANK"] == "9"

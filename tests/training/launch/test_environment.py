@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from facts import job_environment as carried
 from training.launch import variables
 from training.launch.environment import chosen, of_torch, settings
-from training.launch.variables import missing, rows, table
-from training.launch.variables.versions import version, written
+from training.launch.variables import missing, rows, table, version, written
 from ultracluster.catalogue import job_environment
 
 NEW = (1, 20, 0)

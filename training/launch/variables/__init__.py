@@ -13,22 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from .versions import Version, version
+Version = tuple[int, ...]
 
-__all__ = [
-    "ENDS",
-    "Row",
-    "Version",
-    "ends",
-    "known",
-    "missing",
-    "nothing_to_spoil",
-    "plugin_of_installer",
-    "rows",
-    "table",
-    "tables",
-    "version",
-]
+NUMBER: Final = re.compile(r"v?(\d+(?:\.\d+)+)")
+"""A version in a text, without suffixes such as `-aws` or `amzn5.0`."""
 
 Standing = Literal[
     "off-fabric", "verbs", "obsolete", "corrupting", "forced", "overriding", "slowing", "unfit",
@@ -52,6 +40,17 @@ WITHOUT: Final[Mapping[str, frozenset[str]]] = {
 """Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
 which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
 manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
+
+
+def version(text: str | None) -> Version | None:
+    """Return the first version in a text, None where it holds none."""
+    found = NUMBER.search(text or "")
+    return tuple(int(part) for part in found[1].split(".")) if found else None
+
+
+def written(value: Version | None) -> str:
+    """Return a version as people write it."""
+    return ".".join(map(str, value)) if value else "of an unknown version"
 
 
 @dataclass(frozen=True, slots=True)
