@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
+from constructs_lib.delivery_roles import DeliveryRoles
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
@@ -214,6 +215,9 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "data-bucket": lambda s, a: DataBucket(s, "It", key=a.key, keep=True),
     "data-bucket-not-kept": lambda s, a: DataBucket(s, "It", key=a.key, keep=False),
     "data-key": lambda s, _: DataKey(s, "It", keep=True),
+    "delivery-roles": lambda s, _: DeliveryRoles(
+        s, "It", repository="owner/name", environment="dev"
+    ),
     "efa-launch-template": _template,
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
