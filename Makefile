@@ -77,7 +77,6 @@ lint: $(VENV)/dev.stamp
 		$$(find ultracluster/rehearse/machine/program -type f ! -name train)
 
 golden: $(VENV)/dev.stamp
-	python -m golden.packed
 	python -m golden.generate
 	python -m golden.samples
 	python -m golden.image_page
