@@ -238,10 +238,10 @@ CHECKS = (
     Check("scratch", "pi", SHORT, "SCRATCH", scratch),
     Check("memory", "i", SHORT, "", memory),
 )
-LIMITS = {SHORT: 8.0, LONG: 45.0}
+LIMITS = {SHORT: 8.0, LONG: 40.0}
 """Seconds. Without persistence mode the driver starts anew for each question: 25 to 30 s on eight
 A100 (Azure/AgentBaker#2829); the boot switches it on, and this is for when that failed. Slurm kills
-a health check after 60 s (slurm.conf, read 2026-11-27), so that it has some seconds less there."""
+a health check after 60 s (slurm.conf, read 2026-11-27)."""
 
 
 def judged(conf: Conf, when: str) -> list[tuple[str, str]]:
@@ -259,7 +259,7 @@ def judged(conf: Conf, when: str) -> list[tuple[str, str]]:
         except Exception as error:  # what cannot be looked at is not sound
             found[index] = [("drain", str(error) or repr(error))]
 
-    limits = [limit(conf, row, when) for row in chosen]
+    limits = [float(conf.get(row.seconds, LIMITS[row.seconds])) for row in chosen]
     threads = [
         threading.Thread(target=look, args=(index, row, limits[index]), daemon=True)
         for index, row in enumerate(chosen)
@@ -274,9 +274,3 @@ def judged(conf: Conf, when: str) -> list[tuple[str, str]]:
             late = f"{chosen[index].name} did not answer within {limits[index]:g} s"
             found[index] = [("drain", late)]
     return [finding for each in found for finding in each or ()]
-
-
-def limit(conf: Conf, row: Check, when: str) -> float:
-    """Return the time of a check."""
-    seconds = float(conf.get(row.seconds, LIMITS[row.seconds]))
-    return min(seconds, 40.0) if when in "ib" else seconds
