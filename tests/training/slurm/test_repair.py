@@ -65,7 +65,7 @@ def test_a_reboot_is_slurms_and_asked_for_once(node: ByHand):
 def test_a_slurm_that_reboots_nothing_has_the_node_drained(node: ByHand):
     """Its slurm.conf has no RebootProgram; the job must be sent back all the same."""
     whole = (node.folder / "bin" / "scontrol").read_text()
-    refuses = "[[ $1 != reboot ]] || { echo \"RebootProgram isn't defined\"; exit 1; }"
+    refuses = '[[ $1 != reboot ]] || { echo "RebootProgram isn\'t defined"; exit 1; }'
     node.command("scontrol", whole.replace("cd ", f"{refuses}\ncd ", 1))
     node.log(NODE, LOST)
 
