@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign fuzz review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -54,6 +54,10 @@ rehearse: $(VENV)/rehearsal.stamp
 # QEMU and mmdebstrap are Debian's packages; where they are missing it says what to install.
 rehearse-node: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
+
+# The catalogue of faults on a real Slurm with real monitoring, half an hour: docs/operate/night.md.
+rehearse-night: $(VENV)/dev.stamp
+	python -m tests.night.night
 
 # A fault at every resource and between calls: how each ended, what was charged, what is left.
 campaign: $(VENV)/rehearsal.stamp

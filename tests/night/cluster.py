@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -34,10 +33,10 @@ SMI: Final = """#!/bin/bash
 here={folder}/$SLURMD_NODENAME
 for word; do case $word in --query-*=*) fields=${{word#*=}} ;; esac; done
 case "$*" in
-  *nvlink*-e*) for ((n = 0; n < 8; n++)); do echo "GPU $n: A100"; echo "	 Link 0: CRC Errors: 0"; done ;;
+  *nvlink*-e*) sed -n 's/^GPU.*/&\n\t Link 0: CRC Errors: 0/p' "$here/links" ;;
   *nvlink*) cat "$here/links" ;;
   *compute-apps*) cat "$here/apps" ;;
-  *gpu-reset*) echo reset >>"$here/did" ;;
+  *gpu-reset*) echo reset >>"$here/did"; cp "$here"/sound/* "$here" ;;
   *) awk -v fields="$fields" -f {folder}/bin/fields "$here/smi" ;;
 esac
 """
@@ -54,10 +53,16 @@ END {
 }
 """
 SOUND: Final = {
-    **{"utilization.gpu": "97", "memory.used": "35000", "memory.total": "40960"},
-    **{"power.draw": "380.5", "temperature.gpu": "61", "clocks.sm": "1410"},
-    **{"pcie.link.width.current": "16", "pcie.link.width.max": "16"},
-    **{"remapped_rows.pending": "0", "remapped_rows.failure": "0"},
+    "utilization.gpu": "97",
+    "memory.used": "35000",
+    "memory.total": "40960",
+    "power.draw": "380.5",
+    "temperature.gpu": "61",
+    "clocks.sm": "1410",
+    "pcie.link.width.current": "16",
+    "pcie.link.width.max": "16",
+    "remapped_rows.pending": "0",
+    "remapped_rows.failure": "0",
     "ecc.errors.corrected.volatile.total": "3",
     "ecc.errors.uncorrected.volatile.total": "0",
     "clocks_throttle_reasons.hw_thermal_slowdown": "Not Active",
@@ -97,6 +102,10 @@ class Nodes(Machine):
             (here / name).mkdir(parents=True, exist_ok=True)
         (here / "node.conf").symlink_to(self.folder / "boot" / "node.conf")
         self.measurable(here)
+        (here / "sound").mkdir()
+        self.sound(here / "sound")
+        # A reset leaves the kernel's log as it is.
+        (here / "sound" / "log").unlink()
 
     def measurable(self, here: Path) -> None:
         """Write what the metrics read beside what the checks do."""
@@ -128,6 +137,12 @@ class Night(Accounting):
         self.nodes = Nodes(folder / "nodes")
         super().__init__(folder, {})
         self.every = every
+        # slurmd tells a health check where it is, and not which of this machine's Slurms it is of.
+        self.nodes.prolog.write_text(
+            self.nodes.prolog.read_text().replace(
+                "ROOT=", f"SLURM_CONF={folder}/etc/slurm.conf ROOT=", 1
+            )
+        )
         self.told: list[dict[str, Any]] = []
         """What Alertmanager sent, with the time at which it arrived."""
 
@@ -193,7 +208,10 @@ class Night(Accounting):
         """Do what a node does whose Slurm reboots it: it comes back with an empty kernel's log."""
         self.cut(node)
         self.nodes.boot(node, time.time() + 1)
-        self.nodes.sound(self.nodes.folder / node)
+        here = self.nodes.folder / node
+        self.nodes.sound(here)
+        for state in here.glob("sys/class/infiniband/*/ports/1/state"):
+            state.write_text("4: ACTIVE\n")
         self._start(node, "slurmd", "-D", "-N", node, "-b")
 
     def reboot_whom_slurm_wants(self) -> None:
@@ -282,7 +300,3 @@ def known_ports(known: dict[str, Any]) -> list[int]:
 def _write(path: Path, value: object) -> None:
     """Write a configuration: what is JSON is YAML as well."""
     path.write_text(json.dumps(value))
-
-
-if __name__ == "__main__":
-    sys.exit("python -m tests.night.night")

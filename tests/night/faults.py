@@ -1,5 +1,7 @@
 """The catalogue of a night: what is planted where, and what must be seen of it."""
 
+# ruff: noqa: ARG001, ARG005 - all of them are asked alike
+
 import os
 import signal
 from collections.abc import Callable
@@ -95,11 +97,19 @@ def _requeue(night: Night, job: Job, node: str) -> None:
 
 def _kill_node(night: Night, job: Job, node: str) -> None:
     night.cut(node)
+    night.cut(f"metrics-{node}")
 
 
 def _new_node(night: Night, job: Job, node: str) -> None:
     night.nodes.mend(node)
+    night.measure(node, night.places[node])
     night.power_on(node)
+
+
+def _replace(night: Night, job: Job, node: str) -> None:
+    _kill_node(night, job, node)
+    _new_node(night, job, node)
+    night.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
 
 def _cut(daemon: str) -> Act:
@@ -136,11 +146,8 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             _xid("54, power cable"),
             "replace: Xid 54",
             (*OUT, "xid-needs-action"),
-            lambda night, job, node: (night.cut(node), _new_node(night, job, node))[1],
-            by=REPLACED,
-        ),
-        "Xid 31, a program's fault": Fault(
-            BUSY, _xid("31, pid=7, name=python"), mend=_nothing, by="nobody: the node is sound"
+            _replace,
+            by="an operator, by the alarm: " + REPLACED,
         ),
         "a rank is stopped": Fault(
             BUSY,
@@ -152,12 +159,15 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
     },
     {
         "a GPU is lost": Fault(SPARE, _smi(7), "reboot: 7 GPUs", (*OUT, "gpu-lost")),
-        "NVLink is down": Fault(SPARE, _link_down, "reset: NVLink", OUT, _sound, by="a reset"),
+        "NVLink is down": Fault(SPARE, _link_down, "reset: NVLink", OUT),
         "Xid 154 asks for a reboot": Fault(
             SPARE,
             _xid("154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)"),
             "reboot: Xid 154",
             (*OUT, "xid-needs-action"),
+        ),
+        "Xid 31, a program's fault": Fault(
+            BUSY, _xid("31, pid=7, name=python"), mend=_nothing, by="nobody: the node is sound"
         ),
         "a GPU is throttled by heat (a rank is slow)": Fault(
             BUSY,
@@ -190,8 +200,6 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             _port("1: DOWN"),
             "reboot: 3 active EFA devices",
             (*OUT, "efa-down"),
-            _port("4: ACTIVE"),
-            by="a reboot",
         ),
         "the clock drifts": Fault(
             SPARE,

@@ -48,7 +48,7 @@ def controller(conf: Conf, seconds: float) -> Found:
 def clock(conf: Conf, seconds: float) -> Found:
     """Slurm's credentials and AWS's hold for minutes; a young node has a moment."""
     ask = ("timedatectl", "show", "--property=NTPSynchronized", "--value")
-    for again in reversed(range(int(conf.get("CLOCK_TRIES", "2")))):
+    for again in reversed(range(int(conf.get("CLOCK_TRIES", "5")))):
         if readings.said(*ask, seconds=seconds).strip() == "yes":
             return
         time.sleep(3 if again else 0)
@@ -133,8 +133,10 @@ def links(conf: Conf, seconds: float) -> Found:
             told += 1
             if not readings.number(line.partition(":")[2]):
                 down.add(gpu)
-    if down or not told:
-        yield "reset", f"NVLink is down on GPU {','.join(sorted(down)) or 'all'}"
+    if not told:
+        yield "drain", "nvidia-smi lists no NVLink"
+    if down:
+        yield "reset", f"NVLink is down on GPU {','.join(sorted(down))}"
 
 
 def lanes(conf: Conf, seconds: float) -> Found:

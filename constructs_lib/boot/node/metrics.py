@@ -5,7 +5,7 @@ Every series carries environment, node, and the job and user that run there. A c
 thread of its own: one that waits for a driver or a file system that hangs delays nothing else, its
 series end, and its age (ultracluster_collector_age_seconds) tells which it is.
 
-Needs Python 3.9, its standard library and readings.py beside it.
+Needs Python 3.9 and readings.py.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ Row = tuple[str, dict[str, str], float]
 Collector = Callable[[Conf], Iterator[Row]]
 
 RUN = ROOT + "/run/ultracluster"
-STALE = 105
-MHZ = 1e6
+STALE, MHZ = 105, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
 
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
@@ -87,16 +86,10 @@ def remapping(conf: Conf) -> Iterator[Row]:
 
 def nvlinks(conf: Conf) -> Iterator[Row]:
     """Yield the errors of each GPU's links since the driver was loaded."""
-    errors: dict[str, float] = {}
-    for line in readings.said("nvidia-smi", "nvlink", "-e").splitlines():
-        head = re.match(r"GPU (\d+):", line)
-        if head:
-            gpu = head[1]
-            errors[gpu] = 0
-        elif "Error" in line:
-            errors[gpu] += readings.number(line.rpartition(":")[2]) or 0
-    for gpu, count in errors.items():
-        yield "gpu_nvlink_errors", {"gpu": gpu}, count
+    text = readings.said("nvidia-smi", "nvlink", "-e")
+    for gpu, links in re.findall(r"GPU (\d+):(.*?)(?=GPU \d|\Z)", text, re.DOTALL):
+        errors = re.findall(r"Errors?: *(\S+)", links)
+        yield "gpu_nvlink_errors", {"gpu": gpu}, sum(readings.number(n) or 0 for n in errors)
 
 
 def xids(conf: Conf) -> Iterator[Row]:
@@ -172,8 +165,12 @@ def slurm(conf: Conf) -> Iterator[Row]:
 def texts(conf: Conf) -> Iterator[Row]:
     """Yield what programs that still run have written into NAME.PID.prom of this node's folder."""
     for path in glob(RUN + "/metrics/*.*.prom"):
-        if not os.path.isdir(f"/proc/{path.split('.')[-2]}"):
+        program, pid = os.path.basename(path).split(".")[-3:-1]
+        if not os.path.isdir(f"/proc/{pid}"):
             continue
+        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0]
+        if state in "DTtZ":  # In a hang the others wait and compute; this one is the odd one.
+            yield "program_state", {"program": program, "state": state}, 1
         for line in readings.read(path).splitlines():
             found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
             if found:
@@ -277,7 +274,7 @@ def install() -> None:
 
 
 def main() -> None:
-    """Serve until the service is stopped."""
+    """Serve for ever."""
     conf = readings.settings()
     os.environ["PATH"] = f"{conf['SLURM_BIN']}:/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ["PATH"]
     node = Node(conf)

@@ -1,0 +1,332 @@
+"""The night: the catalogue of faults on a real Slurm with the real monitoring, and its page.
+
+    make rehearse-night
+
+Takes half an hour on two cores that do nothing else. Writes docs/operate/night.md.
+"""
+
+# ruff: noqa: T201 - prints what it does
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from tests.night.cluster import NODES, Night
+from tests.night.faults import BUSY, ROUNDS, SPARE, Fault, void
+from tests.repository import ROOT
+from tests.training.slurm.jobs import VARIABLES, Curve, Job
+from training import prepare
+
+PAGE: Final = ROOT / "docs" / "operate" / "night.md"
+RANKS: Final = 4
+CALM_SECONDS: Final = 120
+BACK_SECONDS: Final = 360
+CONSEQUENCES: Final = {
+    "a rank is stopped": {"checkpoint-overdue"},
+    "slurmctld restarts": {"node-out-of-service", "metrics-missing"},
+    "a node of the job is killed": {"job-hangs", "checkpoint-overdue"},
+}
+"""Alarms that rightly tell what follows from a fault."""
+BEFORE: Final = """
+import os, pathlib, time
+from training.trainer import Trainer
+os.environ["ULTRACLUSTER_METRICS"] = os.path.join(
+    {nodes!r}, os.environ.get("SLURMD_NODENAME", "none"), "run/ultracluster/metrics")
+step = Trainer._step
+def slower(self, feed):
+    if pathlib.Path("nan").exists():
+        for parameter in self.sharded.module.parameters():
+            parameter.data.fill_(float("nan"))
+    if self.step >= {last}:
+        os._exit(0)
+    time.sleep({pause})
+    return step(self, feed)
+if "RANK" in os.environ:
+    Trainer._step = slower
+"""
+HEAD: Final = """# The night, rehearsed
+
+Written by `make rehearse-night`; nothing here is changed by hand. {when}: {nodes} nodes, one
+training job of {ranks} of them, {minutes:.0f} minutes; {load}
+
+Real: Slurm (slurmctld, eight slurmd, slurmdbd with MariaDB), Prometheus, Alertmanager, the nodes'
+own programs (check, repair, metrics) with the settings that PCS is given, the alarms of
+[alarms.md](alarms.md), `train.sbatch`, and the training program on processors. Stood in for: GPUs
+and their driver, EFA, Lustre, the kernel's log, DCGM, systemd, the reboot of a machine, PCS itself,
+and CloudWatch (Prometheus evaluates the same PromQL). Slurm declares a silent node down after 30 s
+here, and a check may take 30 s instead of 8: all nodes share two cores.
+
+Seconds are from the fault to the reason that Slurm has for the node, and to the alarm's arrival.
+Training lost is the longest time without a new step while the round of faults was there.
+
+| fault | where | Slurm's reason, s | alarm, s | seen within | right node | healed by | in service, s | lost, min |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+- False alarms, in {calm} s of calm before the first fault and beside the faults: {false}.
+- The loss curve up to the NaN, {steps} steps with {starts} starts, is the undisturbed run's: {same}.
+- Starts of the job on a node that was out of service: {sick}.
+- The job's end: {end}.
+"""  # noqa: E501 - rows of a table
+
+
+@dataclass
+class Row:
+    """What was seen of a fault."""
+
+    name: str
+    fault: Fault
+    node: str
+    planted: float
+    step: int
+    reason: float | None = None
+    alarm: float | None = None
+    alarm_name: str = ""
+    wrong: set[str] = field(default_factory=set)
+    mended: bool = False
+    back: float | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether all was seen that is to be."""
+        by_reason = self.reason is not None or not self.fault.reason
+        return by_reason and (self.alarm is not None or not self.fault.alarms)
+
+    @property
+    def first(self) -> float | None:
+        """Seconds until it was seen at all."""
+        return min((t for t in (self.reason, self.alarm) if t is not None), default=None)
+
+
+class Rehearsal:
+    """One night."""
+
+    def __init__(self, night: Night, job: Job) -> None:
+        self.night, self.job = night, job
+        self.rows: list[Row] = []
+
+    def plant(self, faults: dict[str, Fault]) -> list[Row]:
+        """Plant a round of faults, each on a node of its own."""
+        busy = [node for node, state in self.night.states().items() if state == "alloc"]
+        busy = busy or [node for node, s in self.night.states().items() if s.startswith("mix")]
+        spare = [node for node, state in self.night.states().items() if state == "idle"]
+        planted = []
+        for name, fault in faults.items():
+            node = {BUSY: busy, SPARE: spare}.get(fault.where, [""]).pop()
+            step = max(self.job.curve(), default=0)
+            fault.plant(self.night, self.job, node)
+            print(f"{name}: {node or fault.where}", flush=True)
+            planted.append(Row(name, fault, node, time.time(), step))
+        self.rows += planted
+        return planted
+
+    def look(self, rows: Iterable[Row]) -> None:
+        """Note what Slurm and Alertmanager say now."""
+        self.night.reboot_whom_slurm_wants()
+        reasons = self.reasons()
+        for row in rows:
+            passed = time.time() - row.planted
+            if (
+                row.reason is None
+                and row.fault.reason
+                and row.fault.reason in reasons.get(row.node, "")
+            ):
+                row.reason = passed
+            for alert in list(self.night.told):
+                self._note(row, alert)
+
+    def _note(self, row: Row, alert: dict[str, Any]) -> None:
+        labels = alert["labels"]
+        name, node = labels["alertname"], labels.get("slurm_node") or labels.get("node", "")
+        began = datetime.fromisoformat(alert["startsAt"]).timestamp()
+        if (
+            name not in row.fault.alarms
+            or alert["arrived"] < row.planted
+            or began < row.planted - 1
+        ):
+            return
+        if row.alarm is None and (not row.node or node == row.node):
+            row.alarm, row.alarm_name = alert["arrived"] - row.planted, name
+
+    def starts_on_sick_nodes(self) -> list[str]:
+        """Return starts of the job on a node that a fault had taken out of service."""
+        found = []
+        for at, nodes in re.findall(r"(\S+) job \d+: start \d+ on (\S+) from", self.job.output()):
+            when = datetime.fromisoformat(at).timestamp()
+            names = self.night.ask("scontrol", "show", "hostnames", nodes).split()
+            found += [
+                f"{row.node} ({row.name})"
+                for row in self.rows
+                if row.reason is not None
+                and row.node in names
+                and row.planted + row.reason < when < row.planted + (row.back or 1e9) - 5
+            ]
+        return found
+
+    def reasons(self) -> dict[str, str]:
+        """Return why nodes are out of service."""
+        ask = ["sinfo", "--noheader", "--Node", "--format=%N %E"]
+        done = subprocess.run(
+            ask, env=self.night.environment(), text=True, capture_output=True, check=False
+        )
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+    def round(self, faults: dict[str, Fault]) -> None:
+        """Plant faults, wait until they are seen, mend what does not mend itself, and wait."""
+        rows = self.plant(faults)
+        deadline = time.time() + max(row.fault.limit for row in rows) + 120
+        while time.time() < deadline and not all(row.seen and row.mended for row in rows):
+            self.look(rows)
+            for row in rows:
+                # A node under a fault that nobody must notice is watched for as long as others.
+                late = time.time() > row.planted + row.fault.limit + 60
+                if (row.seen or late) and not row.mended:
+                    row.mended = True
+                    if row.fault.mend is not None:
+                        row.fault.mend(self.night, self.job, row.node)
+            time.sleep(1)
+        deadline = time.time() + BACK_SECONDS
+        while time.time() < deadline and not all(row.back for row in rows):
+            self.look(rows)
+            states = self.night.states()
+            for row in rows:
+                if row.back is None and self.whole(row, states):
+                    row.back = time.time() - row.planted
+            time.sleep(1)
+
+    def whole(self, row: Row, states: dict[str, str]) -> bool:
+        """Whether the node is in service, and the job beyond where it was."""
+        if "loss is NaN" in row.name:
+            return True
+        fit = row.node == "" or states.get(row.node) in {"idle", "alloc", "mix"}
+        return bool(states) and fit and max(self.job.curve(), default=0) > row.step + 2
+
+    def lost(self, row: Row) -> str:
+        """Return the longest time without a new step while the fault was there, in minutes."""
+        reached, times = 0, []
+        for event in self.job.record():
+            if event["event"] == "step" and event["step"] > reached:
+                reached = event["step"]
+                times.append(_at(event))
+        end = row.planted + (row.back or BACK_SECONDS)
+        gaps = [b - a for a, b in pairwise(times) if b >= row.planted and a <= end]
+        return f"{max(gaps, default=0.0) / 60:.1f}"
+
+    def false_alarms(self) -> list[str]:
+        """Return what was told that no fault explains."""
+        found = set()
+        for alert in self.night.told:
+            name = alert["labels"]["alertname"]
+            began = datetime.fromisoformat(alert["startsAt"]).timestamp()
+            explained = any(
+                row.planted - 1 <= began <= row.planted + (row.back or 1e9) + 60
+                and name in {*row.fault.alarms, *CONSEQUENCES.get(row.name, ())}
+                for row in self.rows
+            )
+            if not explained:
+                found.add(
+                    f"{name} {alert['labels'].get('slurm_node') or alert['labels'].get('node')}"
+                )
+        return sorted(found)
+
+
+def _at(event: dict[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
+def _cell(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.0f}"
+
+
+def table(rehearsal: Rehearsal) -> str:
+    """Return the rows of the page."""
+    lines = []
+    for row in rehearsal.rows:
+        fault = row.fault
+        wanted = bool(fault.reason or fault.alarms)
+        within = "-" if not wanted else _within(row)
+        named = "-" if not wanted or not row.node else ("yes" if row.seen else "no")
+        alarm = f"{_cell(row.alarm)} {row.alarm_name}".strip()
+        cells = (row.name, fault.where, _cell(row.reason), alarm, within, named, fault.by)
+        lines.append("| " + " | ".join((*cells, _cell(row.back), rehearsal.lost(row))) + " |")
+    return "\n".join(lines)
+
+
+def _within(row: Row) -> str:
+    good = row.first is not None and row.first <= row.fault.limit
+    return f"{row.fault.limit} s: {'yes' if good else '**no**'}"
+
+
+def undisturbed(tokens: Path, folder: Path, last: int) -> Curve:
+    """Return the curve of the same job that nobody disturbed, without Slurm."""
+    job = Job(None, folder, tokens)
+    before = BEFORE.format(nodes=str(folder), pause=0, last=last)
+    job.write_recipe(partition_size=2, steps=1_000_000, before=before)
+    module = "tests.training.slurm.undisturbed"
+    command = [sys.executable, "-m", module, str(RANKS), "recipe.py"]
+    subprocess.run(command, cwd=folder, env={**os.environ, **VARIABLES}, check=False)
+    return job.curve()
+
+
+def main() -> int:
+    """Rehearse the night, and write the page."""
+    began = time.time()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens, work, calm_work = folder / "tokens", folder / "work", folder / "calm"
+        for each in (work, calm_work):
+            each.mkdir()
+        void(prepare.main(["--out", str(tokens), "--sample"]))
+        (folder / "slurm" / "nodes").mkdir(parents=True)
+        with Night(folder / "slurm") as night:
+            night.watch()
+            job = Job(night, work, tokens)
+            before = BEFORE.format(nodes=str(night.nodes.folder), pause=0.7, last=10**9)
+            job.submit(nodes=RANKS, partition_size=2, steps=1_000_000, before=before)
+            job.until_step(5)
+            rehearsal = Rehearsal(night, job)
+            time.sleep(CALM_SECONDS)
+            for faults in ROUNDS:
+                rehearsal.round(faults)
+            ended = job.ended()
+            night_curve, starts = job.curve(), job.starts()
+            steps = next(r.step for r in rehearsal.rows if "NaN" in r.name) - 1
+            calm = undisturbed(tokens, calm_work, steps + 5)
+            same = all(night_curve[n] == calm[n] for n in range(1, steps + 1))
+            false, sick = rehearsal.false_alarms(), rehearsal.starts_on_sick_nodes()
+            seen = all(
+                (row.first or 1e9) <= row.fault.limit
+                for row in rehearsal.rows
+                if row.fault.reason or row.fault.alarms
+            )
+            text = HEAD.format(
+                when=datetime.now(UTC).strftime("%Y-%m-%d"),
+                nodes=len(NODES),
+                ranks=RANKS,
+                minutes=(time.time() - began) / 60,
+                load=f"load average {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores.",
+                rows=table(rehearsal),
+                calm=CALM_SECONDS,
+                false=", ".join(false) or "none",
+                steps=steps,
+                starts=len(starts),
+                same="yes, bit for bit" if same else "**no**",
+                sick=", ".join(sick) or "none",
+                end=f"{ended['JobState']} with {ended['ExitCode']}",
+            )
+            PAGE.write_text(text)
+            print(text)
+            return 0 if same and seen and not false and not sick else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
