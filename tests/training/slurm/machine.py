@@ -51,6 +51,7 @@ cat "{folder}/$SLURMD_NODENAME/room" 2>/dev/null || echo 50000
     "journalctl": """#!/bin/bash
 since=0
 for word; do [[ $word != --since=@* ]] || since=${{word#--since=@}}; done
+[[ $* != *--since=-10min* ]] || since=$(($(date +%s) - 600))
 awk -v since="$since" '$1 >= since {{ sub(/^[0-9]+ /, ""); print }}' {folder}/$SLURMD_NODENAME/log
 """,
     "dcgmi": """#!/bin/bash
