@@ -107,6 +107,12 @@ class Nodes(Machine):
         # A reset leaves the kernel's log as it is.
         (here / "sound" / "log").unlink()
 
+    def forget(self, node: str) -> None:
+        """Take the ledger of a node away."""
+        (self.folder / node / "var" / "lib" / "ultracluster" / "repairs.jsonl").unlink(
+            missing_ok=True
+        )
+
     def measurable(self, here: Path) -> None:
         """Write what the metrics read beside what the checks do."""
         (here / "proc" / "loadavg").write_text("3.2 3.0 2.9 1/400 12\n")

@@ -214,16 +214,6 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
         ),
     },
     {
-        "the login node is lost": Fault(
-            WHOLE,
-            _cut(f"metrics-{LOGIN}"),
-            alarms=("login-unreachable",),
-            mend=_start_login,
-            by=REPLACED,
-            limit=300,
-        ),
-    },
-    {
         "slurmctld restarts": Fault(
             WHOLE,
             _cut("slurmctld"),
@@ -239,6 +229,14 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             _cut("slurmdbd"),
             mend=_start("slurmdbd"),
             by="whoever runs it (AWS PCS); jobs go on without it",
+        ),
+        "the login node is lost": Fault(
+            WHOLE,
+            _cut(f"metrics-{LOGIN}"),
+            alarms=("login-unreachable",),
+            mend=_start_login,
+            by=REPLACED,
+            limit=300,
         ),
         "the loss is NaN": Fault(
             BUSY, _nan, alarms=("loss-not-finite",), mend=_nothing, by="the program ends with 65"

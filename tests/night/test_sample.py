@@ -14,7 +14,7 @@ from tests.training.slurm.cluster import until
 def test_nodes_are_reset_and_rebooted_and_come_back_accepted(tmp_path: Path):
     """Slurm reboots the one; both are drained until the deep check has passed."""
     (tmp_path / "nodes").mkdir()
-    with Night(tmp_path, every="3") as night:
+    with Night(tmp_path, every="10") as night:
         night.nodes.log("n5", PCI + "79, GPU has fallen off the bus.")
         night.nodes.log("n6", PCI + "48, pid=7, name=python")
 

@@ -62,7 +62,10 @@ echo "$*" >>{folder}/$SLURMD_NODENAME/did
     "systemd-run": """#!/bin/bash
 while [[ $1 == --* ]]; do shift; done
 echo "$2" >>{folder}/$SLURMD_NODENAME/did
-[[ -e {folder}/$SLURMD_NODENAME/by-hand ]] || (setsid "$@" >>{folder}/$SLURMD_NODENAME/out 2>&1 &)
+[[ ! -e {folder}/$SLURMD_NODENAME/by-hand ]] || exit 0
+exec 9>{folder}/$SLURMD_NODENAME/unit-$2
+flock --nonblock 9 || exit 1
+(setsid "$@" >>{folder}/$SLURMD_NODENAME/out 2>&1 &)
 """,
 }
 
