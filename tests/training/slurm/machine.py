@@ -215,7 +215,7 @@ class ByHand(Machine):
     def run(self, *words: str, **job: str) -> int:
         """Run the check, and return its status."""
         environment = {"SLURMD_NODENAME": NODE, "PATH": "/usr/bin:/bin", **job}
-        command = [self.prolog, *words]
+        command = [str(self.prolog), *words]
         return subprocess.run(command, env=environment, timeout=60, check=False).returncode
 
     def start(self, **job: str) -> int:

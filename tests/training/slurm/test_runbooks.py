@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 
 from tests.repository import ROOT
-from tests.training.slurm.cluster import Slurm
+from tests.training.slurm.cluster import Slurm, until
 from tests.training.slurm.machine import Machine
 
 PAGES = ("job-hangs", "node-died")
@@ -40,6 +40,7 @@ def test_a_command_of_a_page_works(slurm: Slurm, machine: Machine, line: str, tm
     script = tmp_path / "job.sh"
     script.write_text("#!/bin/bash\nsleep 60\n")
     job = slurm.submit(script, options=("--nodes=1", "--requeue"), work=tmp_path)
+    until("a job that runs", lambda: slurm.job(job)["JobState"] == "RUNNING")
     words = line.removeprefix("sudo ").replace("NODE", "n1").replace("JOB", str(job))
     words = words.replace("/opt/ultracluster/check.py", check[0])
     words = words.replace(LEDGER, str(machine.folder / "n1") + LEDGER)
