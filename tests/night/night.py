@@ -23,6 +23,7 @@ from typing import Any, Final
 from tests.night.cluster import NODES, Night
 from tests.night.faults import BUSY, ROUNDS, SPARE, Fault, void
 from tests.repository import ROOT
+from tests.training.slurm.cluster import until
 from tests.training.slurm.jobs import EVERY, VARIABLES, Curve, Job
 from training import prepare
 
@@ -30,8 +31,10 @@ PAGE: Final = ROOT / "docs" / "operate" / "night.md"
 RANKS: Final = 4
 STEPS_BETWEEN: Final = 60
 """Two checkpoints."""
-CALM_SECONDS: Final = 120
-BACK_SECONDS: Final = 360
+CALM_SECONDS: Final = 90
+BACK_SECONDS: Final = 240
+LIVELY: Final = 10
+"""Seconds within which a job that runs has made a step."""
 CONSEQUENCES: Final = {
     "a rank is stopped": {"checkpoint-overdue"},
     "slurmctld restarts": {"node-out-of-service", "metrics-missing"},
@@ -132,9 +135,8 @@ class Rehearsal:
 
     def plant(self, faults: dict[str, Fault]) -> list[Row]:
         """Plant a round of faults, each on a node of its own."""
-        busy = [node for node, state in self.night.states().items() if state == "alloc"]
-        busy = busy or [node for node, s in self.night.states().items() if s.startswith("mix")]
-        spare = [node for node, state in self.night.states().items() if state == "idle"]
+        states = self.night.states()
+        busy, spare = ([n for n, s in states.items() if s == k] for k in ("alloc", "idle"))
         planted = []
         for name, fault in faults.items():
             node = {BUSY: busy, SPARE: spare}.get(fault.where, [""]).pop()
@@ -190,6 +192,14 @@ class Rehearsal:
             ]
         return found
 
+    def running(self) -> bool:
+        """Whether the job makes steps, and enough nodes are there for a round."""
+        self.night.reboot_whom_slurm_wants()
+        steps = [event for event in self.job.record() if event["event"] == "step"]
+        states = list(self.night.states().values())
+        lively = bool(steps) and time.time() - _at(steps[-1]) < LIVELY
+        return lively and states.count("alloc") == RANKS and states.count("idle") == len(NODES) - RANKS
+
     def reasons(self) -> dict[str, str]:
         """Return why nodes are out of service."""
         ask = ["sinfo", "--noheader", "--Node", "--format=%N %E"]
@@ -226,7 +236,10 @@ class Rehearsal:
         if "loss is NaN" in row.name:
             return True
         fit = row.node == "" or states.get(row.node) in {"idle", "alloc", "mix"}
-        return bool(states) and fit and max(self.job.curve(), default=0) > row.step + 2
+        steps = [event for event in self.job.record() if event["event"] == "step"]
+        # Steps that were under way when a rank was stopped are no progress.
+        goes_on = steps and steps[-1]["step"] > row.step and time.time() - _at(steps[-1]) < LIVELY
+        return bool(states and fit and goes_on)
 
     def lost(self, row: Row) -> str:
         """Return the longest time without a new step while the fault was there, in minutes."""
@@ -314,6 +327,7 @@ def main() -> int:
             rehearsal = Rehearsal(night, job)
             time.sleep(CALM_SECONDS)
             for faults in ROUNDS:
+                until("a job that runs", rehearsal.running, 240)
                 rehearsal.round(faults)
             ended = job.ended()
             night_curve, starts = job.curve(), job.starts()
