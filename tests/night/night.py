@@ -198,7 +198,8 @@ class Rehearsal:
         steps = [event for event in self.job.record() if event["event"] == "step"]
         states = list(self.night.states().values())
         lively = bool(steps) and time.time() - _at(steps[-1]) < LIVELY
-        return lively and states.count("alloc") == RANKS and states.count("idle") == len(NODES) - RANKS
+        idle = len(NODES) - RANKS
+        return lively and states.count("alloc") == RANKS and states.count("idle") == idle
 
     def reasons(self) -> dict[str, str]:
         """Return why nodes are out of service."""
