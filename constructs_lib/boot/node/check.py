@@ -17,7 +17,7 @@ import sys
 import readings
 from checks import HOLD, judged
 from readings import ACTIONS, CommandError
-from repair import Case
+from repair import LOOKING, Case
 
 
 def verdict(found: list[tuple[str, str]]) -> tuple[str, str]:
@@ -62,6 +62,8 @@ def take_out(case: Case, found: list[tuple[str, str]]) -> None:
 
 def look(case: Case, when: str) -> int:
     """Check the node, after a job or without one."""
+    if case.waits() in LOOKING:
+        return 0
     found = judged(case.conf, when)
     if found:
         take_out(case, found)
@@ -72,6 +74,7 @@ def look(case: Case, when: str) -> int:
 
 def accept(case: Case) -> int:
     """Look deeply at a node that comes back, and put it into service where it is sound."""
+    case.record("accepting", "")
     found = judged(case.conf, "i")
     if case.conf["GPUS"] != "0" and not found:
         try:

@@ -14,6 +14,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable  # noqa: TC003 - as in the others
 from glob import glob
 
 import readings
@@ -21,7 +22,6 @@ from readings import ROOT, CommandError, Conf
 
 OURS = "ultracluster check"
 """What the reason of a node begins with that this program has drained."""
-STEPS = ("drain", "reset", "reboot", "replace")
 STRONGER = {"reset": "reboot", "reboot": "replace"}
 REMEMBERED = 7 * 86400
 """Seconds for which a step counts as tried."""
@@ -29,7 +29,9 @@ HOUR = 3600
 AT_ONCE = 4
 """Instances that repair themselves within an hour; where more would, what is wrong is shared by
 them, or is the check, and they are only drained."""
-RESET_SECONDS = 600
+LOOKING = ("reset", "accepting")
+"""Steps that compute on the GPUs by themselves: nobody else looks meanwhile."""
+LOOKING_SECONDS = 2400
 SHARED_SECONDS = 5.0
 SHOW = re.compile(r" State=(\S+).*? Reason=(.*)")
 
@@ -92,7 +94,7 @@ class Case:
         under_way = (
             did == "replace"
             or (did == "reboot" and booted() < _at(last))
-            or (did == "reset" and time.time() - _at(last) < RESET_SECONDS)
+            or (did in LOOKING and time.time() - _at(last) < LOOKING_SECONDS)
         )
         return did if under_way else ""
 
@@ -209,18 +211,18 @@ def booted() -> float:
     return float(found[1]) if found else 0.0
 
 
-def within(act: object, seconds: float = SHARED_SECONDS) -> None:
+def within(act: Callable[[], None]) -> None:
     """Do something that may hang, as a file system may, and go on without it where it does."""
 
     def run() -> None:
         try:
-            act()  # type: ignore[operator]
+            act()
         except (OSError, ValueError) as error:
             print(f"{OURS}: {error}", flush=True)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(SHARED_SECONDS)
 
 
 def _append(path: str, line: str) -> None:

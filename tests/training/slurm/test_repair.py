@@ -19,7 +19,8 @@ def node(tmp_path: Path) -> ByHand:
 
 
 def steps(node: ByHand) -> list[str]:
-    return [entry["did"] for entry in node.ledger(NODE)]
+    """Return what was done, without that it was looked at."""
+    return [entry["did"] for entry in node.ledger(NODE) if entry["did"] != "accepting"]
 
 
 def test_a_node_that_is_sound_again_comes_back_by_itself(node: ByHand):
@@ -122,6 +123,20 @@ def test_without_dcgm_an_operator_decides(node: ByHand):
     assert node.run("accept") == 1
     assert "drain: dcgmi cannot be run" in node.health()
     assert "drain: dcgmi cannot be run" in node.health()
+
+
+def test_nobody_looks_while_the_deep_check_computes(node: ByHand):
+    """Its own processes on the GPUs would have the node taken for unfit, and replaced."""
+    node.remember(NODE, "reboot", 600)
+    node.remember(NODE, "accepting", 60)
+    (node.here / "apps").write_text("1, GPU-1\n")
+    assert node.health() == "IDLE"
+    assert node.asked() == []
+
+    # One that never came to its end holds nothing up.
+    (node.here / "var/lib/ultracluster/repairs.jsonl").unlink()
+    node.remember(NODE, "accepting", 3000)
+    assert "process 1 of no job" in node.health()
 
 
 def test_gpus_are_reset_beside_slurm_and_checked(node: ByHand):
