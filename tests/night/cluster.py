@@ -33,7 +33,7 @@ SMI: Final = """#!/bin/bash
 here={folder}/$SLURMD_NODENAME
 for word; do case $word in --query-*=*) fields=${{word#*=}} ;; esac; done
 case "$*" in
-  *nvlink*-e*) sed -n 's/^GPU.*/&\n\t Link 0: CRC Errors: 0/p' "$here/links" ;;
+  *nvlink*-e*) awk '/^GPU/ {{ print; print " Link 0: CRC Errors: 0" }}' "$here/links" ;;
   *nvlink*) cat "$here/links" ;;
   *compute-apps*) cat "$here/apps" ;;
   *gpu-reset*) echo reset >>"$here/did"; cp "$here"/sound/* "$here" ;;

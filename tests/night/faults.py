@@ -169,14 +169,6 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
         "Xid 31, a program's fault": Fault(
             BUSY, _xid("31, pid=7, name=python"), mend=_nothing, by="nobody: the node is sound"
         ),
-        "a GPU is throttled by heat (a rank is slow)": Fault(
-            BUSY,
-            _smi(clocks_throttle_reasons__hw_thermal_slowdown="Active"),
-            alarms=("gpu-throttled",),
-            mend=_sound,
-            by="a cooler GPU",
-            limit=300,
-        ),
     },
     {
         "Lustre hangs": Fault(
@@ -224,11 +216,13 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
         ),
     },
     {
-        "slurmdbd is gone": Fault(
-            WHOLE,
-            _cut("slurmdbd"),
-            mend=_start("slurmdbd"),
-            by="whoever runs it (AWS PCS); jobs go on without it",
+        "a GPU is throttled by heat (a rank is slow)": Fault(
+            BUSY,
+            _smi(clocks_throttle_reasons__hw_thermal_slowdown="Active"),
+            alarms=("gpu-throttled",),
+            mend=_sound,
+            by="a cooler GPU",
+            limit=300,
         ),
         "the login node is lost": Fault(
             WHOLE,
@@ -237,6 +231,14 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             mend=_start_login,
             by=REPLACED,
             limit=300,
+        ),
+    },
+    {
+        "slurmdbd is gone": Fault(
+            WHOLE,
+            _cut("slurmdbd"),
+            mend=_start("slurmdbd"),
+            by="whoever runs it (AWS PCS); jobs go on without it",
         ),
         "the loss is NaN": Fault(
             BUSY, _nan, alarms=("loss-not-finite",), mend=_nothing, by="the program ends with 65"

@@ -9,6 +9,7 @@ Takes half an hour on two cores that do nothing else. Writes docs/operate/night.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,9 +30,11 @@ from training import prepare
 
 PAGE: Final = ROOT / "docs" / "operate" / "night.md"
 RANKS: Final = 4
+COMPARED_AFTER: Final = 3
+"""Rounds, of which the first is 0, after which the job has been disturbed often enough."""
 STEPS_BETWEEN: Final = 60
 """Two checkpoints."""
-CALM_SECONDS: Final = 90
+CALM_SECONDS: Final = 60
 BACK_SECONDS: Final = 240
 LIVELY: Final = 10
 """Seconds within which a job that runs has made a step."""
@@ -161,8 +164,19 @@ class Rehearsal:
                 and row.fault.reason in reasons.get(row.node, "")
             ):
                 row.reason = passed
+            if row.reason is None and row.node and row.fault.reason:
+                # What heals itself within seconds is over before anybody asks Slurm.
+                row.reason = self.in_ledger(row)
             for alert in list(self.night.told):
                 self._note(row, alert)
+
+    def in_ledger(self, row: Row) -> float | None:
+        """Return after how many seconds the node itself wrote down what it did."""
+        for entry in self.night.nodes.ledger(row.node):
+            told = f"{entry['did']}: {entry['why']}"
+            if entry["time"] >= row.planted - 1 and row.fault.reason in told:
+                return float(max(0.0, entry["time"] - row.planted))
+        return None
 
     def _note(self, row: Row, alert: dict[str, Any]) -> None:
         labels = alert["labels"]
@@ -300,6 +314,8 @@ def _within(row: Row) -> str:
 
 def undisturbed(tokens: Path, folder: Path, last: int) -> Curve:
     """Return the curve of the same job that nobody disturbed, without Slurm."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     job = LongJob(None, folder, tokens)
     before = BEFORE.format(nodes=str(folder), pause=0, last=last)
     job.write_recipe(partition_size=2, steps=1_000_000, before=before)
@@ -309,14 +325,56 @@ def undisturbed(tokens: Path, folder: Path, last: int) -> Curve:
     return job.curve()
 
 
+class Page:
+    """The page, written again after each round."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.rehearsal, self.began = rehearsal, time.time()
+        self.steps, self.same, self.end = 0, "not compared yet", "it runs"
+
+    def compare(self, tokens: Path, folder: Path) -> None:
+        """Compare the loss so far with that of a run that nobody disturbed."""
+        night = self.rehearsal.job.curve()
+        self.steps = max(night) - 2
+        calm = undisturbed(tokens, folder, self.steps + 5)
+        equal = all(night[n] == calm[n] for n in range(1, self.steps + 1))
+        self.same = "yes, bit for bit" if equal else "**no**"
+
+    def good(self) -> bool:
+        """Whether all was seen in time, and nothing else was told or lost."""
+        rows = [row for row in self.rehearsal.rows if row.fault.reason or row.fault.alarms]
+        seen = all((row.first or 1e9) <= row.fault.limit for row in rows)
+        bad = self.rehearsal.false_alarms() or self.rehearsal.starts_on_sick_nodes()
+        return seen and self.same.startswith("yes") and not bad
+
+    def write(self) -> None:
+        """Write it."""
+        rehearsal = self.rehearsal
+        text = HEAD.format(
+            when=datetime.now(UTC).strftime("%Y-%m-%d"),
+            nodes=len(NODES),
+            ranks=RANKS,
+            minutes=(time.time() - self.began) / 60,
+            load=f"load average {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores.",
+            rows=table(rehearsal),
+            calm=CALM_SECONDS,
+            false=", ".join(rehearsal.false_alarms()) or "none",
+            steps=self.steps,
+            starts=len(rehearsal.job.starts()),
+            same=self.same,
+            sick=", ".join(rehearsal.starts_on_sick_nodes()) or "none",
+            end=self.end,
+        )
+        PAGE.write_text(text)
+        print(text, flush=True)
+
+
 def main() -> int:
     """Rehearse the night, and write the page."""
-    began = time.time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokens, work, calm_work = folder / "tokens", folder / "work", folder / "calm"
-        for each in (work, calm_work):
-            each.mkdir()
+        work.mkdir()
         void(prepare.main(["--out", str(tokens), "--sample"]))
         (folder / "slurm" / "nodes").mkdir(parents=True)
         with Night(folder / "slurm") as night:
@@ -326,39 +384,21 @@ def main() -> int:
             job.submit(nodes=RANKS, partition_size=2, steps=1_000_000, before=before)
             job.until_step(5)
             rehearsal = Rehearsal(night, job)
+            page = Page(rehearsal)
             time.sleep(CALM_SECONDS)
-            for faults in ROUNDS:
+            *rounds, last = ROUNDS
+            for number, faults in enumerate(rounds):
                 until("a job that runs", rehearsal.running, 240)
                 rehearsal.round(faults)
+                if number >= COMPARED_AFTER:
+                    page.compare(tokens, calm_work)
+                page.write()
+            until("a job that runs", rehearsal.running, 240)
+            rehearsal.round(last)
             ended = job.ended()
-            night_curve, starts = job.curve(), job.starts()
-            steps = next(r.step for r in rehearsal.rows if "NaN" in r.name) - 1
-            calm = undisturbed(tokens, calm_work, steps + 5)
-            same = all(night_curve[n] == calm[n] for n in range(1, steps + 1))
-            false, sick = rehearsal.false_alarms(), rehearsal.starts_on_sick_nodes()
-            seen = all(
-                (row.first or 1e9) <= row.fault.limit
-                for row in rehearsal.rows
-                if row.fault.reason or row.fault.alarms
-            )
-            text = HEAD.format(
-                when=datetime.now(UTC).strftime("%Y-%m-%d"),
-                nodes=len(NODES),
-                ranks=RANKS,
-                minutes=(time.time() - began) / 60,
-                load=f"load average {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores.",
-                rows=table(rehearsal),
-                calm=CALM_SECONDS,
-                false=", ".join(false) or "none",
-                steps=steps,
-                starts=len(starts),
-                same="yes, bit for bit" if same else "**no**",
-                sick=", ".join(sick) or "none",
-                end=f"{ended['JobState']} with {ended['ExitCode']}",
-            )
-            PAGE.write_text(text)
-            print(text)
-            return 0 if same and seen and not false and not sick else 1
+            page.end = f"{ended['JobState']} with {ended['ExitCode']}"
+            page.write()
+            return 0 if page.good() else 1
 
 
 if __name__ == "__main__":
