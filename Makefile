@@ -16,6 +16,7 @@ export NODE_USE_SYSTEM_CA := 1
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
+	@echo "make rehearse-night     a real Slurm with real monitoring, and the catalogue of faults"
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make test               every test, linter and type check"
 	@echo "make fuzz MINUTES=60    files that hurt, through every command that reads files"
@@ -56,6 +57,7 @@ rehearse-node: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
 
 # The catalogue of faults on a real Slurm with real monitoring, half an hour: docs/operate/night.md.
+# Debian's slurmctld slurmd slurm-client slurmdbd mariadb-server prometheus prometheus-alertmanager.
 rehearse-night: $(VENV)/dev.stamp
 	python -m tests.night.night
 

@@ -81,7 +81,7 @@ Training lost is the longest time without a new step while the round of faults w
 {rows}
 
 - False alarms, in {calm} s of calm before the first fault and beside the faults: {false}.
-- The loss curve up to the NaN, {steps} steps with {starts} starts, is the undisturbed run's: {same}.
+- The loss curve of {steps} steps, with {starts} starts, is the undisturbed run's: {same}.
 - Starts of the job on a node that was out of service: {sick}.
 - The job's end: {end}.
 """  # noqa: E501 - rows of a table
