@@ -30,6 +30,8 @@ class Fault:
     mend: Act | None = None
     """What heals it, where the cluster cannot by itself; by whom is in `by`."""
     by: str = "the node's own check"
+    restarts: bool = False
+    """Whether the job starts again by it."""
     limit: int = 60
     """Seconds within which it must be seen."""
 
@@ -155,6 +157,7 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             alarms=("job-hangs",),
             mend=_requeue,
             by="an operator: `scontrol requeue`",
+            restarts=True,
         ),
     },
     {
@@ -202,7 +205,7 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             by="its time service",
         ),
         "a node of the job is killed": Fault(
-            BUSY, _kill_node, "Not responding", OUT, _new_node, by=REPLACED
+            BUSY, _kill_node, "Not responding", OUT, _new_node, by=REPLACED, restarts=True
         ),
     },
     {

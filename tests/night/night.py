@@ -96,6 +96,7 @@ class Row:
     node: str
     planted: float
     step: int
+    starts: int
     reason: float | None = None
     alarm: float | None = None
     alarm_name: str = ""
@@ -148,7 +149,7 @@ class Rehearsal:
             self.night.nodes.forget(node)
             fault.plant(self.night, self.job, node)
             print(f"{name}: {node or fault.where}", flush=True)
-            planted.append(Row(name, fault, node, time.time(), step))
+            planted.append(Row(name, fault, node, time.time(), step, len(self.job.starts())))
         self.rows += planted
         return planted
 
@@ -254,7 +255,9 @@ class Rehearsal:
         steps = [event for event in self.job.record() if event["event"] == "step"]
         # Steps that were under way when a rank was stopped are no progress.
         goes_on = steps and steps[-1]["step"] > row.step and time.time() - _at(steps[-1]) < LIVELY
-        return bool(states and fit and goes_on)
+        # A rank that was stopped goes on for some steps when Slurm ends it, and saves.
+        started = not row.fault.restarts or len(self.job.starts()) > row.starts
+        return bool(states and fit and goes_on and started)
 
     def lost(self, row: Row) -> str:
         """Return the longest time without a new step while the fault was there, in minutes."""
