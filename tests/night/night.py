@@ -203,9 +203,17 @@ class Rehearsal:
                 for row in self.rows
                 if row.reason is not None
                 and row.node in names
-                and row.planted + row.reason < when < row.planted + (row.back or 1e9) - 5
+                and row.planted + row.reason < when < row.planted + (row.back or 1e9)
+                and not self.accepted(row, when)
             ]
         return found
+
+    def accepted(self, row: Row, by: float) -> bool:
+        """Whether the node of a fault was put back into service before a time."""
+        return any(
+            entry["did"] == "accepted" and row.planted <= entry["time"] <= by
+            for entry in self.night.nodes.ledger(row.node)
+        )
 
     def running(self) -> bool:
         """Whether the job makes steps, and enough nodes are there for a round."""
