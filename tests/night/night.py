@@ -257,8 +257,8 @@ class Rehearsal:
 
     def whole(self, row: Row, states: dict[str, str]) -> bool:
         """Whether the node is in service, and the job beyond where it was."""
-        if "loss is NaN" in row.name:
-            return True
+        if row.name in ROUNDS[-1]:
+            return bool(states)  # The job ends by the NaN.
         fit = row.node == "" or states.get(row.node) in {"idle", "alloc", "mix"}
         steps = [event for event in self.job.record() if event["event"] == "step"]
         # Steps that were under way when a rank was stopped are no progress.
