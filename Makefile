@@ -19,18 +19,19 @@ INSTALL := pip install --quiet --require-hashes
 UV := $(shell command -v uv)
 WITH_UV := $(if $(UV),uv ,)
 
-# PyTorch for processors, where pip is set up to find it, runs as it is; PyPI's needs NVIDIA's libraries.
-PYTORCH := requirements-pytorch.txt requirements-pytorch-nvidia.txt
+# PyTorch for processors, where pip is set up to find it; else PyPI's, which needs NVIDIA's libraries.
+PYTORCH := requirements-pytorch.txt requirements-pytorch-cpu.txt requirements-pytorch-nvidia.txt
 define install_pytorch
 	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch.txt
-	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
+	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-cpu.txt 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
+	@echo "make rehearse-night     a real Slurm with real monitoring, and the catalogue of faults"
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make test               every test, linter and type check"
 	@echo "make fuzz MINUTES=60    files that hurt, through every command that reads files"
@@ -73,6 +74,11 @@ rehearse: $(VENV)/rehearsal.stamp
 rehearse-node: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
 
+# The catalogue of faults on a real Slurm with real monitoring, half an hour: docs/operate/night.md.
+# Debian's slurmctld slurmd slurm-client slurmdbd mariadb-server prometheus prometheus-alertmanager.
+rehearse-night: $(VENV)/dev.stamp
+	python -m tests.night.night
+
 # A fault at every resource and between calls: how each ended, what was charged, what is left.
 campaign: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --campaign --page docs/campaign/$(ENV).md $(if $(JOBS),--jobs $(JOBS))
@@ -112,7 +118,6 @@ release-check: $(SUPPLY)/stamp
 	$(SUPPLY)/bin/python golden/release.py
 
 golden: $(VENV)/dev.stamp
-	python -m golden.packed
 	python -m golden.generate
 	python -m golden.samples
 	python -m golden.image_page
@@ -190,8 +195,9 @@ lock: $(SUPPLY)/stamp
 	$(call compile,--group supply,-o requirements-supply.txt)
 	$(call compile,--group docs,-o requirements-docs.txt)
 	$(call compile,training/requirements.txt,--constraint training/torchtitan/requirements.in --constraint requirements-dev.txt) > $(SUPPLY)/pytorch.txt
-	$(call packages,nvidia|cuda|triton,!) $(SUPPLY)/pytorch.txt | sed 's/^torch==.*/&\n    --hash=sha256:$(PYTORCH_CPU) \\/' > requirements-pytorch.txt
-	$(call packages,nvidia|cuda|triton) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	$(call packages,nvidia|cuda|triton|torch==,!) $(SUPPLY)/pytorch.txt > requirements-pytorch.txt
+	$(call packages,nvidia|cuda|triton|torch==) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	sed -n 's/^torch==\([^ ]*\).*/torch==\1+cpu \\\n    --hash=sha256:$(PYTORCH_CPU)/p' $(SUPPLY)/pytorch.txt > requirements-pytorch-cpu.txt
 	$(call compile,training/torchtitan/requirements.in,--constraint requirements-pytorch-nvidia.txt) > $(SUPPLY)/torchtitan.txt
 	$(call packages,nvidia|cuda|triton|torch==|numpy,!) $(SUPPLY)/torchtitan.txt > training/torchtitan/requirements.txt
 	$(call packages,triton) $(SUPPLY)/torchtitan.txt > training/torchtitan/triton.txt
