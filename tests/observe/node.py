@@ -148,7 +148,7 @@ class FakeNode:
         mount = path.removeprefix(str(self.folder)) or "/"
         return SimpleNamespace(f_bavail=int(1e6 * self.rooms.get(mount, 0.6)), f_blocks=10**6)
 
-    def _said(self, *command: str, seconds: float = 60) -> str:
+    def _said(self, *command: str, seconds: float = 60) -> str:  # noqa: ARG002
         text = " ".join(command)
         query = next((word for word in command if word.startswith("--query-")), None)
         if query is not None and "nvidia-smi" not in self.answers:
