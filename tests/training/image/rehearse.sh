@@ -5,6 +5,7 @@
 #
 # PYTHON312    a Python 3.12 that can be moved, as pyenv and uv install it; python3.12 by default
 # NCCL_TESTS   a local copy of https://github.com/NVIDIA/nccl-tests, for a machine without a way there
+# NVCC_GENCODE the GPUs that nccl-tests is compiled for; by default all that its Makefile lists
 #
 # docs/training/image.md says what of the base is real, what is a stand-in, and what this proves.
 set -euo pipefail
@@ -21,81 +22,13 @@ done
 [ "$(id -u)" = 0 ] || fail "user $(id -un) cannot make a root file system; run this as root"
 
 of_lock() { "$python" -c "import json; print(json.load(open('$lock'))$1)"; }
-pin() { of_lock "['pins']['$1']['version']"; }
 
 # buildah raises limits to what its own configuration says, which few machines allow.
 chrooted=(--isolation chroot --network host)
 limited=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Hu):$(ulimit -Hu)")
 registry=localhost
 repository="$(of_lock "['base']['repository']")"
-made_of="$(cat "$here"/* requirements-pytorch*.txt "$lock" | sha256sum | cut -c1-12)"
-
-# Debian, CPython 3.12, and what its modules need; git, compiler and OpenSSH are in AWS's base, too.
-make_system() {
-  mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,make,g++,openssh-client \
-    --include=libopenmpi-dev,openmpi-bin,libssl3t64,libffi8,libbz2-1.0,liblzma5,libsqlite3-0,zlib1g \
-    trixie "$1" http://deb.debian.org/debian
-  # A company's own certificates are the machine's.
-  cp --dereference /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"
-  cp --archive "$("$python" -c 'import sys; print(sys.base_prefix)')" "$1/opt/python"
-  echo /opt/python/lib >"$1/etc/ld.so.conf.d/python.conf"
-  chroot "$1" ldconfig
-  chroot "$1" /opt/python/bin/python3.12 -m venv /opt/venv
-}
-
-# PyTorch, NCCL and CUDA's compiler are NVIDIA's and PyTorch's own, by the lock files' hashes or pinned.
-make_python() {
-  local into=("$python" -m pip install --quiet --no-deps --no-compile --target)
-  "${into[@]}" "$1/opt/venv/lib/python3.12/site-packages" --require-hashes \
-    -r requirements-pytorch.txt -r requirements-pytorch-nvidia.txt
-  "${into[@]}" "$1/opt/toolkit" -r "$here/toolkit.txt"
-  ln -s /opt/toolkit/nvidia/cu13 "$1/usr/local/cuda"
-  ln -s lib "$1/usr/local/cuda/lib64" 2>/dev/null || ln -s lib "$1/opt/toolkit/nvidia/cu13/lib64"
-  ln -s libcudart.so.13 "$1/opt/toolkit/nvidia/cu13/lib/libcudart.so"
-}
-
-# Stand-ins: they only say the lock's versions, where `inventory` and `check` look for them.
-make_stand_ins() {
-  local amazon="$1/opt/amazon" mpi=/usr/lib/x86_64-linux-gnu/openmpi
-  mkdir -p "$amazon"/{efa/bin,ofi-nccl/lib64,openmpi} "$1/usr/local/lib"
-  ln -s "$mpi/include" "$mpi/lib" "$amazon/openmpi/"
-  echo "# EFA installer version: $(pin efa_installer)" >"$amazon/efa_installed_packages"
-  sed "s/LIBFABRIC/$(pin libfabric)/" "$here/fi_info" >"$amazon/efa/bin/fi_info"
-  chmod 755 "$amazon/efa/bin/fi_info"
-  chroot "$1" gcc -shared -fPIC -x c - -o /opt/amazon/ofi-nccl/lib64/libnccl-net-ofi.so \
-    -DVERSION="\"aws-ofi-nccl $(pin aws_ofi_nccl)\"" <"$here/plugin.c"
-  ln -s libnccl-net-ofi.so "$amazon/ofi-nccl/lib64/libnccl-net.so"
-  echo >"$1/usr/local/lib/libgdrapi.so.$(pin gdrcopy)"
-  # As scripts/docker/common/install_efa_amzn2023.sh of deep-learning-containers at e0ecedea.
-  mkdir -p "$1/root/.ssh"
-  chroot "$1" ssh-keygen -q -t rsa -N '' -f /root/.ssh/id_rsa
-  cp "$1/root/.ssh/id_rsa.pub" "$1/root/.ssh/authorized_keys"
-}
-
-# Git takes the copy for the public address, so that the Dockerfile stays as it is.
-make_copy_of_nccl_tests() {
-  local at=/srv/nccl-tests
-  git init --quiet --bare "$1$at"
-  git -C "$1$at" fetch --quiet --depth 1 "$(realpath "$NCCL_TESTS")" "$(of_lock "['pins']['nccl_tests']['commit']")"
-  printf '[url "file://%s"]\n\tinsteadOf = https://github.com/NVIDIA/nccl-tests\n[safe]\n\tdirectory = *\n' \
-    "$at" >"$1/etc/gitconfig"
-}
-
-make_base() {
-  local container root packages=/opt/venv/lib/python3.12/site-packages
-  container="$(buildah from "${chrooted[@]}" scratch)"
-  root="$(buildah mount "$container")"
-  make_system "$root"
-  make_python "$root"
-  make_stand_ins "$root"
-  if [ -n "${NCCL_TESTS:-}" ]; then make_copy_of_nccl_tests "$root"; fi
-  # The variables of AWS's base, which says its CUDA by CUDA_VERSION as NVIDIA's images do.
-  buildah config --label "made_of=$made_of" --env "CUDA_VERSION=$(pin cuda)" \
-    --env "PATH=/opt/venv/bin:/opt/amazon/efa/bin:/usr/local/cuda/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
-    --env "LD_LIBRARY_PATH=$packages/nvidia/nccl/lib:/opt/amazon/ofi-nccl/lib64:/opt/amazon/openmpi/lib:/usr/local/cuda/lib64:/usr/local/lib" \
-    --env "PIP_CERT=/etc/ssl/certs/ca-certificates.crt" "$container"
-  buildah commit --quiet --format docker --rm "$container" "$registry/$repository:stand-in" >/dev/null
-}
+base="$registry/$repository:stand-in"
 
 # $1: target, $2: torchtitan's version or nothing, $3: the name of the image.
 build() {
@@ -108,20 +41,23 @@ build() {
 
 # Runs trials.sh in an image, as the user that the image names, with the command that it starts.
 try() {
-  local container starts
+  local container starts status=0
   echo "== run $1: $2"
   starts="$(buildah inspect --type image --format '{{json .OCIv1.Config}}' "$1" | "$python" -c \
     'import json, shlex, sys; c = json.load(sys.stdin); print(shlex.join([*(c.get("Entrypoint") or []), *(c.get("Cmd") or [])]))')"
   container="$(buildah from "${chrooted[@]}" "$1")"
-  trap 'buildah rm "$container" >/dev/null' RETURN
   buildah copy --quiet "$container" "$here/trials.sh" /trials.sh >/dev/null
-  buildah run "${chrooted[@]}" --env "STARTS=$starts" "$container" -- bash /trials.sh "$2"
+  buildah run "${chrooted[@]}" --env "STARTS=$starts" "$container" -- bash /trials.sh "$2" || status=$?
+  buildah rm "$container" >/dev/null
+  return "$status"
 }
 
-base="$registry/$repository:stand-in"
-if [ "$(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "made_of"}}' "$base" 2>/dev/null)" != "$made_of" ]; then
-  echo "== the stand-in of the base"
-  make_base
+# A stand-in is made once for all images of the same parts.
+parts="$(echo "${NCCL_TESTS:-}" "${NVCC_GENCODE:-}" | cat - "$here"/{stand_in.sh,fi_info,plugin.c,toolkit.txt} requirements-pytorch*.txt "$lock" | sha256sum | cut -c1-12)"
+label='{{index .OCIv1.Config.Labels "made_of"}}'
+if [ "$(buildah inspect --type image --format "$label" "$base" 2>/dev/null)" != "$parts" ]; then
+  echo "== make the stand-in of the base"
+  "$here/stand_in.sh" "$base" "$parts"
 fi
 titan="$(of_lock "['torchtitan']['version']")"
 for target in cluster sagemaker; do
