@@ -6,6 +6,10 @@ here=tests/training/image
 lock=training/image/image.lock.json
 python="${PYTHON312:-python3.12}"
 
+"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' || {
+  echo "ERROR $python is no Python 3.12; set PYTHON312 to one, as uv or pyenv install it" >&2
+  exit 1
+}
 of_lock() { "$python" -c "import json; print(json.load(open('$lock'))['pins']$1)"; }
 pin() { of_lock "['$1']['version']"; }
 
