@@ -5,8 +5,6 @@
 #
 # PYTHON312    a Python 3.12 that can be moved, as pyenv and uv install it; python3.12 by default
 # NCCL_TESTS   a local copy of https://github.com/NVIDIA/nccl-tests, for a machine without a way there
-# NVCC_GENCODE the GPUs that nccl-tests is compiled for; by default all that its Makefile lists
-#
 # docs/training/image.md says what of the base is real, what is a stand-in, and what this proves.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -33,7 +31,7 @@ base="$registry/$repository:stand-in"
 # $1: target, $2: torchtitan's version or nothing, $3: the name of the image.
 build() {
   echo "== build $3"
-  buildah build --quiet --layers --format docker "${chrooted[@]}" "${limited[@]}" --target "$1" \
+  buildah build --layers --format docker "${chrooted[@]}" "${limited[@]}" --target "$1" \
     --ignorefile training/image/Dockerfile.dockerignore --file training/image/Dockerfile \
     --build-arg "BASE_REGISTRY=$registry" --build-arg "BASE_REPOSITORY=$repository" \
     --build-arg BASE_TAG=stand-in --build-arg "TORCHTITAN_VERSION=$2" --tag "$3" .
@@ -43,8 +41,10 @@ build() {
 try() {
   local container starts status=0
   echo "== run $1: $2"
-  starts="$(buildah inspect --type image --format '{{json .OCIv1.Config}}' "$1" | "$python" -c \
-    'import json, shlex, sys; c = json.load(sys.stdin); print(shlex.join([*(c.get("Entrypoint") or []), *(c.get("Cmd") or [])]))')"
+  starts="$(buildah inspect --type image "$1" | "$python" -c '
+import json, shlex, sys
+config = json.load(sys.stdin)["OCIv1"]["config"]
+print(shlex.join([*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]))')"
   container="$(buildah from "${chrooted[@]}" "$1")"
   buildah copy --quiet "$container" "$here/trials.sh" /trials.sh >/dev/null
   buildah run "${chrooted[@]}" --env "STARTS=$starts" "$container" -- bash /trials.sh "$2" || status=$?
@@ -53,7 +53,8 @@ try() {
 }
 
 # A stand-in is made once for all images of the same parts.
-parts="$(echo "${NCCL_TESTS:-}" "${NVCC_GENCODE:-}" | cat - "$here"/{stand_in.sh,fi_info,plugin.c,toolkit.txt} requirements-pytorch*.txt "$lock" | sha256sum | cut -c1-12)"
+parts="$(cat "$here"/{stand_in.sh,fi_info,plugin.c,toolkit.txt} requirements-pytorch*.txt "$lock" \
+  - <<<"${NCCL_TESTS:-}" | sha256sum | cut -c1-12)"
 label='{{index .OCIv1.Config.Labels "made_of"}}'
 if [ "$(buildah inspect --type image --format "$label" "$base" 2>/dev/null)" != "$parts" ]; then
   echo "== make the stand-in of the base"

@@ -28,7 +28,7 @@ make_system() {
 
 # PyTorch, NCCL and CUDA's compiler are NVIDIA's and PyTorch's own, by the lock files' hashes or pinned.
 make_python() {
-  local into=("$python" -m pip install --quiet --no-deps --no-compile --target)
+  local into=("$python" -m pip install --quiet --root-user-action ignore --no-deps --no-compile --target)
   "${into[@]}" "$1/opt/venv/lib/python3.12/site-packages" --require-hashes \
     -r requirements-pytorch.txt -r requirements-pytorch-nvidia.txt
   "${into[@]}" "$1/opt/toolkit" --require-hashes -r "$here/toolkit.txt"
@@ -77,5 +77,5 @@ if [ -n "${NCCL_TESTS:-}" ]; then make_copy_of_nccl_tests "$root"; fi
 buildah config --label "made_of=$2" --env "CUDA_VERSION=$(pin cuda)" \
   --env "PATH=/opt/venv/bin:/opt/amazon/efa/bin:/usr/local/cuda/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
   --env "LD_LIBRARY_PATH=$packages/nvidia/nccl/lib:/opt/amazon/ofi-nccl/lib64:/opt/amazon/openmpi/lib:/usr/local/cuda/lib64:/usr/local/lib" \
-  --env "PIP_CERT=/etc/ssl/certs/ca-certificates.crt" ${NVCC_GENCODE:+--env "NVCC_GENCODE=$NVCC_GENCODE"} "$container"
+  --env "PIP_CERT=/etc/ssl/certs/ca-certificates.crt" "$container"
 buildah commit --quiet --format docker "$container" "$1" >/dev/null

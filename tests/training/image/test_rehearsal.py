@@ -1,5 +1,6 @@
 """The rehearsal of the image's build: what it asks buildah for. `make image-rehearsal` builds."""
 
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ BUILDAH = """#!/bin/sh
 printf '%s\\t' "$@" >>"$LOG"
 echo >>"$LOG"
 case "$1" in
-  inspect) case "$*" in *made_of*) echo 0123456789ab ;; *) echo '{"Cmd": ["python"]}' ;; esac ;;
+  inspect) case "$*" in *made_of*) echo 0123456789ab ;; *) echo "$CONFIGURATION" ;; esac ;;
   from) echo container ;;
   run) exit "$ENDS" ;;
 esac
@@ -46,6 +47,7 @@ def rehearse(tmp_path):
             "PYTHON312": sys.executable,
             "LOG": str(log),
             "ENDS": str(ends),
+            "CONFIGURATION": json.dumps({"OCIv1": {"config": {"Cmd": ["python"]}}}),
         }
         done = subprocess.run([SCRIPT], env=environment, capture_output=True, check=False)
         return done.returncode, [line.split("\t")[:-1] for line in log.read_text().splitlines()]
