@@ -45,7 +45,7 @@ try() {
 import json, shlex, sys
 config = json.load(sys.stdin)["OCIv1"]["config"]
 print(shlex.join([*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]))')"
-  container="$(buildah from "${chrooted[@]}" "$1")"
+  container="$(buildah from "${chrooted[@]}" "${limited[@]}" "$1")"
   buildah copy --quiet "$container" "$here/trials.sh" /trials.sh >/dev/null
   buildah run "${chrooted[@]}" --env "STARTS=$starts" "$container" -- bash /trials.sh "$2" || status=$?
   buildah rm "$container" >/dev/null

@@ -11,10 +11,13 @@ if ldd /usr/local/bin/all_reduce_perf | grep 'not found'; then fail "all_reduce_
 [ "$(cat /etc/nccl.conf)" = 'NCCL_SOCKET_IFNAME=^docker0,lo' ]
 
 python -m training.launch inventory /opt/ultracluster/training/image/image.lock.json
-# EFA is a stand-in that has no devices: a job that asks for it must not start.
-status=0
-python -m training.launch check --fabric efa --instance p4d.24xlarge || status=$?
-[ "$status" -ne 0 ] || fail "a job over EFA would start where there is none"
+# Neither GPU nor EFA is there: a job that asks for them must not start, and its scheduler not retry.
+refused() {
+  local status=0
+  "$@" || status=$?
+  [ "$status" = 2 ] || fail "$*: ended with $status, and 2 is a job that was set up wrong"
+}
+refused python -m training.launch check --fabric efa --instance p4d.24xlarge
 
 case "$1" in
 *-torchtitan) engine=torchtitan recipe=llama3-smoke ;;
@@ -28,7 +31,7 @@ settings="{\"data.path\": \"$work/tokens\", \"run.path\": \"$work/run\", \"run.s
 case "$1" in
 cluster*)
   [ "$(id -u):$(id -g)" = 1000:1000 ] || fail "user $(id -u) is not the trainer"
-  bash -c "$STARTS"
+  refused bash -c "$STARTS"
   case "$engine" in torchtitan) module=training.torchtitan ;; *) module=training.train ;; esac
   mapfile -t set < <(python -c 'import json, sys
 for name, value in json.loads(sys.argv[1]).items(): print("--set", f"{name}={value}", sep="\n")' "$settings")
