@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the unmodified Dockerfile on a stand-in of AWS's base, in both variants, and runs the images.
 #
-#   make image-rehearsal           root, and Debian's buildah, mmdebstrap and debian-archive-keyring
+#   make image-rehearsal    as root, with Debian's buildah, netavark, mmdebstrap and its archive keyring
 #
 # PYTHON312    a Python 3.12 that can be moved, as pyenv and uv install it; python3.12 by default
 # NCCL_TESTS   a local copy of https://github.com/NVIDIA/nccl-tests, for a machine without a way there
