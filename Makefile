@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 # torchtitan's own: a dependency of it and one of the CDK need different versions of typeguard.
 TITAN := .venv-torchtitan
+# Tools of releases and of lock files.
+SUPPLY := .venv-supply
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -13,19 +15,23 @@ export NODE_USE_SYSTEM_CA := 1
 
 # Nothing is installed that the lock files hold no hash of.
 INSTALL := pip install --quiet --require-hashes
+# uv is taken where it is installed: it needs 3 s of processor time for what pip takes 40 for.
+UV := $(shell command -v uv)
+WITH_UV := $(if $(UV),uv ,)
 
-# PyTorch for processors, where pip is set up to find it, runs as it is; PyPI's needs NVIDIA's libraries.
-PYTORCH := requirements-pytorch.txt requirements-pytorch-nvidia.txt
+# PyTorch for processors, where pip is set up to find it; else PyPI's, which needs NVIDIA's libraries.
+PYTORCH := requirements-pytorch.txt requirements-pytorch-cpu.txt requirements-pytorch-nvidia.txt
 define install_pytorch
 	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch.txt
-	$(1)/bin/python -c 'import torch' 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
+	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-cpu.txt 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node campaign image-rehearsal fuzz review review-samples test lint golden rules unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
+	@echo "make rehearse-night     a real Slurm with real monitoring, and the catalogue of faults"
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make image-rehearsal    build the training image on a stand-in of AWS's base, and run it"
 	@echo "make test               every test, linter and type check"
@@ -34,21 +40,23 @@ help:
 	@echo "make golden             rewrite the golden templates that reviews compare"
 	@echo "make rules              rewrite the page of the fabric rules"
 	@echo "make unverified         rewrite the page of what only an account can tell"
+	@echo "make docs               the site, in build/site"
+	@echo "make release-check      wheel and sdist, checked and installed"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
 # What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	$(INSTALL) -r requirements-rehearsal.txt
-	pip install --quiet --no-deps --no-build-isolation --editable .
+	$(WITH_UV)$(INSTALL) -r requirements-rehearsal.txt
+	$(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable .
 	npm ci --loglevel=error
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
 $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
-	$(INSTALL) -r requirements-dev.txt
+	$(WITH_UV)$(INSTALL) -r requirements-dev.txt
 	$(call install_pytorch,$(VENV))
 	@touch $@
 
@@ -66,6 +74,11 @@ rehearse: $(VENV)/rehearsal.stamp
 # QEMU and mmdebstrap are Debian's packages; where they are missing it says what to install.
 rehearse-node: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
+
+# The catalogue of faults on a real Slurm with real monitoring, half an hour: docs/operate/night.md.
+# Debian's slurmctld slurmd slurm-client slurmdbd mariadb-server prometheus prometheus-alertmanager.
+rehearse-night: $(VENV)/dev.stamp
+	python -m tests.night.night
 
 # A fault at every resource and between calls: how each ended, what was charged, what is left.
 campaign: $(VENV)/rehearsal.stamp
@@ -93,8 +106,24 @@ lint: $(VENV)/dev.stamp
 		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f) \
 		$$(find ultracluster/rehearse/machine/program -type f ! -name train)
 
+# The site in build/site, every link of it checked. A release: `mike deploy --push 0.2 latest`.
+docs: build/docs/stamp
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --quiet
+
+build/docs/stamp: requirements-docs.txt
+	$(PYTHON) -m venv build/docs
+	build/docs/bin/$(INSTALL) -r $<
+	@touch $@
+
+# What README and the pages that tests follow print, written anew; read the diff.
+docs-outputs: $(VENV)/dev.stamp
+	python -m tests.docs.test_commands $(or $(PAGES),README.md $(addprefix docs/,$(addsuffix .md,environments existing-vpc audit cost course)))
+
+# Wheel and sdist of what is committed, checked and installed in an empty environment.
+release-check: $(SUPPLY)/stamp
+	$(SUPPLY)/bin/python golden/release.py
+
 golden: $(VENV)/dev.stamp
-	python -m golden.packed
 	python -m golden.generate
 	python -m golden.samples
 	python -m golden.image_page
@@ -110,6 +139,11 @@ review-samples: $(VENV)/dev.stamp
 
 rules: $(VENV)/rehearsal.stamp
 	python -m golden.rules_page
+
+# Every command and option; the fields of environments, and their JSON Schema.
+reference: $(VENV)/rehearsal.stamp
+	python -m golden.commands_page
+	python -m golden.specs_page
 
 unverified: $(VENV)/rehearsal.stamp
 	python -m ultracluster.accept.facts
@@ -149,7 +183,6 @@ bench-network: $(VENV)/dev.stamp
 # The lock files, and what changed in them. $(1): what is compiled, $(2): further options.
 compile = $(SUPPLY)/bin/uv pip compile $(1) --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(2)
-SUPPLY := .venv-supply
 # The packages of a lock whose names begin with one of $(1), each with its hashes; with `!` all others.
 packages = awk '/^[A-Za-z]/ { named = /^($(1))/ } $(2)named'
 # The wheel for processors that PyTorch's own index has of the pinned version (CPython 3.11, x86-64).
@@ -166,9 +199,11 @@ lock: $(SUPPLY)/stamp
 	$(call compile,pyproject.toml,--extra review --group build --constraint requirements-rehearsal.txt -o requirements-audit.txt)
 	$(call compile,pyproject.toml,--extra dev --group build --constraint requirements-rehearsal.txt -o requirements-dev.txt)
 	$(call compile,--group supply,-o requirements-supply.txt)
+	$(call compile,--group docs,-o requirements-docs.txt)
 	$(call compile,training/requirements.txt,--constraint training/torchtitan/requirements.in --constraint requirements-dev.txt) > $(SUPPLY)/pytorch.txt
-	$(call packages,nvidia|cuda|triton,!) $(SUPPLY)/pytorch.txt | sed 's/^torch==.*/&\n    --hash=sha256:$(PYTORCH_CPU) \\/' > requirements-pytorch.txt
-	$(call packages,nvidia|cuda|triton) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	$(call packages,nvidia|cuda|triton|torch==,!) $(SUPPLY)/pytorch.txt > requirements-pytorch.txt
+	$(call packages,nvidia|cuda|triton|torch==) $(SUPPLY)/pytorch.txt > requirements-pytorch-nvidia.txt
+	sed -n 's/^torch==\([^ ]*\).*/torch==\1+cpu \\\n    --hash=sha256:$(PYTORCH_CPU)/p' $(SUPPLY)/pytorch.txt > requirements-pytorch-cpu.txt
 	$(call compile,training/torchtitan/requirements.in,--constraint requirements-pytorch-nvidia.txt) > $(SUPPLY)/torchtitan.txt
 	$(call packages,nvidia|cuda|triton|torch==|numpy,!) $(SUPPLY)/torchtitan.txt > training/torchtitan/requirements.txt
 	$(call packages,triton) $(SUPPLY)/torchtitan.txt > training/torchtitan/triton.txt

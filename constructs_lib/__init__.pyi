@@ -28,7 +28,7 @@ from constructs_lib.lustre_storage import LustreStorage as LustreStorage
 from constructs_lib.slurm_boot import node_boot as node_boot
 from constructs_lib.node_group import NodeGroup as NodeGroup
 from constructs_lib.node_image import NodeImage as NodeImage
-from constructs_lib.node_metrics import NodeMetrics as NodeMetrics
+from constructs_lib.node_programs import NodePrograms as NodePrograms
 from constructs_lib.node_role import NodeRole as NodeRole
 from constructs_lib.notice_topic import AlarmTopic as AlarmTopic
 from constructs_lib.observability import Observability as Observability

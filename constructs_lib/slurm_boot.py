@@ -6,15 +6,15 @@ from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 
-from constructs_lib.node_metrics import NodeMetrics
+from constructs_lib.node_programs import NodePrograms
 from constructs_lib.slurm_users import UNIT
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import UsersSpec
 
 FOLDER: Final = "/opt/ultracluster"
-PROLOG: Final = f"{FOLDER}/prolog.sh"
-"""Where nodes have the prolog; the cluster's `Prolog` setting names it."""
+PROLOG: Final = f"{FOLDER}/check.py"
+"""Where nodes have their check; `Prolog`, `Epilog` and `HealthCheckProgram` name it."""
 LUSTRE: Final = "/fsx"
 SCRATCH: Final = "/scratch"
 ACCOUNTS: Final = "ultracluster-accounts.service"
@@ -58,9 +58,9 @@ def node_boot(
     users: UsersSpec | None = None,
     makes_accounts: bool = False,
     role: str = "compute",
-    metrics: NodeMetrics | None = None,
+    programs: NodePrograms | None = None,
 ) -> ec2.MultipartUserData:
-    """Return the user data of a node, which fetches nothing but the program of its metrics.
+    """Return the user data of a node, which fetches nothing but its programs.
 
     What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
     its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
@@ -81,22 +81,30 @@ def node_boot(
         makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
                 it runs no jobs.
         role: `login` where Slurm's commands are typed, `compute` elsewhere; a label of metrics.
-        metrics: what the node measures itself with; None leaves it unseen.
+        programs: what the node checks and measures itself with; nodes of Slurm must have it.
+
+    Raises:
+        ValueError: where Slurm launches the node and there are no programs.
     """
+    if slurm_version is not None and programs is None:
+        raise ValueError(
+            "node_boot got slurm_version without programs: Slurm drains a node whose prolog is not "
+            'there; write programs=NodePrograms(self, "Programs", environment_name=...), and '
+            "grant(role) of it"
+        )
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     if stripes is not None:
         conf += f"\nSTRIPES={stripes}"
-    if metrics is not None:
-        conf += "\n" + metrics.conf(role)
+    if programs is not None:
+        conf += "\n" + programs.conf(role)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"',
             body=_cloud_config(
                 conf,
                 users,
-                prolog=slurm_version is not None,
                 makes_accounts=makes_accounts,
             ),
         )
@@ -152,7 +160,7 @@ def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:
     return "\n".join(("#!/bin/bash", *commands, "exit $status"))
 
 
-def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_accounts: bool) -> str:
+def _cloud_config(conf: str, users: UsersSpec | None, *, makes_accounts: bool) -> str:
     boot = files("constructs_lib") / "boot"
     written = [
         (f"{FOLDER}/node.conf", "0644", conf),
@@ -160,12 +168,6 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
         (EVERY_BOOT, "0755", _at_boot(users, makes_accounts=makes_accounts)),
     ]
-    if prolog:
-        # A node that makes accounts runs no jobs: it has nothing to check, and needs the room. The
-        # longest file is compressed (golden/packed.py), once and not at each synthesis: another
-        # zlib would give other bytes, and a template with them would replace every node.
-        packed = (boot / "prolog.packed").read_text().strip()
-        written.append((PROLOG, "0755", "#!/bin/bash" if makes_accounts else packed))
     if users is not None:
         written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
         written.append((f"{FOLDER}/users.sh", "0755", bare(boot / "users.sh")))
@@ -187,11 +189,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
     ]
     for path, permissions, content in written:
         # As little indentation as YAML takes: user data has 16 KB.
-        lines += ["-", f" path: {path}", f" permissions: '{permissions}'"]
-        if path == PROLOG and not makes_accounts:
-            lines += [" encoding: gz+b64", f" content: {content}"]
-            continue
-        lines.append(" content: |")
+        lines += ["-", f" path: {path}", f" permissions: '{permissions}'", " content: |"]
         lines += [f"  {line}".rstrip() for line in content.rstrip("\n").split("\n")]
     return "\n".join(lines) + "\n"
 

@@ -14,16 +14,16 @@ from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
 SETTINGS: Final = {
+    # One program before jobs, after them, and each minute beside them: PCS's own choice of states
+    # is at a start or reboot only (slurm.conf, read 2026-11-27).
     "Prolog": PROLOG,
+    "Epilog": PROLOG,
+    "HealthCheckProgram": PROLOG,
+    "HealthCheckInterval": "60",
+    "HealthCheckNodeState": "ANY",
     # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
     # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).
     "SchedulerParameters": "nohold_on_prolog_fail",
-    # The prolog's check drains an unfit node without a job as well: at slurmd's start, and every
-    # five minutes on idle nodes, since a job may fill the scratch disk of its own (slurm.conf, read
-    # 2026-11-27). PCS's own choice is at a start or reboot only.
-    "HealthCheckProgram": PROLOG,
-    "HealthCheckInterval": "300",
-    "HealthCheckNodeState": "IDLE",
     # A rank of 8 GPUs that writes a checkpoint ends late; with Slurm's 60 s its node is drained.
     "UnkillableStepTimeout": "180",
 }
@@ -35,7 +35,7 @@ class SlurmCluster(Construct):
 
     Name, network and size are create-only, and names are unique: the name therefore holds the size,
     so that a cluster of another size can be made before this one is deleted
-    (docs/training/slurm.md, "Grow from 16 to 64 to 512 nodes").
+    (docs/grow.md).
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
-from constructs_lib.node_metrics import NodeMetrics
+from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_role import NodeRole
 from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
@@ -72,17 +72,18 @@ class ClusterStack(cdk.Stack):
         )
         """Placement group and capacity."""
         self._placements = {ENVIRONMENTS_NODES: self.placement}
-        self._metrics = (
-            NodeMetrics(self, "Metrics", spec=spec.observability, environment_name=spec.name)
-            if spec.observability is not None
-            else None
+        self._programs = NodePrograms(
+            self,
+            "Programs",
+            environment_name=spec.name,
+            observability=spec.observability,
+            repairs=spec.slurm is not None and spec.slurm.repairs,
         )
         if spec.slurm is None:
             on_capacity, known = self._scaled(spec, network, storage)
         else:
             on_capacity, known = self._launched_by_slurm(spec.slurm, spec, network, storage)
-        if self._metrics is not None:
-            self._metrics.grant_write(self.node_role)
+        self._programs.grant(self.node_role)
         add_policy(
             self,
             "Images",
@@ -153,7 +154,7 @@ class ClusterStack(cdk.Stack):
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
                 stripes=spec.storage.checkpoint_stripes,
-                metrics=self._metrics,
+                programs=self._programs,
             ),
         )
         nodes = NodeGroup(
@@ -180,7 +181,7 @@ class ClusterStack(cdk.Stack):
             network=network,
             storage=storage,
             placement=self.placement,
-            metrics=self._metrics,
+            programs=self._programs,
         )
         self.node_role, self.launch_template = nodes.node_role, nodes.launch_template
         self._placements = nodes.placements

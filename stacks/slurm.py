@@ -10,7 +10,7 @@ from constructs import Construct, IConstruct
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
-from constructs_lib.node_metrics import NodeMetrics
+from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
@@ -56,11 +56,11 @@ class Slurm(Construct):
         network: NetworkStack,
         storage: StorageStack,
         placement: ClusterPlacement,
-        metrics: NodeMetrics | None,
+        programs: NodePrograms,
     ) -> None:
         super().__init__(scope, construct_id)
 
-        self._metrics = metrics
+        self._programs = programs
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
         self._role = node_role = SlurmNodeRole(
             self, "NodeRole", bucket=storage.bucket, key=storage.key
@@ -142,7 +142,7 @@ class Slurm(Construct):
             users=users,
             makes_accounts=login and users is not None and bool(users.accounts),
             role="login" if login else "compute",
-            metrics=self._metrics,
+            programs=self._programs,
         )
 
     def _node_group(

@@ -54,7 +54,14 @@ TOGETHER: Final = ("training/slurm", "training", "accept", "prove", "observe")
 an environment that is deployed once in each process."""
 
 LONGEST: Final = (
-    *("rehearse/test_nodes.py", "test_examples.py", "training/slurm", "training", "accept"),
+    *(
+        "docs/test_commands.py",
+        "rehearse/test_nodes.py",
+        "test_examples.py",
+        "training/slurm",
+        "training",
+        "accept",
+    ),
     *("rehearse/test_rehearsal.py", "prove", "test_wheel.py"),
 )
 """What takes minutes with few tests: it begins first, so that no process works alone at the end."""

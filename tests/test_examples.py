@@ -1,5 +1,6 @@
-"""The wheel in an empty environment, and the four foreign apps of examples/ beside it."""
+"""The wheel in an empty environment, the foreign apps of examples/ beside it, its environments."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,11 +10,18 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pydantic
 import pytest
+import yaml
+
+import app as repository_app
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/app.py"))
+ENVIRONMENTS = sorted(ROOT.glob("examples/environments/*.*"))
 # Their own names, which once were ours in site-packages.
 THEIRS = ("stacks", "environments", "operations", "planner", "training", "recipes")
 FOLDERS = {
@@ -129,3 +137,21 @@ def test_an_example_is_typed(installed: Installed, app: Path):
     )
 
     assert done.returncode == 0, done.stdout
+
+
+def test_an_environment_to_start_from_passes_every_gate(tmp_path: Path):
+    """Somebody copies it: it synthesizes as it is, with cdk-nag and the fabric rules."""
+    specs = [spec for path in ENVIRONMENTS for spec in load(path, EnvironmentSpec)]
+
+    assert len(specs) == len(ENVIRONMENTS) > 4
+    repository_app.build(specs, outdir=str(tmp_path)).synth()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in ENVIRONMENTS if p.suffix == ".yaml"], ids=lambda path: path.name
+)
+def test_an_environment_as_data_fits_its_schema(path: Path):
+    """An editor that completes by the schema must not call a sound file wrong."""
+    schema = json.loads((ROOT / "docs/reference/environment.schema.json").read_text())
+
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COMMANDS: Final = {
+    "init": "write a project of your own, and say what to do next",
     "check": "say whether environments can work, and what they hold",
     "cost": "say what an environment costs, full and idle",
     "preflight": "say what the account lacks for an environment; changes nothing",

@@ -58,7 +58,7 @@ def _add_named(
     parser: argparse.ArgumentParser, name: str, kind: tuple[str, str], more: dict[str, Any]
 ) -> None:
     """Let argcomplete offer names beside the files that it offers everywhere."""
-    text = "a name, or the path of a Python file"
+    text = "a name, or the path of a Python or YAML file"
     argument = parser.add_argument(name, **{"help": text, **more})
 
     def completer(prefix: str, **_: Any) -> list[str]:

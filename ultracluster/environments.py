@@ -64,7 +64,7 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
 
 def find_path(name: str) -> Path | None:
     """Return the file that is meant, or None for the name of an environment."""
-    return Path(name) if name.endswith(".py") or "/" in name else None
+    return Path(name) if name.endswith((".py", ".yaml", ".yml")) or "/" in name else None
 
 
 def named(name: str, environments: Iterable["EnvironmentSpec"]) -> "EnvironmentSpec":

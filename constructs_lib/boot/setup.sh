@@ -1,6 +1,7 @@
 #!/bin/bash
 # First boot of a node, and every later one: makes it what boot/node.conf says. Fetches nothing but
-# the program of metrics, and may run again. What fails is said on the console and found by the prolog, which drains the node.
+# its programs, and may run again. What fails is said on the console and found by the check, which
+# drains the node.
 
 # shellcheck source=/dev/null
 . "${HERE:-/opt/ultracluster}/node.conf"
@@ -175,15 +176,23 @@ put_slurm_on_the_path() {
   done
 }
 
-# The only thing that is fetched, from S3 over the gateway endpoint. A node without it works, and an
-# alarm tells that nobody sees it.
-start_metrics() {
-  [[ -n ${METRICS:-} ]] || return 0
-  local file=${HERE:-/opt/ultracluster}/metrics.py
-  timeout 60 aws s3 cp "$METRICS" "$file.new" >/dev/null 2>&1 &&
-    sha256sum --status --check <<<"$METRICS_SHA256  $file.new" && mv "$file.new" "$file" &&
-    python3 "$file" install && return
-  say "metrics could not be fetched from $METRICS and started"
+# The only thing that is fetched, from S3 over the gateway endpoint. A node without it takes no jobs:
+# Slurm drains a node whose prolog is not there. What an earlier boot has fetched stays.
+fetch_programs() {
+  local here=${HERE:-/opt/ultracluster} try
+  for ((try = 0; try < TRIES; try++)); do
+    rm -rf "$here/new" && mkdir -p "$here/new"
+    timeout 60 aws s3 cp "$PROGRAMS" "$here/new/programs.zip" >/dev/null 2>&1 &&
+      python3 -m zipfile -e "$here/new/programs.zip" "$here/new" &&
+      LC_ALL=C cat "$here"/new/*.py | sha256sum --check --status <(echo "$PROGRAMS_SHA256  -") &&
+      chmod 755 "$here"/new/*.py && mv -f "$here"/new/*.py "$here" && break
+    sleep "${PAUSE:-10}"
+  done
+  if ((try == TRIES)); then
+    say "programs could not be fetched from $PROGRAMS: no job starts here"
+    return 1
+  fi
+  [[ -z ${EVERY:-} ]] || python3 "$here/metrics.py" install || say "metrics could not be started"
 }
 
 status=0
@@ -193,5 +202,5 @@ ready_gpus
 put_slurm_on_the_path
 [[ -z $SCRATCH ]] || build_scratch || status=1
 [[ -z $LUSTRE ]] || mount_lustre || status=1
-start_metrics
+[[ -z ${PROGRAMS:-} ]] || fetch_programs || status=1
 exit "$status"

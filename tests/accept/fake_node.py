@@ -288,9 +288,9 @@ class FakeNodes:
         text = (self.root / "opt" / "ultracluster" / "node.conf").read_text()
         wanted = int(re.search(r"GPUS=(\d+)", text)[1])  # type: ignore[index]
         if wanted != GPUS:
-            return f"ultracluster prolog: {GPUS} GPUs instead of {wanted}"
+            return f"ultracluster check: {GPUS} GPUs instead of {wanted}"
         if " lustre " not in (self.root / "proc" / "mounts").read_text():
-            return "ultracluster prolog: Lustre is not mounted at /fsx"
+            return "ultracluster check: Lustre is not mounted at /fsx"
         return ""
 
     def start(self, number: str) -> None:

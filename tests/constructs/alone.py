@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
+from constructs_lib.delivery_roles import DeliveryRoles
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
@@ -21,7 +22,7 @@ from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_image import NodeImage
-from constructs_lib.node_metrics import NodeMetrics
+from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_role import NodeRole
 from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
@@ -118,10 +119,10 @@ def _topics(stack: cdk.Stack, around: Surroundings) -> list[str]:
     return AlarmTopic(stack, "Told", notify=("team@example.com",), key=around.key).arns
 
 
-def _node_metrics(stack: cdk.Stack, around: Surroundings) -> NodeMetrics:
-    metrics = NodeMetrics(stack, "It", spec=ObservabilitySpec(), environment_name="dev")
-    metrics.grant_write(NodeRole(stack, "MetricsRole", bucket=around.bucket, key=around.key).role)
-    return metrics
+def _node_programs(stack: cdk.Stack, around: Surroundings) -> NodePrograms:
+    programs = NodePrograms(stack, "It", observability=ObservabilitySpec(), environment_name="dev")
+    programs.grant(NodeRole(stack, "ProgramsRole", bucket=around.bucket, key=around.key).role)
+    return programs
 
 
 def _slurm_role(stack: cdk.Stack, around: Surroundings) -> SlurmNodeRole:
@@ -214,6 +215,9 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "data-bucket": lambda s, a: DataBucket(s, "It", key=a.key, keep=True),
     "data-bucket-not-kept": lambda s, a: DataBucket(s, "It", key=a.key, keep=False),
     "data-key": lambda s, _: DataKey(s, "It", keep=True),
+    "delivery-roles": lambda s, _: DeliveryRoles(
+        s, "It", repository="owner/name", environment="dev"
+    ),
     "efa-launch-template": _template,
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
@@ -234,7 +238,7 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
         has=["gpu", "efa", "lustre", "slurm"],
         topics=_topics(s, a),
     ),
-    "node-metrics": _node_metrics,
+    "node-programs": _node_programs,
     "job-parameters": lambda s, _: JobParameters(
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
     ),

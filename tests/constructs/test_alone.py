@@ -21,6 +21,7 @@ EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
 # Service principals, which are the same in every partition (aws-cdk-lib, standardized names).
 PRINCIPALS = {
     "budgets.amazonaws.com",
+    "cloudformation.amazonaws.com",
     "cloudwatch.amazonaws.com",
     "ec2.amazonaws.com",
     "imagebuilder.amazonaws.com",
@@ -29,6 +30,7 @@ PRINCIPALS = {
     "s3.data-source.lustre.fsx.amazonaws.com",
     "sagemaker.amazonaws.com",
     "states.amazonaws.com",
+    "sts.amazonaws.com",  # the audience of a workflow's token, which is a name and no host
     "vpc-flow-logs.amazonaws.com",
 }
 

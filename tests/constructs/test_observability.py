@@ -1,10 +1,9 @@
 """Alarms on measurements, and what nodes need to measure."""
 
-import hashlib
 import json
 from typing import Any
 
-from constructs_lib.node_metrics import PROGRAM, NodeMetrics
+from constructs_lib.node_programs import NodePrograms, digest
 from constructs_lib.node_role import NodeRole
 from constructs_lib.observability import Observability
 from tests.constructs.bare import Surroundings, bare_stack, resources
@@ -50,11 +49,12 @@ def test_a_node_takes_exactly_the_program_that_was_reviewed():
     """Whoever can write to the bootstrap bucket would otherwise be root on every node."""
     stack = bare_stack()
     around = Surroundings(stack)
-    metrics = NodeMetrics(stack, "M", spec=ObservabilitySpec(), environment_name="night")
-    metrics.grant_write(NodeRole(stack, "NodeRole", bucket=around.bucket, key=around.key).role)
-    conf = metrics.conf("login")
+    programs = NodePrograms(stack, "P", environment_name="night")
+    programs.grant(NodeRole(stack, "NodeRole", bucket=around.bucket, key=around.key).role)
+    conf = programs.conf("login").splitlines()
 
-    assert f"METRICS_SHA256={hashlib.sha256(PROGRAM.read_bytes()).hexdigest()}" in conf
+    assert f"PROGRAMS_SHA256={digest()}" in conf
+    assert not [line for line in conf if line.startswith("EVERY")]
     (allowed,) = (
         statement
         for policy in resources(stack, "AWS::IAM::ManagedPolicy").values()

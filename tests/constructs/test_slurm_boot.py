@@ -1,21 +1,20 @@
 """What a Slurm node does at boot: its user data, and the script in it."""
 
-import base64
 import email
-import gzip
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from constructs_lib.node_programs import digest
 from constructs_lib.slurm_boot import (
     EVERY_BOOT,
     FOLDER,
     MOST_USER_DATA_BYTES,
-    PROLOG,
     STILL,
     node_boot,
 )
@@ -23,13 +22,25 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import MOST_BYTES, AccountSpec, UserSpec, UsersSpec
 
 ROOM_FOR_PCS = 4096
-LINES_OF_METRICS = 300
-"""What `NodeMetrics.conf` adds, with the longest names that AWS gives."""
 BOOT = Path(__file__).parents[2] / "constructs_lib" / "boot"
 DISKS = (
     "/dev/nvme1n1 Amazon EC2 NVMe Instance Storage\n/dev/nvme2n1 Amazon EC2 NVMe Instance Storage\n"
 )
 ROOT_DISK = "/dev/nvme0n1 Amazon Elastic Block Store\n"
+
+
+class Programs:
+    """What `NodePrograms` says, with names as long as AWS makes them."""
+
+    def conf(self, role: str) -> str:
+        bucket = "cdk-hnb659fds-assets-012345678901-ap-northeast-1"
+        return (
+            f"PROGRAMS=s3://{bucket}/{'a' * 64}.zip\nPROGRAMS_SHA256={'b' * 64}\n"
+            f"ENVIRONMENT=environment-name\nROLE={role}\nREPAIR=1\nEVERY=15"
+        )
+
+
+PROGRAMS: Any = Programs()
 
 
 def rendered(nodes: NodesSpec | None) -> str:
@@ -39,6 +50,7 @@ def rendered(nodes: NodesSpec | None) -> str:
         slurm_version="25.11",
         dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
         mount_name="abcdefgh",
+        programs=PROGRAMS,
     ).render()
 
 
@@ -53,14 +65,7 @@ def files_of(user_data: str) -> dict[str, str]:
     parts: Any = message.get_payload()
     config, _ = parts
     document = yaml.safe_load(config.get_payload())
-    return {file["path"]: unpacked(file) for file in document["write_files"]}
-
-
-def unpacked(file: dict[str, str]) -> str:
-    """Return what cloud-init writes of an entry."""
-    if file.get("encoding") != "gz+b64":
-        return file["content"]
-    return gzip.decompress(base64.b64decode(file["content"])).decode()
+    return {file["path"]: file["content"] for file in document["write_files"]}
 
 
 P4D = NodesSpec(instance_type="p4d.24xlarge", count=2, interface_layout="address-per-card")
@@ -75,7 +80,7 @@ def test_user_data_is_what_pcs_takes(nodes: NodesSpec | None):
     assert message.get_content_type() == "multipart/mixed"
     parts = [part.get_content_type() for part in message.walk() if not part.is_multipart()]
     assert parts == ["text/cloud-config", "text/x-shellscript"]
-    assert len(text.encode()) + LINES_OF_METRICS < MOST_USER_DATA_BYTES - ROOM_FOR_PCS
+    assert len(text.encode()) < MOST_USER_DATA_BYTES - ROOM_FOR_PCS
     assert text.isascii()
 
 
@@ -98,16 +103,22 @@ def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
         mount_name="abcdefgh",
         users=CROWD,
         makes_accounts=makes_accounts,
+        programs=PROGRAMS,
     )
 
     assert len(CROWD.unix_lines() + CROWD.account_lines()) > 0.8 * MOST_BYTES
-    assert len(boot.render().encode()) + LINES_OF_METRICS < MOST_USER_DATA_BYTES - 2048
+    assert len(boot.render().encode()) < MOST_USER_DATA_BYTES - 2048
 
 
 def test_users_come_after_what_their_homes_are_on():
     """And are made again at each boot, also where Lustre could not be mounted."""
     boot = node_boot(
-        nodes=None, slurm_version="25.11", dns_name="fs-1", mount_name="abc", users=CROWD
+        nodes=None,
+        slurm_version="25.11",
+        dns_name="fs-1",
+        mount_name="abc",
+        users=CROWD,
+        programs=PROGRAMS,
     )
     message = email.message_from_string(boot.render())
     parts: Any = message.get_payload()
@@ -119,14 +130,12 @@ def test_users_come_after_what_their_homes_are_on():
 
 def test_what_is_written_is_what_is_in_the_repository():
     """Indentation in YAML must not change a script."""
-    files = written(P4D)
+    first, *lines = (BOOT / "setup.sh").read_text().splitlines()
+    # It has no text whose indentation matters.
+    bare = [line.lstrip() for line in lines]
+    kept = [line for line in bare if line and not line.startswith("#")]
 
-    for path, name in ((PROLOG, "prolog.sh"), (f"{FOLDER}/setup.sh", "setup.sh")):
-        first, *lines = (BOOT / name).read_text().splitlines()
-        # None of them has a text whose indentation matters.
-        bare = [line.lstrip() for line in lines]
-        kept = [line for line in bare if line and not line.startswith("#")]
-        assert files[path].splitlines() == [first, *kept]
+    assert written(P4D)[f"{FOLDER}/setup.sh"].splitlines() == [first, *kept]
 
 
 def test_timers_are_stopped_before_they_fire():
@@ -189,6 +198,12 @@ def test_nothing_is_fetched():
 
     for word in ("curl", "wget", "http:", "https:", "git clone", "pip ", "apt-get", "dnf install"):
         assert word not in text
+
+
+def test_nodes_of_slurm_need_their_programs():
+    """Slurm drains a node whose prolog is not there."""
+    with pytest.raises(ValueError, match="write programs=NodePrograms"):
+        node_boot(nodes=P4D, slurm_version="25.11", dns_name="fs-1", mount_name="abc")
 
 
 class Node:
@@ -502,3 +517,49 @@ def test_slurm_is_found_in_every_kind_of_session(node: Node):
 
     link = node.root / "usr/local/bin/sbatch"
     assert str(link.readlink()) == "/opt/slurm-25.11/bin/sbatch"
+
+
+S3 = """
+[[ $1 == s3 ]] || exit 1
+[[ $(ls {tries} | wc -l) -ge {failures} ]] || {{ mktemp {tries}/XXXX; exit 1; }}
+cp {archive} "$4"
+"""
+
+
+def programs(node: Node, *, failures: int = 0, changed: bool = False) -> None:
+    """Let S3 have the node's programs."""
+    folder = node.bin.parent
+    archive, tries = folder / "programs.zip", folder / "tries"
+    tries.mkdir()
+    with zipfile.ZipFile(archive, "w") as made:
+        for file in sorted((BOOT / "node").glob("*.py")):
+            made.writestr(file.name, file.read_text() + "#" * changed)
+    node.command("aws", S3.format(archive=archive, tries=tries, failures=failures))
+    conf = folder / "node.conf"
+    conf.write_text(f"{conf.read_text()}PROGRAMS=s3://b/p.zip\nPROGRAMS_SHA256={digest()}\n")
+
+
+def test_a_node_fetches_its_programs_however_late_s3_answers(node: Node):
+    programs(node, failures=3)
+
+    status, called = node.boot()
+
+    assert status == 0
+    check = node.bin.parent / "check.py"
+    assert check.read_text() == (BOOT / "node" / "check.py").read_text()
+    (made,) = [call for call in called if call.startswith("chmod 755")]
+    assert str(check.parent / "new" / check.name) in made.split()
+
+
+@pytest.mark.parametrize(("failures", "changed"), [(99, False), (0, True)])
+def test_programs_that_are_not_those_of_the_template_are_not_taken(
+    node: Node, failures: int, *, changed: bool
+):
+    """Without its prolog a node takes no job, and its console says why."""
+    programs(node, failures=failures, changed=changed)
+
+    status, _ = node.boot()
+
+    assert status == 1
+    assert "programs could not be fetched from s3://b/p.zip: no job starts" in node.console()
+    assert not (node.bin.parent / "check.py").exists()

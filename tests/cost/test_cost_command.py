@@ -85,20 +85,6 @@ def test_every_environment_has_a_sheet(environment, capsys: pytest.CaptureFixtur
         assert text in out, text
 
 
-def test_the_excerpt_of_the_readme_is_what_is_printed(capsys: pytest.CaptureFixture[str]):
-    """Figures in a README grow old in silence."""
-    readme = (ROOT / "README.md").read_text()
-    excerpt = readme.partition("ultracluster cost ultracluster\n```\n\n```\n")[2].partition("```")[
-        0
-    ]
-    main(["cost", "ultracluster"])
-    printed = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
-
-    shown = [" ".join(line.split()) for line in excerpt.splitlines() if line.strip()]
-    assert len(shown) > 9
-    assert [line for line in shown if line not in printed] == []
-
-
 def test_money_in_json_is_a_number(capsys: pytest.CaptureFixture[str]):
     """A program that adds the lines up gets the total, without parsing texts first."""
     assert main(["cost", "dev", "--format", "json"]) == 0

@@ -26,7 +26,13 @@ OFFLINE = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-PACKAGE = ("pyproject.toml", "README.md", ".pre-commit-hooks.yaml", "action.yml")
+PACKAGE = (
+    "requirements-audit.txt",
+    "pyproject.toml",
+    "README.md",
+    ".pre-commit-hooks.yaml",
+    "action.yml",
+)
 BAD = {
     "Resources": {
         "Nodes": {

@@ -2,26 +2,32 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from tests.repository import ROOT
 
+BOOT = ROOT / "constructs_lib" / "boot" / "node"
 GPUS, CARDS = 8, 4
 CONF = "SLURM_BIN={bin}\nGPUS={gpus}\nFABRIC_MANAGER=1\nEFA_DEVICES={cards}\nLUSTRE=/fsx\n"
-CONF += "LUSTRE_SOURCE=fs-1@tcp:/abc\nSCRATCH=/scratch\nENVIRONMENT={environment}\nROLE={role}\n"
+CONF += "LUSTRE_SOURCE=fs-1@tcp:/abc\nSCRATCH=/scratch\nENVIRONMENT='{environment}'\nROLE={role}\n"
 
 
-def module() -> ModuleType:
-    """Return the shipped program as a module."""
-    file = ROOT / "constructs_lib" / "boot" / "metrics.py"
-    spec = importlib.util.spec_from_file_location("node_metrics", file)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+def modules() -> tuple[ModuleType, ModuleType]:
+    """Return the shipped program, and what it reads by, each loaded anew."""
+    found = []
+    for name in ("readings", "metrics"):
+        spec = importlib.util.spec_from_file_location(name, BOOT / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        # As they lie beside each other on a node; another node has its own.
+        sys.modules[name] = loaded
+        spec.loader.exec_module(loaded)
+        found.append(loaded)
+    return found[0], found[1]
 
 
 class FakeNode:
@@ -53,7 +59,7 @@ class FakeNode:
             ),
             "journalctl": "systemd[1]: Started.\n",
             "timedatectl": "yes\n",
-            "scontrol": OSError("scontrol ended with 1"),
+            "scontrol": "PID JOBID STEPID LOCALID GLOBALID\n",
             "lctl": "read_bytes 8 samples [b] 1 2 4096\nwrite_bytes 8 samples [b] 1 2 512\n",
             "sinfo": "n1|idle|none\nn2|allocated|none\n",
             "squeue": "RUNNING|train|ada|None\nPENDING|train|ada|Priority\n",
@@ -67,9 +73,11 @@ class FakeNode:
                 role="login" if login else "compute",
             )
         )
-        self._program: Any = module()
+        self._readings: Any
+        self._program: Any
+        self._readings, self._program = modules()
         self._stand_in()
-        self._node = self._program.Node(self._program.settings())
+        self._node = self._program.Node(self._readings.settings())
         self._node.common["node"] = name
 
     def gpu(self, index: int, **fields: str) -> None:
@@ -120,10 +128,10 @@ class FakeNode:
 
     def _stand_in(self) -> None:
         program = self._program
-        program.HERE = str(self.folder)
-        program.ROOT = str(self.folder)
+        self._readings.HERE = str(self.folder)
+        self._readings.ROOT = program.ROOT = str(self.folder)
         program.RUN = str(self.folder / "run/ultracluster")
-        program.said = self._said
+        self._readings.said = self._said
         clock = SimpleNamespace(time=lambda: self.now, sleep=lambda _: None)
         program.time = clock
         real = program.os
@@ -140,7 +148,7 @@ class FakeNode:
         mount = path.removeprefix(str(self.folder)) or "/"
         return SimpleNamespace(f_bavail=int(1e6 * self.rooms.get(mount, 0.6)), f_blocks=10**6)
 
-    def _said(self, *command: str) -> str:
+    def _said(self, *command: str, seconds: float = 60) -> str:  # noqa: ARG002
         text = " ".join(command)
         query = next((word for word in command if word.startswith("--query-")), None)
         if query is not None and "nvidia-smi" not in self.answers:

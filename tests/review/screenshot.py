@@ -1,28 +1,38 @@
-"""Write the README's pictures of a sample report: light and dark.
+"""Write the README's pictures of a review with a dangerous change: light and dark.
 
 python -m tests.review.screenshot
 """
 
 import base64
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from golden.samples import SAMPLES
+from tests.docs.test_commands import project
 from tests.review.browser import Browser, Theme
 
-SIZE = (1280, 1180)
+SIZE = (1280, 940)
 THEMES: tuple[Theme, ...] = ("light", "dark")
+CHANGE = ('"10.1.0.0/22"', '"10.1.0.0/21"')
+"""What README.md changes in environments/staging.py."""
 
 
 def main() -> None:
     """Rewrite both."""
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Browser(Path(profile))
+    with tempfile.TemporaryDirectory() as made:
+        folder = project(Path(made))
+        environment = folder / "environments" / "staging.py"
+        environment.write_text(environment.read_text().replace(*CHANGE))
+        review = [sys.executable, "-m", "ultracluster.cli", "review", "staging"]
+        subprocess.run(review, cwd=folder, check=True)
+        browser = Browser(folder / "profile")
         for theme in THEMES:
-            page = browser.open(SAMPLES / "ultracluster.html", width=SIZE[0], theme=theme)
+            page = browser.open(folder / "build/review/staging.html", width=SIZE[0], theme=theme)
             page.resize(*SIZE)
-            answer = page.ask("Page.captureScreenshot", format="webp", quality=88)
-            (SAMPLES / f"ultracluster-{theme}.webp").write_bytes(base64.b64decode(answer["data"]))
+            answer = page.ask("Page.captureScreenshot", format="webp", quality=85)
+            (SAMPLES / f"change-{theme}.webp").write_bytes(base64.b64decode(answer["data"]))
         browser.close()
 
 

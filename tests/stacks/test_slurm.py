@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.node_programs import PROGRAMS, digest
+from constructs_lib.slurm_boot import PROLOG
 from tests.stacks.synthesized import RESERVATION, VARIANTS, Synthesis
 
 Made = Callable[[str], Synthesis]
@@ -119,12 +121,15 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     (cluster,) = made.resources("AWS::PCS::Cluster")
     settings = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
     told = {setting["ParameterName"]: setting["ParameterValue"] for setting in settings}
-    assert told["HealthCheckProgram"] == told["Prolog"]
+    assert told["HealthCheckProgram"] == told["Epilog"] == told["Prolog"] == PROLOG
+    folder, _, program = PROLOG.rpartition("/")
+    assert (PROGRAMS / program).exists()
     # A job whose prolog fails would otherwise wait for an operator.
     assert told["SchedulerParameters"] == "nohold_on_prolog_fail"
     for template in made.resources("AWS::EC2::LaunchTemplate"):
         user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-        assert f" path: {told['Prolog']}\\n" in user_data
+        assert f" path: {folder}/setup.sh\\n" in user_data
+        assert f"PROGRAMS_SHA256={digest()}" in user_data
 
 
 def test_profiles_have_the_path_that_pcs_takes(synthesis: Made):

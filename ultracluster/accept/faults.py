@@ -14,7 +14,9 @@ NODE: Final = "node of the faults"
 DRAIN_SECONDS: Final = 300
 BACK_SECONDS: Final = 1500
 """For a node that boots: again, or another instance."""
-BY_PROLOG: Final = "ultracluster prolog"
+BY_PROLOG: Final = "ultracluster check"
+PROLOG_ALONE: Final = f"echo OCCASIONS=p >>{CONF}"
+"""Or a health check drains the node before the job of the fault meets it."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ class Fault:
 FAULTS: Final = (
     Fault(
         "one GPU fewer than there must be",
-        plant=f"cp {CONF} {CONF}.accept && sed -i 's/^GPUS=.*/GPUS=9/' {CONF}",
+        plant=f"cp {CONF} {CONF}.accept && "
+        f"sed -i 's/^GPUS=.*/GPUS=9/; s/^REPAIR=.*/REPAIR=0/' {CONF} && {PROLOG_ALONE}",
         undo=f"if [ -f {CONF}.accept ]; then mv {CONF}.accept {CONF}; fi",
     ),
     Fault(
         "no file system",
-        plant="umount --lazy /fsx",
-        undo="grep -q ' /fsx lustre ' /proc/mounts || mount /fsx",
+        plant=f"umount --lazy /fsx; {PROLOG_ALONE}",
+        undo=f"sed -i /^OCCASIONS=/d {CONF}; grep -q ' /fsx lustre ' /proc/mounts || mount /fsx",
     ),
     Fault("a reboot", plant="", call="reboot_instances"),
     Fault("an instance that is terminated", plant="", call="terminate_instances", replaced=True),

@@ -37,8 +37,8 @@ DAYS: Final = 30
 SERIES_PER_GPU: Final = 16
 SERIES_PER_EFA_DEVICE: Final = 12
 SERIES_PER_NODE: Final = 30
-"""What a node's program serves (constructs_lib/boot/metrics.py), with a job of a rank for each GPU;
-tests/observe holds it against the program."""
+"""What a node's program serves (constructs_lib/boot/node/metrics.py), with a job of a rank for each
+GPU; tests/observe holds it against the program."""
 BYTES_PER_SAMPLE: Final = 350
 """Name, labels and resource attributes, time and value, as CloudWatch counts them (user guide, OTel
 metrics pricing, read 2026-11-27): 200 of ours, the others an assumption."""

@@ -19,6 +19,7 @@ from ultracluster.catalogue.images import Difference, differences
 from ultracluster.command_line import add_environment, add_format, print_json, say
 from ultracluster.environments import FOLDER, find, project_folder
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, CommandError
+from ultracluster.spec.data_files import SUFFIXES
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.node_groups import image_parameter
 from ultracluster.tables import Column, Rows
@@ -212,6 +213,8 @@ def located(paths: list[Path], name: str, whose: str) -> Literal:
     """
     part, field = PLACES[whose]
     for path in paths:
+        if path.suffix in SUFFIXES:
+            raise NoLiteralError(f"{path}: it is no Python; write {field} of {part} there by hand")
         tree = ast.parse(path.read_bytes())
         for environment in _calls(tree, "EnvironmentSpec"):
             if not _is_text(_value(tree, environment, "name"), name):

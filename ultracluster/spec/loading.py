@@ -18,6 +18,7 @@ from ultracluster.problem import (
     SpecError,
     collecting,
 )
+from ultracluster.spec import data_files
 from ultracluster.spec.base import Spec
 
 __all__ = ["EnvironmentFileError", "load", "load_folder", "read"]
@@ -62,7 +63,7 @@ def read(
         SpecError: where its problems stopped it from running.
     """
     with collecting() as collection, _importing(path.parent, project):
-        found = _own(_run(path, collection), path, kind)
+        found = _own(_run(path, collection, kind), path, kind)
         if not found and not collection.found:
             raise _empty(path, kind)
         return found, tuple(_problems(collection, [(spec, path) for spec in found]))
@@ -83,7 +84,8 @@ def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) ->
         EnvironmentFileError: where one file does not run.
         ExceptionGroup: of both kinds, where several files are at fault.
     """
-    files = sorted(folder.glob("[!_.]*.py"), key=_in_order)
+    names = ("[!_.]*.py", *(f"[!_.]*{suffix}" for suffix in data_files.SUFFIXES))
+    files = sorted((file for name in names for file in folder.glob(name)), key=_in_order)
     if also is not None and also.resolve() not in [file.resolve() for file in files]:
         files.append(also)
     found: list[tuple[SpecT, Path]] = []
@@ -92,7 +94,7 @@ def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) ->
         for path in files:
             module = f"{folder.name}.{path.stem}" if path is not also else None
             try:
-                own = _own(_imported(path) or _run(path, collection, module), path, kind)
+                own = _own(_imported(path) or _run(path, collection, kind, module), path, kind)
                 if path is also and not own:
                     raise _empty(path, kind)
                 found += [(spec, path) for spec in own]
@@ -140,10 +142,14 @@ def _importing(*folders: Path | None) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _run(path: Path, collection: Collection, module_name: str | None = None) -> Mapping[str, Any]:
+def _run(
+    path: Path, collection: Collection, kind: type[Spec], module_name: str | None = None
+) -> Mapping[str, Any]:
     """Return the values that a file gives names to, for others to import as a module."""
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
+    if path.suffix in data_files.SUFFIXES:
+        return data_files.namespace(path, kind)
     known = len(collection.found)
     try:
         namespace = runpy.run_path(str(path), run_name=module_name or "<run_path>")
@@ -168,6 +174,8 @@ def _imported(path: Path) -> Mapping[str, Any] | None:
 
 def _own(namespace: Mapping[str, Any], path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
     """Return what a file defines itself: all that it names, but for what it imports."""
+    if path.suffix in data_files.SUFFIXES:
+        return tuple(_specs(namespace, kind))
     package = str(namespace.get("__package__") or "")
     others = {id(spec) for values in _imports(path, package) for spec in _specs(values, kind)}
     own = {id(spec): spec for spec in _specs(namespace, kind) if id(spec) not in others}

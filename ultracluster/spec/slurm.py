@@ -63,6 +63,10 @@ class SlurmSpec(Spec):
     accounting_days: Annotated[int, Field(ge=-1, le=10000)] | None = None
     """Days for which job records are kept, -1 for ever. None keeps none: accounting is billed."""
 
+    repairs: bool = True
+    """Whether an unfit node resets its GPUs, or has Slurm reboot it, and comes back by itself.
+    False only takes it out of service, as where PCS's own health checks repair instances."""
+
     users: UsersSpec | None = None
     """Who works on it; without it there are the users that the image has."""
 

@@ -14,6 +14,7 @@ from constructs_lib import (
     FabricSecurityGroup,
     LustreSpec,
     LustreStorage,
+    NodePrograms,
     NodeSecurityGroup,
     NodesSpec,
     SlurmCluster,
@@ -52,6 +53,7 @@ class SlurmStack(cdk.Stack):
             subnet=subnet,
             clients=[traffic],
         )
+        programs = NodePrograms(self, "Programs", environment_name="research")
         template = EfaLaunchTemplate(
             self,
             "Template",
@@ -65,6 +67,7 @@ class SlurmStack(cdk.Stack):
                 slurm_version=slurm.version,
                 dns_name=lustre.dns_name,
                 mount_name=lustre.mount_name,
+                programs=programs,
             ),
         )
         cluster = SlurmCluster(
@@ -80,6 +83,7 @@ class SlurmStack(cdk.Stack):
         role = SlurmNodeRole(
             self, "Role", bucket=DataBucket(self, "Data", key=key, keep=False).bucket, key=key
         )
+        programs.grant(role.role)
         group = SlurmNodeGroup(
             self,
             "Nodes",

@@ -51,7 +51,7 @@ def test_the_variant_with_torchtitan_has_the_locks_version_and_another_name(caps
     assert not [
         line for line in requirements if re.match(r"(torch==|triton|numpy|nvidia|cuda)", line)
     ]
-    pytorch = (ROOT / "requirements-pytorch.txt").read_text().splitlines()
+    pytorch = (ROOT / "requirements-pytorch-nvidia.txt").read_text().splitlines()
     assert f"torch=={LOCK['pins']['pytorch']['version']} \\" in pytorch
     said = []
     for flags in ([], ["--torchtitan"]):

@@ -29,7 +29,7 @@ def test_an_unfit_node_is_drained_and_the_job_runs_elsewhere(
         ended = slurm.ended(job)
         until("drained", lambda: slurm.states()["n2"] == "drain")
 
-        assert slurm.reason("n2") == "ultracluster prolog: 2 GPUs instead of 8"
+        assert slurm.reason("n2") == "ultracluster check: reboot: 2 GPUs instead of 8"
         assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1")
         assert ended["NodeList"] == "n[1,3-4]"
         assert (tmp_path / f"{script.name}-{job}.out").read_text().count("ran") == 1

@@ -32,7 +32,7 @@ USER: Final = "ssm-user"
 FAULTS: Final = (
     _nvidia_smi("gpu-missing", "GPUS=7", "7 GPUs instead of 8"),
     _nvidia_smi("gpu-ecc", "BAD_GPU=3", "uncorrected ECC errors on GPU 3"),
-    _nvidia_smi("gpu-silent", "SECONDS_EACH=600", "nvidia-smi did not answer within 45 s"),
+    _nvidia_smi("gpu-silent", "SECONDS_EACH=600", "nvidia-smi did not answer within 40 s"),
     # A driver that starts anew for each question: 25 to 30 s on eight A100 (Azure/AgentBaker#2829).
     _nvidia_smi("gpu-slow", "SECONDS_EACH=30", ""),
     Fault("lustre-unmounted", "umount /fsx", "mount /fsx", "Lustre is not mounted at /fsx"),
@@ -91,8 +91,8 @@ FAULTS: Final = (
     ),
     Fault(
         "check-gone",
-        "mv /opt/ultracluster/prolog.sh /root",
-        "mv /root/prolog.sh /opt/ultracluster",
+        "mv /opt/ultracluster/check.py /root",
+        "mv /root/check.py /opt/ultracluster",
         PROLOG_ERROR,
     ),
 )

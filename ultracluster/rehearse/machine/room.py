@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Final, Self
 
@@ -104,6 +105,9 @@ class Room:
             "/etc/stand-in/slurm-version": version,
             "/etc/stand-in/slurm.key": self._key,
         }
+        for program in (files_of("constructs_lib") / "boot" / "node").iterdir():
+            if program.name.endswith(".py"):
+                files[f"/etc/stand-in/programs/{program.name}"] = program.read_text()
         if name == self._names[0]:
             files |= slurm.files(
                 name,

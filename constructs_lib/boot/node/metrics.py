@@ -5,7 +5,7 @@ Every series carries environment, node, and the job and user that run there. A c
 thread of its own: one that waits for a driver or a file system that hangs delays nothing else, its
 series end, and its age (ultracluster_collector_age_seconds) tells which it is.
 
-Needs Python 3.9 and its standard library alone: the node fetches nothing.
+Needs Python 3.9 and readings.py.
 """
 
 from __future__ import annotations
@@ -18,54 +18,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from glob import glob
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import readings
+from readings import HERE, MIB, ROOT, Conf
+
 Row = tuple[str, dict[str, str], float]
-Conf = dict[str, str]
 Collector = Callable[[Conf], Iterator[Row]]
 
-HERE = os.environ.get("HERE", "/opt/ultracluster")
-ROOT = os.environ.get("ROOT", "")
 RUN = ROOT + "/run/ultracluster"
-STALE = 105
-MIB, MHZ = 2**20, 1e6
+STALE, MHZ = 105, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
 
-UNIT = """[Unit]
-Description=Metrics of this node for the CloudWatch agent
-
-[Service]
-ExecStart=/usr/bin/python3 {program}
-Restart=always
-RestartSec=5
-
-[Install]
-WantedBy=multi-user.target
-"""
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
-# CloudWatch User Guide, agent configuration, OpenTelemetry section, read 2026-11-27.
-AGENT_CONFIGURATION = """{{"opentelemetry": {{"collect": {{"prometheus":
- {{"config_path": "{scrapes}"}}}}}}}}
-"""
-SCRAPES = """global:
-  scrape_interval: {every}s
-scrape_configs:
-- job_name: node
-  static_configs:
-  - targets: ["127.0.0.1:{port}"]
-"""
-
-# NVIDIA's Xid catalog, read 2026-11-26: what it says to do, by number. 154 says it by itself.
-XIDS = {
-    "reset": (46, 48, 62, 64, 74, 94, 95, 109, 119, 120, 140, 158),
-    "reboot": (79,),
-    "watch": (43, 45, 63, 66, 67, 92, 106, 107, 108, 137, 141, 157, 160, 161),
-}
-ACTIONS = {number: action for action, numbers in XIDS.items() for number in numbers}
-SAID = {"None": "watch", "Drain P2P": "reset", "Drain and Reset": "reset"}
-SAID |= {"GPU Reset Required": "reset", "Node Reboot Required": "reboot"}
 
 GPU = {
     "utilization.gpu": ("gpu_utilization_ratio", 0.01),
@@ -80,49 +48,6 @@ ECC = {
     "ecc.errors.corrected.volatile.total": ("gpu_ecc_corrected_errors", 1),
     "ecc.errors.uncorrected.volatile.total": ("gpu_ecc_uncorrected_errors", 1),
 }
-# A driver that does not know one name answers nothing, so that each group is a call of its own.
-REASONS = ("hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
-
-
-def read(path: str) -> str:
-    """Return what a file holds, 1 MiB of it at most."""
-    with open(path) as file:
-        return file.read(MIB)
-
-
-def settings() -> Conf:
-    """Return what the node must have, as its boot wrote it."""
-    rows = (line.strip().partition("=") for line in read(HERE + "/node.conf").splitlines())
-    return {name: value.strip("'") for name, equals, value in rows if equals}
-
-
-def said(*command: str, seconds: int = 60) -> str:
-    """Return what a command prints; nobody waits for a process that cannot be killed."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, text=True)
-    assert process.stdout is not None
-    alarm = threading.Timer(seconds, process.kill)
-    alarm.start()
-    text = process.stdout.read()
-    alarm.cancel()
-    if process.wait(5):
-        raise OSError(f"{command[0]} ended with {process.returncode}")
-    return text
-
-
-def number(text: str) -> float | None:
-    """Return the number that a field begins with; None where it holds none."""
-    found = re.match(r"\s*(-?\d+(\.\d+)?)", text)
-    return float(found[1]) if found else None
-
-
-def asked(option: str, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what identifies each GPU, and its values by their fields."""
-    names = f"--query-{option}=" + ",".join(fields)
-    for line in said("nvidia-smi", "--format=csv,noheader,nounits", names).splitlines():
-        cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == len(fields):
-            yield cells[0], dict(zip(fields, cells))  # noqa: B905 - of equal length; Python 3.9
 
 
 def gpus(conf: Conf) -> Iterator[Row]:
@@ -130,15 +55,14 @@ def gpus(conf: Conf) -> Iterator[Row]:
     yield "gpus_expected", {}, int(conf["GPUS"])
     seen: dict[str, bool] = {}
     for names in (GPU, ECC):
-        for index, cells in asked("gpu", ["index", *names]):
-            seen.setdefault(index, True)
+        for row in readings.asked("gpu", ["index", *names]):
+            seen.setdefault(row["index"], True)
             for field, (name, scale) in names.items():
-                value = number(cells[field])
+                value = readings.number(row[field])
                 if value is not None:
-                    yield name, {"gpu": index}, value * scale
-                elif "N/A" not in cells[field]:
-                    # Words such as "[GPU requires reset]" or "[Unknown Error]".
-                    seen[index] = False
+                    yield name, {"gpu": row["index"]}, value * scale
+                elif readings.silent(row[field]):
+                    seen[row["index"]] = False
     yield "gpus", {}, len(seen)
     for index, answers in seen.items():
         yield "gpu_answers", {"gpu": index}, int(answers)
@@ -146,47 +70,33 @@ def gpus(conf: Conf) -> Iterator[Row]:
 
 def throttling(conf: Conf) -> Iterator[Row]:
     """Yield why hardware or driver hold the clock of a GPU down."""
-    fields = ["index", *("clocks_throttle_reasons." + reason for reason in REASONS)]
-    for index, cells in asked("gpu", fields):
-        for reason in REASONS:
-            active = cells["clocks_throttle_reasons." + reason] == "Active"
-            yield "gpu_throttled", {"gpu": index, "reason": reason}, int(active)
+    for gpu, reasons in readings.throttled():
+        for reason in readings.REASONS:
+            yield "gpu_throttled", {"gpu": gpu, "reason": reason}, int(reason in reasons)
 
 
 def remapping(conf: Conf) -> Iterator[Row]:
     """Yield whether rows of a GPU's memory wait to be remapped, or cannot be."""
     fields = ["gpu_bus_id", "remapped_rows.pending", "remapped_rows.failure"]
-    for index, cells in asked("remapped-rows", fields):
+    for row in readings.asked("remapped-rows", fields):
         for name in ("pending", "failure"):
-            bad = re.match("[1-9]|Yes", cells["remapped_rows." + name])
-            yield "gpu_rows_" + name, {"pci": index}, int(bool(bad))
+            bad = readings.is_yes(row["remapped_rows." + name])
+            yield "gpu_rows_" + name, {"pci": row["gpu_bus_id"]}, int(bad)
 
 
 def nvlinks(conf: Conf) -> Iterator[Row]:
     """Yield the errors of each GPU's links since the driver was loaded."""
-    errors: dict[str, float] = {}
-    for line in said("nvidia-smi", "nvlink", "-e").splitlines():
-        head = re.match(r"GPU (\d+):", line)
-        if head:
-            gpu = head[1]
-            errors[gpu] = 0
-        elif "Error" in line:
-            errors[gpu] += number(line.rpartition(":")[2]) or 0
-    for gpu, count in errors.items():
-        yield "gpu_nvlink_errors", {"gpu": gpu}, count
+    text = readings.said("nvidia-smi", "nvlink", "-e")
+    for gpu, links in re.findall(r"GPU (\d+):(.*?)(?=GPU \d|\Z)", text, re.DOTALL):
+        errors = re.findall(r"Errors?: *(\S+)", links)
+        yield "gpu_nvlink_errors", {"gpu": gpu}, sum(readings.number(n) or 0 for n in errors)
 
 
 def xids(conf: Conf) -> Iterator[Row]:
     """Count what the driver wrote into the kernel's log within ten minutes."""
-    log = said("journalctl", "--dmesg", "--output=cat", "--since=-10min")
-    counts: dict[tuple[str, str, str], int] = {}
-    for pci, xid, text in re.findall(r"NVRM: Xid \(PCI:([^)]+)\): (\d+), *(.*)", log):
-        action = ACTIONS.get(int(xid), "application")
-        if xid == "154":
-            action = SAID.get(re.findall(r"\(([^)]*)\)", text)[-1], "reset")
-        key = pci, xid, action
-        counts[key] = counts.get(key, 0) + 1
-    for action in ("application", *XIDS):
+    log = readings.said("journalctl", "--dmesg", "--output=cat", "--since=-10min")
+    counts = Counter(readings.events(log))
+    for action in readings.ACTIONS:
         yield "xids", {"action": action}, sum(n for key, n in counts.items() if key[2] == action)
     for (pci, xid, action), count in counts.items():
         yield "xid", {"pci": pci, "xid": xid, "action": action}, count
@@ -194,26 +104,22 @@ def xids(conf: Conf) -> Iterator[Row]:
 
 def efa(conf: Conf) -> Iterator[Row]:
     """Yield the fabric's devices and their counters."""
-    active = 0
-    for port in glob(ROOT + "/sys/class/infiniband/*/ports/1"):
-        active += "ACTIVE" in read(port + "/state")
-        for path in glob(port + "/hw_counters/*"):
-            name = os.path.basename(path)
-            # P4d has no counters of retransmissions; what is there is sent.
-            if re.fullmatch(r"[rt]x_(bytes|drops)|retrans_.*|.*_remote_.*|.*_wr_err", name):
-                yield "efa_" + name, {"device": path.split("/")[-5]}, int(read(path))
-    yield "efa_active", {}, active
+    for path in glob(ROOT + "/sys/class/infiniband/*/ports/1/hw_counters/*"):
+        name = os.path.basename(path)
+        # P4d has no counters of retransmissions; what is there is sent.
+        if re.fullmatch(r"[rt]x_(bytes|drops)|retrans_.*|.*_remote_.*|.*_wr_err", name):
+            yield "efa_" + name, {"device": path.split("/")[-5]}, int(readings.read(path))
+    yield "efa_active", {}, readings.active_ports()
     yield "efa_expected", {}, int(conf["EFA_DEVICES"])
 
 
 def lustre(conf: Conf) -> Iterator[Row]:
     """Yield whether the shared file system is mounted, its room and its traffic."""
-    mounts = read(ROOT + "/proc/mounts")
-    mounted = re.search(rf"^\S+ {conf['LUSTRE']} lustre ", mounts, re.MULTILINE)
-    yield "lustre_mounted", {}, int(bool(mounted))
+    mounted = readings.mounted(conf["LUSTRE"], "lustre")
+    yield "lustre_mounted", {}, int(mounted)
     if mounted:
         yield from room(ROOT + conf["LUSTRE"], conf["LUSTRE"])
-        for line in said("lctl", "get_param", "-n", "llite.*.stats").splitlines():
+        for line in readings.said("lctl", "get_param", "-n", "llite.*.stats").splitlines():
             cells = line.split()
             if cells and cells[0] in ("read_bytes", "write_bytes"):
                 yield "lustre_" + cells[0], {}, int(cells[6])
@@ -230,18 +136,17 @@ def machine(conf: Conf) -> Iterator[Row]:
     for mount in ("/", conf["SCRATCH"]):
         if mount:
             yield from room(ROOT + mount, mount)
-    load = float(read(ROOT + "/proc/loadavg").split()[0])
+    load = float(readings.read(ROOT + "/proc/loadavg").split()[0])
     yield "load_ratio", {}, load / (os.cpu_count() or 1)
-    memory = dict(re.findall(r"(\w+): +(\d+)", read(ROOT + "/proc/meminfo")))
-    yield "memory_available_ratio", {}, int(memory["MemAvailable"]) / int(memory["MemTotal"])
-    synchronized = said("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    yield "memory_available_ratio", {}, readings.memory()
+    synchronized = readings.said("timedatectl", "show", "--property=NTPSynchronized", "--value")
     yield "clock_synchronized", {}, int(synchronized.strip() == "yes")
 
 
 def slurm(conf: Conf) -> Iterator[Row]:
     """Ask the controller, from a login node: compute nodes leave it to its jobs."""
     counts: dict[str, set[str]] = {}
-    for line in said("sinfo", "-h", "-N", "-o", "%N|%T|%E").splitlines():
+    for line in readings.said("sinfo", "-h", "-N", "-o", "%N|%T|%E").splitlines():
         name, state, reason = line.split("|", 2)
         counts.setdefault(state.strip("*~#!%$@^-"), set()).add(name)
         if re.match("drain|down|fail|unknown", state) or "*" in state:
@@ -249,9 +154,7 @@ def slurm(conf: Conf) -> Iterator[Row]:
             yield "slurm_node_unfit", labels, 1
     for state, names in counts.items():
         yield "slurm_nodes", {"state": state}, len(names)
-    jobs: dict[str, int] = {}
-    for line in said("squeue", "-h", "-o", "%T|%P|%u|%r").splitlines():
-        jobs[line] = jobs.get(line, 0) + 1
+    jobs = Counter(readings.said("squeue", "-h", "-o", "%T|%P|%u|%r").splitlines())
     for line, count in jobs.items():
         state, queue, user, reason = line.split("|", 3)
         labels = {"state": state, "queue": queue, "slurm_user": user, "reason": reason}
@@ -262,9 +165,13 @@ def slurm(conf: Conf) -> Iterator[Row]:
 def texts(conf: Conf) -> Iterator[Row]:
     """Yield what programs that still run have written into NAME.PID.prom of this node's folder."""
     for path in glob(RUN + "/metrics/*.*.prom"):
-        if not os.path.isdir(f"/proc/{path.split('.')[-2]}"):
+        program, pid = os.path.basename(path).split(".")[-3:-1]
+        if not os.path.isdir(f"/proc/{pid}"):
             continue
-        for line in read(path).splitlines():
+        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0]
+        if state in "DTtZ":  # In a hang the others wait and compute; this one is the odd one.
+            yield "program_state", {"program": program, "state": state}, 1
+        for line in readings.read(path).splitlines():
             found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
             if found:
                 labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
@@ -273,12 +180,7 @@ def texts(conf: Conf) -> Iterator[Row]:
 
 def jobs(conf: Conf) -> Iterator[Row]:
     """Yield the job and the user of each process that Slurm started here; asks this node alone."""
-    try:
-        rows = said("scontrol", "listpids").splitlines()[1:]
-    except OSError:  # so it ends where no job is here
-        return
-    for row in rows:
-        pid, job, *_ = row.split()
+    for pid, job in readings.job_processes().items():
         try:
             user = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
         except (KeyError, OSError):
@@ -289,14 +191,13 @@ def jobs(conf: Conf) -> Iterator[Row]:
 def collectors(conf: Conf) -> list[Collector]:
     """Return what a node of this kind can measure."""
     chosen: list[Collector] = [machine, texts]
-    if conf["GPUS"] != "0":
-        chosen += [gpus, throttling, remapping, nvlinks, xids]
-    if conf["EFA_DEVICES"] != "0":
-        chosen.append(efa)
-    if conf["LUSTRE"]:
-        chosen.append(lustre)
-    if conf["SLURM_BIN"]:
-        chosen.append(slurm if conf.get("ROLE") == "login" else jobs)
+    for setting, some in (
+        ("GPUS", [gpus, throttling, remapping, nvlinks, xids]),
+        ("EFA_DEVICES", [efa]),
+        ("LUSTRE", [lustre]),
+        ("SLURM_BIN", [slurm if conf.get("ROLE") == "login" else jobs]),
+    ):
+        chosen += some if conf[setting] not in ("", "0") else []
     return chosen
 
 
@@ -349,30 +250,32 @@ def line(name: str, labels: dict[str, str], value: float) -> str:
 
 
 def install() -> None:
-    """Start this program at every boot, and let the CloudWatch agent read what it serves."""
-    conf, program = settings(), os.path.abspath(__file__)
-    scrapes = HERE + "/scrapes.yaml"
-    for path, text in (
-        (ROOT + "/etc/systemd/system/ultracluster-metrics.service", UNIT.format(program=program)),
-        (scrapes, SCRAPES.format(every=conf.get("EVERY", "15"), port=PORT)),
-        (HERE + "/agent.json", AGENT_CONFIGURATION.format(scrapes=scrapes)),
+    """Start this program, and let the CloudWatch agent read what it serves."""
+    scrapes, every = HERE + "/scrapes.yaml", readings.settings().get("EVERY", "15")
+    node = {"job_name": "node", "static_configs": [{"targets": [f"127.0.0.1:{PORT}"]}]}
+    # CloudWatch User Guide, agent configuration, OpenTelemetry section, read 2026-11-27. What is
+    # JSON is YAML as well.
+    agent = {"opentelemetry": {"collect": {"prometheus": {"config_path": scrapes}}}}
+    for path, value in (
+        (scrapes, {"global": {"scrape_interval": f"{every}s"}, "scrape_configs": [node]}),
+        (HERE + "/agent.json", agent),
     ):
         with open(path, "w") as file:
-            file.write(text)
+            json.dump(value, file)
     # Jobs of every user write there; in a folder that is sticky nobody removes what others wrote.
     os.makedirs(RUN + "/metrics", exist_ok=True)
     os.chmod(RUN + "/metrics", 0o1777)  # noqa: S103
-    subprocess.run(["systemctl", "daemon-reload"], check=True)
-    subprocess.run(["systemctl", "enable", "--now", "ultracluster-metrics"], check=True)
-    subprocess.run(
-        [AGENT, "-a", "fetch-config", "-m", "ec2", "-s", "-c", f"file:{HERE}/agent.json"],
-        check=True,
-    )
+    program = ["/usr/bin/python3", os.path.abspath(__file__)]
+    unit = ["--unit=ultracluster-metrics", "--property=Restart=always", "--property=RestartSec=5"]
+    subprocess.run(["systemctl", "stop", "ultracluster-metrics"], check=False)
+    subprocess.run(["systemd-run", *unit, *program], check=True)
+    configuration = ["-a", "fetch-config", "-m", "ec2", "-s", "-c", f"file:{HERE}/agent.json"]
+    subprocess.run([AGENT, *configuration], check=True)
 
 
 def main() -> None:
-    """Serve until the service is stopped."""
-    conf = settings()
+    """Serve for ever."""
+    conf = readings.settings()
     os.environ["PATH"] = f"{conf['SLURM_BIN']}:/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ["PATH"]
     node = Node(conf)
     for collector in node.chosen:
@@ -380,12 +283,10 @@ def main() -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = node.text().encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(node.text().encode())
 
         def log_message(self, *arguments: object) -> None:
             """Keep the journal for what goes wrong."""

@@ -1,0 +1,93 @@
+"""The programs by which nodes check and measure themselves: where they fetch them."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from constructs_lib.permissions import add_policy, allow
+from ultracluster.spec.observability import ObservabilitySpec
+
+PROGRAMS: Final = Path(__file__).parent / "boot" / "node"
+ANY_METRIC: Final = (
+    "IAM knows no resource of CloudWatch's metrics, and the OpenTelemetry endpoint has no "
+    "namespace that a condition could name; whoever has the role can add metrics, and read none."
+)
+
+
+class NodePrograms(Construct):
+    """Define what nodes check and measure themselves with as an asset: user data has no room.
+
+    A node takes it from the bootstrap bucket over the S3 endpoint and holds it against the hash in
+    its user data. Without it no job starts on the node: Slurm drains a node whose prolog is not
+    there. Where the bucket was bootstrapped with a key of one's own
+    (`cdk bootstrap --bootstrap-kms-key-id`), that key must admit the nodes' role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment_name: str,
+        observability: ObservabilitySpec | None = None,
+        repairs: bool = True,
+    ) -> None:
+        """Define the asset.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            environment_name: the label of all series.
+            observability: how often nodes measure; None has them check alone.
+            repairs: whether an unfit node resets its GPUs or has Slurm reboot it (decision 0021);
+                where not, it is drained, and its reason says what to do.
+        """
+        super().__init__(scope, construct_id)
+
+        self._every = None if observability is None else observability.every_seconds
+        self._name, self._repairs = environment_name, repairs
+        exclude = ["__pycache__"]
+        self._asset = assets.Asset(self, "Programs", path=str(PROGRAMS), exclude=exclude)
+
+    def conf(self, role: str) -> str:
+        """Return the lines of a node's description, `boot/node.conf`.
+
+        Args:
+            role: `compute`, or `login` for nodes that ask Slurm's controller.
+        """
+        lines = [
+            f"PROGRAMS={self._asset.s3_object_url}",
+            f"PROGRAMS_SHA256={digest()}",
+            f"ENVIRONMENT={self._name}",
+            f"ROLE={role}",
+            f"REPAIR={int(self._repairs)}",
+        ]
+        return "\n".join(lines + ([] if self._every is None else [f"EVERY={self._every}"]))
+
+    def grant(self, role: iam.IRole) -> None:
+        """Let a role of nodes fetch the programs, and write metrics where they measure.
+
+        Args:
+            role: the role, in this stack.
+        """
+        bucket, key = self._asset.bucket, self._asset.s3_object_key
+        fetch = allow("FetchProgram", "s3:GetObject", on=bucket.arn_for_objects(key))
+        write = allow("WriteMetrics", "cloudwatch:PutMetricData")
+        add_policy(
+            self,
+            "Policy",
+            role,
+            [fetch] if self._every is None else [fetch, write],
+            {} if self._every is None else {"*": ANY_METRIC},
+            description="Checks and metrics of cluster nodes",
+        )
+
+
+def digest() -> str:
+    """Return the SHA-256 of all programs, one after the other in the order of their names."""
+    text = b"".join(file.read_bytes() for file in sorted(PROGRAMS.glob("*.py")))
+    return hashlib.sha256(text).hexdigest()

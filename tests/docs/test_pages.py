@@ -1,0 +1,175 @@
+"""What the documentation names exists, and its samples work."""
+
+import ast
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import constructs_lib
+from golden import commands_page, specs_page
+from tests.docs.pages import PAGES, ROOT, Page
+from ultracluster.cli import parser
+from ultracluster.spec.base import Spec
+
+BASES = "Construct|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
+LINK = re.compile(r"""\]\((?!https?:|mailto:)([^)#]+)|(?:src|srcset|href)="(?!https?:)([^"#]+)""")
+MAKEFILE = (ROOT / "Makefile").read_text()
+EVERY_PAGE = pytest.mark.parametrize(
+    "page", [Page(path) for path in PAGES], ids=lambda page: page.name
+)
+
+
+def block(page: str, marker: str) -> str:
+    """Return the Python example of a page that holds a word."""
+    (found,) = [b.text for b in Page(ROOT / page).blocks if marker in b.text]
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the project as pip installs it, and nothing else of it."""
+    sources, wheels, target = (
+        tmp_path_factory.mktemp("project") / name for name in ("sources", "wheels", "site")
+    )
+    # setuptools builds in place and would leave its folders in the repository.
+    left_out = shutil.ignore_patterns(".*", "node_modules", "cdk.out", "build", "*.egg-info")
+    shutil.copytree(ROOT, sources, ignore=left_out)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", str(wheels), str(sources)], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(target)
+    return target
+
+
+def test_a_construct_works_in_a_stack_outside_the_repository(installed: Path, tmp_path: Path):
+    """The example of docs/constructs.md, run by somebody who has only installed the project."""
+    example = block("docs/constructs.md", "FabricSecurityGroup(stack")
+    where = "import constructs_lib; print(constructs_lib.__file__)"
+    (tmp_path / "theirs.py").write_text(f"{example}\n{where}\n")
+    # The repository and its editable installation are taken off the path: what is found is the
+    # installed copy, or nothing.
+    lines = (
+        "import sys",
+        f"sys.path = [{str(installed)!r}, *(p for p in sys.path if p != {str(ROOT)!r})]",
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f).lower()]",
+        "exec(open('theirs.py').read())",
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "\n".join(lines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert str(installed) in done.stdout
+    assert len(example.splitlines()) <= 17
+
+
+@EVERY_PAGE
+def test_links_lead_somewhere(page: Page):
+    """A link to a file names one that is there."""
+    targets = ["".join(found) for found in LINK.findall(page.text)]
+
+    assert [target for target in targets if not (page.path.parent / target).exists()] == []
+
+
+def commands(page: Page) -> Iterator[list[str]]:
+    """Yield the words of each command line of a page, without what a shell adds to it."""
+    for shell in (block for block in page.blocks if block.language == "sh"):
+        for line in shell.text.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|\||;|>|<", line.partition(" #")[0]):
+                try:
+                    words = shlex.split(part, comments=True)
+                except ValueError:  # the middle of a program in quotes
+                    continue
+                yield [word for word in words if word not in ("sudo", "$")]
+
+
+@EVERY_PAGE
+def test_every_command_of_a_page_exists(page: Page):
+    """A verb, an option or a make target that is promised can be typed."""
+    for words in commands(page):
+        if words[:1] == ["make"]:
+            targets = [word for word in words[1:] if "=" not in word and word[0] != "-"]
+            assert [t for t in targets if not re.search(rf"^{t}:", MAKEFILE, re.MULTILINE)] == []
+        elif words[:1] == ["ultracluster"] and "..." not in words:
+            given = ["1" if word in ("N", "...") else word for word in words[1:]]
+            if {"--help", "--version", "[--nodes]"} & set(given) or not given:
+                continue
+            try:
+                parser(given).parse_args(given)
+            except SystemExit as error:
+                pytest.fail(f"{page.name}: {shlex.join(words)} is refused: {error}")
+
+
+@EVERY_PAGE
+def test_every_field_of_a_python_sample_exists(page: Page):
+    """Samples leave values out, but a field that they write has its name in the spec."""
+    for sample in (block.text for block in page.blocks if block.language == "python"):
+        for node in ast.walk(ast.parse(sample)):
+            name = getattr(getattr(node, "func", None), "id", "")
+            kind = getattr(constructs_lib, name, None) if name.endswith("Spec") else None
+            if isinstance(node, ast.Call) and isinstance(kind, type) and issubclass(kind, Spec):
+                named = {keyword.arg for keyword in node.keywords if keyword.arg}
+                assert named <= set(kind.model_fields), f"{page.name}: {name}"
+
+
+def test_every_construct_is_documented():
+    """A construct that nobody hears of is not used."""
+    defined = {
+        name
+        for path in (ROOT / "constructs_lib").glob("*.py")
+        for name in re.findall(rf"^class (\w+)\((?:{BASES})\)", path.read_text(), re.MULTILINE)
+    }
+    # A part of the two networks, and what LustreStorage is to its clients.
+    helpers = {"Endpoints", "LustreFileSystem"}
+
+    page = (ROOT / "docs" / "constructs.md").read_text()
+    missing = {name for name in defined - helpers if f"`{name}`" not in page}
+    assert missing == set()
+
+
+def test_every_decision_has_a_status_and_gives_its_reasons():
+    """A record is read by whoever wants to undo it."""
+    records = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for path in records:
+        assert "accepted" in path.read_text(), path.name
+
+
+def test_the_reference_is_what_the_code_says():
+    """A field or an option that is added stands there; `make reference` writes it."""
+    assert commands_page.PAGE.read_text() == commands_page.page()
+    assert specs_page.PAGE.read_text() == specs_page.page()
+    assert specs_page.SCHEMA.read_text() == specs_page.schema()
+
+
+def test_the_error_of_the_planner_is_that_of_its_page():
+    """README.md names it, and `make planner-accuracy` changes it."""
+    page = (ROOT / "docs/planner-accuracy.md").read_text()
+    row = re.search(r"all whose shape is known \| (\d+) \| \*\*([\d.]+)%\*\*", page)
+
+    assert row is not None
+    readme = (ROOT / "README.md").read_text()
+    assert f"[{row[1]} published runs, predicted and real]" in readme
+    assert f"the mean error is {row[2]} %." in readme
+
+
+def test_the_picture_has_a_dark_side():
+    """Both sides are one drawing: what is changed in one is changed in the other."""
+    light, dark = (ROOT / "docs" / f"architecture{side}.svg" for side in ("", "-dark"))
+
+    assert dark.read_text() == light.read_text().replace(
+        "@media (prefers-color-scheme: dark)", "@media all"
+    )
