@@ -26,13 +26,14 @@ define install_pytorch
 	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-cpu.txt 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node rehearse-night campaign fuzz mutants review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz mutants review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
 	@echo "make rehearse-night     a real Slurm with real monitoring, and the catalogue of faults"
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
+	@echo "make image-rehearsal    build the training image on a stand-in of AWS's base, and run it"
 	@echo "make test               every test, linter and type check"
 	@echo "make fuzz MINUTES=60    files that hurt, through every command that reads files"
 	@echo "make mutants SAMPLE=200 small mistakes in the code, and whether the tests notice them"
@@ -84,6 +85,11 @@ rehearse-night: $(VENV)/dev.stamp
 campaign: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --campaign --page docs/campaign/$(ENV).md $(if $(JOBS),--jobs $(JOBS))
 
+# Root, Debian's buildah and mmdebstrap, and a Python 3.12 that can be moved (PYTHON312);
+# NCCL_TESTS=FOLDER takes a local copy of nccl-tests where GitHub cannot be reached.
+image-rehearsal:
+	tests/training/image/rehearse.sh
+
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp $(TITAN)/stamp lint
 	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
@@ -101,7 +107,7 @@ lint: $(VENV)/dev.stamp
 	ruff format --check .
 	mypy
 	hadolint training/image/Dockerfile
-	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch') \
+	shellcheck .ci/run $$(find training tests ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch') \
 		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f) \
 		$$(find ultracluster/rehearse/machine/program -type f ! -name train)
 
