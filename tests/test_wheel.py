@@ -115,7 +115,7 @@ def test_the_packages_are_those_of_the_folder(site: Path):
         (("cost", "{}/mine.py"), 0, "USD"),
         (("plan", *PLAN), 0, "p4d.24xlarge"),
         (("audit", "{}/network.json"), 0, "0 errors"),
-        (("audit", "--explain", "fabric-6"), 0, "EC2 refuses the launch"),
+        (("audit", "--explain", "fabric-3"), 0, "EC2 refuses the launch"),
         (("audit", "{}/network.json", "--format", "sarif"), 0, '"results"'),
         (("train", "check", "{}/request.json"), 1, ""),
     ],
@@ -166,11 +166,11 @@ def test_what_needs_an_optional_package_says_in_one_line_which(
         (("preflight", "{}/mine.py"), "aws sso login"),
         (("prove", "{}/mine.py"), "aws sso login"),
         (("accept", "{}/mine.py"), "aws sso login"),
-        (("preflight", "dev"), "write the path of a Python file"),
+        (("preflight", "dev"), "write the path of a Python or YAML file"),
         (("rehearse", "{}/mine.py"), "npm install -g aws-cdk"),
         (("train", "recipes"), "name the file of a recipe"),
         (("train", "status", "{}/mine.py"), "aws sso login"),
-        (("train", "submit", "{}/mine.py", "gpt-1b"), "write the path of a Python file"),
+        (("train", "submit", "{}/mine.py", "gpt-1b"), "write the path of a Python or YAML file"),
     ],
 )
 def test_what_a_command_needs_is_one_line(run: Run, files: Path, words: tuple[str, ...], line: str):

@@ -79,11 +79,11 @@ def named(name: str, environments: Iterable["EnvironmentSpec"]) -> "EnvironmentS
     if not known:
         raise UsageError(
             f"{name}: no such environment; {project_folder() / FOLDER} holds none, so write the "
-            "path of a Python file"
+            "path of a Python or YAML file"
         )
     raise UsageError(
         f"{name}: no such environment{did_you_mean(name, known)}; write {', '.join(known)} or the "
-        "path of a Python file"
+        "path of a Python or YAML file"
     )
 
 

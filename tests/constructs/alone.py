@@ -110,7 +110,13 @@ def _login(stack: cdk.Stack, around: Surroundings) -> LoginLaunchTemplate:
         root_volume_gib=100,
         security_groups=around.groups,
         user_data=node_boot(
-            nodes=None, slurm_version="25.11", dns_name="fs.fsx.internal", mount_name="abcdefgh"
+            nodes=None,
+            slurm_version="25.11",
+            dns_name="fs.fsx.internal",
+            mount_name="abcdefgh",
+            programs=NodePrograms(
+                stack, "Programs", observability=ObservabilitySpec(), environment_name="dev"
+            ),
         ),
     )
 

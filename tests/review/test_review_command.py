@@ -120,7 +120,7 @@ def test_what_is_copied_is_never_broken(changed: list[str]):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["nowhere.yaml"], "no such environment"),
+        (["nowhere.yaml"], "nowhere.yaml: no such file"),
         (["dev", "staging"], "name one environment"),
         ([str(HERE / "foreign.yaml"), "--baseline", "golden"], "--baseline golden"),
         ([str(HERE / "foreign.yaml"), "--baseline", "nope"], "neither a file nor a revision"),

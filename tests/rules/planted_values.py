@@ -222,7 +222,7 @@ PLANTED: Final = (
     Planted(
         "nodes that send no metrics",
         "OPERATE-1",
-        "IAM::ManagedPolicy MetricsPolicy",
+        "IAM::ManagedPolicy ProgramsPolicy",
         "PolicyDocument.Statement.1.Effect",
         "Deny",
         beside="PCS::ComputeNodeGroup",

@@ -209,7 +209,7 @@ def test_a_missing_file_is_one_line(tmp_path, name):
 
     with pytest.raises(EnvironmentFileError) as caught:
         load(path, EnvironmentSpec)
-    assert str(caught.value) == f"{path}: no such file; write the path of a Python file"
+    assert str(caught.value) == f"{path}: no such file; write the path of a Python or YAML file"
 
 
 def test_faults_explain_why_a_file_did_not_run(write):

@@ -6,7 +6,6 @@ The page has its pictures in it: nothing is fetched, both themes are served.
 from importlib.resources import files
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 
@@ -54,6 +53,9 @@ def _cell(column: Column, value: str | float, width: int) -> str:
 
 
 def page(report: Report) -> str:
+    # Imported here: only pages need it.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
     templates = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     source = (files("ultracluster.plan") / "page.html.jinja").read_text("utf-8")
     return templates.from_string(source).render(report=report, style=style_sheet()) + "\n"

@@ -147,7 +147,7 @@ def _run(
 ) -> Mapping[str, Any]:
     """Return the values that a file gives names to, for others to import as a module."""
     if not path.is_file():
-        raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
+        raise EnvironmentFileError(f"{path}: no such file; write the path of a Python or YAML file")
     if path.suffix in data_files.SUFFIXES:
         return data_files.namespace(path, kind)
     known = len(collection.found)

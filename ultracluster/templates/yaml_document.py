@@ -23,6 +23,8 @@ except ImportError:  # PyYAML without libyaml: the same, only slower
 
 # libyaml's composer calls itself for each level and dies of some 50,000.
 _DEEPEST_TEXT: Final = 10_000
+DEEP_BY_PYYAML: Final = "maximum nesting depth"
+"""PyYAML's own words, from 6.0.4 on."""
 MOST_AGAIN: Final = 200_000
 """Values that aliases may add to a document. CloudFormation takes no aliases at all (its guide,
 "template formats", read 2026-11-27); aliases of aliases multiply with every level."""
@@ -68,6 +70,8 @@ def _loader(path: Path, text: str) -> Iterator[Any]:
         loader = _Loader(text)
         yield loader
     except yaml.MarkedYAMLError as error:
+        if DEEP_BY_PYYAML in str(error.problem):
+            raise UnreadableError(f"{path}: it is nested too deeply") from None
         mark = error.problem_mark or error.context_mark
         # What is missing at the end is missing on the last line, not on one behind it.
         last = text.rstrip().count("\n") + 1

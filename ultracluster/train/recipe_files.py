@@ -49,7 +49,7 @@ def find_recipe(name: str) -> RecipeSpec:
         )
     raise UsageError(
         f"{name}: no such recipe{did_you_mean(name, known)}; write {', '.join(known)} or the path "
-        "of a Python file"
+        "of a Python or YAML file"
     )
 
 
