@@ -45,7 +45,7 @@ def find_recipe(name: str) -> RecipeSpec:
     if not known:
         raise UsageError(
             f"{name}: no such recipe; {project_folder() / FOLDER} holds none, so write the path of "
-            "a Python file"
+            "a Python or YAML file"
         )
     raise UsageError(
         f"{name}: no such recipe{did_you_mean(name, known)}; write {', '.join(known)} or the path "
