@@ -181,6 +181,7 @@ def test_the_action_reports_a_fault_everywhere(source: Path, tmp_path: Path):
     *before, result = workflow.go()
 
     assert [step.returncode for step in before] == [0] * len(before), before[-1].stderr
+    assert before, result.stderr
     assert "2 templates" in before[1].stdout
     assert "error FABRIC-3 Nodes" in before[1].stdout
     assert result.returncode == 1

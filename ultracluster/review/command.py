@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "subject",
         nargs="+",
-        help="an environment (a name, or the path of a Python or YAML file), templates, or a cdk.out",
+        help="an environment (a name, or a Python or YAML file), templates, or a cdk.out",
     )
     parser.add_argument(
         "--baseline",
