@@ -1,11 +1,12 @@
 """AWS's offer files on loopback, in the form of AWS's Billing user guide (read 2026-11-27)."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.cost.price_list_server import running
 
 REGION = "us-east-1"
 ROOT = "/offers/v1.0/aws"
@@ -79,12 +80,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving_offers(texts: dict[str, str]) -> Iterator[OfferFiles]:
     """Serve some files until the context ends."""
-    server = OfferFiles(texts)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with running(OfferFiles(texts)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

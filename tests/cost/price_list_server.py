@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
 Document = dict[str, Any] | str
 PAGE = 2
 
@@ -135,7 +136,13 @@ def _fits(document: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
 @contextmanager
 def serving(documents: list[Document]) -> Iterator[PriceList]:
     """Answer from some documents until the context ends."""
-    server = PriceList(documents)
+    with running(PriceList(documents)) as server:
+        yield server
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Have a server answer until the context ends."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -3,41 +3,44 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.console import Console
 
+from ultracluster.aws import Account, caller_of
 from ultracluster.command_line import (
     add_environment,
     add_format,
     print_json,
     progress,
+    say,
     write_output,
 )
+from ultracluster.deliver.execution import execute, refusals
+from ultracluster.deliver.plan import Plan, described, drift, prepare, read
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
-
-if TYPE_CHECKING:
-    from ultracluster.deliver.plan import Plan
+from ultracluster.rehearse.cdk import Cdk
+from ultracluster.synthesis import Synthesis
 
 PLAN: Final = Path("delivery.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
-    prepare = steps.add_parser("prepare", help="make change sets, and execute none")
-    add_environment(prepare)
-    prepare.add_argument(
+    prepares = steps.add_parser("prepare", help="make change sets, and execute none")
+    add_environment(prepares)
+    prepares.add_argument(
         "--output",
         type=Path,
         default=PLAN,
         help=f"file of the plan ({PLAN}), - for standard output",
     )
-    execute = steps.add_parser("execute", help="execute the change sets of an approved plan")
-    execute.add_argument("plan", type=Path, help="what `prepare` wrote")
-    drift = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
-    add_environment(drift)
-    for each in (execute, drift):
+    executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
+    executes.add_argument("plan", type=Path, help="what `prepare` wrote")
+    drifts = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
+    add_environment(drifts)
+    for each in (executes, drifts):
         add_format(each)
 
 
@@ -48,11 +51,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
-    # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-    from ultracluster.deliver.plan import prepare  # noqa: PLC0415
-    from ultracluster.rehearse.cdk import Cdk  # noqa: PLC0415
-    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
 
     spec, path = find(arguments.environment)
     cloud = Account(spec.region)
@@ -60,7 +58,7 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     with Synthesis(spec, path) as synthesis:
         stage = synthesis.stage()
         if synthesis.refused:
-            _say(console, f"{spec.name}: a gate refuses its templates; see `npx cdk synth`")
+            say(console, f"{spec.name}: a gate refuses its templates; see `npx cdk synth`")
             return SOME_FAIL
         with progress("publishing assets and preparing change sets"):
             own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
@@ -72,25 +70,22 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     return SOME_FAIL if plan.problems else ALL_WELL
 
 
-def _show(plan: "Plan", console: Console) -> None:
-    _say(console, f"{plan.environment} in account {plan.account}, {plan.region}")
+def _show(plan: Plan, console: Console) -> None:
+    say(console, f"{plan.environment} in account {plan.account}, {plan.region}")
     for stack in plan.stacks:
         if not stack.problem:
-            _say(console, f"{stack.name}: {len(stack.changes) or 'no'} changes")
+            say(console, f"{stack.name}: {len(stack.changes) or 'no'} changes")
         for each in stack.changes:
             replaces = {"True": ", replaced", "Conditional": ", perhaps replaced"}
             words = f"{each.action} {each.logical_id} ({each.resource_type})"
-            _say(console, f"  {words}{replaces.get(each.replacement, '')}")
+            say(console, f"  {words}{replaces.get(each.replacement, '')}")
     for words in plan.problems:
-        _say(console, f"cannot be prepared: {words}")
+        say(console, f"cannot be prepared: {words}")
     for words in plan.drifted:
-        _say(console, f"has drifted already: {words}")
+        say(console, f"has drifted already: {words}")
 
 
 def _execute(arguments: argparse.Namespace, console: Console) -> int:
-    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
-    from ultracluster.deliver.execution import execute, refusals  # noqa: PLC0415
-    from ultracluster.deliver.plan import read  # noqa: PLC0415
 
     plan = read(arguments.plan)
     cloud = Account(plan.region)
@@ -105,18 +100,16 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
         outcome = {"environment": plan.environment, "refused": refused, "stacks": said}
         print_json(outcome | {"executed": executed})
     for words in () if arguments.json else (*(f"refused: {each}" for each in refused), *said):
-        _say(console, words)
+        say(console, words)
     if refused:
         if not arguments.json:
             again = f"ultracluster deliver prepare {plan.environment}"
-            _say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
+            say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
         return SOME_FAIL
     return ALL_WELL if executed else SOME_FAIL
 
 
 def _drift(arguments: argparse.Namespace, console: Console) -> int:
-    from ultracluster.aws import Account  # noqa: PLC0415
-    from ultracluster.deliver.plan import described, drift  # noqa: PLC0415
 
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region)
@@ -127,12 +120,8 @@ def _drift(arguments: argparse.Namespace, console: Console) -> int:
         print_json({"environment": spec.name, "stacks": there, "drifted": found})
     else:
         for words in found:
-            _say(console, words)
-        _say(console, f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks")
+            say(console, words)
+        say(console, f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks")
     if not there:
         return COULD_NOT_RUN
     return SOME_FAIL if found else ALL_WELL
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

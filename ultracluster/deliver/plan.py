@@ -134,7 +134,7 @@ def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -
         **_source(stack, caller, region),
     )
     asked = {"StackName": name, "ChangeSetName": answer["Id"]}
-    found = _finished(cloud, asked)
+    found = _finished(cloud, "describe_change_set", "Status", asked)
     if found["Status"] == "CREATE_COMPLETE":
         return PreparedStack(**made, change_set=answer["Id"], changes=tuple(_changes(found)))
     reason = str(found.get("StatusReason", ""))
@@ -163,10 +163,13 @@ def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]
     }
 
 
-def _finished(cloud: Cloud, asked: Mapping[str, str]) -> dict[str, Any]:
+def _finished(
+    cloud: Cloud, operation: str, status: str, asked: Mapping[str, str]
+) -> dict[str, Any]:
+    """Ask until a status says that CloudFormation has come to an end; return the answer."""
     while True:
-        found = cloud.ask("cloudformation", "describe_change_set", **asked)
-        if not found["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
+        found = cloud.ask("cloudformation", operation, **asked)
+        if not found[status].endswith(("_PENDING", "_IN_PROGRESS")):
             return found
         time.sleep(SOON)
 
@@ -214,11 +217,7 @@ def drift(cloud: Cloud, name: str) -> list[str]:
     """
     begun = cloud.ask("cloudformation", "detect_stack_drift", StackName=name)
     asked = {"StackDriftDetectionId": begun["StackDriftDetectionId"]}
-    while True:
-        found = cloud.ask("cloudformation", "describe_stack_drift_detection_status", **asked)
-        if found["DetectionStatus"] != "DETECTION_IN_PROGRESS":
-            break
-        time.sleep(SOON)
+    _finished(cloud, "describe_stack_drift_detection_status", "DetectionStatus", asked)
     rows = cloud.ask(
         "cloudformation",
         "describe_stack_resource_drifts",
