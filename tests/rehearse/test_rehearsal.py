@@ -185,7 +185,7 @@ def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
     assert main(["rehearse", "prod"]) == 2
     assert capsys.readouterr().err == (
         "ERROR prod: no such environment; write dev, staging, ultracluster or the path of a "
-        "Python file\n"
+        "Python or YAML file\n"
     )
 
 
