@@ -31,8 +31,8 @@ until grep -qs 'step  *1[1-9]  loss' "$run/killed.out"; do
   fi
   sleep 0.2
 done
-# The tasks, not the script: the script is what starts them again.
-scancel --signal=KILL "$job"
+# The tasks, not the script, which starts them again: SIGKILL alone is sent to it as well (scancel(1)).
+scancel --signal=ABRT "$job"
 while [[ -n $(squeue --noheader --jobs="$job" --format=%T) ]]; do sleep 1; done
 if ! grep -q requeued "$run/killed.out"; then
   echo "the job was not requeued, see $PWD/$run/killed.out; it said last: $(grep . "$run/killed.out" | tail -n 1)" >&2
