@@ -1,7 +1,5 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
-import math
-from bisect import bisect_left
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,28 +18,12 @@ from ultracluster.planner.layout import (
     choose,
     partitions,
 )
-from ultracluster.planner.memory import Memory, memory
+from ultracluster.planner.memory import memory
+from ultracluster.planner.room import FINEST, Flags, Room, holding
 from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
-
-FINEST: Final = 2**20
-"""A partition size at which the model state takes no room."""
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
-
-
-@dataclass(slots=True)
-class Room:
-    """What is known of the memory of one kind, of which larger partitions take less."""
-
-    plenty: int
-    """The smallest partition known to leave room for all layers in flight."""
-    none: int
-    """The largest partition known not to fit."""
-    between: dict[int, float]
-    """Seconds of a pass that scarce memory costs, by partition."""
-    finest: float
-    """Bytes that are needed however finely the state is split."""
 
 
 class Way(NamedTuple):
@@ -60,9 +42,8 @@ class Alike(NamedTuple):
 
     ways: list[Way]
     """The fastest first."""
-    rooms: dict[tuple[bool, bool], list[Fitting]]
-    """Those that fit somewhere; by whether a step has several passes, and whether there are several
-    nodes."""
+    rooms: dict[Flags, list[Fitting]]
+    """Those that fit somewhere."""
 
 
 class Family(NamedTuple):
@@ -95,8 +76,6 @@ class Work(NamedTuple):
     """Passes of a step, those counted that a stage waits."""
     sequences: int
     """Of a step."""
-    flags: tuple[bool, bool]
-    """Whether a step has several passes, and whether there are several nodes."""
     ways: list[Fitting]
     """What may fit there, the fastest first."""
 
@@ -128,8 +107,8 @@ class Search:
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         for kind in self.choices.kinds():
             # A rank of several nodes has stages, and those never have fewer passes.
-            layout = self._any_of(kind, FINEST, (kind.gpus_of_a_rank > self.per_node, True))
-            if memory(self.setup, layout).fits:
+            if holding(self.setup, kind, FINEST, (kind.gpus_of_a_rank > self.per_node, True)).fits:
+                layout = kind.layout(FINEST, 2 * FINEST * kind.gpus_of_a_rank, 1, self.per_node)
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
                 alike = ways.setdefault(kind.degrees, {}).setdefault(kind.micro_batch, [])
                 alike.append(Way(kind, busy))
@@ -195,11 +174,11 @@ class Search:
             flags = accumulation > 1, gpus > self.per_node
             fitting = alike.rooms.get(flags)
             if fitting is None:
-                rooms = [(way, self._room(way.kind, flags)) for way in alike.ways]
+                rooms = [(way, Room(self.setup, way.kind, flags)) for way in alike.ways]
                 fitting = [(way, room) for way, room in rooms if room.none < FINEST]
                 alike.rooms[flags] = fitting
             if some := [each for each in fitting if each[1].none < ranks]:
-                yield Work(gpus, accumulation, count, sequences, flags, some)
+                yield Work(gpus, accumulation, count, sequences, some)
 
     def _of_way(
         self, family: Family, work: Work, fitting: Fitting, sizes: list[int], good: float
@@ -226,10 +205,11 @@ class Search:
                 if not staged:
                     slower.append(p)
                 continue
-            short = self._short(way, room, p, work.flags)
-            if short is None:
+            layers = room.shortage(p)
+            if layers is None:
                 slower.append(p)
                 continue
+            short = busy * self.setup.stack.shortage * layers
             rate = sequences / (count * (micro + short) + ending + optimizer)
             if rate >= good:
                 yield Candidate(rate, way.kind, work.accumulation, p)
@@ -247,50 +227,6 @@ class Search:
         group = kind.pipeline if kind.chunks > 1 else 1
         return max(kind.pipeline, group * round(count / group))
 
-    def _short(self, way: Way, room: Room, p: int, flags: tuple[bool, bool]) -> float | None:
-        """Return the seconds of a pass that scarce memory costs; None where a size does not fit."""
-        if p < room.plenty and p not in room.between:
-            holding = memory(self.setup, self._any_of(way.kind, p, flags))
-            if not holding.fits:
-                room.none = max(room.none, self._largest(way.kind, room, p, holding, flags))
-                return None
-            stack = self.setup.stack
-            room.between[p] = way.busy * stack.shortage * holding.shortage(stack.live_layers)
-            room.plenty = room.plenty if room.between[p] else p
-        return room.between.get(p, 0.0)
-
-    def _largest(
-        self, kind: Kind, room: Room, p: int, holding: Memory, flags: tuple[bool, bool]
-    ) -> int:
-        """Return the largest partition that does not fit, where a given one does not.
-
-        What is needed falls with the partition as a chord of it does, or faster.
-        """
-        share = (holding.capacity - room.finest) / (holding.needed - room.finest)
-        fits = math.ceil(p / share) if share else FINEST
-
-        def enough(size: int) -> bool:
-            return memory(self.setup, self._any_of(kind, size, flags)).fits
-
-        if not enough(fits - 1):
-            return fits - 1
-        return p + bisect_left(range(p + 1, fits - 1), True, key=enough)
-
-    def _room(self, kind: Kind, flags: tuple[bool, bool]) -> Room:
-        """Return what two partition sizes tell of the memory of a kind.
-
-        What does not fit however finely it is split needs no look at each size; and nothing of a
-        stage is gathered, so that all but its part of the state is the same for every size.
-        """
-        finest = memory(self.setup, self._any_of(kind, FINEST, flags))
-        if not finest.fits:
-            return Room(FINEST, FINEST, {}, finest.needed)
-        if kind.pipeline == 1:
-            return Room(FINEST, 0, {}, finest.needed)
-        state = memory(self.setup, self._any_of(kind, 1, flags)).needed - finest.needed
-        smallest = math.ceil(state / max(finest.capacity - finest.needed, 1.0))
-        return Room(smallest, smallest - 1, {}, finest.needed)
-
     def _partitions(self, ranks: int, kind: Kind) -> list[int]:
         """Return the partition sizes that were asked for and hold all experts, largest first."""
         own = self.only.group
@@ -300,13 +236,6 @@ class Search:
             if p * kind.tensor % kind.expert == 0
             and (own is None or own == p * kind.gpus_of_a_rank)
         ]
-
-    def _any_of(self, kind: Kind, p: int, flags: tuple[bool, bool]) -> Layout:
-        """Return a layout on any number of GPUs: memory asks only whether it has several nodes."""
-        accumulates, distributed = flags
-        gpus = 2 * p * kind.gpus_of_a_rank * self.per_node if distributed else self.per_node
-        passes = 2 * kind.pipeline if accumulates else 1
-        return kind.layout(p, gpus, passes, self.per_node)
 
     def _beside(self, family: Family, p: int) -> tuple[Sending, float, float]:
         """Return what a group of so many ranks sends and optimizes."""
