@@ -72,7 +72,7 @@ class Work(NamedTuple):
 
     gpus: int
     accumulation: int
-    count: float
+    passes: float
     """Passes of a step, those counted that a stage waits."""
     sequences: int
     """Of a step."""
@@ -153,7 +153,7 @@ class Search:
         for work in self._works(family, gpus, good):
             sizes = every
             for each in work.ways:
-                if not sizes or work.sequences < good * work.count * each[0].busy:
+                if not sizes or work.sequences < good * work.passes * each[0].busy:
                     break
                 slower = yield from self._of_way(family, work, each, sizes, good)
                 sizes = every if every_way else slower
@@ -190,7 +190,7 @@ class Search:
         """
         way, room = fitting
         kind, busy = way
-        count, sequences, staged = work.count, work.sequences, kind.pipeline > 1
+        count, sequences, staged = work.passes, work.sequences, kind.pipeline > 1
         slower = list[int]()
         for place, p in enumerate(sizes):
             if p <= room.none:
