@@ -9,8 +9,11 @@ from rich.console import Console
 
 from ultracluster.aws import Account, caller_of
 from ultracluster.command_line import (
+    EXTRAS,
+    STANDARD_OUTPUT,
     add_environment,
     add_format,
+    need,
     print_json,
     progress,
     say,
@@ -24,6 +27,7 @@ from ultracluster.rehearse.cdk import Cdk
 from ultracluster.synthesis import Synthesis
 
 PLAN: Final = Path("delivery.json")
+PUBLISH: Final = ("publish-assets", "--unstable=publish-assets")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         default=PLAN,
-        help=f"file of the plan ({PLAN}), - for standard output",
+        help=f"file of the plan ({PLAN}), beside which its pages are written (.html, .md); - for "
+        "standard output, without pages",
     )
     executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
     executes.add_argument("plan", type=Path, help="what `prepare` wrote")
@@ -53,6 +58,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, path = find(arguments.environment)
+    shown = str(arguments.output) != STANDARD_OUTPUT
+    need(EXTRAS["review"])
+    # Imported here: without the extra package it cannot be.
+    from ultracluster.deliver.page import page_of  # noqa: PLC0415
+
     cloud = Account(spec.region)
     caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis:
@@ -62,11 +72,15 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
             return SOME_FAIL
         with progress("publishing assets and preparing change sets"):
             own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
-            Cdk(own).run(["publish-assets", "--app", str(stage)])
+            Cdk(own).run([*PUBLISH, "--app", str(stage)])
             plan = prepare(cloud, caller, spec.name, spec.region, stage)
+        pages = page_of(spec, stage, cloud, plan) if shown else {}
     write_output(arguments.output, plan.model_dump_json(indent=1) + "\n", "--output")
-    if str(arguments.output) != "-":
+    for ending, text in pages.items():
+        write_output(arguments.output.with_suffix(ending), text, "--output")
+    if shown:
         _show(plan, console)
+        say(console, *(str(arguments.output.with_suffix(each)) for each in pages))
     return SOME_FAIL if plan.problems else ALL_WELL
 
 
@@ -81,8 +95,8 @@ def _show(plan: Plan, console: Console) -> None:
             say(console, f"  {words}{replaces.get(each.replacement, '')}")
     for words in plan.problems:
         say(console, f"cannot be prepared: {words}")
-    for words in plan.drifted:
-        say(console, f"has drifted already: {words}")
+    for each in plan.drifted:
+        say(console, f"has drifted already: {each}")
 
 
 def _execute(arguments: argparse.Namespace, console: Console) -> int:
@@ -115,7 +129,7 @@ def _drift(arguments: argparse.Namespace, console: Console) -> int:
     cloud = Account(spec.region)
     there = [name for name in spec.stack_names if described(cloud, name)]
     with progress("asking CloudFormation for drift"):
-        found = [words for name in there for words in drift(cloud, name)]
+        found = [str(each) for name in there for each in drift(cloud, name)]
     if arguments.json:
         print_json({"environment": spec.name, "stacks": there, "drifted": found})
     else:

@@ -23,9 +23,9 @@ def refusals(cloud: Cloud, caller: Caller, plan: Plan) -> Iterator[str]:
     yield from plan.problems
     for stack in plan.stacks:
         yield from (f"{stack.name}: {words}" for words in _refusals_of(cloud, stack))
-    now = [words for each in plan.stacks if each.changed for words in drift(cloud, each.name)]
-    for words in sorted(set(now) - set(plan.drifted)):
-        yield f"it drifted after the plan was made: {words}"
+    now = [each for one in plan.stacks if one.changed for each in drift(cloud, one.name)]
+    for each in sorted(set(now) - set(plan.drifted), key=str):
+        yield f"it drifted after the plan was made: {each}"
 
 
 def _refusals_of(cloud: Cloud, stack: PreparedStack) -> Iterator[str]:

@@ -8,7 +8,7 @@ sets", read 2026-11-27). Who approves a plan approves these change sets and no o
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from ultracluster.aws import Caller, Cloud, CloudError
 from ultracluster.exit_status import UsageError
 from ultracluster.given_file import json_of, text_of
 from ultracluster.partitions import url_suffix
+from ultracluster.review.drift import Drifted, of_answer
 from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
 
 SOON: Final = 1.0
@@ -64,7 +65,7 @@ class Plan(BaseModel):
     account: str
     region: str
     stacks: tuple[PreparedStack, ...]
-    drifted: tuple[str, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
     """Resources that are not as CloudFormation left them, at the time of the plan."""
 
     @property
@@ -104,7 +105,7 @@ def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembl
         CloudError: where AWS refuses or does not answer.
     """
     prepared = [_prepared(cloud, caller, region, each) for each in stacks(assembly)]
-    drifted = [words for each in prepared if each.changed for words in drift(cloud, each.name)]
+    drifted = [each for one in prepared if one.changed for each in drift(cloud, one.name)]
     return Plan(
         environment=environment,
         account=caller.account,
@@ -208,8 +209,8 @@ def last_change(row: Mapping[str, Any]) -> str:
     return str(row.get("LastUpdatedTime", row["CreationTime"]))
 
 
-def drift(cloud: Cloud, name: str) -> list[str]:
-    """Return what is no longer as CloudFormation left it, a line for each property.
+def drift(cloud: Cloud, name: str) -> list[Drifted]:
+    """Return what is no longer as CloudFormation left it, each property of it.
 
     CloudFormation compares what templates set, and not every type of resource (AWS CloudFormation
     user guide, "Detect unmanaged configuration changes", read 2026-11-27); `ultracluster prove`
@@ -224,14 +225,4 @@ def drift(cloud: Cloud, name: str) -> list[str]:
         StackName=name,
         StackResourceDriftStatusFilters=["MODIFIED", "DELETED"],
     )["StackResourceDrifts"]
-    return [line for row in rows for line in _drifted(name, row)]
-
-
-def _drifted(stack: str, row: Mapping[str, Any]) -> Sequence[str]:
-    what = f"{stack} {row['LogicalResourceId']} ({row['ResourceType']})"
-    if row["StackResourceDriftStatus"] == "DELETED":
-        return [f"{what}: it was deleted"]
-    return [
-        f"{what}: {each['PropertyPath']}: {each['ExpectedValue']} -> {each['ActualValue']}"
-        for each in row["PropertyDifferences"]
-    ]
+    return [each for row in rows for each in of_answer(name, row)]
