@@ -95,8 +95,7 @@ def _show(plan: Plan, console: Console) -> None:
             say(console, f"  {words}{replaces.get(each.replacement, '')}")
     for words in plan.problems:
         say(console, f"cannot be prepared: {words}")
-    for each in plan.drifted:
-        say(console, f"has drifted already: {each}")
+    say(console, *(f"has drifted already: {drifted}" for drifted in plan.drifted))
 
 
 def _execute(arguments: argparse.Namespace, console: Console) -> int:

@@ -10,17 +10,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
-from ultracluster.review.changes.change import Change, Danger, Difference
+from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.difference import is_function
 from ultracluster.review.drift import Drifted
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template
-
-UNTOUCHED: Final = "the delivery does not name it"
 
 
 @dataclass(frozen=True)
@@ -96,33 +94,22 @@ def three_ways(
         {Difference(c.stack, c.resource, c.property): c for c in changes(*pair) if c.covers}
         for pair in ((deployed, approved), (deployed, there), (there, approved))
     )
-    rows = [_planned(change) for place, change in planned.items() if place not in by_hand]
+    rows = [
+        ThreeWays(c.worst, c.place, c.property, c.after, c.before, c.before, c.what)
+        for place, c in planned.items()
+        if place not in by_hand
+    ]
     for place, hand in by_hand.items():
-        whole = place._replace(property="")
-        rows.append(_by_hand(hand, planned.get(place) or planned.get(whole), met.get(place)))
+        plan = planned.get(place) or planned.get(place._replace(property=""))
+        danger, approved, then = hand.worst, hand.before, "the delivery does not name it: it stays"
+        if plan is not None:
+            approved, judged = plan.after, met.get(place)
+            then = f"the delivery writes over it: {(judged or plan).what}"
+            if plan.property and judged is None:
+                then = "the delivery writes the same"
+            danger = min(danger, (judged or plan).worst, key=lambda each: each.rank)
+        what = f"by hand: {hand.what}; {then}"
+        rows.append(
+            ThreeWays(danger, hand.place, hand.property, approved, hand.before, hand.after, what)
+        )
     return tuple(sorted(rows, key=lambda row: row.danger.rank))
-
-
-def _planned(change: Change) -> ThreeWays:
-    return ThreeWays(
-        *(change.worst, change.place, change.property),
-        *(change.after, change.before, change.before),
-        change.what,
-    )
-
-
-def _by_hand(hand: Change, planned: Change | None, met: Change | None) -> ThreeWays:
-    then, danger = f"{UNTOUCHED}: it stays", hand.worst
-    approved = hand.before
-    if planned is not None:
-        judged = met or planned
-        approved = planned.after
-        danger = min(hand.worst, judged.worst, key=lambda each: each.rank)
-        then = f"the delivery writes over it: {judged.what}"
-        if planned.property and met is None:
-            then = "the delivery writes the same"
-    return ThreeWays(
-        *(danger, hand.place, hand.property),
-        *(approved, hand.before, hand.after),
-        f"by hand: {hand.what}; {then}",
-    )
