@@ -63,7 +63,7 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: without the extra package it cannot be.
     from ultracluster.deliver.page import page_of  # noqa: PLC0415
 
-    cloud = Account(spec.region)
+    cloud = Account(spec.region, account=spec.account)
     caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis:
         stage = synthesis.stage()
@@ -125,7 +125,7 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
 def _drift(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, _ = find(arguments.environment)
-    cloud = Account(spec.region)
+    cloud = Account(spec.region, account=spec.account)
     there = [name for name in spec.stack_names if described(cloud, name)]
     with progress("asking CloudFormation for drift"):
         found = [str(each) for name in there for each in drift(cloud, name)]
