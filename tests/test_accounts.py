@@ -1,6 +1,8 @@
 """Environments in accounts of their own, and bootstrap stacks of another qualifier."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -19,9 +21,9 @@ from ultracluster.review.subject import Subject
 
 OURS, OTHER = "111122223333", "444455556666"
 FILE = f"""
-from environments.staging import STAGING
+from environments.ultracluster import ULTRACLUSTER
 from ultracluster.spec.environment import EnvironmentSpec
-PROD = EnvironmentSpec(**{{**dict(STAGING), "name": "prod", "account": "{OURS}"}})
+PROD = EnvironmentSpec(**{{**dict(ULTRACLUSTER), "name": "prod", "account": "{OURS}"}})
 """
 COMMANDS = {
     "preflight": ["preflight", "{}"],
@@ -78,6 +80,40 @@ def test_the_stacks_go_to_the_environments_account_and_nowhere_else():
         TrainingEnvironment(cdk.App(), spec=spec, env=env)
     other = TrainingEnvironment(cdk.App(), spec=DEV, env=env)
     assert other.network.account == OTHER
+
+
+def test_the_pipeline_example_deploys_to_two_accounts_and_asks_before_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As it is, beside nothing of ours: each stack in its environment's account."""
+    folder = Path(__file__).parents[1] / "examples" / "pipeline"
+    for name in [each for each in sys.modules if each.partition(".")[0] == "stacks"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(folder))
+    theirs = importlib.import_module("stacks")
+    made = cdk.App(outdir=str(tmp_path))
+    env = cdk.Environment(account="111122223333", region="us-east-1")
+    theirs.PipelineStack(made, "Pipeline", env=env)
+    made.synth()
+    accounts = {}
+    for stage in sorted(tmp_path.glob("assembly-*")):
+        artifacts = json.loads((stage / "manifest.json").read_text())["artifacts"].values()
+        found = {each["environment"] for each in artifacts if "stack" in each["type"]}
+        accounts[stage.name.rpartition("-")[2]] = found
+    assert accounts == {
+        "research": {"aws://444455556666/us-east-1"},
+        "production": {"aws://777788889999/us-east-1"},
+    }
+    template = json.loads((tmp_path / "Pipeline.template.json").read_text())
+    (pipeline,) = (
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::CodePipeline::Pipeline"
+    )
+    stages = {each["Name"]: each["Actions"] for each in pipeline["Stages"]}
+    kinds = {name: {a["ActionTypeId"]["Category"] for a in each} for name, each in stages.items()}
+    assert "Approval" in kinds["production"]
+    assert "Approval" not in kinds["research"]
 
 
 def test_the_qualifier_of_cdk_json_holds_everywhere(

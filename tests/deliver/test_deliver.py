@@ -13,7 +13,8 @@ from ultracluster.aws import Account, caller_of
 from ultracluster.cli import main, parser
 from ultracluster.deliver.execution import execute, refusals
 from ultracluster.deliver.page import page_of
-from ultracluster.deliver.plan import drift, prepare
+from ultracluster.deliver.plan import prepare
+from ultracluster.drift import drift
 from ultracluster.rehearse.direct import update
 from ultracluster.review.command import FORMATS
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ultracluster.drift import of_answer
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.drift import of_answer
 from ultracluster.review.resolved import of_templates
 from ultracluster.review.three_ways import ThreeWays, as_there, three_ways
 from ultracluster.templates.template import Template
@@ -104,7 +104,7 @@ def test_what_is_there_is_written_where_the_pointer_leads(rules, difference, the
     group = {"Type": GROUP, "Properties": {"GroupDescription": "x", "SecurityGroupIngress": rules}}
     row = (difference[0].replace("/R", "/SecurityGroupIngress"), *difference[1:])
     (found,) = as_there(
-        [template(Group=group)], of_answer("dev-Network", answer("Group", GROUP, row))
+        [template(Group=group)], list(of_answer("dev-Network", answer("Group", GROUP, row)))
     )
     now = found.body["Resources"]["Group"]["Properties"]["SecurityGroupIngress"]
     assert now == "0.0.0.0/0" if there is None else len(now) == there
@@ -116,7 +116,7 @@ def test_several_entries_of_a_list_that_are_gone():
     rules = [{**INSIDE, "FromPort": port} for port in range(4)]
     group = {"Type": GROUP, "Properties": {"SecurityGroupIngress": rules}}
     gone = [(f"/SecurityGroupIngress/{index}", "{}", "null", "REMOVE") for index in (1, 2)]
-    drifted = of_answer("dev-Network", answer("Group", GROUP, *gone))
+    drifted = list(of_answer("dev-Network", answer("Group", GROUP, *gone)))
     (found,) = as_there([template(Group=group)], drifted)
     left = found.body["Resources"]["Group"]["Properties"]["SecurityGroupIngress"]
     assert [rule["FromPort"] for rule in left] == [0, 3]

@@ -20,7 +20,8 @@ from ultracluster.command_line import (
     write_output,
 )
 from ultracluster.deliver.execution import execute, refusals
-from ultracluster.deliver.plan import Plan, described, drift, prepare, read
+from ultracluster.deliver.plan import Plan, described, prepare, read
+from ultracluster.drift import drift
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 from ultracluster.rehearse.cdk import Cdk

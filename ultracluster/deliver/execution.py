@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ultracluster.aws import Caller, Cloud, CloudError
-from ultracluster.deliver.plan import Plan, PreparedStack, described, digest, drift, last_change
+from ultracluster.deliver.plan import Plan, PreparedStack, described, digest, last_change
+from ultracluster.drift import drift
 
 SOON: Final = 2.0
 WELL: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")

@@ -20,13 +20,7 @@ from ultracluster.spec.environment import EnvironmentSpec
 
 
 def page_of(spec: EnvironmentSpec, stage: Path, cloud: Cloud, plan: Plan) -> dict[str, str]:
-    """Return the review of what was prepared, three ways, by the ending of its file.
-
-    Args:
-        spec: the environment.
-        stage: the assembly from which the change sets were made.
-        cloud: the account.
-        plan: what was prepared.
+    """Return the review of what was prepared from a stage, three ways, by the ending of its file.
 
     Raises:
         CloudError: where AWS refuses or does not answer.

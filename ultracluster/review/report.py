@@ -9,6 +9,7 @@ from typing import Final
 from ultracluster.audit.report import Report as Audit
 from ultracluster.audit.report import judged
 from ultracluster.catalogue.lustre import PORTS
+from ultracluster.drift import Drifted
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroups
@@ -21,7 +22,6 @@ from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.picture import Figure, picture_blocks
-from ultracluster.review.drift import Drifted
 from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.matrix import matrix
 from ultracluster.review.naming import Names, tebibytes

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ultracluster.drift import Drifted
 from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.difference import is_function
-from ultracluster.review.drift import Drifted
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template
