@@ -214,6 +214,12 @@ def test_a_file_that_is_no_plan_is_refused_in_a_line(
     assert says in line
 
 
+def test_a_plan_does_not_take_the_name_of_its_page(capsys: pytest.CaptureFixture[str]):
+    """The page would be written over the plan."""
+    assert main(["deliver", "prepare", "dev", "--output", "delivery.md"]) == 2
+    assert "write delivery.json" in capsys.readouterr().err
+
+
 def test_every_command_of_the_workflow_is_one():
     """People copy it: a misspelt option would fail on their first push."""
     workflow = yaml.safe_load((ROOT / "examples/delivery/workflow.yml").read_text())

@@ -23,7 +23,7 @@ from ultracluster.deliver.execution import execute, refusals
 from ultracluster.deliver.plan import Plan, described, prepare, read
 from ultracluster.drift import drift
 from ultracluster.environments import find
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.synthesis import Synthesis
 
@@ -60,6 +60,9 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, path = find(arguments.environment)
     shown = str(arguments.output) != STANDARD_OUTPUT
+    if arguments.output.suffix in (".html", ".md"):
+        name = arguments.output.with_suffix(".json")
+        raise UsageError(f"--output {arguments.output}: its page is written there; write {name}")
     need(EXTRAS["review"])
     # Imported here: without the extra package it cannot be.
     from ultracluster.deliver.page import page_of  # noqa: PLC0415

@@ -16,11 +16,10 @@ from ultracluster.emulator.ministack import internals
 
 MOST_STACKS: Final = 5
 FIXED: Final = ("Parameters", "Conditions", "Mappings")
-Place = tuple[str, str]
-"""Stack and logical id."""
 Stacks = dict[str, dict[str, Any]]
 """Records of stacks, or templates, by the name of the stack."""
-Moves = dict[Place, Place]
+Moves = dict[tuple[str, str], tuple[str, str]]
+"""Stack and logical id, before and after."""
 
 
 def _refusals(stacks: Stacks, templates: Stacks, moves: Moves) -> Iterator[str]:
@@ -34,27 +33,28 @@ def _refusals(stacks: Stacks, templates: Stacks, moves: Moves) -> Iterator[str]:
             yield f"Stack {name}: its parameters, conditions or mappings would be changed"
     before = _resources({name: stacks[name]["_template"] for name in templates})
     moved, after = {moves.get(p, p): r for p, r in before.items()}, _resources(templates)
-    for place in sorted(moved.keys() ^ after.keys()):
-        yield f"Resource {'/'.join(place)} would be created or deleted"
-    for place in sorted(moved.keys() & after.keys()):
-        if _still(moved[place]) != _still(after[place]):
+    for place in sorted(moved.keys() | after.keys()):
+        if place not in moved or place not in after:
+            yield f"Resource {'/'.join(place)} would be created or deleted"
+        elif moved[place] != after[place]:
             yield f"Resource {'/'.join(place)} would be changed"
 
 
-def _resources(templates: Stacks) -> dict[Place, Any]:
-    return {(name, key): r for name, t in templates.items() for key, r in t["Resources"].items()}
+def _resources(templates: Stacks) -> dict[tuple[str, str], Any]:
+    """Return type and properties of every resource, by stack and logical id."""
+    return {
+        (name, key): (resource["Type"], _still(resource.get("Properties")))
+        for name, template in templates.items()
+        for key, resource in template["Resources"].items()
+    }
 
 
-def _still(resource: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return a resource without what a move changes: where its references lead."""
-
-    def without(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            led = value.keys() & {"Ref", "Fn::GetAtt", "Fn::ImportValue"}
-            return "a reference" if led else {key: without(each) for key, each in value.items()}
-        return [without(each) for each in value] if isinstance(value, list) else value
-
-    return resource["Type"], without(resource.get("Properties"))
+def _still(value: Any) -> Any:
+    """Return a value without what a move changes: where its references lead."""
+    if isinstance(value, Mapping):
+        led = value.keys() & {"Ref", "Fn::GetAtt", "Fn::ImportValue"}
+        return "a reference" if led else {key: _still(each) for key, each in value.items()}
+    return [_still(each) for each in value] if isinstance(value, list) else value
 
 
 def _move(stacks: Stacks, templates: Stacks, moves: Moves) -> None:
