@@ -48,11 +48,12 @@ help:
 $(VENV)/bin/python:
 	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
-# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel.
+# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel. pip would
+# compile every module of aws-cdk-lib, and uv none; Python compiles what is imported, when it is.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	$(WITH_UV)$(INSTALL) -r requirements-rehearsal.txt
+	$(WITH_UV)$(INSTALL) $(if $(UV),,--no-compile) -r requirements-rehearsal.txt
 	$(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable .
-	npm ci --loglevel=error
+	npm ci --no-audit --no-fund --prefer-offline --loglevel=error
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.

@@ -17,6 +17,8 @@ UNVERIFIED whether they hold every call of a proof: `ultracluster prove` names t
 refused."""
 AWS_MAINTAINS: Final = "AWS extends these policies as services come; a copy would go blind."
 OWN_STACKS: Final = "CloudFormation ends the ARN of a stack with an id that it chooses."
+QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
+CDKS_OWN: Final = "hnb659fds"
 PATTERN: Final = set("*?: ")
 
 
@@ -49,7 +51,7 @@ class DeliveryRoles(Construct):
         environment: str,
         branch: str = "main",
         provider: iam.IOidcProvider | None = None,
-        qualifier: str = "hnb659fds",
+        qualifier: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
     ) -> None:
         """Define the roles.
@@ -65,7 +67,7 @@ class DeliveryRoles(Construct):
             environment: the environment that is delivered; its stacks' names begin with it.
             branch: the branch that is deployed.
             provider: GitHub's provider, of which an account has one; None defines it.
-            qualifier: of the bootstrap stack of the CDK.
+            qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
             permissions_boundary: of the three roles.
 
         Raises:
@@ -94,12 +96,13 @@ class DeliveryRoles(Construct):
         stacks = stack.format_arn(
             service="cloudformation", resource="stack", resource_name=f"{environment}-*/*"
         )
+        named = qualifier or self.node.try_get_context(QUALIFIER) or CDKS_OWN
         bootstrapped = {
             name: stack.format_arn(
                 service="iam",
                 region="",
                 resource="role",
-                resource_name=f"cdk-{qualifier}-{name}-role-{stack.account}-{stack.region}",
+                resource_name=f"cdk-{named}-{name}-role-{stack.account}-{stack.region}",
             )
             for name in ("file-publishing", "cfn-exec")
         }

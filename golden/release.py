@@ -5,12 +5,12 @@ make release-check
 Leaves both in build/release/dist, with a bill of materials (CycloneDX). A fault ends it.
 """
 
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ DIST: Final = ROOT / "build" / "release" / "dist"
 TOOLS: Final = Path(sys.executable).parent
 PACKAGES: Final = {"constructs_lib", "ultracluster"}
 LOCK: Final = ROOT / "requirements-rehearsal.txt"
+PYTHON: Final = "Programming Language :: Python :: "
 
 
 def run(*words: str | Path, cwd: Path = ROOT) -> str:
@@ -63,9 +64,29 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     expect({"README.md", "LICENSE", "pyproject.toml"} <= inside, "the sdist is not complete")
 
 
-def check_installed(wheel: Path, folder: Path) -> None:
+def interpreters(project: dict[str, list[str]]) -> dict[str, str]:
+    """Return each version of Python that is promised, with a program where one is here.
+
+    Looked for on the path and among pyenv's; empty where none is, or it cannot make environments.
+    """
+    promised = [each.removeprefix(PYTHON) for each in project["classifiers"] if PYTHON in each]
+    found = {}
+    for version in (each for each in promised if "." in each):
+        programs = [shutil.which(f"python{version}"), sys.executable]
+        programs += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        found[version] = next((str(each) for each in programs if each and _is(each, version)), "")
+    return found
+
+
+def _is(program: str | Path, version: str) -> bool:
+    says = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([program, "-c", says], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == version
+
+
+def check_installed(wheel: Path, folder: Path, python: str) -> None:
     """Install the wheel by the lock where nothing is, and call every verb."""
-    venv.create(folder / "venv", with_pip=True)
+    run(python, "-m", "venv", folder / "venv")
     program = folder / "venv" / "bin"
     run(program / "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
     run(program / "pip", "install", "--quiet", "--no-deps", wheel)
@@ -93,8 +114,14 @@ def main() -> None:
         wheel, sdist = build(Path(made) / "source")
         print(run(TOOLS / "twine", "check", "--strict", wheel, sdist).strip())
         check_contents(wheel, sdist)
-        check_installed(wheel, Path(made))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        found = interpreters(project)
+        for version, python in found.items():
+            print(f"Python {version}: {python or 'not found here, and not checked'}")
+            if python:
+                (Path(made) / version).mkdir()
+                check_installed(wheel, Path(made) / version, python)
+        expect(any(found.values()), f"none of {', '.join(found)} is here")
     if "urls" not in project:
         print("Before the tag: write the address of the repository into [project.urls].")
     print(f"{wheel.name} and {sdist.name} are good; they lie in {DIST.relative_to(ROOT)}.")

@@ -20,8 +20,8 @@ class TrainingEnvironment(cdk.Stage):
 
     The cluster is the last: it is what is paid for most, and nothing after it can fail.
 
-    The Region is the environment's. Without an account it is whoever deploys, and the assembly
-    needs neither look-ups nor credentials.
+    Region and account are the environment's. Without an account it is whoever deploys, and the
+    assembly needs neither look-ups nor credentials.
     """
 
     network: NetworkStack
@@ -49,11 +49,11 @@ class TrainingEnvironment(cdk.Stage):
             construct_id: the id in that scope, with which the names of the stacks begin; the name
                 of the environment unless another is given.
             spec: what is asked for.
-            env: account and Region; without a Region it is that of the spec.
+            env: account and Region; what it does not say is that of the spec.
             permissions_boundary: of every role in the stage.
 
         Raises:
-            ValueError: where `env` names another Region than the spec.
+            ValueError: where `env` names another Region or account than the spec.
         """
         account, region = (env.account, env.region) if env is not None else (None, None)
         if region is not None and region != spec.region:
@@ -62,7 +62,12 @@ class TrainingEnvironment(cdk.Stage):
                 f"{spec.region}, where its zone and its capacity are; write "
                 f'cdk.Environment(account=..., region="{spec.region}")'
             )
-        env = cdk.Environment(account=account, region=spec.region)
+        if spec.account and account not in (None, spec.account):
+            raise ValueError(
+                f"env: got the account {account}, and the environment {spec.name} is for "
+                f"{spec.account}; leave env out, or write the same account in both"
+            )
+        env = cdk.Environment(account=spec.account or account, region=spec.region)
         super().__init__(
             scope, construct_id or spec.name, env=env, permissions_boundary=permissions_boundary
         )

@@ -121,7 +121,7 @@ def iam_action(service: str, operation: str) -> str:
 
 
 class NoAccountError(CommandError):
-    """There is no account to look at: no credentials, no endpoint, or an unusable Region."""
+    """There is no account to look at: no credentials, no endpoint, an unusable Region, another."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +168,20 @@ class Account:
     Args:
         settings: environment variables that name endpoint, credentials and Region, as the AWS
             SDKs read them; None takes what the process has.
+        account: the account that it has to be; None takes any.
 
     Raises:
         CloudError: where the settings name a profile that does not exist.
+        NoAccountError: where it is another account than it has to be.
     """
 
-    def __init__(self, region: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        settings: Mapping[str, str] | None = None,
+        *,
+        account: str | None = None,
+    ) -> None:
         given = settings or {}
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
         try:
@@ -189,6 +197,11 @@ class Account:
             raise CloudError("boto3", "session", name, str(error)) from error
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
+        if account and (caller := caller_of(self, region)).account != account:
+            raise NoAccountError(
+                f"the environment is for account {account}, and these credentials are of "
+                f"{caller.account} ({caller.arn}); sign in there, or name a profile in AWS_PROFILE"
+            )
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the answer of one operation, all of its pages together."""

@@ -156,6 +156,12 @@ def cdk_context(project: Path) -> dict[str, Any]:
         raise SynthesisError(f"{project / 'cdk.json'}: it is no JSON of the CDK: {error}") from None
 
 
+def qualifier() -> str:
+    """Return the qualifier of the project's bootstrap stack (cdk.json), the CDK's own otherwise."""
+    found = cdk_context(project_folder()).get("@aws-cdk/core:bootstrapQualifier", "hnb659fds")
+    return str(found)
+
+
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables of a child that runs CDK.
 

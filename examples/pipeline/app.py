@@ -1,4 +1,4 @@
-"""A whole environment, deployed by a pipeline: `cdk synth --app 'python3 app.py'`."""
+"""Two environments in accounts of their own, deployed by a pipeline in a third: `cdk synth`."""
 
 import aws_cdk as cdk
 

@@ -2,81 +2,23 @@
 
 import json
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-import app
 from environments.dev import DEV
-from tests.rehearse.conftest import Deployed, Deployer
-from ultracluster.aws import Account, Caller, caller_of
+from tests.deliver.conftest import Place
+from ultracluster.aws import Account, caller_of
 from ultracluster.cli import main, parser
 from ultracluster.deliver.execution import execute, refusals
-from ultracluster.deliver.plan import Plan, drift, prepare
-from ultracluster.emulator.process import Emulator
+from ultracluster.deliver.page import page_of
+from ultracluster.deliver.plan import prepare
+from ultracluster.drift import drift
 from ultracluster.rehearse.direct import update
+from ultracluster.review.command import FORMATS
 
 ROOT = Path(__file__).parents[2]
-LONGER = DEV.model_copy(
-    update={"network": DEV.network.model_copy(update={"flow_log_retention_days": 60})}
-)
-"""`dev` with one changed field, which changes its Network stack alone."""
-
-
-@dataclass
-class Place:
-    """A deployed `dev`, and the assembly of the changed one."""
-
-    deployed: Deployed
-    caller: Caller
-    before: Path
-    after: Path
-    settings: dict[str, str]
-
-    @property
-    def cloud(self) -> Account:
-        """Its account."""
-        return self.deployed.cloud
-
-    def prepare(self, assembly: Path | None = None) -> Plan:
-        """Prepare a delivery, with the templates where the CLI would have published them."""
-        stage = (assembly or self.after) / "assembly-dev"
-        bucket = f"cdk-hnb659fds-assets-{self.caller.account}-{DEV.region}"
-        for manifest in stage.glob("*.assets.json"):
-            for asset in json.loads(manifest.read_text())["files"].values():
-                if asset["source"]["packaging"] == "file":
-                    body = (stage / asset["source"]["path"]).read_bytes()
-                    for place in asset["destinations"].values():
-                        key = place["objectKey"]
-                        self.cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=body)
-        return prepare(self.cloud, self.caller, "dev", DEV.region, stage)
-
-    def refusals(self, plan: Plan) -> list[str]:
-        """Say why a plan may not be executed."""
-        return list(refusals(self.cloud, self.caller, plan))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """An emulated AWS with a deployed `dev`, which each test leaves as it found it."""
-    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
-    for spec, directory in ((DEV, before), (LONGER, after)):
-        app.build((spec,), outdir=str(directory)).synth()
-    with Emulator() as emulator:
-        deployed = Deployer(emulator, before).deploy(DEV)
-        settings = emulator.environment() | {"AWS_ACCESS_KEY_ID": f"{1:012d}"}
-        caller = caller_of(deployed.cloud, DEV.region)
-        yield Place(deployed, caller, before, after, settings)
-
-
-@pytest.fixture
-def console(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command speak to the emulated account."""
-    for name, value in place.settings.items():
-        monkeypatch.setenv(name, value)
 
 
 def retention(place: Place) -> int:
@@ -135,10 +77,71 @@ def test_a_stack_that_drifted_meanwhile_is_refused(place: Place):
     assert refusal.endswith(f"/Value: {value} -> by hand")
 
     known = place.prepare()
-    assert known.drifted == (refusal.partition("made: ")[2],)
+    assert [str(each) for each in known.drifted] == [refusal.partition("made: ")[2]]
     assert place.refusals(known) == []
     place.cloud.ask("ssm", "put_parameter", Value=value, **write)
     assert drift(place.cloud, "dev-Training") == []
+
+
+FILE = """
+from environments.dev import DEV
+network = DEV.network.model_copy(update={"flow_log_retention_days": 60})
+LONGER = DEV.model_copy(update={"network": network})
+"""
+
+
+@pytest.mark.usefixtures("console")
+def test_the_real_cli_prepares_a_page_three_ways_and_drift_refuses_the_plan(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As typed: assets by the CDK CLI, the page that is approved, a change by hand, the refusal."""
+    environment, plan = tmp_path / "longer.py", tmp_path / "delivery.json"
+    environment.write_text(FILE)
+    groups = place.cloud.ask("logs", "describe_log_groups")["logGroups"]
+    (name,) = (row["logGroupName"] for row in groups if "FlowLog" in row["logGroupName"])
+    shorter = {"logGroupName": name, "retentionInDays": 3}
+    place.cloud.ask("logs", "put_retention_policy", **shorter)
+    bucket = f"cdk-hnb659fds-assets-{place.caller.account}-{DEV.region}"
+    stored = {"Bucket": bucket, "Prefix": ""}
+    for row in place.cloud.ask("s3", "list_objects_v2", **stored).get("Contents", ()):
+        place.cloud.ask("s3", "delete_object", Bucket=bucket, Key=row["Key"])
+
+    assert main(["deliver", "prepare", str(environment), "--output", str(plan)]) == 0
+    said = capsys.readouterr().out
+    assert "has drifted already: dev-Network" in said
+    assert len(place.cloud.ask("s3", "list_objects_v2", **stored)["Contents"]) > 4
+    page = (tmp_path / "delivery.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| loses data"))
+    assert [cell.strip() for cell in row.split("|")[3:6]] == ["`60`", "`7`", "`3`"]
+    assert "By hand: logs are kept 3 days instead of 7 days; the delivery writes over it" in row
+    assert "<td><code>60</code></td><td><code>7</code></td><td><code>3</code></td>" in (
+        (tmp_path / "delivery.html").read_text()
+    )
+
+    place.cloud.ask("logs", "put_retention_policy", **shorter | {"retentionInDays": 5})
+    assert main(["deliver", "execute", str(plan)]) == 1
+    said = capsys.readouterr().out
+    assert "refused: it drifted after the plan was made: dev-Network" in said
+    assert "Nothing was executed." in said
+    assert retention(place) == 5
+    kept = DEV.network.flow_log_retention_days
+    place.cloud.ask("logs", "put_retention_policy", **shorter | {"retentionInDays": kept})
+
+
+@pytest.mark.usefixtures("console")
+def test_a_failed_proof_is_on_the_page(place: Place):
+    """What CloudFormation cannot see, our own proofs do: a rule that somebody opened by hand."""
+    group = place.deployed.deployment.id_at("Network", "Fabric/Resource/Resource")
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    opened = {"GroupId": group, "IpPermissions": [rule | {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]}
+    place.cloud.ask("ec2", "authorize_security_group_ingress", **opened)
+    stage = place.before / "assembly-dev"
+    plan = place.prepare(place.before)
+    page = page_of(DEV, stage, place.cloud, plan)[".md"]
+    (row,) = (line for line in page.splitlines() if line.startswith("| cannot tell"))
+    assert "security groups" in row
+    place.cloud.ask("ec2", "revoke_security_group_ingress", **opened)
+    assert "cannot tell" not in page_of(DEV, stage, place.cloud, plan)[".md"]
 
 
 @pytest.mark.usefixtures("console")
@@ -211,6 +214,12 @@ def test_a_file_that_is_no_plan_is_refused_in_a_line(
     assert says in line
 
 
+def test_a_plan_does_not_take_the_name_of_its_page(capsys: pytest.CaptureFixture[str]):
+    """The page would be written over the plan."""
+    assert main(["deliver", "prepare", "dev", "--output", "delivery.md"]) == 2
+    assert "write delivery.json" in capsys.readouterr().err
+
+
 def test_every_command_of_the_workflow_is_one():
     """People copy it: a misspelt option would fail on their first push."""
     workflow = yaml.safe_load((ROOT / "examples/delivery/workflow.yml").read_text())
@@ -219,4 +228,10 @@ def test_every_command_of_the_workflow_is_one():
     assert len(lines) == 8
     for line in lines:
         words = shlex.split(line.partition(" | ")[0])[1:]
-        assert parser(words).parse_args(words).run
+        given = parser(words).parse_args(words)
+        assert given.run
+        if words[0] == "review":
+            assert set(given.format.split(",")) <= set(FORMATS)
+            assert f"cat {given.output}/staging.md" in "\n".join(runs)
+        if words[:2] == ["deliver", "prepare"]:
+            assert f"cat {given.output.with_suffix('.md')}" in "\n".join(runs)

@@ -36,6 +36,9 @@ NAMES = [
     fault("name too long", P4D, "name", "a" * 25, f'write "{"a" * 24}"', "a" * 24),
     fault("name that is cut at a hyphen", P4D, "name", f"{'a' * 23}-b", "aaa", "a" * 23),
     fault("name that is a number", P4D, "name", 5, "write a text", "dev"),
+    fault("account with hyphens", P4D, "account", "1111-2222-3333", "write 12 digits", "1" * 12),
+    fault("account of eleven digits", P4D, "account", "1" * 11, "write 12 digits", "1" * 12),
+    fault("account as a number", P4D, "account", 111122223333, "write a text", "1" * 12),
 ]
 
 PLACES = [

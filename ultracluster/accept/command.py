@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
     """Yield the environment in its account, while its templates are there."""
     spec, path = find(arguments.environment)
-    cloud = Account(spec.region)
+    cloud = Account(spec.region, account=spec.account)
     caller = caller_of(cloud, spec.region)
     folder = arguments.output or Path("build", "accept", spec.name)
     with Synthesis(spec, path) as synthesis:

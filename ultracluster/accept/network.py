@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
+from ultracluster.drift import drift
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
@@ -16,9 +17,6 @@ from ultracluster.prove.proofs import PROOFS
 MESSAGE: Final = (
     "A test of `ultracluster accept`: whoever reads this is told of this environment's money."
 )
-IN_SYNC: Final = "IN_SYNC"
-DETECTING: Final = "DETECTION_IN_PROGRESS"
-DRIFT_SECONDS: Final = 300
 DELIVERY_SECONDS: Final = 60
 IMAGE_CHECKS: Final = ("image-exists", "image-architecture", "image-root-device", "login-image")
 
@@ -33,34 +31,10 @@ def _proofs(scene: Scene) -> Found:
 
 
 def _drift(scene: Scene) -> Found:
-    found = [
-        f"{stack.construct_id} {_drifted(scene, stack.name)}" for stack in scene.deployment.stacks
-    ]
-    wanted = ", ".join(f"{stack.construct_id} {IN_SYNC}" for stack in scene.deployment.stacks)
-    return equal(wanted, ", ".join(found))
-
-
-def _drifted(scene: Scene, stack: str) -> str:
-    named = scene.ask("cloudformation", "detect_stack_drift", StackName=stack)
-
-    def look() -> dict[str, Any]:
-        return scene.cloud.ask(
-            "cloudformation",
-            "describe_stack_drift_detection_status",
-            StackDriftDetectionId=named["StackDriftDetectionId"],
-        )
-
-    over = scene.until(look, lambda status: status["DetectionStatus"] != DETECTING, DRIFT_SECONDS)
-    status = str(over.get("StackDriftStatus", over["DetectionStatus"]))
-    if status == IN_SYNC:
-        return status
-    rows = scene.ask("cloudformation", "describe_stack_resource_drifts", StackName=stack)
-    drifted = [
-        row["LogicalResourceId"]
-        for row in rows["StackResourceDrifts"]
-        if row["StackResourceDriftStatus"] not in (IN_SYNC, "NOT_CHECKED")
-    ]
-    return f"{status} ({', '.join(drifted)})"
+    names = [stack.name for stack in scene.deployment.stacks]
+    scene.commands += [f"aws cloudformation detect-stack-drift --stack-name {n}" for n in names]
+    found = [str(each) for name in names for each in drift(scene.cloud, name)]
+    return equal("nothing", "; ".join(found) or "nothing")
 
 
 def _image(scene: Scene) -> Found:

@@ -9,21 +9,26 @@ from rich.console import Console
 
 from ultracluster.aws import Account, caller_of
 from ultracluster.command_line import (
+    EXTRAS,
+    STANDARD_OUTPUT,
     add_environment,
     add_format,
+    need,
     print_json,
     progress,
     say,
     write_output,
 )
 from ultracluster.deliver.execution import execute, refusals
-from ultracluster.deliver.plan import Plan, described, drift, prepare, read
+from ultracluster.deliver.plan import Plan, described, prepare, read
+from ultracluster.drift import drift
 from ultracluster.environments import find
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.synthesis import Synthesis
 
 PLAN: Final = Path("delivery.json")
+PUBLISH: Final = ("publish-assets", "--unstable=publish-assets")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         default=PLAN,
-        help=f"file of the plan ({PLAN}), - for standard output",
+        help=f"file of the plan ({PLAN}), beside which its pages are written (.html, .md); - for "
+        "standard output, without pages",
     )
     executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
     executes.add_argument("plan", type=Path, help="what `prepare` wrote")
@@ -53,7 +59,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, path = find(arguments.environment)
-    cloud = Account(spec.region)
+    shown = str(arguments.output) != STANDARD_OUTPUT
+    if arguments.output.suffix in (".html", ".md"):
+        name = arguments.output.with_suffix(".json")
+        raise UsageError(f"--output {arguments.output}: its page is written there; write {name}")
+    need(EXTRAS["review"])
+    # Imported here: without the extra package it cannot be.
+    from ultracluster.deliver.page import page_of  # noqa: PLC0415
+
+    cloud = Account(spec.region, account=spec.account)
     caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis:
         stage = synthesis.stage()
@@ -62,11 +76,15 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
             return SOME_FAIL
         with progress("publishing assets and preparing change sets"):
             own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
-            Cdk(own).run(["publish-assets", "--app", str(stage)])
+            Cdk(own).run([*PUBLISH, "--app", str(stage)])
             plan = prepare(cloud, caller, spec.name, spec.region, stage)
+        pages = page_of(spec, stage, cloud, plan) if shown else {}
     write_output(arguments.output, plan.model_dump_json(indent=1) + "\n", "--output")
-    if str(arguments.output) != "-":
+    for ending, text in pages.items():
+        write_output(arguments.output.with_suffix(ending), text, "--output")
+    if shown:
         _show(plan, console)
+        say(console, *(str(arguments.output.with_suffix(each)) for each in pages))
     return SOME_FAIL if plan.problems else ALL_WELL
 
 
@@ -81,8 +99,7 @@ def _show(plan: Plan, console: Console) -> None:
             say(console, f"  {words}{replaces.get(each.replacement, '')}")
     for words in plan.problems:
         say(console, f"cannot be prepared: {words}")
-    for words in plan.drifted:
-        say(console, f"has drifted already: {words}")
+    say(console, *(f"has drifted already: {drifted}" for drifted in plan.drifted))
 
 
 def _execute(arguments: argparse.Namespace, console: Console) -> int:
@@ -112,10 +129,10 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
 def _drift(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, _ = find(arguments.environment)
-    cloud = Account(spec.region)
+    cloud = Account(spec.region, account=spec.account)
     there = [name for name in spec.stack_names if described(cloud, name)]
     with progress("asking CloudFormation for drift"):
-        found = [words for name in there for words in drift(cloud, name)]
+        found = [str(each) for name in there for each in drift(cloud, name)]
     if arguments.json:
         print_json({"environment": spec.name, "stacks": there, "drifted": found})
     else:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ultracluster.aws import Caller, Cloud, CloudError
-from ultracluster.deliver.plan import Plan, PreparedStack, described, digest, drift, last_change
+from ultracluster.deliver.plan import Plan, PreparedStack, described, digest, last_change
+from ultracluster.drift import drift
 
 SOON: Final = 2.0
 WELL: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -23,9 +24,9 @@ def refusals(cloud: Cloud, caller: Caller, plan: Plan) -> Iterator[str]:
     yield from plan.problems
     for stack in plan.stacks:
         yield from (f"{stack.name}: {words}" for words in _refusals_of(cloud, stack))
-    now = [words for each in plan.stacks if each.changed for words in drift(cloud, each.name)]
-    for words in sorted(set(now) - set(plan.drifted)):
-        yield f"it drifted after the plan was made: {words}"
+    now = [each for one in plan.stacks if one.changed for each in drift(cloud, one.name)]
+    for each in sorted(set(now) - set(plan.drifted), key=str):
+        yield f"it drifted after the plan was made: {each}"
 
 
 def _refusals_of(cloud: Cloud, stack: PreparedStack) -> Iterator[str]:

@@ -7,20 +7,19 @@ sets", read 2026-11-27). Who approves a plan approves these change sets and no o
 
 import hashlib
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ultracluster.aws import Caller, Cloud, CloudError
+from ultracluster.drift import Drifted, drift, finished
 from ultracluster.exit_status import UsageError
 from ultracluster.given_file import json_of, text_of
 from ultracluster.partitions import url_suffix
 from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
 
-SOON: Final = 1.0
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
 UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
 """CloudFormation's words for a change set of nothing (aws-cdk 2.1148.1 looks for the same)."""
@@ -64,7 +63,7 @@ class Plan(BaseModel):
     account: str
     region: str
     stacks: tuple[PreparedStack, ...]
-    drifted: tuple[str, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
     """Resources that are not as CloudFormation left them, at the time of the plan."""
 
     @property
@@ -104,7 +103,7 @@ def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembl
         CloudError: where AWS refuses or does not answer.
     """
     prepared = [_prepared(cloud, caller, region, each) for each in stacks(assembly)]
-    drifted = [words for each in prepared if each.changed for words in drift(cloud, each.name)]
+    drifted = [each for one in prepared if one.changed for each in drift(cloud, one.name)]
     return Plan(
         environment=environment,
         account=caller.account,
@@ -134,7 +133,7 @@ def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -
         **_source(stack, caller, region),
     )
     asked = {"StackName": name, "ChangeSetName": answer["Id"]}
-    found = _finished(cloud, "describe_change_set", "Status", asked)
+    found = finished(cloud, "describe_change_set", "Status", asked)
     if found["Status"] == "CREATE_COMPLETE":
         return PreparedStack(**made, change_set=answer["Id"], changes=tuple(_changes(found)))
     reason = str(found.get("StatusReason", ""))
@@ -161,17 +160,6 @@ def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]
         "RoleARN": filled(properties["cloudFormationExecutionRoleArn"]),
         "Tags": [{"Key": key, "Value": value} for key, value in tags],
     }
-
-
-def _finished(
-    cloud: Cloud, operation: str, status: str, asked: Mapping[str, str]
-) -> dict[str, Any]:
-    """Ask until a status says that CloudFormation has come to an end; return the answer."""
-    while True:
-        found = cloud.ask("cloudformation", operation, **asked)
-        if not found[status].endswith(("_PENDING", "_IN_PROGRESS")):
-            return found
-        time.sleep(SOON)
 
 
 def _changes(found: Mapping[str, Any]) -> list[Change]:
@@ -206,32 +194,3 @@ def described(cloud: Cloud, name: str) -> dict[str, Any] | None:
 
 def last_change(row: Mapping[str, Any]) -> str:
     return str(row.get("LastUpdatedTime", row["CreationTime"]))
-
-
-def drift(cloud: Cloud, name: str) -> list[str]:
-    """Return what is no longer as CloudFormation left it, a line for each property.
-
-    CloudFormation compares what templates set, and not every type of resource (AWS CloudFormation
-    user guide, "Detect unmanaged configuration changes", read 2026-11-27); `ultracluster prove`
-    looks at the rest.
-    """
-    begun = cloud.ask("cloudformation", "detect_stack_drift", StackName=name)
-    asked = {"StackDriftDetectionId": begun["StackDriftDetectionId"]}
-    _finished(cloud, "describe_stack_drift_detection_status", "DetectionStatus", asked)
-    rows = cloud.ask(
-        "cloudformation",
-        "describe_stack_resource_drifts",
-        StackName=name,
-        StackResourceDriftStatusFilters=["MODIFIED", "DELETED"],
-    )["StackResourceDrifts"]
-    return [line for row in rows for line in _drifted(name, row)]
-
-
-def _drifted(stack: str, row: Mapping[str, Any]) -> Sequence[str]:
-    what = f"{stack} {row['LogicalResourceId']} ({row['ResourceType']})"
-    if row["StackResourceDriftStatus"] == "DELETED":
-        return [f"{what}: it was deleted"]
-    return [
-        f"{what}: {each['PropertyPath']}: {each['ExpectedValue']} -> {each['ActualValue']}"
-        for each in row["PropertyDifferences"]
-    ]

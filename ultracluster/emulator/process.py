@@ -18,6 +18,8 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 REPORT_SECONDS: Final = 10.0
 LOOPBACK: Final = "127.0.0.1"
+EMULATED: Final = "123456789012"
+"""The account that is asked where nobody names one."""
 LOG_TAIL_LINES: Final = 30
 MODULE: Final = "ultracluster.emulator"
 REBOOT: Final = "systemctl reboot"
@@ -59,7 +61,7 @@ class Emulator:
     def __init__(
         self,
         region: str = "us-east-1",
-        account: str = "123456789012",
+        account: str = EMULATED,
         faults: Path | None = None,
         nodes: Path | None = None,
     ) -> None:

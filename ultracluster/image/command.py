@@ -118,7 +118,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
 
     spec, path = find(arguments.environment)
-    found = comparison(spec, Account(spec.region), "login" if arguments.login else "nodes")
+    found = comparison(
+        spec, Account(spec.region, account=spec.account), "login" if arguments.login else "nodes"
+    )
     written = None
     if arguments.write and found.today != found.pinned:
         written = _write(spec.name, path, found)

@@ -70,7 +70,7 @@ def _look(arguments: argparse.Namespace) -> Preflight:
             )
     spec, path = find(arguments.environment)
     recipes = [find_recipe(name) for name in arguments.recipe]
-    account, now = Account(spec.region), datetime.now(UTC)
+    account, now = Account(spec.region, account=spec.account), datetime.now(UTC)
     if arguments.only and RULES not in arguments.only:
         with progress("asking AWS"):
             return preflight(spec, account, now, only=arguments.only, recipes=recipes)

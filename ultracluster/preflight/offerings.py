@@ -19,6 +19,7 @@ from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices
 from ultracluster.spec.budget import TOPIC_ARN
 from ultracluster.spec.node_groups import plain_nodes
+from ultracluster.synthesis import qualifier
 
 PERSISTENT_2: Final = "PERSISTENT_2"
 SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)
@@ -111,15 +112,13 @@ def _persistent_2(situation: Situation) -> Iterator[Finding]:
     )
 
 
-QUALIFIER: Final = "hnb659fds"
-"""CDK's default qualifier, which the app does not change."""
 OLDEST_VERSION: Final = 6
 """What a template asks of the stack (rule CheckBootstrapVersion in `golden/`, by aws-cdk-lib
 2.275.0's default synthesizer)."""
 
 
 def _version(situation: Situation) -> Iterator[Finding]:
-    name = f"/cdk-bootstrap/{QUALIFIER}/version"
+    name = f"/cdk-bootstrap/{qualifier()}/version"
     asked = question("ssm", "get_parameter", Name=name)
     where = f"aws://{situation.caller.account}/{situation.spec.region}"
     subject = f"bootstrap stack of {where}"

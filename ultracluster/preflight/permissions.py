@@ -13,8 +13,8 @@ from typing import Any, Final
 from ultracluster.catalogue.slurm import ROLE_PATH
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
-from ultracluster.preflight.offerings import QUALIFIER
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.synthesis import qualifier
 
 HEX: Final = "0123456789abcdef0"
 
@@ -249,7 +249,7 @@ def _principal(situation: Situation, kind: str) -> str | None:
 
 def _bootstrap_role(situation: Situation, use: str) -> str:
     account, region = situation.caller.account, situation.spec.region
-    return f"cdk-{QUALIFIER}-{use}-role-{account}-{region}"
+    return f"cdk-{qualifier()}-{use}-role-{account}-{region}"
 
 
 def _simulation(principal: str, actions: Sequence[str], resources: Sequence[str]) -> Question:

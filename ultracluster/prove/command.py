@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Compare a deployed environment with what was asked for; change nothing."""
     spec, path = find(arguments.environment)
-    cloud = ReadOnly(Account(spec.region))
+    cloud = ReadOnly(Account(spec.region, account=spec.account))
     caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis, progress("asking AWS"):
         deployment = Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name))

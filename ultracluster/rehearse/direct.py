@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import StackTemplate
+from ultracluster.synthesis import qualifier
 
-BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
 MOST_BYTES_OF_A_BODY: Final = 51_200
 """CloudFormation API, TemplateBody (botocore 1.44.8)."""
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
@@ -29,7 +29,8 @@ def publish(cloud: Cloud, region: str, assembly: Path) -> None:
         region: its Region.
         assembly: the directory of the stage.
     """
-    cloud.ask("ssm", "put_parameter", Name=BOOTSTRAP_VERSION, Value="30", Type="String")
+    name = f"/cdk-bootstrap/{qualifier()}/version"
+    cloud.ask("ssm", "put_parameter", Name=name, Value="30", Type="String")
     bucket = _bucket(cloud, region)
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     home = region == "us-east-1"
@@ -120,7 +121,7 @@ def template_of(cloud: Cloud, name: str, template: Any, region: str) -> dict[str
 
 def _bucket(cloud: Cloud, region: str) -> str:
     account = cloud.ask("sts", "get_caller_identity")["Account"]
-    return f"cdk-hnb659fds-assets-{account}-{region}"
+    return f"cdk-{qualifier()}-assets-{account}-{region}"
 
 
 def settled(cloud: Cloud, name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from ultracluster.aws import Account, Cloud, CloudError
-from ultracluster.emulator.process import Emulator
+from ultracluster.emulator.process import EMULATED, Emulator
 from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.prove.leftovers import leftovers, strays
 from ultracluster.prove.proof import Evidence, Results, prove
@@ -67,7 +67,10 @@ class Rehearsal:
             directory = Path(workplace)
             with self._display.step("Start the emulated AWS") as step:
                 emulator = Emulator(
-                    region=self._spec.region, faults=self._faults, nodes=self._nodes
+                    region=self._spec.region,
+                    account=self._spec.account or EMULATED,
+                    faults=self._faults,
+                    nodes=self._nodes,
                 )
                 emulator.__enter__()
                 step.result = emulator.endpoint_url

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Say what each stack needs, and lift the protection of those that were never created."""
     spec, _ = find(arguments.environment)
-    cloud = Account(spec.region)
+    cloud = Account(spec.region, account=spec.account)
     caller = caller_of(cloud, spec.region)
     found = list(stacks(cloud, spec.stack_names))
     for stack in found:

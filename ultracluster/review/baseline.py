@@ -209,7 +209,7 @@ def deployed(subject: Subject, region: str | None) -> Fetch:
     region = region or next((t.region for t in subject.templates if t.region), None)
     if region is None:
         raise SubjectError("--baseline deployed: no template says its Region; write --region")
-    account = Account(region)
+    account = Account(region, account=subject.spec.account if subject.spec else None)
 
     def fetch(stack: str) -> Template | None:
         try:

@@ -9,6 +9,7 @@ from typing import Final
 from ultracluster.audit.report import Report as Audit
 from ultracluster.audit.report import judged
 from ultracluster.catalogue.lustre import PORTS
+from ultracluster.drift import Drifted
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroups
@@ -27,6 +28,7 @@ from ultracluster.review.naming import Names, tebibytes
 from ultracluster.review.numbers import Numbers, Size, numbers, size_of
 from ultracluster.review.resolved import NotKnown, of_sources, of_templates, read, words
 from ultracluster.review.subject import Subject
+from ultracluster.review.three_ways import ThreeWays, as_there, three_ways
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
@@ -61,6 +63,8 @@ class Review:
     money: Money | None
     """What is bought now and before; None where the Region is not known."""
     sizes: Sequence[Size]
+    ways: Sequence[ThreeWays] = ()
+    """What is approved, deployed and there, where the account was asked for drift."""
 
     @property
     def worst(self) -> Danger | None:
@@ -73,13 +77,26 @@ def review(
     *,
     parameters: Mapping[str, str],
     region: str | None,
+    drifted: Sequence[Drifted] | None = None,
 ) -> Review:
-    """Return the review of a subject."""
+    """Return the review of a subject.
+
+    Args:
+        subject: what is reviewed.
+        baseline: what it is compared with.
+        parameters: values of the templates' parameters.
+        region: where templates go that do not say it themselves.
+        drifted: what is no longer as the baseline says; None where nobody asked.
+    """
     if region is None and subject.spec is not None:
         region = subject.spec.region
     after = of_sources(subject.sources, parameters, region)
     before = None if baseline is None else of_templates(baseline.templates, parameters, region)
     found = () if before is None else changes(before, after)
+    ways: Sequence[ThreeWays] = ()
+    if before is not None and baseline is not None and drifted is not None:
+        there = of_templates(as_there(baseline.templates, drifted), parameters, region)
+        ways = three_ways(before, there, after)
     marks = changed(found)
     figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
     audit = judged(subject.sources, parameters, region, "error")
@@ -101,6 +118,7 @@ def review(
         numbers=numbers(topologies, subject.spec),
         money=money(topologies, was),
         sizes=[size_of(template) for template in subject.templates],
+        ways=ways,
     )
 
 

@@ -43,7 +43,7 @@ class SageMakerSpec(Spec):
 
 
 class EnvironmentSpec(Spec):
-    """A training environment in one Availability Zone; the account is the caller's."""
+    """A training environment in one Availability Zone of one account."""
 
     name: str
     """Lower-case letters, digits and hyphens; it begins the stack names."""
@@ -53,6 +53,9 @@ class EnvironmentSpec(Spec):
 
     availability_zone_id: str
     """Zone id, for example `use1-az6`; unlike names, ids mean the same in every account."""
+
+    account: str | None = None
+    """The account that it goes to, 12 digits; every other is refused. None takes the caller's."""
 
     network: NetworkSpec | ExistingNetworkSpec
     """The VPC: made for the environment, or one that is there already."""
@@ -124,6 +127,12 @@ class EnvironmentSpec(Spec):
             fix = "CloudFormation stack names take letters, digits and single hyphens, here at "
             fix += f'most {LONGEST_NAME} in lower case; write "{clean}"'
             yield self.problem_of("name", fix)
+
+    @rule
+    def _account_is_one(self) -> Iterator[Problem]:
+        if self.account is not None and not re.fullmatch("[0-9]{12}", self.account):
+            fix = "write 12 digits in quotes (aws sts get-caller-identity shows them), or leave it "
+            yield self.problem_of("account", f"{fix}out for the account of whoever deploys")
 
     def _sold(self, region: str) -> tuple[str, ...] | None:
         """Return the zones of a Region that sell the nodes' type; None where that is not known."""

@@ -37,11 +37,11 @@ Action = Callable[[argparse.Namespace, Console], int]
 def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
     """Return the jobs of a deployed environment; all else is read from the account."""
     if arguments.region:
-        name, region = environment, arguments.region
+        name, region, account = environment, arguments.region, None
     else:
         spec, _ = find(environment)
-        name, region = spec.name, spec.region
-    cloud = Account(region)
+        name, region, account = spec.name, spec.region, spec.account
+    cloud = Account(region, account=account)
     return Jobs(cloud, read(cloud, name, region))
 
 

@@ -187,7 +187,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             f"{spec.name}: it has no accounting of Slurm, which knows who ran what; write "
             "slurm=SlurmSpec(accounting_days=365)"
         )
-    node = LoginNode(Account(spec.region), spec.name, spec.region, "root")
+    node = LoginNode(Account(spec.region, account=spec.account), spec.name, spec.region, "root")
     with progress("asking a login node"):
         text = node.run(QUESTION, f"{given[1]}{unit}")
     found = usage(spec, text, Decimal(given[1]) * hours)

@@ -1,4 +1,4 @@
-"""The pipeline, and the environment that it deploys."""
+"""The pipeline, and the environments that it deploys, each in an account of its own."""
 
 from typing import Any
 
@@ -16,24 +16,32 @@ from constructs_lib import (
     TrainingEnvironment,
 )
 
-RESEARCH = EnvironmentSpec(
-    name="research",
-    region="us-east-1",
-    availability_zone_id="use1-az6",
-    network=NetworkSpec(),
-    nodes=NodesSpec(instance_type="p4d.24xlarge", count=2),
-    storage=LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False),
-    sagemaker=SageMakerSpec(instances=1),
-    budget=BudgetSpec(
-        ceiling_usd_per_day=3000,
-        notify=("research@example.com",),
-        price_region="us-west-2",  # has the same prices, and more of them are published
-    ),
-)
+
+def environment(name: str, account: str) -> EnvironmentSpec:
+    """Return one of them; the pipeline's account must be trusted where it goes."""
+    return EnvironmentSpec(
+        name=name,
+        account=account,
+        region="us-east-1",
+        availability_zone_id="use1-az6",
+        network=NetworkSpec(),
+        nodes=NodesSpec(instance_type="p4d.24xlarge", count=2),
+        storage=LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False),
+        sagemaker=SageMakerSpec(instances=1),
+        budget=BudgetSpec(
+            ceiling_usd_per_day=3000,
+            notify=("research@example.com",),
+            price_region="us-west-2",  # has the same prices, and more of them are published
+        ),
+    )
+
+
+RESEARCH = environment("research", "444455556666")
+PRODUCTION = environment("production", "777788889999")
 
 
 class PipelineStack(cdk.Stack):
-    """Every commit to `main` deploys the environment, with the boundary that the account asks."""
+    """Every commit to `main` deploys research, and production once somebody has approved it."""
 
     def __init__(self, scope: Construct, construct_id: str, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -41,16 +49,17 @@ class PipelineStack(cdk.Stack):
         pipeline = pipelines.CodePipeline(
             self,
             "Pipeline",
+            cross_account_keys=True,
             synth=pipelines.ShellStep(
                 "Synth",
                 input=pipelines.CodePipelineSource.git_hub("somebody/research", "main"),
                 commands=["pip install -r requirements.txt", "npx cdk synth"],
             ),
         )
-        environment = TrainingEnvironment(
-            self,
-            spec=RESEARCH,
-            env=cdk.Environment(account=self.account, region=self.region),
-            permissions_boundary=cdk.PermissionsBoundary.from_name("developers"),
+        boundary = cdk.PermissionsBoundary.from_name("developers")
+        research, production = (
+            TrainingEnvironment(self, spec=spec, permissions_boundary=boundary)
+            for spec in (RESEARCH, PRODUCTION)
         )
-        pipeline.add_stage(environment)
+        pipeline.add_stage(research)
+        pipeline.add_stage(production, pre=[pipelines.ManualApprovalStep("Approve")])

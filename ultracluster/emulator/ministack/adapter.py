@@ -12,6 +12,7 @@ from ultracluster.emulator.ministack import (
     internals,
     log_delivery,
     nodes,
+    refactoring,
     security_groups,
     stacks,
     state_machines,
@@ -71,6 +72,7 @@ class Adapter:
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
         stacks.install(self._faults)
+        refactoring.install()
         nodes.let_launches_fail(self._faults)
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from ultracluster.aws import Account
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.emulator.process import Emulator
+from ultracluster.emulator.process import EMULATED, Emulator
 from ultracluster.prove.deployment import LISTS, STRAYS, StackTemplate, listed, stack_templates
 from ultracluster.prove.leftovers import is_gone, words_of
 from ultracluster.rehearse import direct
@@ -35,7 +35,8 @@ class Place:
     def __enter__(self) -> Self:
         self.faults = self.directory / "faults.json"
         self.fail()
-        self.emulator = Emulator(region=self.spec.region, faults=self.faults)
+        account = self.spec.account or EMULATED
+        self.emulator = Emulator(self.spec.region, account, self.faults)
         self.emulator.__enter__()
         self.cloud = Account(self.spec.region, self.emulator.environment())
         self.stacks = stack_templates(self.assembly, self.spec.name)

@@ -58,6 +58,7 @@ def document(review: Review, made: Provenance | None = None) -> str:
             {"danger": group.danger.value, "cause": group.cause, "places": list(group.places)}
             for group in causes(review.changes)
         ],
+        "three_ways": [asdict(way) for way in review.ways],
         "findings": [
             {
                 "rule": finding.rule,

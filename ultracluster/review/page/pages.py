@@ -20,7 +20,10 @@ from ultracluster.visible import visible
 LONGEST: Final = 65_536
 """Characters that GitHub takes ("body is too long (maximum is 65536 characters)", read 2026-11-27);
 bytes are counted, of which there are never fewer."""
-IMPORTANT: Final = ("", "Changes", "Findings and exceptions", "Who may do what", "Numbers")
+IMPORTANT: Final = (
+    *("", "Approved, deployed, there", "Changes"),
+    *("Findings and exceptions", "Who may do what", "Numbers"),
+)
 """Titles of sections in the order in which they get room, the head of the page first."""
 RESERVED: Final = 600
 """Bytes for the line that says what was left out."""
@@ -160,7 +163,7 @@ def _environment() -> Environment:
         *(assumptions, contents.cost, contents.members, contents.names_of),
         *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
-        gravest_first,
+        *(contents.plain, gravest_first),
     ]
     made.globals.update({each.__name__: each for each in functions})
     return made
