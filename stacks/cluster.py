@@ -191,6 +191,6 @@ class ClusterStack(cdk.Stack):
 def _has(spec: EnvironmentSpec) -> list[str]:
     """Return what alarms of this environment can ask for."""
     nodes = spec.fabrics().values()
-    gpus = any(each.instance.accelerator.manufacturer == "NVIDIA" for each in nodes)
+    gpus = any(each.instance.accelerator.is_nvidia for each in nodes)
     kinds = {"gpu": gpus, "efa": True, "lustre": True, "slurm": spec.slurm is not None}
     return [kind for kind, there in kinds.items() if there]

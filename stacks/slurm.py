@@ -27,6 +27,7 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 from ultracluster.spec.slurm import SlurmSpec
 
+from .health_checks import health_checks
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -97,8 +98,19 @@ class Slurm(Construct):
         self.on_capacity += groups.values()
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
+        checked = health_checks(
+            self,
+            spec,
+            groups,
+            node_role=self.node_role,
+            instance_profile=self._profile,
+            log_key=network.log_key,
+        )
+        self.on_capacity += [part for name, part in checked.items() if name in self.placements]
         for queue in slurm.queues:
-            self._queue(queue, groups)
+            made = self._queue(queue, groups)
+            # A change of the checks replaces nodes, so that it comes before their first job.
+            made.node.add_dependency(*(checked[g] for g in queue.node_groups if g in checked))
         if slurm.login_instance_type is not None:
             self._login_nodes(slurm.login_instance_type)
         JobParameters(
@@ -229,7 +241,7 @@ class Slurm(Construct):
             feature=group.name,
         )
 
-    def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:
+    def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> SlurmQueue:
         # By its name, so that queues may change places.
         own = "" if queue.name == FIRST_QUEUE else f"-{queue.name}"
         made = SlurmQueue(
@@ -243,6 +255,7 @@ class Slurm(Construct):
         )
         if any(name in self.placements for name in queue.node_groups):
             self.on_capacity.append(made)
+        return made
 
     def _plain_template(
         self,

@@ -9,6 +9,7 @@ from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
 from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.health_checks import SINCE, HealthChecksSpec
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
     AcceleratedGroupSpec,
@@ -24,6 +25,7 @@ __all__ = [
     "PCS_READY_AMI_ARM64",
     "AcceleratedGroupSpec",
     "CpuGroupSpec",
+    "HealthChecksSpec",
     "QueueSpec",
     "SlurmSpec",
 ]
@@ -66,6 +68,10 @@ class SlurmSpec(Spec):
     repairs: bool = True
     """Whether an unfit node resets its GPUs, or has Slurm reboot it, and comes back by itself.
     False only takes it out of service, as where PCS's own health checks repair instances."""
+
+    health_checks: HealthChecksSpec | None = None
+    """PCS's own health checks, on every group that runs jobs; None leaves checks and repairs to the
+    nodes (decision 0022)."""
 
     users: UsersSpec | None = None
     """Who works on it; without it there are the users that the image has."""
@@ -224,6 +230,19 @@ class SlurmSpec(Spec):
         if self.accounting_days == 0:
             fix = "PCS takes -1 (for ever) or 1 to 10,000 days; write None for no accounting"
             yield self.problem_of("accounting_days", fix)
+
+    @rule
+    def _slurm_has_health_checks(self) -> Iterator[Problem]:
+        if self.health_checks is not None and self.version < SINCE:
+            fix = f'PCS checks instances from Slurm {SINCE} on; write "{SINCE}", or '
+            yield self.problem_of("version", f"{fix}health_checks=None")
+
+    @rule
+    def _one_of_two_repairs(self) -> Iterator[Problem]:
+        if self.health_checks is not None and self.health_checks.act and self.repairs:
+            fix = "PCS's health checks replace instances or compute on their GPUs, which a node "
+            fix += "that repairs itself would work against; write repairs=False"
+            yield self.problem_of("repairs", fix)
 
     @rule
     def _login_type_is_one(self) -> Iterator[Problem]:
