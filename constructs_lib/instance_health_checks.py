@@ -15,6 +15,7 @@ from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.permissions import add_policy, allow
 from constructs_lib.retention import removal_policy
 from constructs_lib.slurm_node_group import SlurmNodeGroup
+from constructs_lib.slurm_node_role import SlurmNodeRole
 
 TYPE: Final = "Custom::InstanceHealthChecks"
 DESCRIBED: Final = (
@@ -51,8 +52,7 @@ class InstanceHealthChecks(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        node_role: iam.IRole,
-        instance_profile: iam.IInstanceProfile,
+        nodes: SlurmNodeRole,
         log_key: kms.IKey,
         keep: bool,
     ) -> None:
@@ -61,8 +61,7 @@ class InstanceHealthChecks(Construct):
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            node_role: the role of the groups' instances.
-            instance_profile: its profile, which the groups name.
+            nodes: the role of the groups' instances, and its profile.
             log_key: the key of the function's log.
             keep: whether the log outlives the stack.
         """
@@ -83,7 +82,7 @@ class InstanceHealthChecks(Construct):
         )
         to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
         by_service = {"Bool": {"aws:ViaAWSService": "true"}}
-        profile = instance_profile.instance_profile_arn
+        profile = nodes.instance_profile.instance_profile_arn
         policy = add_policy(
             self,
             "Policy",
@@ -93,7 +92,7 @@ class InstanceHealthChecks(Construct):
                     "WriteLog", "logs:CreateLogStream", "logs:PutLogEvents", on=group.log_group_arn
                 ),
                 allow("SeeStack", "cloudformation:DescribeStacks", on=cdk.Stack.of(self).stack_id),
-                allow("PassNodeRole", "iam:PassRole", on=node_role.role_arn, where=to_ec2),
+                allow("PassNodeRole", "iam:PassRole", on=nodes.role.role_arn, where=to_ec2),
                 allow("SeeProfile", "iam:GetInstanceProfile", on=profile),
                 allow("Look", *(f"ec2:Describe{each}" for each in DESCRIBED), where=by_service),
                 allow("LaunchByPcs", *LAUNCHING, where=by_service),

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct, IConstruct
 
 from constructs_lib.instance_health_checks import InstanceHealthChecks
 from constructs_lib.slurm_node_group import SlurmNodeGroup
+from constructs_lib.slurm_node_role import SlurmNodeRole
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 
@@ -17,8 +17,7 @@ def health_checks(
     spec: EnvironmentSpec,
     groups: Mapping[str, SlurmNodeGroup],
     *,
-    node_role: iam.IRole,
-    instance_profile: iam.IInstanceProfile,
+    nodes: SlurmNodeRole,
     log_key: kms.IKey,
 ) -> dict[str, IConstruct]:
     """Have PCS check the groups as the spec asks; return what sees to it, by the groups' names."""
@@ -28,13 +27,12 @@ def health_checks(
     function = InstanceHealthChecks(
         scope,
         "HealthChecks",
-        node_role=node_role,
-        instance_profile=instance_profile,
+        nodes=nodes,
         log_key=log_key,
         keep=spec.storage.keep_data,
     )
     fabrics = {ENVIRONMENTS_NODES: spec.nodes, **{each.name: each for each in slurm.accelerated}}
-    nvidia = {name for name, nodes in fabrics.items() if nodes.instance.accelerator.is_nvidia}
+    nvidia = {name for name, each in fabrics.items() if each.instance.accelerator.is_nvidia}
     requests = {name: slurm.health_checks.request(gpus=name in nvidia) for name in groups}
     return {
         # A group of the cluster's next size is another one.

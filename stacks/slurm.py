@@ -98,19 +98,10 @@ class Slurm(Construct):
         self.on_capacity += groups.values()
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
-        checked = health_checks(
-            self,
-            spec,
-            groups,
-            node_role=self.node_role,
-            instance_profile=self._profile,
-            log_key=network.log_key,
-        )
-        self.on_capacity += [part for name, part in checked.items() if name in self.placements]
+        self._checked = health_checks(self, spec, groups, nodes=node_role, log_key=network.log_key)
+        self.on_capacity += [part for name, part in self._checked.items() if name in self.placements]
         for queue in slurm.queues:
-            made = self._queue(queue, groups)
-            # A change of the checks replaces nodes, so that it comes before their first job.
-            made.node.add_dependency(*(checked[g] for g in queue.node_groups if g in checked))
+            self._queue(queue, groups)
         if slurm.login_instance_type is not None:
             self._login_nodes(slurm.login_instance_type)
         JobParameters(
@@ -241,7 +232,7 @@ class Slurm(Construct):
             feature=group.name,
         )
 
-    def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> SlurmQueue:
+    def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:
         # By its name, so that queues may change places.
         own = "" if queue.name == FIRST_QUEUE else f"-{queue.name}"
         made = SlurmQueue(
@@ -255,7 +246,8 @@ class Slurm(Construct):
         )
         if any(name in self.placements for name in queue.node_groups):
             self.on_capacity.append(made)
-        return made
+        # To set checks replaces nodes: that is done before their first job.
+        made.node.add_dependency(*(c for n, c in self._checked.items() if n in queue.node_groups))
 
     def _plain_template(
         self,

@@ -45,17 +45,22 @@ def act(event: dict[str, Any], context: Any) -> None:
     pcs = boto3.client("pcs")
     add(pcs, OFF if deletes else given["InstanceHealthChecks"])
     try:
-        if settled(pcs, group, context.get_remaining_time_in_millis() / 1000 - LEFT) in BUSY:
+        if settled(pcs, group, left(context)) in BUSY:
             raise TimeoutError("the node group is being changed; deploy again when that has ended")
         pcs.update_compute_node_group(**group)
         # Instances with jobs are replaced after them, for which nobody waits here.
-        status = settled(pcs, group, WHILE)
+        status = settled(pcs, group, min(WHILE, left(context)))
     except ClientError as error:
         if not deletes or error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         return
     if status not in ("ACTIVE", *BUSY):
         raise RuntimeError(f"the node group is {status} after its health checks were set")
+
+
+def left(context: Any) -> float:
+    """Return the seconds to wait in, before Lambda ends the call without an answer."""
+    return float(context.get_remaining_time_in_millis() / 1000 - LEFT)
 
 
 def stack_ends(stack: str) -> bool:
