@@ -99,7 +99,7 @@ class Slurm(Construct):
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
         self._checked = health_checks(self, spec, groups, nodes=node_role, log_key=network.log_key)
-        self.on_capacity += [part for name, part in self._checked.items() if name in self.placements]
+        self.on_capacity += [c for name, c in self._checked.items() if name in self.placements]
         for queue in slurm.queues:
             self._queue(queue, groups)
         if slurm.login_instance_type is not None:

@@ -10,6 +10,12 @@ SINCE: Final = "26.05"
 """The first version of Slurm that has them (AWS PCS API, `InstanceHealthChecks`; botocore 1.44.8,
 read 2026-11-26)."""
 
+OFF: Final = {
+    "healthMonitoring": {"mode": "NONE"},
+    "deepHealthChecks": {"onStart": {"profile": "NONE"}},
+}
+"""What PCS has of a group whose checks were turned off."""
+
 RepairAction = Literal["AUTO", "REPLACE", "ISOLATE", "NONE"]
 
 

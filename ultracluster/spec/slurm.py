@@ -1,7 +1,7 @@
 """Slurm on the cluster's nodes, managed by AWS Parallel Computing Service (PCS)."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -127,6 +127,16 @@ class SlurmSpec(Spec):
         """Private IPv4 addresses of the further node groups, at full size."""
         fabric = sum(group.total * group.addresses_per_node for group in self.accelerated)
         return fabric + sum(group.total for group in self.cpu)
+
+    def instance_health_checks(self, nodes: NodesSpec) -> dict[str, dict[str, Any]]:
+        """Return what PCS is asked to check in each group that it checks, by the groups' names."""
+        if self.health_checks is None:
+            return {}
+        fabrics = {ENVIRONMENTS_NODES: nodes, **{group.name: group for group in self.accelerated}}
+        gpus = {name for name, each in fabrics.items() if each.instance.accelerator.is_nvidia}
+        names = [ENVIRONMENTS_NODES, *(group.name for group in self.node_groups)]
+        asked = {name: self.health_checks.request(gpus=name in gpus) for name in names}
+        return {name: request for name, request in asked.items() if request}
 
     def always_running(self, nodes: NodesSpec) -> int:
         """Return how many nodes run without a job."""
