@@ -11,17 +11,13 @@ from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.slurm import CHECKS_OFF, HEALTH_CHECKS_SINCE
 from ultracluster.emulator import pcs, pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.network import Network
 from ultracluster.emulator.provisioning import Ledger, Record, Scope, pcs_refusal
 
 MEMBER: Final = "instanceHealthChecks"
-SINCE: Final = "26.05"
-OFF: Final = {
-    "healthMonitoring": {"mode": "NONE"},
-    "deepHealthChecks": {"onStart": {"profile": "NONE"}},
-}
 _refused: Final = partial(pcs_refusal, "ValidationException")
 
 
@@ -46,11 +42,11 @@ class Api:
             raise _refused(f"an update of {', '.join(given)} by the API is not emulated")
         if checks is not None:
             _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
-            self._set(group, {**OFF, **checks})
+            self._set(group, {**CHECKS_OFF, **checks})
         return {"computeNodeGroup": pcs.description(group)}
 
     def _set(self, group: Record, checks: Mapping[str, Any]) -> None:
-        if checks != group.state.get(MEMBER, OFF):
+        if checks != group.state.get(MEMBER, CHECKS_OFF):
             pcs_nodes.stop(self.network, group)
         group.state[MEMBER] = checks
         pcs_nodes.follow(self.network, self.faults, group, group.properties)
@@ -60,8 +56,8 @@ def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> No
     """Refuse what PCS refuses; the words are not AWS's."""
     if not checks:
         raise _refused(f"{MEMBER} must have at least one member")
-    if version < SINCE:
-        raise _refused(f"{MEMBER} is only supported for Slurm version {SINCE} or later")
+    if version < HEALTH_CHECKS_SINCE:
+        raise _refused(f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later")
     for name, value, half in _halves(checks):
         if value == "NONE" and "repairAction" in half:
             raise _refused(f"repairAction must not be specified when {name} is NONE")
@@ -71,7 +67,7 @@ def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> No
 
 def _halves(checks: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     monitoring = checks.get("healthMonitoring", {"mode": "NONE"})
-    deep = checks.get("deepHealthChecks", OFF["deepHealthChecks"])["onStart"]
+    deep = checks.get("deepHealthChecks", CHECKS_OFF["deepHealthChecks"])["onStart"]
     yield "mode", monitoring["mode"], monitoring
     yield "profile", deep["profile"], deep
 

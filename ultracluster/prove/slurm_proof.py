@@ -5,6 +5,7 @@ from typing import Any
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.slurm import (
+    CHECKS_OFF,
     LOG_TYPES,
     LOGIN,
     REGISTERING,
@@ -19,7 +20,6 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.prove.deployment import described
 from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
-from ultracluster.spec.health_checks import OFF
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
@@ -105,7 +105,7 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     checked = {
         known.get(name, name): found
         for name, group in groups.items()
-        if (found := group.get("instanceHealthChecks")) and found != OFF
+        if (found := group.get("instanceHealthChecks")) and found != CHECKS_OFF
     }
     wished = spec.instance_health_checks(nodes)
     yield equal("PCS's own health checks", wished, checked)

@@ -1,20 +1,10 @@
 """The health checks of instances that AWS Parallel Computing Service (PCS) makes by itself."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
-
-SINCE: Final = "26.05"
-"""The first version of Slurm that has them (AWS PCS API, `InstanceHealthChecks`; botocore 1.44.8,
-read 2026-11-26)."""
-
-OFF: Final = {
-    "healthMonitoring": {"mode": "NONE"},
-    "deepHealthChecks": {"onStart": {"profile": "NONE"}},
-}
-"""What PCS has of a group whose checks were turned off."""
 
 RepairAction = Literal["AUTO", "REPLACE", "ISOLATE", "NONE"]
 

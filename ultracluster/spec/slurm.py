@@ -6,10 +6,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
-from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
+from ultracluster.catalogue.slurm import (
+    CONTROLLER_ADDRESSES,
+    HEALTH_CHECKS_SINCE,
+    MOST_PARTS,
+    size_for,
+)
 from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-from ultracluster.spec.health_checks import SINCE, HealthChecksSpec
+from ultracluster.spec.health_checks import HealthChecksSpec
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
     AcceleratedGroupSpec,
@@ -243,8 +248,8 @@ class SlurmSpec(Spec):
 
     @rule
     def _slurm_has_health_checks(self) -> Iterator[Problem]:
-        if self.health_checks is not None and self.version < SINCE:
-            fix = f'PCS checks instances from Slurm {SINCE} on; write "{SINCE}", or '
+        if self.health_checks is not None and self.version < HEALTH_CHECKS_SINCE:
+            fix = f'PCS checks instances from that Slurm on: "{HEALTH_CHECKS_SINCE}"; write it, or '
             yield self.problem_of("version", f"{fix}health_checks=None")
 
     @rule

@@ -132,15 +132,16 @@ def room(path: str, mount: str) -> Iterator[Row]:
 
 
 def machine(conf: Conf) -> Iterator[Row]:
-    """Yield disks, load, memory and clock."""
+    """Yield disks, load, memory, clock, and how old the image's packages are."""
     for mount in ("/", conf["SCRATCH"]):
         if mount:
             yield from room(ROOT + mount, mount)
-    load = float(readings.read(ROOT + "/proc/loadavg").split()[0])
-    yield "load_ratio", {}, load / (os.cpu_count() or 1)
+    yield "load_ratio", {}, readings.load() / (os.cpu_count() or 1)
     yield "memory_available_ratio", {}, readings.memory()
     synchronized = readings.said("timedatectl", "show", "--property=NTPSynchronized", "--value")
     yield "clock_synchronized", {}, int(synchronized.strip() == "yes")
+    if (changed := readings.packages_changed()) > 0:
+        yield "packages_age_seconds", {}, time.time() - changed
 
 
 def slurm(conf: Conf) -> Iterator[Row]:
@@ -159,7 +160,7 @@ def slurm(conf: Conf) -> Iterator[Row]:
         state, queue, user, reason = line.split("|", 3)
         labels = {"state": state, "queue": queue, "slurm_user": user, "reason": reason}
         yield "slurm_jobs", labels, count
-    yield "slurm_answers", {}, 1
+    yield "slurm_accounting_queue", {}, readings.kept_for_slurmdbd()
 
 
 def texts(conf: Conf) -> Iterator[Row]:
