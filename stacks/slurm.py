@@ -81,13 +81,11 @@ class Slurm(Construct):
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
-        SlurmLogs(
-            self,
-            "Logs",
-            cluster=self._cluster,
-            log_key=network.log_key,
-            keep=spec.storage.keep_data,
-        )
+        keep = spec.storage.keep_data
+        self.logs = SlurmLogs(
+            self, "Logs", cluster=self._cluster, log_key=network.log_key, keep=keep
+        ).groups
+        """Log groups of the cluster, by the type of log."""
         self.placements = {ENVIRONMENTS_NODES: placement}
         """Placement and capacity of each EFA fabric, by the name of its node group."""
         self.on_capacity: list[IConstruct] = [self.launch_template]

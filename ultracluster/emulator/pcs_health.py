@@ -57,7 +57,9 @@ def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> No
     if not checks:
         raise _refused(f"{MEMBER} must have at least one member")
     if version < HEALTH_CHECKS_SINCE:
-        raise _refused(f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later")
+        raise _refused(
+            f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later"
+        )
     for name, value, half in _halves(checks):
         if value == "NONE" and "repairAction" in half:
             raise _refused(f"repairAction must not be specified when {name} is NONE")

@@ -65,21 +65,22 @@ MEASURED: Final = {
     "Threshold": 0,
 }
 """What MiniStack asks of every alarm, and AWS of those of a metric alone."""
+ASKING: Final = {"EvaluationCriteria", "EvaluationInterval", "Metrics"}
+"""Of alarms that ask by PromQL, or by a query of Metrics Insights."""
 
 
 def _measuring(order: Order) -> Order:
-    if "EvaluationCriteria" not in order.properties:
+    if ASKING.isdisjoint(order.properties):
         return order
     return replace(order, properties={**MEASURED, **order.properties})
 
 
 def _asking(order: Order, resource: Resource) -> Resource:
-    if "EvaluationCriteria" in order.properties:
+    if not ASKING.isdisjoint(order.properties):
         alarm = internals.cloudwatch._alarms[resource.physical_id]
         for name in (*MEASURED, "Statistic", "Period", "EvaluationPeriods", "Dimensions"):
             alarm.pop(name, None)
-        for name in ("EvaluationCriteria", "EvaluationInterval"):
-            alarm[name] = order.properties[name]
+        alarm.update({name: order.properties[name] for name in ASKING & order.properties.keys()})
     return resource
 
 
