@@ -96,6 +96,10 @@ FAULTS: Final[Mapping[str, Planted]] = {
     "Lustre is not mounted": Planted(("lustre-away",), lambda c: c.nodes[0].mount("/other nfs")),
     "Lustre hangs": Planted(("lustre-away",), _hangs("lustre")),
     "Lustre is nearly full": Planted(("lustre-nearly-full",), _full("/fsx", 0.04)),
+    "one disk of Lustre is full": Planted(
+        ("lustre-nearly-full",),
+        _answers(0, "lctl get_param -n osc.*.kbytesavail", "990\n20\n"),
+    ),
     "the scratch disk is full": Planted(("disk-full",), _full("/scratch", 0.01)),
     "memory is short": Planted(("memory-short",), lambda c: c.nodes[0].memory(available=9000)),
     "the clock drifts": Planted(("clock-drifts",), _answers(0, "timedatectl", "no\n")),

@@ -62,6 +62,8 @@ class FakeNode:
             "journalctl": "systemd[1]: Started.\n",
             "timedatectl": "yes\n",
             "scontrol": "PID JOBID STEPID LOCALID GLOBALID\n",
+            "lctl get_param -n osc.*.kbytesavail": "700\n650\n",
+            "lctl get_param -n osc.*.kbytestotal": "1000\n1000\n",
             "lctl": "read_bytes 8 samples [b] 1 2 4096\nwrite_bytes 8 samples [b] 1 2 512\n",
             "sdiag": "Agent queue size:       2\nDBD Agent queue size:   0\n",
             "sinfo": "n1|idle|none\nn2|allocated|none\n",

@@ -28,11 +28,9 @@ from readings import HERE, MIB, ROOT, Conf
 
 Row = tuple[str, dict[str, str], float]
 Collector = Callable[[Conf], Iterator[Row]]
-
 RUN = ROOT + "/run/ultracluster"
 STALE, MHZ = 105, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
-
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
 
 GPU = {
@@ -119,6 +117,7 @@ def lustre(conf: Conf) -> Iterator[Row]:
     yield "lustre_mounted", {}, int(mounted)
     if mounted:
         yield from room(ROOT + conf["LUSTRE"], conf["LUSTRE"])
+        yield "lustre_target_free_ratio", {}, readings.fullest_target()
         for line in readings.said("lctl", "get_param", "-n", "llite.*.stats").splitlines():
             cells = line.split()
             if cells and cells[0] in ("read_bytes", "write_bytes"):

@@ -204,6 +204,15 @@ def mounted(folder: str, kind: str = r"\S+") -> bool:
     return bool(re.search(row, read(ROOT + "/proc/mounts"), re.MULTILINE))
 
 
+def fullest_target() -> float:
+    """Return the free share of the fullest disk of Lustre: who writes to one that is full fails."""
+    free, whole = (
+        [int(size) for size in said("lctl", "get_param", "-n", f"osc.*.kbytes{which}").split()]
+        for which in ("avail", "total")
+    )
+    return min((f / max(w, 1) for f, w in zip(free, whole)), default=1.0)  # noqa: B905
+
+
 def load() -> float:
     """Return the load of the last minute."""
     return float(read(ROOT + "/proc/loadavg").split()[0])
