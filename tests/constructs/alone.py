@@ -29,6 +29,7 @@ from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
+from constructs_lib.service_alarms import ServiceAlarms
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup
@@ -254,6 +255,13 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
         spec=ObservabilitySpec(),
         environment_name="dev",
         has=["gpu", "efa", "lustre", "slurm"],
+        topics=_topics(s, a),
+    ),
+    "service-alarms": lambda s, a: ServiceAlarms(
+        s,
+        "It",
+        environment_name="dev",
+        of={"FileSystemId": "fs-1", "Nat": "any", "ScalingLog": "log", "StateMachineArn": "arn"},
         topics=_topics(s, a),
     ),
     "node-programs": _node_programs,
