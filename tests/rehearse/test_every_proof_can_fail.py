@@ -42,7 +42,8 @@ MORE: dict[Path, dict[str, Any]] = {
     ("computeNodeGroup",): {
         "slurmConfiguration": {
             "slurmCustomSettings": [{"parameterName": "Features", "parameterValue": "another"}]
-        }
+        },
+        "instanceHealthChecks": {"healthMonitoring": {"mode": "STANDARD"}},
     },
 }
 """Rows and members that no answer has, by the place that might have them."""

@@ -8,9 +8,7 @@ from ultracluster.prove.slurm_proof import node_groups
 from ultracluster.spec.slurm import HealthChecksSpec, SlurmSpec
 
 CHECKS = HealthChecksSpec(monitoring_repair_action="ISOLATE", deep_profile="MEDIUM")
-CHECKED = changed(
-    SLURM, {"slurm": SlurmSpec(version="26.05", repairs=False, health_checks=CHECKS)}
-)
+CHECKED = changed(SLURM, {"slurm": SlurmSpec(version="26.05", repairs=False, health_checks=CHECKS)})
 GROUP = "Slurm/SmallNodes/Resource"
 
 
