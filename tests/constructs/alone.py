@@ -28,8 +28,8 @@ from constructs_lib.node_role import NodeRole
 from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.slurm_boot import node_boot
 from constructs_lib.service_alarms import ServiceAlarms
+from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup
