@@ -15,6 +15,7 @@ from constructs_lib.fabric import (
 from constructs_lib.gates import add_gates as add_gates
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm as IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository as ImageRepository
+from constructs_lib.instance_health_checks import InstanceHealthChecks as InstanceHealthChecks
 from constructs_lib.job_parameters import (
     JobParameters as JobParameters,
     parameter_path as parameter_path,
@@ -33,6 +34,7 @@ from constructs_lib.node_role import NodeRole as NodeRole
 from constructs_lib.notice_topic import AlarmTopic as AlarmTopic
 from constructs_lib.observability import Observability as Observability
 from constructs_lib.placement import ClusterPlacement as ClusterPlacement
+from constructs_lib.service_alarms import ServiceAlarms as ServiceAlarms
 from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
@@ -76,6 +78,7 @@ from ultracluster.spec.observability import ObservabilitySpec as ObservabilitySp
 from ultracluster.spec.slurm import (
     AcceleratedGroupSpec as AcceleratedGroupSpec,
     CpuGroupSpec as CpuGroupSpec,
+    HealthChecksSpec as HealthChecksSpec,
     QueueSpec as QueueSpec,
     SlurmSpec as SlurmSpec,
 )

@@ -132,7 +132,7 @@ def _conf(
     if nodes is not None:
         instance = nodes.instance
         # nvidia-smi counts NVIDIA's alone.
-        gpus = instance.accelerator.count if instance.accelerator.manufacturer == "NVIDIA" else 0
+        gpus = instance.accelerator.count if instance.accelerator.is_nvidia else 0
         manager = int(instance.has_nvswitch)
         fabric = sum(each.carries_fabric for each in layout(instance, nodes.interface_layout))
         scratch = SCRATCH if instance.local_nvme_gb else ""

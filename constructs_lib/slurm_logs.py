@@ -43,10 +43,12 @@ class SlurmLogs(Construct):
         """
         super().__init__(scope, construct_id)
 
+        self.groups: dict[str, logs.ILogGroup] = {}
+        """The log groups, by the type of log."""
         for log_type in LOG_TYPES:
             short = log_type.removeprefix("PCS_").removesuffix("_LOGS").title()
             name = f"{cluster.cluster_id}-{short.lower()}"
-            group = logs.LogGroup(
+            self.groups[log_type] = group = logs.LogGroup(
                 self,
                 f"{short}Group",
                 log_group_name=f"{LOG_GROUP_PREFIX}/{cluster.cluster_id}/{log_type}",

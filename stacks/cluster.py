@@ -17,6 +17,7 @@ from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
 from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.service_alarms import ServiceAlarms
 from constructs_lib.slurm_boot import node_boot
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
@@ -79,6 +80,7 @@ class ClusterStack(cdk.Stack):
             observability=spec.observability,
             repairs=spec.slurm is not None and spec.slurm.repairs,
         )
+        self._scaling_log: str | None = None
         if spec.slurm is None:
             on_capacity, known = self._scaled(spec, network, storage)
         else:
@@ -104,6 +106,20 @@ class ClusterStack(cdk.Stack):
                 environment_name=spec.name,
                 has=_has(spec),
                 topics=topics,
+            )
+            named = {
+                "FileSystemId": storage.lustre.file_system_id,
+                "Nat": getattr(spec.network, "public_subnet_cidr", None),
+                "ScalingLog": self._scaling_log,
+                "StateMachineArn": training.unattended.resource.attr_arn,
+            }
+            ServiceAlarms(
+                self,
+                "ServiceAlarms",
+                environment_name=spec.name,
+                of={name: value for name, value in named.items() if value},
+                topics=topics,
+                without=spec.observability.without,
             )
         alarms = self._idle_capacity_alarms(spec, topics)
         self._reserve_last([*self._placements.values(), *on_capacity, *alarms, parameters])
@@ -185,12 +201,13 @@ class ClusterStack(cdk.Stack):
         )
         self.node_role, self.launch_template = nodes.node_role, nodes.launch_template
         self._placements = nodes.placements
+        self._scaling_log = nodes.logs["PCS_SCALING_LOGS"].log_group_name
         return nodes.on_capacity, {}
 
 
 def _has(spec: EnvironmentSpec) -> list[str]:
     """Return what alarms of this environment can ask for."""
     nodes = spec.fabrics().values()
-    gpus = any(each.instance.accelerator.manufacturer == "NVIDIA" for each in nodes)
+    gpus = any(each.instance.accelerator.is_nvidia for each in nodes)
     kinds = {"gpu": gpus, "efa": True, "lustre": True, "slurm": spec.slurm is not None}
     return [kind for kind, there in kinds.items() if there]

@@ -27,6 +27,7 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 from ultracluster.spec.slurm import SlurmSpec
 
+from .health_checks import health_checks
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -80,13 +81,11 @@ class Slurm(Construct):
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
-        SlurmLogs(
-            self,
-            "Logs",
-            cluster=self._cluster,
-            log_key=network.log_key,
-            keep=spec.storage.keep_data,
-        )
+        keep = spec.storage.keep_data
+        self.logs = SlurmLogs(
+            self, "Logs", cluster=self._cluster, log_key=network.log_key, keep=keep
+        ).groups
+        """Log groups of the cluster, by the type of log."""
         self.placements = {ENVIRONMENTS_NODES: placement}
         """Placement and capacity of each EFA fabric, by the name of its node group."""
         self.on_capacity: list[IConstruct] = [self.launch_template]
@@ -97,6 +96,8 @@ class Slurm(Construct):
         self.on_capacity += groups.values()
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
+        self._checked = health_checks(self, spec, groups, nodes=node_role, log_key=network.log_key)
+        self.on_capacity += [c for name, c in self._checked.items() if name in self.placements]
         for queue in slurm.queues:
             self._queue(queue, groups)
         if slurm.login_instance_type is not None:
@@ -243,6 +244,8 @@ class Slurm(Construct):
         )
         if any(name in self.placements for name in queue.node_groups):
             self.on_capacity.append(made)
+        # To set checks replaces nodes: that is done before their first job.
+        made.node.add_dependency(*(c for n, c in self._checked.items() if n in queue.node_groups))
 
     def _plain_template(
         self,

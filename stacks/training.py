@@ -50,7 +50,7 @@ class TrainingStack(cdk.Stack):
             security_groups=network.security_groups,
         ).role
         job_types = [f"ml.{spec.nodes.instance_type}"]
-        unattended = UnattendedTraining(
+        self.unattended = unattended = UnattendedTraining(
             self,
             "Unattended",
             execution_role=execution,
@@ -61,6 +61,7 @@ class TrainingStack(cdk.Stack):
             environment=spec.name,
             instance_types=job_types,
         )
+        """The state machine of runs that nobody watches."""
         launcher = LauncherRole(
             self,
             "LauncherRole",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NODE = ROOT / "constructs_lib" / "boot" / "node"
+ELSEWHERE = (ROOT / "constructs_lib" / "boot" / "node", ROOT / "constructs_lib" / "functions")
 STANDARD_LIBRARY = __import__("sys").stdlib_module_names
 
 MAY_IMPORT = {
@@ -72,6 +72,8 @@ MAY_IMPORT = {
     "constructs_lib/gates.py": {"constructs_lib", "aws_cdk", "cdk_nag"},
     # On a node they lie beside each other, and there is nothing else.
     "constructs_lib/boot/node": {"readings", "repair", "checks"},
+    # Runs in Lambda, with its SDK and nothing else.
+    "constructs_lib/functions": {"boto3", "botocore"},
     "constructs_lib": {"constructs_lib", "ultracluster", "aws_cdk", "constructs", "jsii"},
     "stacks": {"", "constructs_lib", "ultracluster", "aws_cdk", "constructs"},
     "app.py": {
@@ -233,8 +235,13 @@ MAY_IMPORT = {
 ONLY_IN = {
     # The emulator speaks AWS's wire formats by botocore's models, and asks nobody but itself;
     # the service model reads what a request may hold.
-    "boto3": {"ultracluster/aws.py", "ultracluster/emulator"},
-    "botocore": {"ultracluster/aws.py", "ultracluster/emulator", "ultracluster/service_model.py"},
+    "boto3": {"ultracluster/aws.py", "ultracluster/emulator", "constructs_lib/functions"},
+    "botocore": {
+        "ultracluster/aws.py",
+        "ultracluster/emulator",
+        "ultracluster/service_model.py",
+        "constructs_lib/functions",
+    },
     "cdk_nag": {"constructs_lib/gates.py"},
     "argcomplete": {"ultracluster/cli.py"},
     # Files of a project are found by their folder; nothing imports them but one another.
@@ -317,8 +324,8 @@ def test_a_package_has_one_door(package: str):
     [
         p
         for p in sources()
-        # Programs of nodes run there, and not at synthesis.
-        if p.relative_to(ROOT).as_posix().startswith(PURE) and p.parent != NODE
+        # Programs of nodes and of Lambda run there, and not at synthesis.
+        if p.relative_to(ROOT).as_posix().startswith(PURE) and p.parent not in ELSEWHERE
     ],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )

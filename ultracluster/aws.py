@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ultracluster.exit_status import CommandError
+from ultracluster.service_model import SESSION
 
 RETRIES: Final = Config(
     # "standard" backs off exponentially with jitter where AWS throttles, and gives up on what
@@ -186,7 +187,9 @@ class Account:
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
         try:
             self._session = boto3.Session(
-                botocore_session=botocore.session.Session(session_vars=APART if given else None),
+                botocore_session=botocore.session.Session(
+                    session_vars={**SESSION, **(APART if given else {})}
+                ),
                 region_name=region,
                 aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
                 aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),

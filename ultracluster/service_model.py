@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.loaders import Loader
@@ -16,6 +17,11 @@ from botocore.model import ServiceModel
 
 from ultracluster.problem import MISSING, Problem, choices
 
+ADDED: Final = str(Path(__file__).parent / "catalogue" / "botocore")
+"""Members that this botocore's models lack, as its loader merges them: PCS's health checks of
+instances (botocore 1.44.8, read 2026-11-26)."""
+SESSION: Final = {"data_path": ("data_path", "AWS_DATA_PATH", ADDED, None)}
+"""Variable by which a session of botocore's finds them."""
 MOST_CHOICES: Final = 6
 JAVA_CLASSES: Final = {
     # Character properties of Java's regular expressions in Python's words, within a class. A
@@ -42,7 +48,7 @@ TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 @cache
 def _input_shape(service: str, operation: str) -> Any:
     # By the loader alone: a session reads the user's profiles, which have no say in a model.
-    document = Loader().load_service_model(service, "service-2")
+    document = Loader(extra_search_paths=[ADDED]).load_service_model(service, "service-2")
     return ServiceModel(document, service).operation_model(operation).input_shape
 
 

@@ -1,7 +1,7 @@
 """Every construct of the library, each put alone into a stack that somebody else wrote."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
@@ -14,6 +14,7 @@ from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository
+from constructs_lib.instance_health_checks import InstanceHealthChecks
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.keys import DataKey, LogKey
 from constructs_lib.launch_template import EfaLaunchTemplate
@@ -27,6 +28,7 @@ from constructs_lib.node_role import NodeRole
 from constructs_lib.notice_topic import AlarmTopic
 from constructs_lib.observability import Observability
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.service_alarms import ServiceAlarms
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_logs import SlurmLogs
@@ -42,7 +44,7 @@ from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 from ultracluster.spec.observability import ObservabilitySpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, HealthChecksSpec, SlurmSpec
 
 NODES: Final = NodesSpec(
     instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()
@@ -150,9 +152,11 @@ def slurm_cluster(
     )
 
 
-def slurm_queue(stack: cdk.Stack, around: Surroundings) -> None:
+def slurm_queue(
+    stack: cdk.Stack, around: Surroundings, spec: SlurmSpec | None = None
+) -> SlurmNodeGroup:
     """Put a controller, a node group and a queue into a stack."""
-    cluster = slurm_cluster(stack, around)
+    cluster = slurm_cluster(stack, around, spec)
     group = SlurmNodeGroup(
         stack,
         "Group",
@@ -166,6 +170,14 @@ def slurm_queue(stack: cdk.Stack, around: Surroundings) -> None:
         most=4,
     )
     SlurmQueue(stack, "Queue", cluster_id=cluster.cluster_id, name="train", node_groups=[group])
+    return group
+
+
+def _health_checks(stack: cdk.Stack, around: Surroundings) -> None:
+    group = slurm_queue(stack, around, SlurmSpec(version="26.05"))
+    nodes = cast("SlurmNodeRole", stack.node.find_child("SlurmRole"))
+    function = InstanceHealthChecks(stack, "It", nodes=nodes, log_key=around.key, keep=True)
+    function.turn_on("Nodes", group, HealthChecksSpec().request(gpus=False))
 
 
 def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:
@@ -236,12 +248,20 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
         least_used_percent=90,
     ),
     "alarm-topic": lambda s, a: AlarmTopic(s, "It", notify=("team@example.com",), key=a.key),
+    "instance-health-checks": _health_checks,
     "observability": lambda s, a: Observability(
         s,
         "It",
         spec=ObservabilitySpec(),
         environment_name="dev",
         has=["gpu", "efa", "lustre", "slurm"],
+        topics=_topics(s, a),
+    ),
+    "service-alarms": lambda s, a: ServiceAlarms(
+        s,
+        "It",
+        environment_name="dev",
+        of={"FileSystemId": "fs-1", "Nat": "any", "ScalingLog": "log", "StateMachineArn": "arn"},
         topics=_topics(s, a),
     ),
     "node-programs": _node_programs,

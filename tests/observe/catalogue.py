@@ -10,6 +10,7 @@ from typing import Final
 from tests.observe.faults import FAULTS
 from tests.observe.hour import ALARMS, FAULT_AFTER, HOUR, Server, fires, prometheus, samples
 from tests.repository import ROOT
+from ultracluster.catalogue.alarms import ServiceAlarm, service_alarms
 
 PAGE: Final = ROOT / "docs" / "operate" / "alarms.md"
 HEAD: Final = """# Alarms: what wakes you, and what to do
@@ -21,13 +22,21 @@ Each alarm below was seen to fire by the faults that it names, {count} in all, a
 through an undisturbed hour: the nodes' own program measured nodes whose GPUs, fabric, file system
 and Slurm were stood in for, on a clock that runs faster, and a real Prometheus evaluated the
 alarm's query every {every} seconds, as CloudWatch does on AWS (where none of this has run). The
-seconds are from the fault to the alarm. Beside these, the environment has alarms on [reserved
-capacity that nobody uses](capacity-block.md) and on [money](../cost.md).
+seconds are from the fault to the alarm. Those on what AWS itself measures stand [at the
+end](#on-what-aws-itself-measures); beside them the environment has alarms on [reserved capacity
+that nobody uses](capacity-block.md) and on [money](../cost.md).
 
 An alarm goes to `budget.notify` of the environment: each address has to confirm its subscription
 once. For a chat, subscribe its own e-mail address, or Amazon Q Developer in chat applications to
 the topic. `observability=ObservabilitySpec(without=("memory-short",))` leaves one out. What
 arrives is the description: what it means, what causes it, the first command, and this page.
+"""
+
+
+AWS: Final = """## On what AWS itself measures
+
+Nothing here sends AWS's own metrics: tests hold the templates of these alarms, and the patterns of
+log lines against records as AWS documents them; none of them was seen to fire.
 """
 
 
@@ -46,7 +55,17 @@ def page(server: Server) -> str:
             f"```promql\n{alarm.query}\n```\n\n"
             "| fault | seconds until it fires |\n| --- | --- |\n" + "\n".join(rows) + "\n"
         )
-    return "\n".join(parts)
+    return "\n".join([*parts, AWS, *(_of_aws(alarm) for alarm in service_alarms().values())])
+
+
+def _of_aws(alarm: ServiceAlarm) -> str:
+    measured = alarm.query or alarm.pattern or f"{alarm.metric}, by {alarm.of}"
+    minutes = f"{5 * alarm.periods} minutes" if alarm.periods > 1 else "five minutes"
+    return (
+        f"### {alarm.name}\n\n{alarm.means}\n\n"
+        f"- Likely: {alarm.causes}\n- First: `{alarm.first}`\n"
+        f"- Fires above {alarm.above}, for {minutes}, of: `{measured}`\n"
+    )
 
 
 def _seconds(server: Server, alarm: str, fault: str) -> str:

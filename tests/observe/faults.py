@@ -5,6 +5,7 @@ from itertools import count
 from typing import Final
 
 from tests.observe.hour import Cluster, Fault, Planted
+from tests.observe.node import START
 
 XID = "kernel: NVRM: Xid (PCI:0000:10:1c): {}, pid=1, {}\n"
 
@@ -51,6 +52,18 @@ def _drops(cluster: Cluster) -> None:
     cluster.goes_on.append(lambda c: c.nodes[0].counter(1, "rx_drops", next(numbers)))
 
 
+def _behind(cluster: Cluster) -> None:
+    assert cluster.login is not None
+    sizes = count(50, -12)
+
+    def answer(after: Cluster) -> None:
+        assert after.login is not None
+        text = f"DBD Agent queue size:   {max(next(sizes), 0)}\n"
+        after.login.answers["sdiag"] = text
+
+    cluster.goes_on.append(answer)
+
+
 FAULTS: Final[Mapping[str, Planted]] = {
     "a GPU is gone": Planted(("gpu-lost",), _lost),
     "a GPU requires a reset": Planted(
@@ -83,6 +96,10 @@ FAULTS: Final[Mapping[str, Planted]] = {
     "Lustre is not mounted": Planted(("lustre-away",), lambda c: c.nodes[0].mount("/other nfs")),
     "Lustre hangs": Planted(("lustre-away",), _hangs("lustre")),
     "Lustre is nearly full": Planted(("lustre-nearly-full",), _full("/fsx", 0.04)),
+    "one disk of Lustre is full": Planted(
+        ("lustre-nearly-full",),
+        _answers(0, "lctl get_param -n osc.*.kbytesavail", "990\n20\n"),
+    ),
     "the scratch disk is full": Planted(("disk-full",), _full("/scratch", 0.01)),
     "memory is short": Planted(("memory-short",), lambda c: c.nodes[0].memory(available=9000)),
     "the clock drifts": Planted(("clock-drifts",), _answers(0, "timedatectl", "no\n")),
@@ -95,6 +112,13 @@ FAULTS: Final[Mapping[str, Planted]] = {
     ),
     "the controller is silent": Planted(
         ("slurm-silent",), _answers(None, "sinfo", OSError("sinfo ended with 1"))
+    ),
+    "slurmdbd is gone": Planted(
+        ("accounting-stuck",), _answers(None, "sdiag", "DBD Agent queue size:   41\n")
+    ),
+    "slurmdbd is behind for a minute": Planted((), _behind),
+    "the image is half a year old": Planted(
+        ("image-old",), lambda c: c.nodes[1].made(START - 180 * 86400)
     ),
     "the login node is gone": Planted(("login-unreachable",), lambda c: setattr(c, "login", None)),
     "a job asks for too much": Planted(

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.observe.node import FakeNode
+from tests.observe.node import START, FakeNode
 from ultracluster.catalogue.alarms import alarms
 
 EVERY: Final = 15
 """Seconds between two scrapes, as on a node."""
-START: Final = 1_790_000_000
 FAULT_AFTER: Final = 120
 """Seconds of health before a fault."""
 CALM: Final = "calm"

@@ -11,6 +11,7 @@ from tests.repository import ROOT
 
 BOOT = ROOT / "constructs_lib" / "boot" / "node"
 GPUS, CARDS = 8, 4
+START = 1_790_000_000
 CONF = "SLURM_BIN={bin}\nGPUS={gpus}\nFABRIC_MANAGER=1\nEFA_DEVICES={cards}\nLUSTRE=/fsx\n"
 CONF += "LUSTRE_SOURCE=fs-1@tcp:/abc\nSCRATCH=/scratch\nENVIRONMENT='{environment}'\nROLE={role}\n"
 
@@ -39,8 +40,9 @@ class FakeNode:
         """Output of each command by its first words; an exception is raised instead."""
         self.hung: set[str] = set()
         """Collectors that wait for ever."""
-        for part in ("proc", "fsx", "scratch", "run/ultracluster/metrics"):
+        for part in ("proc", "fsx", "scratch", "run/ultracluster/metrics", "var/lib/dpkg"):
             (folder / part).mkdir(parents=True, exist_ok=True)
+        self.made(START - 20 * 86400)
         self.mount("/fsx lustre")
         (folder / "proc/loadavg").write_text("3.2 3.0 2.9 1/400 12\n")
         self.memory(available=900_000)
@@ -60,7 +62,10 @@ class FakeNode:
             "journalctl": "systemd[1]: Started.\n",
             "timedatectl": "yes\n",
             "scontrol": "PID JOBID STEPID LOCALID GLOBALID\n",
+            "lctl get_param -n osc.*.kbytesavail": "700\n650\n",
+            "lctl get_param -n osc.*.kbytestotal": "1000\n1000\n",
             "lctl": "read_bytes 8 samples [b] 1 2 4096\nwrite_bytes 8 samples [b] 1 2 512\n",
+            "sdiag": "Agent queue size:       2\nDBD Agent queue size:   0\n",
             "sinfo": "n1|idle|none\nn2|allocated|none\n",
             "squeue": "RUNNING|train|ada|None\nPENDING|train|ada|Priority\n",
         }
@@ -99,6 +104,12 @@ class FakeNode:
     def memory(self, *, available: int) -> None:
         text = f"MemTotal:  1000000 kB\nMemAvailable:  {available} kB\n"
         (self.folder / "proc/meminfo").write_text(text)
+
+    def made(self, at: float) -> None:
+        """Say when the image was made."""
+        file = self.folder / "var/lib/dpkg/status"
+        file.touch()
+        os.utime(file, (at, at))
 
     def port(self, card: int, state: str) -> None:
         path = self.folder / f"sys/class/infiniband/rdmap{card}s27/ports/1/state"

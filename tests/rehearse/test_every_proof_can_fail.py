@@ -42,7 +42,8 @@ MORE: dict[Path, dict[str, Any]] = {
     ("computeNodeGroup",): {
         "slurmConfiguration": {
             "slurmCustomSettings": [{"parameterName": "Features", "parameterValue": "another"}]
-        }
+        },
+        "instanceHealthChecks": {"healthMonitoring": {"mode": "STANDARD"}},
     },
 }
 """Rows and members that no answer has, by the place that might have them."""
@@ -55,7 +56,7 @@ CHECKS = {
     "security groups": (16, 16),
     "launch template": (8, 8),
     "placement and capacity": (3, 9),
-    "nodes": (5, 15),
+    "nodes": (5, 16),
     "Slurm": (1, 21),
     "Lustre": (10, 14),
     "data bucket": (5, 5),
@@ -66,7 +67,7 @@ CHECKS = {
     "unattended training": (9, 9),
     "budget": (8, 8),
     "idle capacity": (1, 7),
-    "alarms": (3, 3),
+    "alarms": (4, 4),
 }
 """How many checks of `dev` and of `ultracluster` each area has: nobody misses one that is gone."""
 

@@ -10,6 +10,7 @@ from ultracluster.spec.slurm import (
     PCS_READY_AMI,
     PCS_READY_AMI_ARM64,
     CpuGroupSpec,
+    HealthChecksSpec,
     QueueSpec,
     SlurmSpec,
 )
@@ -31,6 +32,19 @@ GROUP = "slurm.node_groups[1].name"
 TYPE = "slurm.node_groups[1].instance_type"
 KEPT = "slurm.node_groups[1].least_nodes"
 TEN = tuple(CpuGroupSpec(name=f"cpu-{n}", instance_type="c7i.large", count=1) for n in range(10))
+CHECKED = changed(
+    SLURM,
+    {
+        "slurm.version": "26.05",
+        "slurm.repairs": False,
+        "slurm.health_checks": HealthChecksSpec(deep_profile="QUICK"),
+    },
+)
+LOOKED_AT = changed(
+    CHECKED,
+    {"slurm.health_checks": HealthChecksSpec(monitoring_repair_action="NONE")},
+)
+CHECKS = "slurm.health_checks"
 NAMES = tuple(group.name for group in TEN)
 BLOCK = CapacityBlockSpec(capacity_reservation_id=RESERVATION)
 
@@ -355,5 +369,44 @@ FAULTS = [
         "4 nodes + 2 of group h100 + 40 of group cpu + 1 login nodes are 47",
         None,
     ),
+    fault("checks that this Slurm lacks", CHECKED, "slurm.version", "25.11", '"26.05"', "26.05"),
+    fault("checks beside repairs", CHECKED, "slurm.repairs", True, "repairs=False", False),
+    fault(
+        "diagnostics beside repairs",
+        LOOKED_AT,
+        "slurm.repairs",
+        True,
+        "compute on their GPUs",
+        False,
+        also={f"{CHECKS}.deep_profile": "QUICK", f"{CHECKS}.deep_repair_action": "NONE"},
+    ),
+    fault(
+        "an action of monitoring that is off",
+        CHECKED,
+        f"{CHECKS}.monitoring_repair_action",
+        "REPLACE",
+        "write None",
+        None,
+        also={f"{CHECKS}.monitoring_mode": "NONE"},
+    ),
+    fault(
+        "an action of diagnostics that are off",
+        LOOKED_AT,
+        f"{CHECKS}.deep_repair_action",
+        "NONE",
+        "write None",
+        None,
+    ),
+    fault(
+        "checks that check nothing",
+        LOOKED_AT,
+        f"{CHECKS}.monitoring_mode",
+        "NONE",
+        "STANDARD",
+        "STANDARD",
+        also={f"{CHECKS}.monitoring_repair_action": None},
+    ),
+    fault("a mode that PCS lacks", CHECKED, f"{CHECKS}.monitoring_mode", "ON", "STANDARD", "NONE"),
+    fault("a profile by its level", CHECKED, f"{CHECKS}.deep_profile", "2", "MEDIUM", "MEDIUM"),
     fault("a size where Slurm belongs", SLURM, "slurm", "SMALL", "SlurmSpec", SlurmSpec()),
 ]

@@ -22,6 +22,7 @@ UNTAGGED = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
+    "Custom::InstanceHealthChecks",
     "Custom::S3AutoDeleteObjects",
     "Custom::VpcRestrictDefaultSG",
     "AWS::CDK::Metadata",

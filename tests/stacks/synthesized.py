@@ -16,6 +16,7 @@ from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, 
 from ultracluster.spec.slurm import (
     AcceleratedGroupSpec,
     CpuGroupSpec,
+    HealthChecksSpec,
     QueueSpec,
     SlurmSpec,
 )
@@ -148,6 +149,9 @@ VARIANTS: Final = {
             "slurm-queues",
             nodes=FOR_SLURM,
             slurm=SlurmSpec(
+                version="26.05",
+                repairs=False,
+                health_checks=HealthChecksSpec(deep_profile="QUICK"),
                 accounting_days=30,
                 users=UsersSpec(
                     users=(UserSpec(name="alice", uid=2001, accounts=("research",)),),

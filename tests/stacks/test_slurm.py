@@ -358,3 +358,55 @@ def test_jobs_without_an_account_are_refused_where_there_are_accounts(synthesis:
     assert found["AccountingStorageEnforce"] == "associations,limits"
     assert found["EnforcePartLimits"] == "ALL"
     assert not {"AccountingStorageEnforce", "EnforcePartLimits"} & set(settings("slurm"))
+
+
+def test_pcs_checks_every_group_that_runs_jobs_before_it_has_some(synthesis: Made):
+    """A CPU group has no GPUs to diagnose, and login nodes run no jobs."""
+    made = synthesis("slurm-queues")
+    resources = made.templates["Cluster"]["Resources"]
+    checks = {
+        name: each["Properties"]
+        for name, each in resources.items()
+        if each["Type"] == "Custom::InstanceHealthChecks"
+    }
+
+    asked = {
+        resources[each["Group"]["Fn::GetAtt"][0]]["Properties"]["Name"]: each[
+            "InstanceHealthChecks"
+        ]["deepHealthChecks"]["onStart"]["profile"]
+        for each in checks.values()
+    }
+    assert asked == {
+        "p4d-24xlarge": "QUICK",
+        "h100-p5-48xlarge": "QUICK",
+        "cpu-c6id-8xlarge": "NONE",
+    }
+    queues = [each for each in resources.values() if each["Type"] == "AWS::PCS::Queue"]
+    for queue in queues:
+        own = {
+            each["ComputeNodeGroupId"]["Fn::GetAtt"][0]
+            for each in queue["Properties"]["ComputeNodeGroupConfigurations"]
+        }
+        awaited = {
+            checks[name]["Group"]["Fn::GetAtt"][0] for name in queue["DependsOn"] if name in checks
+        }
+        assert awaited == own
+
+
+def test_the_function_may_change_these_groups_alone(synthesis: Made):
+    """What PCS asks of EC2 it may only through a service of AWS."""
+    resources = synthesis("slurm-queues").templates["Cluster"]["Resources"]
+    (role,) = (name for name in resources if name.startswith("SlurmHealthChecksRole"))
+    statements = [
+        statement
+        for each in resources.values()
+        if {"Ref": role} in each.get("Properties", {}).get("Roles", ())
+        for statement in each["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+    on = [s["Resource"] for s in statements if "pcs:UpdateComputeNodeGroup" in s["Action"]]
+    groups = {each["Fn::GetAtt"][0] for each in on}
+    assert {resources[name]["Type"] for name in groups} == {"AWS::PCS::ComputeNodeGroup"}
+    assert len(on) == len(groups) == 3
+    wide = [s for s in statements if s["Resource"] == "*"]
+    assert all(s["Condition"] == {"Bool": {"aws:ViaAWSService": "true"}} for s in wide)

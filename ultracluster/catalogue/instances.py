@@ -47,9 +47,14 @@ class Accelerator:
     """Memory of each one, in MiB; 0 where it is not known."""
 
     @property
+    def is_nvidia(self) -> bool:
+        """Whether they are GPUs that NVIDIA's tools know."""
+        return self.manufacturer == "NVIDIA"
+
+    @property
     def plural(self) -> str:
         """What several of them are called."""
-        return "GPUs" if self.manufacturer == "NVIDIA" else "accelerators"
+        return "GPUs" if self.is_nvidia else "accelerators"
 
     def total(self, nodes: int) -> str:
         """Return how many some nodes have together, in words where their count is not known."""

@@ -53,6 +53,15 @@ LOG_TYPES: Final = ("PCS_SCHEDULER_LOGS", "PCS_JOBCOMP_LOGS", "PCS_SCALING_LOGS"
 """Logs of a cluster: of its daemons, a record for each finished job, and one for each node that is
 launched, replaced or ended, or that could not be (AWS PCS user guide, logs, read 2026-11-26)."""
 
+HEALTH_CHECKS_SINCE: Final = "26.05"
+"""The first version of Slurm with PCS's health checks of instances (AWS PCS API,
+`InstanceHealthChecks`; botocore 1.44.8, read 2026-11-26)."""
+CHECKS_OFF: Final = {
+    "healthMonitoring": {"mode": "NONE"},
+    "deepHealthChecks": {"onStart": {"profile": "NONE"}},
+}
+"""`instanceHealthChecks` of a group that has none."""
+
 SETTINGS: Final = {name: frozenset(taken) for name, taken in table("slurm")["settings"].items()}
 """Parameters of Slurm that PCS takes, by resource type; case does not matter here."""
 SETTINGS_SINCE: Final[Mapping[str, str]] = table("slurm")["settings_since"]

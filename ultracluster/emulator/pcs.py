@@ -2,7 +2,7 @@
 
 Modelled: names, the limits that cannot be raised (10 node groups and 10 queues a cluster), the
 interface in the cluster's subnet, the order of deletion, get and list calls, a group's least
-instances (`pcs_nodes.py`). Not modelled: the scheduler, and what it starts by need.
+instances (`pcs_nodes.py`), health checks (`pcs_health.py`). Not modelled: the scheduler.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -257,8 +257,8 @@ class Api:
 
     def _get(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
-        record = found(self._rows(kind, scope, arguments), kind, identifier)
-        return {NOUNS[kind]: description(record)}
+        rows = self._rows(kind, scope, arguments)
+        return {NOUNS[kind]: description(found(rows, kind, identifier))}
 
     def _list(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         return {f"{NOUNS[kind]}s": [description(r) for r in self._rows(kind, scope, arguments)]}
@@ -297,4 +297,5 @@ def description(record: Record) -> dict[str, Any]:
         "modifiedAt": timestamp,
         "errorInfo": record.state.get("errors", []),
         "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
+        "instanceHealthChecks": record.state.get("instanceHealthChecks"),
     }

@@ -19,7 +19,7 @@ import botocore.serialize
 import botocore.session
 
 from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal
-from ultracluster.service_model import problems
+from ultracluster.service_model import SESSION, problems
 
 Arguments = Mapping[str, Any]
 Operation = Callable[[Scope, Arguments], Mapping[str, Any]]
@@ -34,7 +34,7 @@ EC2_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
 @cache
 def model(service: str) -> Any:
     """Return botocore's model of a service."""
-    return botocore.session.Session().get_service_model(service)
+    return botocore.session.Session(session_vars=SESSION).get_service_model(service)
 
 
 def json_answer(

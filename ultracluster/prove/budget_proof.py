@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue.alarms import alarms
+from ultracluster.catalogue.alarms import alarms, service_alarms
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
 from ultracluster.prove.cluster_proof import Fabric, fabrics, of_each
 from ultracluster.prove.proof import Check, Evidence, equal, members
@@ -101,11 +101,14 @@ def measured(evidence: Evidence) -> Iterator[Check]:
     """Every alarm asks for this environment alone, and tells everybody who is named."""
     spec = evidence.spec
     stated = spec.observability
-    names = [
-        each.physical_id
-        for each in evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
-        if each.path.startswith("Observability/") and each.physical_id
-    ]
+    names, of_aws = (
+        [
+            each.physical_id
+            for each in evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
+            if each.path.startswith(part) and each.physical_id
+        ]
+        for part in ("Observability/", "ServiceAlarms/")
+    )
     if stated is None:
         yield equal("alarms on measurements", 0, len(names))
         return
@@ -121,6 +124,12 @@ def measured(evidence: Evidence) -> Iterator[Check]:
     left_out = {name.removeprefix(f"{spec.name}-") for name in wanted.keys() - asked.keys()}
     unexpected = [name for name in sorted(left_out) if not every[name].needs]
     yield equal("alarms left out", sorted(stated.without), unexpected)
-    topics = {topic for each in found.values() for topic in each["AlarmActions"]}
+    told = evidence.cloud.ask("cloudwatch", "describe_alarms", AlarmNames=of_aws)["MetricAlarms"]
+    has = {"FileSystemId", "StateMachineArn"} | ({"ScalingLog"} if spec.slurm else set())
+    has |= {"Nat"} if getattr(spec.network, "public_subnet_cidr", None) else set()
+    due = {f"{spec.name}-{n}" for n, alarm in service_alarms().items() if alarm.of in has}
+    due -= {f"{spec.name}-{name}" for name in stated.without}
+    yield equal("alarms on what AWS measures", due, {each["AlarmName"] for each in told})
+    topics = {topic for each in (*found.values(), *told) for topic in each["AlarmActions"]}
     heard = sorted(set().union(*(subscribers(evidence, topic) for topic in topics)))
     yield equal("who is told by alarms", sorted(spec.budget.notify), heard)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.slurm import (
+    CHECKS_OFF,
     LOG_TYPES,
     LOGIN,
     REGISTERING,
@@ -95,11 +96,19 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     yield from _running(evidence, groups)
     yield from _node_group(evidence, groups[own], nodes, "LaunchTemplate", "nodes")
     names = {each.group_name: each.name for each in spec.node_groups}
-    features = names | {own: ENVIRONMENTS_NODES} if names else {}
+    known = names | {own: ENVIRONMENTS_NODES}
+    features = known if names else {}
     found_features = {
         name: f for name, group in groups.items() if (f := _settings(group).get("Features"))
     }
     yield equal("what jobs ask for to have one node group", features, found_features)
+    checked = {
+        known.get(name, name): found
+        for name, group in groups.items()
+        if (found := group.get("instanceHealthChecks")) and found != CHECKS_OFF
+    }
+    wished = spec.instance_health_checks(nodes)
+    yield equal("PCS's own health checks", wished, checked)
     for each in spec.node_groups:
         template, what = f"LaunchTemplate-{each.name}", f"nodes of group {each.name}"
         yield from _node_group(evidence, groups[each.group_name], each, template, what)

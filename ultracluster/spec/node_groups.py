@@ -163,7 +163,7 @@ def images(environment: "EnvironmentSpec") -> dict[str, str]:
 def image_parameter(environment: "EnvironmentSpec", *, login: bool = False) -> str | None:
     """Return the SSM parameter that names today's image of nodes; None where none is known to."""
     slurm, instance = environment.slurm, environment.nodes.instance
-    architecture, nvidia = instance.architecture, instance.accelerator.manufacturer == "NVIDIA"
+    architecture, nvidia = instance.architecture, instance.accelerator.is_nvidia
     if login:
         if slurm is None or slurm.login_instance_type is None:
             return None

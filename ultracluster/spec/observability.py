@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ultracluster.catalogue.alarms import alarms
+from ultracluster.catalogue.alarms import alarms, service_alarms
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
 from ultracluster.suggestions import did_you_mean
@@ -27,8 +27,9 @@ class ObservabilitySpec(Spec):
 
     @rule
     def _alarms_are_known(self) -> Iterator[Problem]:
+        known = {*alarms(), *service_alarms()}
         for index, name in enumerate(self.without):
-            if name not in alarms():
-                hint = did_you_mean(name, alarms())
+            if name not in known:
+                hint = did_you_mean(name, known)
                 fix = f"no alarm has this name{hint}; docs/operate/alarms.md lists them"
                 yield Problem(f"without[{index}]", name, fix)

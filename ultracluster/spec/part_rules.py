@@ -166,6 +166,16 @@ def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[P
         yield environment.problem_of("network.interface_endpoints", f'{fix}; add "pcs"')
 
 
+def has_gpus_to_diagnose(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """PCS's deep checks are NVIDIA's diagnostics."""
+    checks = environment.slurm.health_checks if environment.slurm is not None else None
+    if checks is None or checks.deep_profile == "NONE":
+        return
+    if not any(nodes.instance.accelerator.is_nvidia for nodes in environment.fabrics().values()):
+        fix = 'they are diagnostics of NVIDIA GPUs, and no nodes have any; write "NONE"'
+        yield environment.problem_of("slurm.health_checks.deep_profile", fix)
+
+
 PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
     has_clients_over_efa,
     shares_a_block_with_its_clients,
@@ -179,4 +189,5 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     own_image_is_of_slurm_nodes,
     is_sold_there,
     is_reached_from_a_closed_network,
+    has_gpus_to_diagnose,
 )

@@ -1,14 +1,20 @@
 """Slurm on the cluster's nodes, managed by AWS Parallel Computing Service (PCS)."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
-from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
+from ultracluster.catalogue.slurm import (
+    CONTROLLER_ADDRESSES,
+    HEALTH_CHECKS_SINCE,
+    MOST_PARTS,
+    size_for,
+)
 from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.health_checks import HealthChecksSpec
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
     AcceleratedGroupSpec,
@@ -24,6 +30,7 @@ __all__ = [
     "PCS_READY_AMI_ARM64",
     "AcceleratedGroupSpec",
     "CpuGroupSpec",
+    "HealthChecksSpec",
     "QueueSpec",
     "SlurmSpec",
 ]
@@ -66,6 +73,10 @@ class SlurmSpec(Spec):
     repairs: bool = True
     """Whether an unfit node resets its GPUs, or has Slurm reboot it, and comes back by itself.
     False only takes it out of service, as where PCS's own health checks repair instances."""
+
+    health_checks: HealthChecksSpec | None = None
+    """PCS's own health checks, on every group that runs jobs; None leaves checks and repairs to the
+    nodes (decision 0022)."""
 
     users: UsersSpec | None = None
     """Who works on it; without it there are the users that the image has."""
@@ -121,6 +132,16 @@ class SlurmSpec(Spec):
         """Private IPv4 addresses of the further node groups, at full size."""
         fabric = sum(group.total * group.addresses_per_node for group in self.accelerated)
         return fabric + sum(group.total for group in self.cpu)
+
+    def instance_health_checks(self, nodes: NodesSpec) -> dict[str, dict[str, Any]]:
+        """Return what PCS is asked to check in each group that it checks, by the groups' names."""
+        if self.health_checks is None:
+            return {}
+        fabrics = {ENVIRONMENTS_NODES: nodes, **{group.name: group for group in self.accelerated}}
+        gpus = {name for name, each in fabrics.items() if each.instance.accelerator.is_nvidia}
+        names = [ENVIRONMENTS_NODES, *(group.name for group in self.node_groups)]
+        asked = {name: self.health_checks.request(gpus=name in gpus) for name in names}
+        return {name: request for name, request in asked.items() if request}
 
     def always_running(self, nodes: NodesSpec) -> int:
         """Return how many nodes run without a job."""
@@ -224,6 +245,19 @@ class SlurmSpec(Spec):
         if self.accounting_days == 0:
             fix = "PCS takes -1 (for ever) or 1 to 10,000 days; write None for no accounting"
             yield self.problem_of("accounting_days", fix)
+
+    @rule
+    def _slurm_has_health_checks(self) -> Iterator[Problem]:
+        if self.health_checks is not None and self.version < HEALTH_CHECKS_SINCE:
+            fix = f'PCS checks instances from that Slurm on: "{HEALTH_CHECKS_SINCE}"; write it, or '
+            yield self.problem_of("version", f"{fix}health_checks=None")
+
+    @rule
+    def _one_of_two_repairs(self) -> Iterator[Problem]:
+        if self.health_checks is not None and self.health_checks.act and self.repairs:
+            fix = "PCS's health checks replace instances or compute on their GPUs, which a node "
+            fix += "that repairs itself would work against; write repairs=False"
+            yield self.problem_of("repairs", fix)
 
     @rule
     def _login_type_is_one(self) -> Iterator[Problem]:

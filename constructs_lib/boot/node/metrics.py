@@ -28,11 +28,9 @@ from readings import HERE, MIB, ROOT, Conf
 
 Row = tuple[str, dict[str, str], float]
 Collector = Callable[[Conf], Iterator[Row]]
-
 RUN = ROOT + "/run/ultracluster"
 STALE, MHZ = 105, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
-
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
 
 GPU = {
@@ -119,6 +117,7 @@ def lustre(conf: Conf) -> Iterator[Row]:
     yield "lustre_mounted", {}, int(mounted)
     if mounted:
         yield from room(ROOT + conf["LUSTRE"], conf["LUSTRE"])
+        yield "lustre_target_free_ratio", {}, readings.fullest_target()
         for line in readings.said("lctl", "get_param", "-n", "llite.*.stats").splitlines():
             cells = line.split()
             if cells and cells[0] in ("read_bytes", "write_bytes"):
@@ -132,15 +131,16 @@ def room(path: str, mount: str) -> Iterator[Row]:
 
 
 def machine(conf: Conf) -> Iterator[Row]:
-    """Yield disks, load, memory and clock."""
+    """Yield disks, load, memory, clock, and how old the image's packages are."""
     for mount in ("/", conf["SCRATCH"]):
         if mount:
             yield from room(ROOT + mount, mount)
-    load = float(readings.read(ROOT + "/proc/loadavg").split()[0])
-    yield "load_ratio", {}, load / (os.cpu_count() or 1)
+    yield "load_ratio", {}, readings.load() / (os.cpu_count() or 1)
     yield "memory_available_ratio", {}, readings.memory()
     synchronized = readings.said("timedatectl", "show", "--property=NTPSynchronized", "--value")
     yield "clock_synchronized", {}, int(synchronized.strip() == "yes")
+    if (changed := readings.packages_changed()) > 0:
+        yield "packages_age_seconds", {}, time.time() - changed
 
 
 def slurm(conf: Conf) -> Iterator[Row]:
@@ -159,7 +159,7 @@ def slurm(conf: Conf) -> Iterator[Row]:
         state, queue, user, reason = line.split("|", 3)
         labels = {"state": state, "queue": queue, "slurm_user": user, "reason": reason}
         yield "slurm_jobs", labels, count
-    yield "slurm_answers", {}, 1
+    yield "slurm_accounting_queue", {}, readings.kept_for_slurmdbd()
 
 
 def texts(conf: Conf) -> Iterator[Row]:

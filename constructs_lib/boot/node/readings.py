@@ -129,6 +129,12 @@ def is_yes(cell: str) -> bool:
     return bool(re.match("[1-9]|Yes", cell))
 
 
+PACKAGES = (
+    "/var/lib/dpkg/status",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+)
+"""What dpkg and rpm write at each change."""
 REASONS = ("hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
 
 
@@ -196,6 +202,35 @@ def mounted(folder: str, kind: str = r"\S+") -> bool:
     """Whether a file system of a kind is mounted at a folder; asks nobody who could hang."""
     row = rf"^\S+ {re.escape(folder)} {kind} "
     return bool(re.search(row, read(ROOT + "/proc/mounts"), re.MULTILINE))
+
+
+def fullest_target() -> float:
+    """Return the free share of the fullest disk of Lustre: who writes to one that is full fails."""
+    free, whole = (
+        [int(size) for size in said("lctl", "get_param", "-n", f"osc.*.kbytes{which}").split()]
+        for which in ("avail", "total")
+    )
+    return min((f / max(w, 1) for f, w in zip(free, whole)), default=1.0)  # noqa: B905
+
+
+def load() -> float:
+    """Return the load of the last minute."""
+    return float(read(ROOT + "/proc/loadavg").split()[0])
+
+
+def packages_changed() -> float:
+    """Return when packages were last installed or updated, 0 where nobody knows.
+
+    On a node, which installs none, that is when its image was made.
+    """
+    files = [ROOT + path for path in PACKAGES]
+    return max((os.stat(path).st_mtime for path in files if os.path.exists(path)), default=0.0)
+
+
+def kept_for_slurmdbd() -> int:
+    """Return how many records the controller keeps for a slurmdbd that does not take them."""
+    found = re.search(r"DBD Agent queue size: *(\d+)", said("sdiag"))
+    return int(found[1]) if found else 0
 
 
 def memory() -> float:

@@ -32,6 +32,8 @@ them, or is the check, and they are only drained."""
 LOOKING = ("reset", "accepting")
 """Steps that compute on the GPUs by themselves: nobody else looks meanwhile."""
 LOOKING_SECONDS = 2400
+BEGINS = ("accepted", "new")
+"""Entries after which nothing is under way."""
 SHARED_SECONDS = 5.0
 SHOW = re.compile(r" State=(\S+).*? Reason=(.*)")
 
@@ -79,8 +81,8 @@ class Case:
 
     def now(self) -> list[Entry]:
         """Return the steps since the node was last accepted."""
-        accepted = [n for n, entry in enumerate(self.entries) if entry["did"] == "accepted"]
-        return self.entries[accepted[-1] + 1 if accepted else 0 :]
+        begins = [n for n, entry in enumerate(self.entries) if entry["did"] in BEGINS]
+        return self.entries[begins[-1] + 1 if begins else 0 :]
 
     def sound_since(self) -> float:
         """Return when GPUs were last reset or found sound, 0 where not since the node booted."""
@@ -167,14 +169,18 @@ class Case:
             return True
 
     def fit(self) -> None:
-        """Put a node back that is sound again; after a reset or a reboot it is accepted first."""
+        """Put a node back that is sound again; after a reset or a reboot it is accepted first.
+
+        A new instance has no ledger, and its node may still be drained for what the instance before
+        it had, whoever replaced that one.
+        """
         steps = {str(entry["did"]) for entry in self.now()}
-        if steps == {"drain"}:
-            self.resume()
+        if not self.entries or steps == {"drain"}:
+            self.resume("accepted" if steps else "new")
         elif steps & {"reset", "reboot"} and not steps & {"replace"} and not self.waits():
             self.start("accept")
 
-    def resume(self) -> None:
+    def resume(self, did: str = "accepted") -> None:
         """Put the node back into service, unless somebody else has taken it out."""
         state, reason = self.slurm()
         if reason.startswith(OURS) and re.search("DRAIN|DOWN", state):
@@ -182,7 +188,7 @@ class Case:
             # A node that has not registered yet is not taken; the next check tries again.
             if re.search("DRAIN|DOWN|REBOOT", self.slurm()[0]):
                 return
-        self.record("accepted", "")
+        self.record(did, "")
 
     def slurm(self) -> tuple[str, str]:
         """Return the node's state and the reason of it, as the controller has them."""

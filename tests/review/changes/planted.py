@@ -700,6 +700,12 @@ NODES_AND_ROLES = (
         UNTOLD,
         "Network/Network/Vpc/RestrictDefaultSecurityGroupCustomResource/Default",
     ),
+    Planted(
+        "PCS's health checks",
+        add("Cluster", "Checks", "Custom::InstanceHealthChecks", Cluster="c", Group="g"),
+        INTERRUPTS,
+        "",
+    ),
     Planted("a type that nobody knows", add("Network", "X", "Mine::X::Y", A=1), UNTOLD, ""),
     Planted(
         "a property that nobody knows",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.slurm_users import enforced
+from tests.observe.node import modules
 from tests.training.slurm.accounting import Accounting
 from tests.training.slurm.cluster import located, until
 from ultracluster.spec.slurm import QueueSpec, SlurmSpec
@@ -195,3 +197,21 @@ def test_accounts_have_their_parents_and_limits(slurm: Accounting):
 def test_what_jobs_used_is_asked_in_words_that_slurm_takes(slurm: Accounting):
     """`ultracluster waste` sends this to a login node; sacct refuses what it does not know."""
     assert slurm.ask("bash", "-c", QUESTION, "ultracluster", "2days") == ""
+
+
+def test_what_slurmdbd_does_not_take_is_seen_at_the_controller(slurm: Accounting, monkeypatch):
+    """The alarm `accounting-stuck` goes by this number, of the shipped program and a real sdiag."""
+    for name, value in slurm.environment().items():
+        monkeypatch.setenv(name, value)
+    readings, _ = modules()
+    assert readings.kept_for_slurmdbd() == 0
+    slurmdbd = int((slurm.folder / "slurmdbd.pid").read_text())
+
+    os.kill(slurmdbd, signal.SIGSTOP)
+    try:
+        slurm.ask("sbatch", "--hold", "--chdir=/", "--wrap=true")
+        until("a record that waits", lambda: readings.kept_for_slurmdbd() > 0)
+    finally:
+        os.kill(slurmdbd, signal.SIGCONT)
+
+    until("slurmdbd to take it", lambda: readings.kept_for_slurmdbd() == 0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, pcs, wire, zones
+from ultracluster.emulator import fsx, pcs, pcs_health, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import (
     buckets,
@@ -66,7 +66,9 @@ class Adapter:
         }.items():
             offer(name, _in_scope(answer))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
-        self._offer("pcs", pcs.Api(self._ledger).operations)
+        checks = pcs_health.Api(self._ledger, vpc.NETWORK, self._faults)
+        set_checks = {"UpdateComputeNodeGroup": checks.update}
+        self._offer("pcs", {**pcs.Api(self._ledger).operations, **set_checks})
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)

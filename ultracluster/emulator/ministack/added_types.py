@@ -43,7 +43,7 @@ class Budget:
 
 
 class Alarm:
-    """`AWS::CloudWatch::Alarm`, also one that asks by PromQL, which MiniStack does not know."""
+    """`AWS::CloudWatch::Alarm`, also one that asks by a query, which MiniStack does not know."""
 
     def __init__(self) -> None:
         self._inner = existing("AWS::CloudWatch::Alarm")
@@ -65,21 +65,24 @@ MEASURED: Final = {
     "Threshold": 0,
 }
 """What MiniStack asks of every alarm, and AWS of those of a metric alone."""
+ASKING: Final = {"EvaluationCriteria", "EvaluationInterval", "Metrics"}
+"""Of alarms that ask by PromQL, or by a query of Metrics Insights."""
 
 
 def _measuring(order: Order) -> Order:
-    if "EvaluationCriteria" not in order.properties:
+    if ASKING.isdisjoint(order.properties):
         return order
-    return replace(order, properties={**MEASURED, **order.properties})
+    plain = {name: value for name, value in order.properties.items() if name != "Metrics"}
+    return replace(order, properties={**MEASURED, **plain})
 
 
 def _asking(order: Order, resource: Resource) -> Resource:
-    if "EvaluationCriteria" in order.properties:
+    if not ASKING.isdisjoint(order.properties):
         alarm = internals.cloudwatch._alarms[resource.physical_id]
-        for name in (*MEASURED, "Statistic", "Period", "EvaluationPeriods", "Dimensions"):
+        asked_of_metrics = {*MEASURED, "Statistic", "Period", "EvaluationPeriods", "Dimensions"}
+        for name in asked_of_metrics - order.properties.keys():
             alarm.pop(name, None)
-        for name in ("EvaluationCriteria", "EvaluationInterval"):
-            alarm[name] = order.properties[name]
+        alarm.update({name: order.properties[name] for name in ASKING & order.properties.keys()})
     return resource
 
 

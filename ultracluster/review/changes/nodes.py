@@ -17,6 +17,7 @@ from ultracluster.templates.resolved import ResolvedResource
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUPS: Final = tuple(name for name, known in resource_types().items() if known.nodes)
+HEALTH_CHECKS: Final = "AWS PCS user guide, health checks of instances, read 2026-11-26"
 KEEP: Final = "keep the reservation until the last job is done"
 
 
@@ -244,3 +245,9 @@ def launched_with(edit: Edit) -> Iterator[Effect]:
         later = f"{LATER}; running ones must be replaced for it"
         found = _replaced_by_policy(edit, edit.resource) or (Danger.INTERRUPTS, later, VERSIONS)
         yield Effect(found[0], f"{edit.name} launches nodes in another way: {found[1]}", found[2])
+
+
+@when("added", "Custom::InstanceHealthChecks")
+def checked_from_now_on(edit: Edit) -> Iterator[Effect]:
+    says = "PCS checks the instances of the group, and replaces all of them after their jobs"
+    yield Effect(Danger.INTERRUPTS, f"{edit.name} is new: {says}", HEALTH_CHECKS)

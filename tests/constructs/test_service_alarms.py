@@ -1,0 +1,95 @@
+"""Alarms on what AWS measures: by the templates alone, as nothing here sends AWS's metrics.
+
+The patterns of the scaling log are read as CloudWatch Logs reads them, over records with the fields
+that AWS documents (AWS PCS user guide, scaling logs, read 2026-11-26).
+"""
+
+import re
+from typing import Any
+
+import pytest
+
+from constructs_lib.service_alarms import ServiceAlarms
+from tests.constructs.bare import bare_stack, resources
+from ultracluster.catalogue.alarms import alarms, service_alarms
+
+TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
+OF = {"FileSystemId": "fs-1", "Nat": "any", "ScalingLog": "log", "StateMachineArn": "arn:machine"}
+
+
+def made(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the alarms by their names, and the filters by their metrics."""
+    stack = bare_stack()
+    given = {"environment_name": "night", "of": OF, "topics": [TOPIC], **changes}
+    ServiceAlarms(stack, "S", **given)
+    found = [each["Properties"] for each in resources(stack, "AWS::CloudWatch::Alarm").values()]
+    lines = [each["Properties"] for each in resources(stack, "AWS::Logs::MetricFilter").values()]
+    return (
+        {each["AlarmName"].removeprefix("night-"): each for each in found},
+        {each["MetricTransformations"][0]["MetricName"]: each for each in lines},
+    )
+
+
+def test_each_alarm_tells_and_is_silent_without_data():
+    """A NAT gateway that allocates ports, and a cluster that launches nothing, have no data."""
+    found, _ = made()
+
+    assert found.keys() == service_alarms().keys()
+    for each in found.values():
+        assert each["TreatMissingData"] == "notBreaching"
+        assert each["AlarmActions"] == each["OKActions"] == [TOPIC]
+        assert "docs/operate/alarms.md#" in each["AlarmDescription"]
+        assert len(each["AlarmDescription"]) <= 1024
+
+
+def test_no_name_is_used_twice():
+    assert service_alarms().keys().isdisjoint(alarms())
+
+
+def test_what_is_not_there_has_no_alarm():
+    found, lines = made(of={"FileSystemId": "fs-1"}, without=("nat-ports",))
+
+    assert (list(found), lines) == (["lustre-throttled"], {})
+    (asked,) = found["lustre-throttled"]["Metrics"]
+    assert asked["Expression"].endswith("WHERE FileSystemId = 'fs-1'")
+
+
+def test_an_alarm_on_lines_counts_those_of_its_own_environment():
+    """Two environments of an account have clusters whose logs say the same."""
+    found, lines = made()
+
+    for name, each in lines.items():
+        (counted,) = each["MetricTransformations"]
+        assert counted["MetricNamespace"] == found[name]["Namespace"] == "UltraCluster/night"
+        assert (found[name]["MetricName"], each["LogGroupName"]) == (name, "log")
+
+
+def matches(pattern: str, record: dict[str, str]) -> bool:
+    """Whether a record matches, for patterns of `=`, `&&`, `||` and parentheses."""
+    text = re.sub(r"\$\.(\w+) = (\"\w+\")", r'(record.get("\1") == \2)', pattern.strip("{ }"))
+    text = text.replace("&&", " and ").replace("||", " or ")
+    assert "$" not in text
+    return bool(eval(text, {"record": record}))  # noqa: S307 - the table's own patterns
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "told"),
+    [
+        ("LAUNCH_FAILED", "INSUFFICIENT_CAPACITY", "node-launch-failed"),
+        ("LAUNCH_FAILED", "LAUNCH_ERROR", "node-launch-failed"),
+        ("TERMINATED", "UNHEALTHY_NODE", "node-given-up"),
+        ("TERMINATED", "BOOTSTRAP_FAILED", "node-given-up"),
+        ("TERMINATED", "SCHEDULER_REQUESTED", None),
+        ("TERMINATED", "REPLACEMENT_REQUESTED", None),
+        ("PENDING_REPLACEMENT", "EC2_HEALTH_CHECK_FAILED", None),
+        ("LAUNCHED", "SCHEDULER_REQUESTED", None),
+        ("ACTIVE", "BOOTSTRAP_SUCCESS", None),
+    ],
+)
+def test_a_record_of_the_scaling_log_is_counted_by_its_alarm_alone(status, reason, told):
+    _, lines = made()
+    record = {"status_code": status, "reason_code": reason}
+
+    counted = {name for name, each in lines.items() if matches(each["FilterPattern"], record)}
+
+    assert counted == ({told} if told else set())

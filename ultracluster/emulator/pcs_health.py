@@ -1,0 +1,82 @@
+"""PCS's health checks of instances: settings of a node group that its API alone takes.
+
+Modelled: what is refused, what an update without a half of them means, and that a change replaces
+the instances (AWS PCS API, `InstanceHealthChecks`, botocore 1.44.8; user guide; read 2026-11-26).
+Not modelled: the checks themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.slurm import CHECKS_OFF, HEALTH_CHECKS_SINCE
+from ultracluster.emulator import pcs, pcs_nodes, wire
+from ultracluster.emulator.faults import Faults
+from ultracluster.emulator.network import Network
+from ultracluster.emulator.provisioning import Ledger, Record, Scope, pcs_refusal
+
+MEMBER: Final = "instanceHealthChecks"
+_refused: Final = partial(pcs_refusal, "ValidationException")
+
+
+@dataclass(frozen=True)
+class Api:
+    """The call that sets them; it changes nothing else of a group here."""
+
+    ledger: Ledger
+    network: Network
+    faults: Faults
+
+    def update(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """`UpdateComputeNodeGroup`."""
+        given = {name: value for name, value in arguments.items() if name != "clientToken"}
+        clusters = self.ledger.of_type(scope, pcs.CLUSTER)
+        cluster = pcs.found(clusters, pcs.CLUSTER, str(given.pop("clusterIdentifier")))
+        groups = pcs.children(self.ledger, scope, pcs.NODE_GROUP, cluster.state["id"])
+        name = str(given.pop("computeNodeGroupIdentifier"))
+        group = pcs.found(groups, pcs.NODE_GROUP, name)
+        checks = given.pop(MEMBER, None)
+        if given:
+            raise _refused(f"an update of {', '.join(given)} by the API is not emulated")
+        if checks is not None:
+            _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
+            self._set(group, {**CHECKS_OFF, **checks})
+        return {"computeNodeGroup": pcs.description(group)}
+
+    def _set(self, group: Record, checks: Mapping[str, Any]) -> None:
+        if checks != group.state.get(MEMBER, CHECKS_OFF):
+            pcs_nodes.stop(self.network, group)
+        group.state[MEMBER] = checks
+        pcs_nodes.follow(self.network, self.faults, group, group.properties)
+
+
+def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> None:
+    """Refuse what PCS refuses; the words are not AWS's."""
+    if not checks:
+        raise _refused(f"{MEMBER} must have at least one member")
+    if version < HEALTH_CHECKS_SINCE:
+        raise _refused(
+            f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later"
+        )
+    for name, value, half in _halves(checks):
+        if value == "NONE" and "repairAction" in half:
+            raise _refused(f"repairAction must not be specified when {name} is NONE")
+        if name == "profile" and value != "NONE" and not _has_gpus(group):
+            raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")
+
+
+def _halves(checks: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    monitoring = checks.get("healthMonitoring", {"mode": "NONE"})
+    deep = checks.get("deepHealthChecks", CHECKS_OFF["deepHealthChecks"])["onStart"]
+    yield "mode", monitoring["mode"], monitoring
+    yield "profile", deep["profile"], deep
+
+
+def _has_gpus(group: Record) -> bool:
+    try:
+        found = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
+    except instances.UnknownInstanceTypeError:
+        return False
+    return found.accelerator.is_nvidia

@@ -1,0 +1,72 @@
+"""The health checks of instances that AWS Parallel Computing Service (PCS) makes by itself."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from ultracluster.problem import Problem
+from ultracluster.spec.base import Spec, rule
+
+RepairAction = Literal["AUTO", "REPLACE", "ISOLATE", "NONE"]
+
+
+class HealthChecksSpec(Spec):
+    """PCS's own checks of the instances that jobs run on, from Slurm 26.05 on.
+
+    Of a fault PCS replaces the instance (`REPLACE`), keeps it for inspection without new jobs
+    (`ISOLATE`), only notes it in Slurm (`NONE`), or chooses by itself (`AUTO`, which None is).
+    Any change drains all instances of a group, and replaces them once their jobs have ended
+    (AWS PCS API, `InstanceHealthChecks`, and user guide; read 2026-11-26).
+    """
+
+    monitoring_mode: Literal["STANDARD", "NONE"] = "STANDARD"
+    """Whether PCS looks at an instance while it runs. It replaces one after its jobs have ended."""
+
+    monitoring_repair_action: RepairAction | None = None
+    """What becomes of an instance in which monitoring finds a fault."""
+
+    deep_profile: Literal["NONE", "QUICK", "MEDIUM", "LONG"] = "NONE"
+    """Level 1, 2 or 3 of NVIDIA's diagnostics (DCGM) whenever an instance starts, before its jobs,
+    for minutes; groups without NVIDIA GPUs have none."""
+
+    deep_repair_action: RepairAction | None = None
+    """What becomes of an instance that fails the diagnostics."""
+
+    @property
+    def act(self) -> bool:
+        """Whether PCS takes instances out by itself, or computes on their GPUs."""
+        monitors = self.monitoring_mode != "NONE" and self.monitoring_repair_action != "NONE"
+        return monitors or self.deep_profile != "NONE"
+
+    def request(self, *, gpus: bool) -> dict[str, Any]:
+        """Return `instanceHealthChecks` of a node group; empty where nothing is on.
+
+        Args:
+            gpus: whether its instances have NVIDIA GPUs.
+        """
+        monitoring = {"mode": self.monitoring_mode, "repairAction": self.monitoring_repair_action}
+        deep = {"profile": "NONE", "repairAction": None}
+        if gpus:
+            deep = {"profile": self.deep_profile, "repairAction": self.deep_repair_action}
+        if self.monitoring_mode == deep["profile"] == "NONE":
+            return {}
+        return {
+            "healthMonitoring": {name: value for name, value in monitoring.items() if value},
+            "deepHealthChecks": {"onStart": {name: value for name, value in deep.items() if value}},
+        }
+
+    @rule
+    def _something_is_on(self) -> Iterator[Problem]:
+        if self.monitoring_mode == self.deep_profile == "NONE":
+            fix = 'then PCS checks nothing; write "STANDARD", or health_checks=None'
+            yield self.problem_of("monitoring_mode", fix)
+
+    @rule
+    def _actions_follow_checks(self) -> Iterator[Problem]:
+        for name, on in (
+            ("monitoring", self.monitoring_mode),
+            ("deep", self.deep_profile),
+        ):
+            field = f"{name}_repair_action"
+            if on == "NONE" and getattr(self, field) is not None:
+                fix = "PCS refuses an action of a check that is off; write None"
+                yield self.problem_of(field, fix)
