@@ -118,6 +118,12 @@ def _cut(daemon: str) -> Act:
     return lambda night, job, node: night.cut(daemon)
 
 
+def _without_accounting(night: Night, job: Job, node: str) -> None:
+    """Take slurmdbd away, and let the controller have something to tell it."""
+    night.cut("slurmdbd")
+    night.ask("sbatch", "--hold", "--output=/dev/null", "--wrap=true")
+
+
 def _start(daemon: str) -> Act:
     return lambda night, job, node: night._start(daemon, daemon, "-D")
 
@@ -239,9 +245,11 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
     {
         "slurmdbd is gone": Fault(
             WHOLE,
-            _cut("slurmdbd"),
+            _without_accounting,
+            alarms=("accounting-stuck",),
             mend=_start("slurmdbd"),
             by="whoever runs it (AWS PCS); jobs go on without it",
+            limit=300,
         ),
         "the loss is NaN": Fault(
             BUSY, _nan, alarms=("loss-not-finite",), mend=_nothing, by="the program ends with 65"

@@ -287,14 +287,13 @@ def description(record: Record) -> dict[str, Any]:
         slurm = shown.get("slurmConfiguration") or {}
         shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
         shown["endpoints"] = []
-    timestamp = f"{record.created:%Y-%m-%dT%H:%M:%SZ}"
+    times = dict.fromkeys(("createdAt", "modifiedAt"), f"{record.created:%Y-%m-%dT%H:%M:%SZ}")
     return {
         **shown,
+        **times,
         "id": record.state["id"],
         "arn": record.physical_id,
         "status": "ACTIVE",
-        "createdAt": timestamp,
-        "modifiedAt": timestamp,
         "errorInfo": record.state.get("errors", []),
         "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
         "instanceHealthChecks": record.state.get("instanceHealthChecks"),
