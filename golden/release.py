@@ -72,7 +72,7 @@ def interpreters(project: dict[str, list[str]]) -> dict[str, str]:
     promised = [each.removeprefix(PYTHON) for each in project["classifiers"] if PYTHON in each]
     found = {}
     for version in (each for each in promised if "." in each):
-        programs = [shutil.which(f"python{version}"), sys.executable]
+        programs: list[str | Path | None] = [shutil.which(f"python{version}"), sys.executable]
         programs += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
         found[version] = next((str(each) for each in programs if each and _is(each, version)), "")
     return found

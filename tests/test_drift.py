@@ -12,8 +12,9 @@ class Cloud:
     def __init__(self, **over: str) -> None:
         self._statuses = [{"DetectionStatus": "DETECTION_IN_PROGRESS"}, over]
 
-    def ask(self, _: str, operation: str, **__: Any) -> dict[str, Any]:
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Answer one call."""
+        del service, parameters
         if operation == "detect_stack_drift":
             return {"StackDriftDetectionId": "1"}
         if operation == "describe_stack_drift_detection_status":

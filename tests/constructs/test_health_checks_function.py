@@ -41,6 +41,8 @@ class Aws:
 
     def call(self, monkeypatch, kind="Update"):
         spec = importlib.util.spec_from_file_location("health_checks", FILE)
+        assert spec is not None
+        assert spec.loader is not None
         function = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(function)
         monkeypatch.setattr(function, "boto3", SimpleNamespace(client=lambda _: self))

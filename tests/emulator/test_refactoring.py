@@ -11,7 +11,7 @@ from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.direct import settled
 
 EXPORT = {"Value": {"Ref": "Topic"}, "Export": {"Name": "topic"}}
-USER = {
+USER: dict[str, Any] = {
     "Type": "AWS::SSM::Parameter",
     "Properties": {"Type": "String", "Value": {"Ref": "Topic"}, "Name": "/user"},
 }

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.observe.hour import CALM, START, Server
+from tests.observe.hour import CALM, Server
+from tests.observe.node import START
 from ultracluster.cli import main
 from ultracluster.dashboards.command import Panel, dashboards
 

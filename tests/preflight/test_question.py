@@ -14,8 +14,9 @@ from ultracluster.aws import Caller
 from ultracluster.preflight import permissions
 from ultracluster.preflight.finding import Situation
 from ultracluster.preflight.inquiry import Inquiry, Question, option, question
-from ultracluster.preflight.offerings import OLDEST_VERSION, QUALIFIER
+from ultracluster.preflight.offerings import OLDEST_VERSION
 from ultracluster.preflight.preflight import preflight
+from ultracluster.synthesis import qualifier
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -106,7 +107,7 @@ def test_the_bootstrap_version_is_what_the_templates_ask_for():
 
     assert max(map(int, versions)) + 1 == OLDEST_VERSION
     assert f"version {OLDEST_VERSION} required" in rule
-    assert QUALIFIER in template["Parameters"]["BootstrapVersion"]["Default"]
+    assert qualifier() in template["Parameters"]["BootstrapVersion"]["Default"]
 
 
 @pytest.mark.parametrize("spec", [GIVEN, MADE], ids=["given", "made"])

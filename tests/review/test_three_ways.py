@@ -1,5 +1,7 @@
 """What is approved, deployed and there."""
 
+from typing import Any
+
 import pytest
 
 from ultracluster.drift import of_answer
@@ -12,12 +14,12 @@ GROUP = "AWS::EC2::SecurityGroup"
 INSIDE = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/16"}
 
 
-def template(**resources: dict) -> Template:
+def template(**resources: dict[str, Any]) -> Template:
     """Return one deployed stack."""
     return Template("dev-Network", {"Resources": resources}, region="us-east-1")
 
 
-def answer(resource: str, kind: str, *differences: tuple[str, str, str, str]) -> dict:
+def answer(resource: str, kind: str, *differences: tuple[str, str, str, str]) -> dict[str, Any]:
     """Return what CloudFormation says of a resource that drifted."""
     names = ("PropertyPath", "ExpectedValue", "ActualValue", "DifferenceType")
     return {
@@ -28,7 +30,7 @@ def answer(resource: str, kind: str, *differences: tuple[str, str, str, str]) ->
     }
 
 
-def ways(deployed: Template, approved: Template, *answers: dict) -> list[ThreeWays]:
+def ways(deployed: Template, approved: Template, *answers: dict[str, Any]) -> list[ThreeWays]:
     """Return the three ways of one stack."""
     drifted = [each for row in answers for each in of_answer("dev-Network", row)]
     there = as_there([deployed], drifted)
@@ -36,12 +38,12 @@ def ways(deployed: Template, approved: Template, *answers: dict) -> list[ThreeWa
     return list(three_ways(*found))
 
 
-def logs(days: int) -> dict:
+def logs(days: int) -> dict[str, Any]:
     """Return a group of logs."""
     return {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": days}}
 
 
-def drifted_logs(now: str) -> dict:
+def drifted_logs(now: str) -> dict[str, Any]:
     """Return that somebody changed how long they are kept."""
     row = ("/RetentionInDays", "30", now, "NOT_EQUAL")
     return answer("Logs", "AWS::Logs::LogGroup", row)
@@ -101,14 +103,15 @@ def test_a_deleted_resource_and_one_that_leaves_the_templates():
 )
 def test_what_is_there_is_written_where_the_pointer_leads(rules, difference, there):
     """Into lists, at their end, out of them, and over a function that stands in the way."""
-    group = {"Type": GROUP, "Properties": {"GroupDescription": "x", "SecurityGroupIngress": rules}}
+    own = {"GroupDescription": "x", "SecurityGroupIngress": rules}
+    group = {"Type": GROUP, "Properties": own}
     row = (difference[0].replace("/R", "/SecurityGroupIngress"), *difference[1:])
     (found,) = as_there(
         [template(Group=group)], list(of_answer("dev-Network", answer("Group", GROUP, row)))
     )
     now = found.body["Resources"]["Group"]["Properties"]["SecurityGroupIngress"]
     assert now == "0.0.0.0/0" if there is None else len(now) == there
-    assert group["Properties"]["SecurityGroupIngress"] == rules, "the deployed one is as it was"
+    assert own["SecurityGroupIngress"] == rules, "the deployed one is as it was"
 
 
 def test_several_entries_of_a_list_that_are_gone():
