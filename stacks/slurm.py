@@ -12,6 +12,7 @@ from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_template import NodeTemplate
+from constructs_lib.permissions import add_policy
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
@@ -67,6 +68,14 @@ class Slurm(Construct):
         )
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
+        if (homes := storage.homes) is not None:
+            add_policy(
+                node_role,
+                "Homes",
+                self.node_role,
+                [homes.mount_statement()],
+                description="Homes on cluster nodes",
+            )
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)
         """How a training node is launched."""
@@ -131,7 +140,7 @@ class Slurm(Construct):
         has_disks: bool = False,
         login: bool = False,
     ) -> ec2.MultipartUserData:
-        lustre, users = self._storage.lustre, self._slurm.users
+        lustre, users, homes = self._storage.lustre, self._slurm.users, self._storage.homes
         return node_boot(
             nodes=nodes,
             slurm_version=self._slurm.version,
@@ -140,6 +149,7 @@ class Slurm(Construct):
             stripes=self._spec.storage.checkpoint_stripes,
             has_disks=has_disks,
             users=users,
+            homes="" if homes is None else homes.file_system_id,
             makes_accounts=login and users is not None and bool(users.accounts),
             role="login" if login else "compute",
             programs=self._programs,

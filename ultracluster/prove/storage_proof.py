@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.prove.network_proof import training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present
 from ultracluster.spec.lustre import DataRepositorySpec
@@ -74,6 +75,37 @@ def _link(
     return entry.file_system_path, path, entry.auto_import, entry.auto_export
 
 
+def homes(evidence: Evidence) -> Iterator[Check]:
+    """The file system of homes is encrypted by our key, reached by TLS, and where the nodes are."""
+    slurm = evidence.spec.slurm
+    spec = None if slurm is None else slurm.home_storage
+    every = evidence.cloud.ask("efs", "describe_file_systems")["FileSystems"]
+    own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
+    ids = [each["FileSystemId"] for each in every if own in each["Tags"]]
+    wanted = [] if spec is None else [evidence.id_at("Storage", "Homes/Resource")]
+    yield equal("file systems of homes", wanted, ids)
+    if spec is None:
+        return
+    found = evidence.described("Storage", "Homes/Resource")
+    named = {"FileSystemId": found["FileSystemId"]}
+    yield equal("state of homes", "available", found["LifeCycleState"])
+    yield equal("throughput of homes", "elastic", found.get("ThroughputMode"))
+    key_id = evidence.id_at("Storage", "Key/Resource/Resource")
+    arn = str(found.get("KmsKeyId"))
+    yield Check("key of homes", key_id, arn, ok=arn.endswith(key_id))
+    targets = evidence.cloud.ask("efs", "describe_mount_targets", **named)["MountTargets"]
+    subnet = training_subnets(evidence)[0]["SubnetId"]
+    yield equal("mount targets of homes", [subnet], [each["SubnetId"] for each in targets])
+    policy = evidence.cloud.ask("efs", "describe_file_system_policy", **named)["Policy"]
+    statements = json.loads(policy)["Statement"]
+    yield present("refusal of mounts without TLS", there=any(map(_without_tls, statements)))
+    others = [each for each in statements if each["Effect"] == "Allow"]
+    yield equal("what the policy of homes allows", [], others)
+    backups = evidence.cloud.ask("efs", "describe_backup_policy", **named)["BackupPolicy"]
+    status = "ENABLED" if spec.backups else "DISABLED"
+    yield equal("backups of homes", status, backups["Status"].replace("ING", "ED"))
+
+
 def bucket(evidence: Evidence) -> Iterator[Check]:
     """The data bucket is versioned, encrypted by the environment's key, and TLS only."""
     cloud, spec = evidence.cloud, evidence.spec.storage
@@ -98,12 +130,15 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
 def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
     """Whether a statement denies everybody everything in a bucket where there is no TLS."""
     resources = {str(each).rpartition(":")[2] for each in _listed(statement.get("Resource"))}
+    return _without_tls(statement) and {bucket_name, f"{bucket_name}/*"} <= resources
+
+
+def _without_tls(statement: Mapping[str, Any]) -> bool:
     condition = statement.get("Condition")
     return (
         statement["Effect"] == "Deny"
         and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
         and _listed(statement.get("Action")) in (["s3:*"], ["*"])
-        and {bucket_name, f"{bucket_name}/*"} <= resources
         # Another condition beside it would let some requests through.
         and condition in [{"Bool": {"aws:SecureTransport": given}} for given in ("false", False)]
     )

@@ -89,6 +89,27 @@ def remove_endpoint_interfaces(endpoint_id: str) -> None:
         record["NetworkInterfaceIds"] = []
 
 
+def put_mount_target_interface(target_id: str, order: Order) -> dict[str, Any]:
+    """Give a mount target of EFS its interface, which MiniStack only names."""
+    del order
+    record, interfaces = internals.efs._mount_targets[target_id], internals.ec2._network_interfaces
+    groups = record["SecurityGroups"]
+    if record["NetworkInterfaceId"] not in interfaces:
+        record["NetworkInterfaceId"] = NETWORK.add_interface(
+            record["SubnetId"], groups, f"EFS mount target {target_id}", "amazon-elasticfilesystem"
+        )
+    interface = interfaces[record["NetworkInterfaceId"]]
+    interface["Groups"] = group_references(groups)
+    record["IpAddress"] = interface["PrivateIpAddress"]
+    return {"IpAddress": record["IpAddress"]}
+
+
+def remove_mount_target_interface(target_id: str) -> None:
+    record = internals.efs._mount_targets.get(target_id)
+    if record is not None:
+        NETWORK.remove_interfaces([record["NetworkInterfaceId"]])
+
+
 RESERVED_AT_START: Final = 4
 """Network, router, DNS and one kept address (VPC User Guide, "Subnet sizing")."""
 STORES: Final[Mapping[Kind, Callable[[], Any]]] = {
