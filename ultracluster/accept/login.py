@@ -163,6 +163,16 @@ STAGE: Final = Stage(
             TEXT,
             settles=("lustre-client",),
         ),
+        login_step(
+            "a user's home is on all nodes",
+            lambda scene: (
+                "grep -q ' /home nfs4 ' /proc/mounts && "
+                f"f=$(mktemp ~/{scene.run}-XXXXXX) && echo {TEXT} >$f && cat $f && rm $f"
+            ),
+            TEXT,
+            settles=("homes-by-role",),
+            concerns=lambda scene: scene.slurm.home_storage is not None,
+        ),
         login_step("locked memory of a login", "ulimit -l", "unlimited"),
         Step("configuration of the controller", _configuration, settles=("slurm-settings",)),
         Step("from S3 to Lustre", _from_s3),
