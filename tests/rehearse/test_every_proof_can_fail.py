@@ -70,8 +70,8 @@ CHECKS = {
     "idle capacity": (1, 7),
     "alarms": (3, 3),
 }
-"""How many checks of `dev` and of `ultracluster` each area has, and of the storage of `staging` where
-it alone has something: nobody misses one that is gone."""
+"""How many checks of `dev` and of `ultracluster` each area has, and of the storage of `staging`
+where it alone has something: nobody misses one that is gone."""
 
 
 class Answers:

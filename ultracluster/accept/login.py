@@ -165,11 +165,8 @@ STAGE: Final = Stage(
         ),
         login_step(
             "a user's home is on all nodes",
-            lambda scene: (
-                "grep -q ' /home nfs4 ' /proc/mounts && "
-                f"f=$(mktemp ~/{scene.run}-XXXXXX) && echo {TEXT} >$f && cat $f && rm $f"
-            ),
-            TEXT,
+            "grep -q ' /home nfs4 ' /proc/mounts && [ -w ~ ] && echo writable",
+            "writable",
             settles=("homes-by-role",),
             concerns=lambda scene: scene.slurm.home_storage is not None,
         ),
