@@ -103,7 +103,9 @@ class HomeStorage(Construct):
         arn = cdk.Stack.of(self).format_arn(
             service="elasticfilesystem", resource="file-system", resource_name=self.file_system_id
         )
-        return allow("MountHomes", *(f"elasticfilesystem:{verb}" for verb in verbs), on=arn)
+        actions = [f"elasticfilesystem:{verb}" for verb in verbs]
+        by_mount_target = {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}}
+        return allow("MountHomes", *actions, on=arn, where=by_mount_target)
 
     def grant_mount(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role mount it, and its root act as root there.
