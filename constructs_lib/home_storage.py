@@ -1,10 +1,8 @@
 """Amazon EFS for the homes of a cluster's users."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
-import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
@@ -12,12 +10,10 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.permissions import allow, grant
 from constructs_lib.retention import removal_policy
 from constructs_lib.security_group import OwnSecurityGroup
 from ultracluster.spec.users import HomeStorageSpec
 
-NFS: Final = ec2.Port.tcp(2049)
 IN_A_BACKUP_PLAN: Final = "NIST.800.53.R5::NIST.800.53.R5-EFSInBackupPlan"
 BACKUPS: Final = (
     "BackupPolicy puts the file system into the backup plan that EFS itself keeps; the rule looks "
@@ -25,13 +21,12 @@ BACKUPS: Final = (
 )
 
 
-@jsii.implements(ec2.IConnectable)
-class HomeStorage(Construct):
+class HomeStorage(efs.FileSystem):
     """Define a file system for `/home`, which roles mount over TLS and nobody else.
 
-    A file system policy of one's own ends the default one, by which every client that reaches a
-    mount target has full access; what it allows nobody is then allowed by policies of roles alone
-    (EFS user guide, using IAM to control access to file systems, read 2026-11-27).
+    It is an `efs.FileSystem`: `grant_root_access` lets nodes mount it and make homes of others. A
+    policy of one's own ends the default one, by which every client that reaches a mount target has
+    full access (EFS user guide, using IAM to control access to file systems, read 2026-11-27).
     """
 
     def __init__(
@@ -58,62 +53,30 @@ class HomeStorage(Construct):
             clients: whose members mount it; `connections` lets others in later.
             keep: whether the files outlive the stack. Its mount targets do not: new ones reach it.
         """
-        super().__init__(scope, construct_id)
-        group = OwnSecurityGroup(self, "Group", vpc=vpc, description="Homes, by NFS")
-        self.connections = ec2.Connections(security_groups=[group], default_port=NFS)
-        """The network connections of the mount targets."""
+        name = f"{construct_id}Group"
+        super().__init__(
+            scope,
+            construct_id,
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnets=list(subnets)),
+            security_group=OwnSecurityGroup(scope, name, vpc=vpc, description="Homes, by NFS"),
+            encrypted=True,
+            kms_key=key,
+            throughput_mode=efs.ThroughputMode.ELASTIC,
+            lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
+            out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
+            file_system_policy=_tls_alone(),
+            # Else CDK adds to the policy that everybody may write as root.
+            allow_anonymous_access=True,
+            removal_policy=removal_policy(keep=keep),
+        )
         for client in clients:
             self.connections.allow_default_port_from(client, "Homes")
-
-        self.file_system = efs.CfnFileSystem(
-            self,
-            "Resource",
-            encrypted=True,
-            kms_key_id=key.key_arn,
-            throughput_mode="elastic",
-            backup_policy=efs.CfnFileSystem.BackupPolicyProperty(
-                status="ENABLED" if spec.backups else "DISABLED"
-            ),
-            lifecycle_policies=[
-                efs.CfnFileSystem.LifecyclePolicyProperty(transition_to_ia="AFTER_30_DAYS"),
-                efs.CfnFileSystem.LifecyclePolicyProperty(
-                    transition_to_primary_storage_class="AFTER_1_ACCESS"
-                ),
-            ],
-            file_system_policy=_tls_alone(),
+        resource = cast("efs.CfnFileSystem", self.node.default_child)
+        resource.backup_policy = efs.CfnFileSystem.BackupPolicyProperty(
+            status="ENABLED" if spec.backups else "DISABLED"
         )
-        """The L1 resource."""
-        self.file_system.apply_removal_policy(removal_policy(keep=keep))
-        acknowledge(self.file_system, {IN_A_BACKUP_PLAN: BACKUPS})
-        self.file_system_id = self.file_system.ref
-        """The file system's id, `fs-...`."""
-        for index, subnet in enumerate(subnets):
-            target = efs.CfnMountTarget(
-                self,
-                f"Target{index}",
-                file_system_id=self.file_system_id,
-                subnet_id=subnet.subnet_id,
-                security_groups=[group.security_group_id],
-            )
-            target.node.add_dependency(group)
-
-    def mount_statement(self) -> iam.PolicyStatement:
-        """Return a statement that lets nodes mount it, and their root make homes of others."""
-        verbs = ("ClientMount", "ClientRootAccess", "ClientWrite")
-        arn = cdk.Stack.of(self).format_arn(
-            service="elasticfilesystem", resource="file-system", resource_name=self.file_system_id
-        )
-        actions = [f"elasticfilesystem:{verb}" for verb in verbs]
-        by_mount_target = {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}}
-        return allow("MountHomes", *actions, on=arn, where=by_mount_target)
-
-    def grant_mount(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role mount it, and its root act as root there.
-
-        Args:
-            grantee: the role, or whatever has one.
-        """
-        return grant(grantee, [self.mount_statement()])
+        acknowledge(resource, {IN_A_BACKUP_PLAN: BACKUPS})
 
 
 def _tls_alone() -> iam.PolicyDocument:

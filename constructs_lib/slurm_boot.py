@@ -89,14 +89,13 @@ def node_boot(
     Raises:
         ValueError: where Slurm launches the node, or homes are shared, and there are no programs.
     """
-    if slurm_version is not None and programs is None:
+    if (slurm_version is not None or homes) and programs is None:
         raise ValueError(
-            "node_boot got slurm_version without programs: Slurm drains a node whose prolog is not "
-            'there; write programs=NodePrograms(self, "Programs", environment_name=...), and '
+            "node_boot got slurm_version or homes without programs: Slurm drains a node whose "
+            "prolog is not there, and one of them mounts homes; "
+            'write programs=NodePrograms(self, "Programs", environment_name=...), and '
             "grant(role) of it"
         )
-    if homes and programs is None:
-        raise ValueError("node_boot got homes without programs, one of which mounts them")
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)

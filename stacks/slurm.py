@@ -12,7 +12,6 @@ from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_template import NodeTemplate
-from constructs_lib.permissions import add_policy
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
@@ -69,12 +68,8 @@ class Slurm(Construct):
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
         if (homes := storage.homes) is not None:
-            add_policy(
-                node_role,
-                "Homes",
-                self.node_role,
-                [homes.mount_statement()],
-                description="Homes on cluster nodes",
+            homes.grant_root_access(
+                iam.ManagedPolicy(node_role, "Homes", description="Homes", roles=[self.node_role])
             )
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)

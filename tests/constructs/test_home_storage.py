@@ -5,7 +5,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from constructs_lib.home_storage import HomeStorage
-from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
+from tests.constructs.bare import Surroundings, bare_stack, only, resources
 from ultracluster.spec.users import HomeStorageSpec
 
 
@@ -29,7 +29,7 @@ def defined(*, keep: bool = True) -> tuple[HomeStorage, Surroundings]:
 def test_each_zone_has_a_mount_target_that_clients_alone_reach():
     """A node of another zone would pay for each byte that crosses."""
     homes, _ = defined()
-    stack = homes.file_system.stack
+    stack = homes.stack
     (group,) = resources(stack, "AWS::EC2::SecurityGroup")
 
     targets = [each["Properties"] for each in resources(stack, "AWS::EFS::MountTarget").values()]
@@ -46,7 +46,7 @@ def test_each_zone_has_a_mount_target_that_clients_alone_reach():
 
 def test_who_comes_later_is_let_in_as_cdk_does_it():
     homes, around = defined()
-    stack = homes.file_system.stack
+    stack = homes.stack
     later = ec2.SecurityGroup(stack, "Later", vpc=around.vpc, allow_all_outbound=False)
 
     homes.connections.allow_default_port_from(later)
@@ -59,17 +59,16 @@ def test_who_comes_later_is_let_in_as_cdk_does_it():
 def test_a_role_mounts_it_with_the_rights_of_root():
     """A node makes homes for others, which EFS lets nobody do who is not granted root."""
     homes, _ = defined()
-    stack = homes.file_system.stack
+    stack = homes.stack
     role = iam.Role(stack, "Node", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
 
-    homes.grant_mount(role)
+    homes.grant_root_access(role)
 
     (statement,) = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"]
-    verbs = ("Mount", "RootAccess", "Write")
+    verbs = ("Mount", "Write", "RootAccess")
     assert statement["Action"] == [f"elasticfilesystem:Client{verb}" for verb in verbs]
-    assert text(statement["Resource"]).endswith(
-        ':file-system/", {"Ref": "' + stack.get_logical_id(homes.file_system) + '"}]]}'
-    )
+    (name,) = resources(stack, "AWS::EFS::FileSystem")
+    assert statement["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_files_outlive_the_stack_and_mount_targets_do_not(*, keep: bool, policy:
     """A new mount target reaches what is kept, and an old one would hold the subnet."""
     homes, _ = defined(keep=keep)
 
-    stack = homes.file_system.stack
+    stack = homes.stack
     assert only(stack, "AWS::EFS::FileSystem")["DeletionPolicy"] == policy
     for target in resources(stack, "AWS::EFS::MountTarget").values():
         assert "DeletionPolicy" not in target

@@ -208,7 +208,7 @@ def test_nodes_of_slurm_need_their_programs():
 
 
 def test_homes_need_the_program_that_mounts_them():
-    with pytest.raises(ValueError, match="homes without programs"):
+    with pytest.raises(ValueError, match="one of them mounts homes"):
         node_boot(nodes=P4D, slurm_version=None, dns_name="fs-1", mount_name="abc", homes="fs-2")
 
 

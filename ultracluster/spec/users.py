@@ -113,11 +113,7 @@ class UsersSpec(Spec):
     """Slurm's accounts. With them a job needs one that its user may charge."""
 
     def unix_lines(self, *, home_storage: bool = False) -> str:
-        """Return homes, groups and users, one a line, as nodes read them (`boot/users.sh`).
-
-        Args:
-            home_storage: whether `/home` is a file system of its own, without which none is made.
-        """
+        """Return homes, what must be mounted for them, groups and users, as nodes read them."""
         own = HOME if home_storage else ""
         mount = ON_LUSTRE.removesuffix(HOME) if self.homes == ON_LUSTRE else own
         groups = [f"group {group.name} {group.gid}" for group in self.groups]

@@ -24,30 +24,26 @@ TRIES = 6
 """A new mount target's name is known within a minute or two (EFS user guide, mount helper)."""
 
 
-def listed(source: str) -> None:
-    """Have every later boot mount it as well."""
-    row = f"{source}:/ {FOLDER} efs {OPTIONS} 0 0\n"
-    if row not in readings.read(ROOT + "/etc/fstab"):
-        with open(ROOT + "/etc/fstab", "a") as fstab:
-            fstab.write(row)
-
-
-def mount() -> None:
-    """Mount what is listed.
+def mount(source: str) -> None:
+    """Mount it now and at every later boot.
 
     Raises:
         CommandError: where it cannot be.
     """
+    row = f"{source}:/ {FOLDER} efs {OPTIONS} 0 0\n"
+    if row not in readings.read(ROOT + "/etc/fstab"):
+        with open(ROOT + "/etc/fstab", "a") as fstab:
+            fstab.write(row)
     os.makedirs(ROOT + FOLDER, exist_ok=True)
     for left in reversed(range(TRIES)):
+        if readings.mounted(FOLDER):
+            return
         try:
             readings.said("mount", FOLDER)
         except CommandError:
             if not left:
                 raise
             time.sleep(float(os.environ.get("PAUSE", "10")))
-        else:
-            return
 
 
 def keep(below: str) -> None:
@@ -68,10 +64,8 @@ def keep(below: str) -> None:
 
 
 def main() -> None:
-    """Mount the file system of this node's settings."""
-    listed(readings.settings()["HOMES"])
-    if not readings.mounted(FOLDER):
-        mount()
+    """Mount it, and show the image's own folder for as long as homes are copied."""
+    mount(readings.settings()["HOMES"])
     root = tempfile.mkdtemp()
     readings.said("mount", "--bind", ROOT or "/", root)
     try:
@@ -85,8 +79,6 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as problem:  # the check finds what is not mounted; here is why
-        TEXT = f"ultracluster homes: {FOLDER}: {problem}"
-        print(TEXT, file=sys.stderr)
         with open(ROOT + "/dev/console", "a") as console:
-            print(TEXT, file=console)
+            print(f"ultracluster homes: {FOLDER}: {problem}", file=console)
         sys.exit(1)

@@ -100,8 +100,8 @@ class Adapter:
             ),
             Wrapped(
                 "AWS::EFS::MountTarget",
+                created=vpc.put_mount_target_interface,
                 guard=vpc.remove_mount_target_interface,
-                addition=vpc.put_mount_target_interface,
             ),
             Wrapped("AWS::EC2::LaunchTemplate", check=describes.require_launch_template),
             Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),

@@ -40,13 +40,7 @@ FAULTS: Final = (
     # A driver that starts anew for each question: 25 to 30 s on eight A100 (Azure/AgentBaker#2829).
     _nvidia_smi("gpu-slow", "SECONDS_EACH=30", ""),
     Fault("lustre-unmounted", "umount /fsx", "mount /fsx", "Lustre is not mounted at /fsx"),
-    Fault(
-        "homes-unmounted",
-        "umount --lazy /home",
-        "mount /home",
-        "EFS is not mounted at /home",
-        needs=HOMES,
-    ),
+    Fault("homes-unmounted", "umount -l /home", "mount /home", "EFS is not mounted", needs=HOMES),
     Fault(
         "efa-port-down",
         "ip link set efa2 down",
