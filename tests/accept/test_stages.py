@@ -35,7 +35,7 @@ def inactive_tag(world: World) -> None:
 
 def forget_homes(world: World) -> None:
     """Let the login node have come up without the homes that all nodes share."""
-    mounts = world.node.root / "proc" / "mounts"
+    mounts = world.nodes.root / "proc" / "mounts"
     mounts.write_text("".join(line for line in mounts.open() if "nfs4" not in line))
 
 
