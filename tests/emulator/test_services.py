@@ -423,7 +423,8 @@ def test_a_mount_target_lives_in_its_subnet_and_its_group(cloud, vpc):
     with pytest.raises(ClientError, match="FileSystemInUse"):
         efs.delete_file_system(FileSystemId=file_system)
     assert stack.delete() == "DELETE_COMPLETE"
-    assert not ec2.describe_network_interfaces()["NetworkInterfaces"]
+    left = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert target["NetworkInterfaceId"] not in [each["NetworkInterfaceId"] for each in left]
 
 
 def test_a_zone_has_one_mount_target_of_a_file_system(cloud, vpc):
