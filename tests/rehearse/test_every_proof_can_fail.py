@@ -59,7 +59,7 @@ CHECKS = {
     "nodes": (5, 15),
     "Slurm": (1, 21),
     "Lustre": (10, 14),
-    "homes": (1, 1, 8),
+    "homes": (1, 1, 9),
     "data bucket": (5, 5),
     "roles": (7, 7),
     "policies": (14, 16),
