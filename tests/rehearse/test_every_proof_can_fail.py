@@ -35,6 +35,11 @@ MORE: dict[Path, dict[str, Any]] = {
     },
     (*DATA, "NetworkInterfaces"): {"AssociatePublicIpAddress": True},
     ("SecurityGroups", "*", "IpPermissions"): {"IpProtocol": "-1"},
+    ("Policy", IN_JSON, "Statement"): {
+        "Effect": "Allow",
+        "Action": "elasticfilesystem:ClientMount",
+        "Principal": {"AWS": "*"},
+    },
     ("clusters",): {"name": "another"},
     ("cluster", "slurmConfiguration", "slurmCustomSettings"): {
         "parameterName": "AccountingStorageEnforce",
