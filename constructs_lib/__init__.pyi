@@ -13,6 +13,7 @@ from constructs_lib.fabric import (
     NodeSecurityGroup as NodeSecurityGroup,
 )
 from constructs_lib.gates import add_gates as add_gates
+from constructs_lib.home_storage import HomeStorage as HomeStorage
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm as IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository as ImageRepository
 from constructs_lib.instance_health_checks import InstanceHealthChecks as InstanceHealthChecks
@@ -85,6 +86,7 @@ from ultracluster.spec.slurm import (
 from ultracluster.spec.users import (
     AccountSpec as AccountSpec,
     GroupSpec as GroupSpec,
+    HomeStorageSpec as HomeStorageSpec,
     UsersSpec as UsersSpec,
     UserSpec as UserSpec,
 )

@@ -56,6 +56,7 @@ def node_boot(
     stripes: int | None = None,
     has_disks: bool = False,
     users: UsersSpec | None = None,
+    homes: str = "",
     makes_accounts: bool = False,
     role: str = "compute",
     programs: NodePrograms | None = None,
@@ -78,23 +79,27 @@ def node_boot(
             leaves the file system's own layout.
         has_disks: whether nodes without EFA have disks of their own, which become /scratch.
         users: Unix users that the node has.
+        homes: id of the EFS file system that is mounted at /home; needs `programs`, whose role may
+            mount it.
         makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
                 it runs no jobs.
         role: `login` where Slurm's commands are typed, `compute` elsewhere; a label of metrics.
         programs: what the node checks and measures itself with; nodes of Slurm must have it.
 
     Raises:
-        ValueError: where Slurm launches the node and there are no programs.
+        ValueError: where Slurm launches the node, or homes are shared, and there are no programs.
     """
-    if slurm_version is not None and programs is None:
+    if (slurm_version is not None or homes) and programs is None:
         raise ValueError(
-            "node_boot got slurm_version without programs: Slurm drains a node whose prolog is not "
-            'there; write programs=NodePrograms(self, "Programs", environment_name=...), and '
+            "node_boot got slurm_version or homes without programs: Slurm drains a node whose "
+            "prolog is not there, and one of them mounts homes; "
+            'write programs=NodePrograms(self, "Programs", environment_name=...), and '
             "grant(role) of it"
         )
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
+    conf += f"\nHOMES={homes}"
     if stripes is not None:
         conf += f"\nSTRIPES={stripes}"
     if programs is not None:
@@ -105,6 +110,7 @@ def node_boot(
             body=_cloud_config(
                 conf,
                 users,
+                home_storage=bool(homes),
                 makes_accounts=makes_accounts,
             ),
         )
@@ -160,7 +166,9 @@ def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:
     return "\n".join(("#!/bin/bash", *commands, "exit $status"))
 
 
-def _cloud_config(conf: str, users: UsersSpec | None, *, makes_accounts: bool) -> str:
+def _cloud_config(
+    conf: str, users: UsersSpec | None, *, home_storage: bool, makes_accounts: bool
+) -> str:
     boot = files("constructs_lib") / "boot"
     written = [
         (f"{FOLDER}/node.conf", "0644", conf),
@@ -169,7 +177,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, makes_accounts: bool) -
         (EVERY_BOOT, "0755", _at_boot(users, makes_accounts=makes_accounts)),
     ]
     if users is not None:
-        written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
+        written.append((f"{FOLDER}/users", "0644", users.unix_lines(home_storage=home_storage)))
         written.append((f"{FOLDER}/users.sh", "0755", bare(boot / "users.sh")))
     if users is not None and makes_accounts:
         script = f"{FOLDER}/accounts.sh"

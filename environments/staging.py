@@ -6,6 +6,7 @@ from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.slurm import CpuGroupSpec, QueueSpec, SlurmSpec
+from ultracluster.spec.users import HomeStorageSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
@@ -32,6 +33,8 @@ STAGING = EnvironmentSpec(
         # An image of its own, so that a new one for the nodes does not replace the login node; also
         # an example: `ultracluster image staging --login --write`.
         login_image="ami-0123456789abcdef0",
+        # One /home on all nodes: jobs begin where they were submitted.
+        home_storage=HomeStorageSpec(),
         node_groups=(CpuGroupSpec(name="cpu", instance_type="c7i.8xlarge", count=4),),
         queues=(
             QueueSpec(),

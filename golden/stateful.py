@@ -14,6 +14,7 @@ STATEFUL: Final = {
     "AWS::EC2::Subnet",
     "AWS::EC2::VPC",
     "AWS::ECR::Repository",
+    "AWS::EFS::FileSystem",
     "AWS::FSx::DataRepositoryAssociation",
     "AWS::FSx::FileSystem",
     "AWS::KMS::Key",

@@ -68,6 +68,10 @@ class Slurm(Construct):
         )
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
+        if (homes := storage.homes) is not None:
+            homes.grant_root_access(
+                iam.ManagedPolicy(node_role, "Homes", description="Homes", roles=[self.node_role])
+            )
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)
         """How a training node is launched."""
@@ -132,7 +136,7 @@ class Slurm(Construct):
         has_disks: bool = False,
         login: bool = False,
     ) -> ec2.MultipartUserData:
-        lustre, users = self._storage.lustre, self._slurm.users
+        lustre, users, homes = self._storage.lustre, self._slurm.users, self._storage.homes
         return node_boot(
             nodes=nodes,
             slurm_version=self._slurm.version,
@@ -141,6 +145,7 @@ class Slurm(Construct):
             stripes=self._spec.storage.checkpoint_stripes,
             has_disks=has_disks,
             users=users,
+            homes="" if homes is None else homes.file_system_id,
             makes_accounts=login and users is not None and bool(users.accounts),
             role="login" if login else "compute",
             programs=self._programs,

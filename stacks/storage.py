@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from constructs_lib.data_bucket import DataBucket
+from constructs_lib.home_storage import HomeStorage
 from constructs_lib.keys import DataKey
 from constructs_lib.lustre_storage import LustreStorage
 from ultracluster.spec.environment import EnvironmentSpec
@@ -12,7 +13,7 @@ from .network import NetworkStack
 
 
 class StorageStack(cdk.Stack):
-    """The key, the data bucket and the Lustre file system."""
+    """The key, the data bucket, the Lustre file system, and the homes of Slurm's users."""
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class StorageStack(cdk.Stack):
 
         keep = spec.storage.keep_data
         self.key = DataKey(self, "Key", keep=keep).key
-        """The key of bucket, file system and images."""
+        """The key of bucket, file systems and images."""
         self.bucket = DataBucket(
             self,
             "Data",
@@ -55,3 +56,17 @@ class StorageStack(cdk.Stack):
             log_key=network.log_key,
         )
         """The file system."""
+        self.homes: HomeStorage | None = None
+        """The file system of `/home`; None where nodes have their own."""
+        if spec.slurm is not None and spec.slurm.home_storage is not None:
+            self.homes = HomeStorage(
+                self,
+                "Homes",
+                spec=spec.slurm.home_storage,
+                vpc=network.vpc,
+                # All subnets are in one zone, and EFS takes one mount target of each.
+                subnets=network.training_subnets[:1],
+                key=self.key,
+                clients=[network.node_security_group],
+                keep=keep,
+            )

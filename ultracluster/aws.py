@@ -43,7 +43,11 @@ REFUSED: Final = (
 
 BUSY: Final = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable")
 """How error codes begin that say nothing of what was asked, after every attempt."""
-IAM_PREFIXES: Final = {"service-quotas": "servicequotas", "stepfunctions": "states"}
+IAM_PREFIXES: Final = {
+    "efs": "elasticfilesystem",
+    "service-quotas": "servicequotas",
+    "stepfunctions": "states",
+}
 OPERATIONS: Final = {"list_aws_default_service_quotas": "ListAWSDefaultServiceQuotas"}
 """Operations whose names are not the words of the method."""
 ACTIONS: Final = {

@@ -193,6 +193,7 @@ fetch_programs() {
     return 1
   fi
   [[ -z ${EVERY:-} ]] || python3 "$here/metrics.py" install || say "metrics could not be started"
+  [[ -z ${HOMES:-} ]] || python3 "$here/homes.py"
 }
 
 status=0

@@ -5,6 +5,7 @@ HERE=${HERE:-/opt/ultracluster}
 ROOT=${ROOT:-}
 status=0
 homes=
+absent=
 
 say() {
   echo "ultracluster users: $*" >&2
@@ -22,11 +23,13 @@ group() {
   [[ $has == "$2" ]] || say "group $1 has number ${has:-none} instead of $2"
 }
 
-# homes_in FOLDER: where homes are. On shared storage they are made once, by whichever node is first.
+# homes_in FOLDER [MOUNT]: where homes are, and the shared file system that they are on. There they are
+# made once, by whichever node is first.
 homes_in() {
   homes=$1
-  if [[ -n ${1%/*} ]] && ! mountpoint --quiet "$ROOT${1%/*}"; then
-    say "${1%/*} is not mounted; no home is made"
+  if [[ -n $2 ]] && ! mountpoint --quiet "$ROOT$2"; then
+    say "$2 is not mounted; no home is made"
+    absent=$2
     return
   fi
   mkdir -p "$ROOT$1"
@@ -44,14 +47,14 @@ user() {
   fi
   [[ $has == "$2" ]] || { say "user $1 has number ${has:-none} instead of $2" && return; }
   usermod --groups "${3-}" "$1" || say "user $1 is not in $3"
-  if [[ -d $ROOT$homes ]] && mkdir --mode=700 "$home" 2>/dev/null; then
+  if [[ -z $absent && -d $ROOT$homes ]] && mkdir --mode=700 "$home" 2>/dev/null; then
     { cp -r /etc/skel/. "$home" && chown -R "$2:$2" "$home"; } || say "$homes/$1 was not filled"
   fi
 }
 
 while read -r kind name id groups || [[ -n $kind ]]; do
   case $kind in
-    homes) homes_in "$name" ;;
+    homes) homes_in "$name" "$id" ;;
     group) group "$name" "$id" ;;
     user) user "$name" "$id" "$groups" ;;
   esac

@@ -20,6 +20,7 @@ BASH = "/bin/bash"
 NODES = ("p4d-24xlarge-1", "p4d-24xlarge-2")
 GPUS = 8
 SIZE_GB = 8000
+MOUNTS = "fs@tcp:/x {root}/fsx lustre rw 0 0\n127.0.0.1:/ /home nfs4 rw 0 0\n"
 NAMES = (
     *("runuser", "cloud-init", "sinfo", "scontrol", "salloc", "srun", "sbatch", "squeue"),
     *("scancel", "nvidia-smi", "systemctl", "fi_info", "ip", "lctl", "umount", "mount", "df"),
@@ -423,7 +424,7 @@ class FakeNodes:
 
     def mount(self, _: list[str]) -> Said:
         """Bring it back."""
-        (self.root / "proc" / "mounts").write_text(f"fs@tcp:/x {self.root}/fsx lustre rw 0 0\n")
+        (self.root / "proc" / "mounts").write_text(MOUNTS.format(root=self.root))
         return Said()
 
     def df(self, _: list[str]) -> Said:
@@ -445,7 +446,7 @@ class FakeNodes:
         python3.symlink_to("/bin/true")
         (root / "opt" / "ultracluster" / "node.conf").write_text(f"GPUS={GPUS}\n")
         program(root / "opt" / "ultracluster" / "setup.sh", f"#!{BASH}\n")
-        (root / "proc" / "mounts").write_text(f"fs@tcp:/x {root}/fsx lustre rw 0 0\n")
+        (root / "proc" / "mounts").write_text(MOUNTS.format(root=root))
         for index in range(4):
             device = root / "sys" / "class" / "infiniband" / f"rdmap{index}" / "ports" / "1"
             device.mkdir(parents=True)

@@ -33,6 +33,12 @@ def inactive_tag(world: World) -> None:
     world.door.tag_status = "Inactive"
 
 
+def forget_homes(world: World) -> None:
+    """Let the login node have come up without the homes that all nodes share."""
+    mounts = world.nodes.root / "proc" / "mounts"
+    mounts.write_text("".join(line for line in mounts.open() if "nfs4" not in line))
+
+
 def test_a_healthy_account_is_accepted(world: World):
     """All stages, one after the other, and nothing is left of them."""
     session = world.accept(*(stage.name for stage in STAGES))
@@ -52,6 +58,7 @@ AT_ONCE = ("login", "nodes", "faults", "end")
     [
         ("network", another_root, "image of the nodes", "/dev/xvda"),
         ("network", inactive_tag, "cost allocation tag", "Inactive"),
+        ("login", forget_homes, "a user's home is on all nodes", ""),
         ("login", breaking(export=1), "from Lustre to S3", "missing"),
         ("sagemaker", no_training, "a job through the state machine", "FAILED"),
         ("nodes", breaking(salloc=(1, "")), "two nodes come up", "status 1"),

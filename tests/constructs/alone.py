@@ -12,6 +12,7 @@ from constructs_lib.data_bucket import DataBucket
 from constructs_lib.delivery_roles import DeliveryRoles
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.home_storage import HomeStorage
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.instance_health_checks import InstanceHealthChecks
@@ -45,6 +46,7 @@ from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 from ultracluster.spec.observability import ObservabilitySpec
 from ultracluster.spec.slurm import PCS_READY_AMI, HealthChecksSpec, SlurmSpec
+from ultracluster.spec.users import HomeStorageSpec
 
 NODES: Final = NodesSpec(
     instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()
@@ -194,6 +196,18 @@ def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:
     )
 
 
+def _homes(stack: cdk.Stack, around: Surroundings) -> None:
+    HomeStorage(
+        stack,
+        "It",
+        spec=HomeStorageSpec(),
+        vpc=around.vpc,
+        subnets=around.subnets,
+        key=DataKey(stack, "HomesKey", keep=True).key,
+        clients=around.groups,
+    )
+
+
 def _execution_role(stack: cdk.Stack, around: Surroundings) -> None:
     ExecutionRole(
         stack,
@@ -239,6 +253,7 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "efa-launch-template": _template,
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
+    "home-storage": _homes,
     "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
     "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
         s,

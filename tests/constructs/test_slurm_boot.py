@@ -102,6 +102,7 @@ def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
         dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
         mount_name="abcdefgh",
         users=CROWD,
+        homes="fs-0123456789abcdef0",
         makes_accounts=makes_accounts,
         programs=PROGRAMS,
     )
@@ -206,6 +207,11 @@ def test_nodes_of_slurm_need_their_programs():
         node_boot(nodes=P4D, slurm_version="25.11", dns_name="fs-1", mount_name="abc")
 
 
+def test_homes_need_the_program_that_mounts_them():
+    with pytest.raises(ValueError, match="one of them mounts homes"):
+        node_boot(nodes=P4D, slurm_version=None, dns_name="fs-1", mount_name="abc", homes="fs-2")
+
+
 class Node:
     """A root folder and commands that note how they were called."""
 
@@ -267,6 +273,7 @@ class Node:
             "ROOT": str(self.root),
             "HERE": str(self.bin.parent),
             "PAUSE": "0",
+            "TMPDIR": str(self.bin.parent),
         }
         done = subprocess.run(
             [BOOT / "setup.sh"], env=environment, timeout=60, check=False, capture_output=True
@@ -563,3 +570,90 @@ def test_programs_that_are_not_those_of_the_template_are_not_taken(
     assert status == 1
     assert "programs could not be fetched from s3://b/p.zip: no job starts" in node.console()
     assert not (node.bin.parent / "check.py").exists()
+
+
+BIND = """
+case $1 in
+  --bind) rmdir "$3" && ln -s "$2-image" "$3" ;;
+  /home) {does}; echo "127.0.0.1:/ /home nfs4 rw 0 0" >>"$ROOT/proc/mounts" ;;
+esac
+"""
+
+
+class Homes(Node):
+    """A node that shares homes: its image is a folder that the bind mount shows."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        programs(self)
+        conf = folder / "node.conf"
+        conf.write_text(conf.read_text() + "HOMES=fs-2\n")
+        self.answers("true")
+        self.command("umount", 'rm "$1" && mkdir "$1"')
+        self.image = Path(f"{self.root}-image") / "home"
+        (self.image / "ubuntu" / ".ssh").mkdir(parents=True)
+        (self.image / "ubuntu" / ".profile").write_text("image")
+        (self.image / "ubuntu").chmod(0o750)
+        self.home = self.root / "home"
+
+    def answers(self, does: str) -> None:
+        """Say what mounting does before it succeeds."""
+        self.command("mount", BIND.format(does=does))
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Homes:
+    """A node at its first boot, of an environment that shares homes."""
+    return Homes(tmp_path)
+
+
+def test_homes_are_mounted_by_tls_and_the_role_of_the_node(sharing: Homes):
+    """At this boot and, by the table of file systems, at every later one."""
+    status, called = sharing.boot()
+
+    assert status == 0
+    assert "mount /home" in called
+    rows = (sharing.root / "etc/fstab").read_text().splitlines()
+    assert rows[-1] == "fs-2:/ /home efs _netdev,noresvport,tls,iam 0 0"
+
+    again, called = sharing.boot()
+    assert (again, "mount /home" in called) == (0, False)
+    assert (sharing.root / "etc/fstab").read_text().splitlines() == rows
+
+
+def test_the_image_s_own_user_keeps_a_home(sharing: Homes):
+    """What is mounted hides it, and a session of that user would begin in /."""
+    sharing.boot()
+
+    home = sharing.home / "ubuntu"
+    assert (home / ".profile").read_text() == "image"
+    assert (oct(home.stat().st_mode), home.stat().st_uid) == ("0o40750", os.geteuid())
+    assert [each.name for each in sharing.home.iterdir()] == ["ubuntu"]
+
+
+def test_what_another_node_has_brought_stays(sharing: Homes):
+    """Each node has a copy of its image's homes, and only the first one may win."""
+    (sharing.home / "ubuntu").mkdir(parents=True)
+    (sharing.home / "ubuntu" / ".profile").write_text("mine")
+
+    assert sharing.boot()[0] == 0
+
+    assert (sharing.home / "ubuntu" / ".profile").read_text() == "mine"
+    assert not (sharing.home / "ubuntu" / ".ssh").exists()
+
+
+def test_homes_are_tried_again_and_said_in_the_end(sharing: Homes):
+    """The name of a new mount target is known a minute later (EFS user guide, mount helper)."""
+    tries = sharing.bin.parent / "tries-of-homes"
+    sharing.answers(f"echo x >>{tries}; [[ $(wc -l <{tries}) -ge 3 ]] || exit 32")
+    assert sharing.boot()[0] == 0
+    assert len(tries.read_text().split()) == 3
+
+    sharing.mounts("")
+    sharing.answers("echo mount.efs: access denied >&2; exit 32")
+    status, called = sharing.boot()
+
+    assert status == 1
+    assert called.count("mount /home") == 6
+    assert "homes: /home: mount failed with status 32: mount.efs: access" in sharing.console()
+    assert "mount --bind" not in " ".join(called)

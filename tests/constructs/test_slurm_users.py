@@ -45,9 +45,11 @@ def program(node: Path, name: str, body: str) -> None:
     file.chmod(0o755)
 
 
-def run(node: Path, users: UsersSpec = USERS) -> subprocess.CompletedProcess[str]:
+def run(
+    node: Path, users: UsersSpec = USERS, *, home_storage: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run the script as a node does at boot."""
-    (node / "users").write_text(users.unix_lines())
+    (node / "users").write_text(users.unix_lines(home_storage=home_storage))
     path = f"{node / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     environment = {"PATH": path, "HERE": str(node), "ROOT": str(node)}
     return subprocess.run([SCRIPT], env=environment, text=True, capture_output=True, check=False)
@@ -143,3 +145,21 @@ def test_homes_of_a_nodes_own_need_no_mount(node: Path):
     assert run(node, USERS.model_copy(update={"homes": "/home"})).returncode == 0
 
     assert (node / "home" / "bob").stat().st_uid == 2002
+
+
+def test_homes_on_a_file_system_of_their_own_wait_for_it(node: Path):
+    """Without its mount they would be made on the node's own disk, and hidden by a later mount."""
+    users = USERS.model_copy(update={"homes": "/home"})
+    (node / "home").mkdir()
+
+    done = run(node, users, home_storage=True)
+
+    assert done.returncode == 1
+    assert "/home is not mounted; no home is made" in done.stderr
+    assert not list((node / "home").iterdir())
+    assert "bob:x:2002:2002::/home/bob:/bin/bash" in lines(node, "passwd")
+
+    program(node, "mountpoint", f"[[ $2 == {node}/home ]]")
+    assert run(node, users, home_storage=True).returncode == 0
+    home = (node / "home" / "bob").stat()
+    assert (home.st_uid, home.st_gid, oct(home.st_mode)) == (2002, 2002, "0o40700")

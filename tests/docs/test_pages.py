@@ -18,7 +18,7 @@ from tests.docs.pages import PAGES, ROOT, Page
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
 
-BASES = "Construct|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
+BASES = r"Construct|efs\.FileSystem|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
 LINK = re.compile(r"""\]\((?!https?:|mailto:)([^)#]+)|(?:src|srcset|href)="(?!https?:)([^"#]+)""")
 MAKEFILE = (ROOT / "Makefile").read_text()
 EVERY_PAGE = pytest.mark.parametrize(

@@ -390,3 +390,47 @@ def test_a_public_parameter_that_does_not_exist_is_not_found(cloud):
     """Only names that AWS publishes have a value."""
     with pytest.raises(ClientError, match="ParameterNotFound"):
         cloud.client("ssm").get_parameter(Name="/aws/service/deeplearning/ami/latest")
+
+
+def homes(**more):
+    return {
+        "Homes": {"Type": "AWS::EFS::FileSystem", "Properties": {"Encrypted": True}},
+        "Target": {
+            "Type": "AWS::EFS::MountTarget",
+            "Properties": {
+                "FileSystemId": {"Ref": "Homes"},
+                "SubnetId": {"Ref": "Subnet"},
+                "SecurityGroups": [{"Ref": "Group"}],
+            },
+        },
+        "Group": group(),
+        **more,
+    }
+
+
+def test_a_mount_target_lives_in_its_subnet_and_its_group(cloud, vpc):
+    """So that neither can be deleted before its interface, and the file system only after it."""
+    stack = cloud.deploy({**vpc, **homes()})
+
+    efs, ec2 = cloud.client("efs"), cloud.client("ec2")
+    file_system = stack.physical_id("Homes")
+    (target,) = efs.describe_mount_targets(FileSystemId=file_system)["MountTargets"]
+    (interface,) = ec2.describe_network_interfaces(
+        NetworkInterfaceIds=[target["NetworkInterfaceId"]]
+    )["NetworkInterfaces"]
+    assert interface["SubnetId"] == target["SubnetId"] == stack.physical_id("Subnet")
+    assert [each["GroupId"] for each in interface["Groups"]] == [stack.physical_id("Group")]
+    with pytest.raises(ClientError, match="FileSystemInUse"):
+        efs.delete_file_system(FileSystemId=file_system)
+    assert stack.delete() == "DELETE_COMPLETE"
+    left = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert target["NetworkInterfaceId"] not in [each["NetworkInterfaceId"] for each in left]
+
+
+def test_a_zone_has_one_mount_target_of_a_file_system(cloud, vpc):
+    """EFS refuses a second one (EFS user guide, managing mount targets)."""
+    second = homes()["Target"] | {"DependsOn": "Target"}
+
+    stack = cloud.deploy({**vpc, **homes(Second=second)})
+
+    assert "MountTargetConflict" in stack.reasons()

@@ -24,6 +24,7 @@ from ultracluster.spec.nodes import (
     NodesSpec,
 )
 from ultracluster.spec.slurm import QueueSpec, SlurmSpec
+from ultracluster.spec.users import HomeStorageSpec
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -175,7 +176,8 @@ def slurm_addresses(slurm: SlurmSpec | None) -> int:
     """Return what Slurm takes of them beside the nodes: its controller and login nodes."""
     if slurm is None:
         return 0
-    return 1 + (slurm.login_nodes if slurm.login_instance_type else 0)
+    homes = 0 if slurm.home_storage is None else 1
+    return 1 + homes + (slurm.login_nodes if slurm.login_instance_type else 0)
 
 
 def smallest_prefix(addresses: int) -> int:
@@ -202,6 +204,10 @@ def slurms(draw: st.DrawFn, nodes: int) -> SlurmSpec:
         accounting_days=draw(st.none() | st.just(-1) | st.integers(1, 10000)),
         login_instance_type=draw(st.sampled_from(LOGIN_TYPES)) if login else None,
         login_nodes=max(login, 1),
+        home_storage=draw(
+            st.none()
+            | st.builds(HomeStorageSpec, expected_gb=st.integers(1, 9999), backups=st.booleans())
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from tests.stacks.synthesized import Synthesis
 
 KEY_USES = {"Decrypt", "Describe*", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*"}
 HTTPS, LUSTRE, SLURM = (443, 443), {(988, 988), (1018, 1023)}, {(6817, 6819), (60001, 63000)}
+NFS = {(2049, 2049)}
 NOBODY = {"CidrIp": "255.255.255.255/32", "FromPort": 252, "IpProtocol": "icmp", "ToPort": 86}
 """CDK's rule in place of none, which EC2 would take for all."""
 
@@ -111,7 +112,7 @@ def topics_take_notices_of_the_account(made: Synthesis) -> None:
 
 
 def ports_are_open_between_groups(made: Synthesis) -> None:
-    """Everything within a fabric, else the ports of Lustre and Slurm; nothing from an address."""
+    """Everything within a fabric, else the ports of Lustre, NFS and Slurm; none from an address."""
     everything = (None, None)
     own = [{"Fn::GetAtt": [name, "GroupId"]} for name, _ in made.named("AWS::EC2::SecurityGroup")]
     for _, rule in made.named("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
@@ -127,7 +128,30 @@ def ports_are_open_between_groups(made: Synthesis) -> None:
             assert (peer == given["GroupId"]) or (lustre and made.environment.storage.efa_enabled)
         else:
             assert given["IpProtocol"] == "tcp"
-            assert ports in (LUSTRE if lustre else SLURM)
+            homes = given["Description"] == "Homes"
+            assert ports in (LUSTRE if lustre else NFS if homes else SLURM)
+
+
+def homes_are_mounted_by_roles_over_tls(made: Synthesis) -> None:
+    """Their policy allows nobody anything, so that a role needs one of its own: nodes have it."""
+    systems = dict(made.named("AWS::EFS::FileSystem"))
+    for system in systems.values():
+        (refusal,) = system["Properties"]["FileSystemPolicy"]["Statement"]
+        assert refusal == {
+            "Action": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Sid": refusal["Sid"],
+        }
+    mounting = [
+        statement
+        for statement in statements(made, "AWS::IAM::ManagedPolicy", "PolicyDocument")
+        if "elasticfilesystem:" in json.dumps(statement["Action"])
+    ]
+    assert len(mounting) == len(systems)
+    for statement in mounting:
+        assert "Homes" in json.dumps(statement["Resource"])
 
 
 def addresses_reach_https_alone(made: Synthesis) -> None:
@@ -222,6 +246,7 @@ ACCESS = (
     keys_are_used_within_the_account,
     topics_take_notices_of_the_account,
     ports_are_open_between_groups,
+    homes_are_mounted_by_roles_over_tls,
     addresses_reach_https_alone,
     endpoints_are_used_by_the_account,
     nodes_have_no_way_in,

@@ -8,6 +8,7 @@ from ultracluster.spec.environment import EnvironmentSpec
 HOLD_DATA = (
     "AWS::EC2::VPC",
     "AWS::ECR::Repository",
+    "AWS::EFS::FileSystem",
     "AWS::FSx::FileSystem",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
@@ -85,9 +86,21 @@ def everything_at_rest_is_encrypted(made: Synthesis) -> None:
     for _, system in made.named("AWS::FSx::FileSystem"):
         own = made.environment.storage.customer_key
         assert system["Properties"].get("KmsKeyId") == (data if own else None)
+    for _, homes in made.named("AWS::EFS::FileSystem"):
+        given = homes["Properties"]
+        assert (given["Encrypted"], given["KmsKeyId"]) == (True, data)
     for _, template in made.named("AWS::EC2::LaunchTemplate"):
         (volume,) = template["Properties"]["LaunchTemplateData"]["BlockDeviceMappings"]
         assert volume["Ebs"]["Encrypted"] is True
+
+
+def homes_are_copied_as_asked(made: Synthesis) -> None:
+    """Users cannot make theirs again, and what costs little is charged all the same."""
+    slurm = made.environment.slurm
+    asked = None if slurm is None else slurm.home_storage
+    found = [each["Properties"] for _, each in made.named("AWS::EFS::FileSystem")]
+    wanted = [] if asked is None else ["ENABLED" if asked.backups else "DISABLED"]
+    assert [each["BackupPolicy"]["Status"] for each in found] == wanted
 
 
 def buckets_are_encrypted_and_versioned(made: Synthesis) -> None:
@@ -198,6 +211,7 @@ DATA = (
     what_is_kept_is_kept,
     capacity_that_was_made_is_kept,
     everything_at_rest_is_encrypted,
+    homes_are_copied_as_asked,
     buckets_are_encrypted_and_versioned,
     data_never_expires,
     accesses_to_data_are_logged,

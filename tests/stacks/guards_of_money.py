@@ -15,6 +15,7 @@ UNTAGGED = {
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
+    "AWS::EFS::MountTarget",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",  # those of CDK's own functions have none
@@ -36,7 +37,8 @@ def everything_that_costs_is_tagged(made: Synthesis) -> None:
         for resource in template["Resources"].values():
             if resource["Type"] not in UNTAGGED:
                 given = resource["Properties"]
-                tags = given.get("ResourceTags", given.get("Tags"))
+                names = ("ResourceTags", "FileSystemTags", "Tags")
+                tags = next((given[name] for name in names if name in given), None)
                 assert made.environment.name in _values(tags), resource["Type"]
 
 

@@ -53,7 +53,7 @@ def the_file_system_waits_for_its_rules(made: Synthesis) -> None:
         name
         for name, resource in storage.items()
         if resource["Type"].startswith("AWS::EC2::SecurityGroup")
-        and resource["Type"] != "AWS::EC2::SecurityGroup"
+        and resource["Properties"].get("Description") == "Lustre"
     }
     (file_system,) = made.resources("AWS::FSx::FileSystem")
     assert rules

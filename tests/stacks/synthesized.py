@@ -20,7 +20,7 @@ from ultracluster.spec.slurm import (
     QueueSpec,
     SlurmSpec,
 )
-from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
+from ultracluster.spec.users import AccountSpec, HomeStorageSpec, UserSpec, UsersSpec
 
 STACKS: Final = ("Network", "Storage", "Training", "Cluster")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -179,7 +179,7 @@ VARIANTS: Final = {
             nodes=FOR_SLURM.model_copy(
                 update={"capacity_reservation": CapacityReservationSpec(), "spare_nodes": 1}
             ),
-            slurm=SlurmSpec(),
+            slurm=SlurmSpec(home_storage=HomeStorageSpec()),
         ),
         # Where PCS is newer than CDK's own validator.
         variant(

@@ -21,6 +21,8 @@ PROPERTIES: tuple[Spoiled, ...] = (
     # Data.
     ("AWS::KMS::Key", "EnableKeyRotation", False),
     ("AWS::KMS::Key", "EnableKeyRotation", GONE),
+    ("AWS::EFS::FileSystem", "KmsKeyId", GONE),
+    ("AWS::EFS::FileSystem", "BackupPolicy.Status", "DISABLED"),
     ("AWS::FSx::FileSystem", "KmsKeyId", GONE),
     ("AWS::FSx::FileSystem", "LustreConfiguration.DeploymentType", "SCRATCH_2"),
     ("AWS::FSx::FileSystem", "LustreConfiguration.AutomaticBackupRetentionDays", 1),
@@ -97,6 +99,8 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::IAM::Role", "AssumeRolePolicyDocument.Statement.0.Principal", {"AWS": "*"}),
     ("AWS::IAM::Role", "AssumeRolePolicyDocument.Statement.0.Condition", GONE),
     ("AWS::IAM::Role", "ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]),
+    ("AWS::EFS::FileSystem", "FileSystemPolicy", GONE),
+    ("AWS::EFS::FileSystem", "FileSystemPolicy.Statement.0.Effect", "Allow"),
     ("AWS::KMS::Key", "KeyPolicy.Statement.1.Condition", GONE),
     ("AWS::KMS::Key", "KeyPolicy.Statement.1.Action", ["kms:*"]),
     ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.BlockPublicPolicy", False),
@@ -133,6 +137,7 @@ STATEMENTS: tuple[Spoiled, ...] = (
     ("s3:GetObject", "Action", ["s3:GetObject", "s3:DeleteObject"]),
     ("s3:GetObject", "Resource", "*"),
     ("kms:Decrypt", "Resource", "*"),
+    ("elasticfilesystem:ClientMount", "Resource", "*"),
     ("ecr:BatchGetImage", "Resource", "*"),
     ("ecr:BatchGetImage", "Action", ["ecr:BatchGetImage", "ecr:DeleteRepository"]),
 )
@@ -140,6 +145,7 @@ STATEMENTS: tuple[Spoiled, ...] = (
 KEPT = (
     "AWS::EC2::VPC",
     "AWS::ECR::Repository",
+    "AWS::EFS::FileSystem",
     "AWS::FSx::FileSystem",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",

@@ -163,6 +163,13 @@ STAGE: Final = Stage(
             TEXT,
             settles=("lustre-client",),
         ),
+        login_step(
+            "a user's home is on all nodes",
+            "grep -q ' /home nfs4 ' /proc/mounts && [ -w ~ ] && echo writable",
+            "writable",
+            settles=("homes-by-role",),
+            concerns=lambda scene: scene.slurm.home_storage is not None,
+        ),
         login_step("locked memory of a login", "ulimit -l", "unlimited"),
         Step("configuration of the controller", _configuration, settles=("slurm-settings",)),
         Step("from S3 to Lustre", _from_s3),

@@ -210,6 +210,7 @@ def login_step(
     *,
     user: str = "",
     settles: Sequence[str] = (),
+    concerns: Callable[[Scene], bool] = lambda _: True,
 ) -> Step:
     """Return a step that runs a command on the login node."""
 
@@ -217,7 +218,7 @@ def login_step(
         measured, text = scene.shell(said(command, scene), user).text, said(wanted, scene)
         return equal(text, measured)
 
-    return Step(name, look, tuple(settles))
+    return Step(name, look, tuple(settles), concerns=concerns)
 
 
 JOB: Final = "job"

@@ -101,6 +101,10 @@ LUSTRE_TIERING_THROUGHPUT: Final = Item(
 LUSTRE_READ_CACHE: Final = Item("fsx-lustre/INTELLIGENT_TIERING/read-cache", Unit.GB_MONTH)
 LUSTRE_HDD_CACHE: Final = Item("fsx-lustre/HDD/read-cache", Unit.GB_MONTH)
 LUSTRE_BACKUP: Final = Item("fsx-lustre/backup", Unit.GB_MONTH)
+HOMES_STORAGE: Final = Item("efs/standard/storage", Unit.GB_MONTH)
+HOMES_READ: Final = Item("efs/elastic/read", Unit.GB)
+HOMES_WRITTEN: Final = Item("efs/elastic/written", Unit.GB)
+HOMES_BACKUP: Final = Item("efs/backup", Unit.GB_MONTH)
 NAT_GATEWAY: Final = Item("nat-gateway/hour", Unit.HOUR)
 NAT_DATA: Final = Item("nat-gateway/data", Unit.GB)
 ENDPOINT: Final = Item("interface-endpoint/hour", Unit.HOUR)
@@ -135,7 +139,7 @@ FIXED: Final = (
     *(LUSTRE_METADATA_IOPS, LUSTRE_TIERING_THROUGHPUT, LUSTRE_READ_CACHE, LUSTRE_HDD_CACHE),
     *(LUSTRE_BACKUP, NAT_GATEWAY, NAT_DATA, ENDPOINT, ENDPOINT_DATA, PUBLIC_ADDRESS),
     *(GP3_STORAGE, S3_STORAGE, KMS_KEY, LOGS_INGESTED, LOGS_STORED, METRICS_INGESTED),
-    SLURM_ACCOUNTING_STORAGE,
+    *(HOMES_STORAGE, HOMES_READ, HOMES_WRITTEN, HOMES_BACKUP, SLURM_ACCOUNTING_STORAGE),
 )
 """Items that there is one of; the others are made of a type or a size."""
 

@@ -74,6 +74,9 @@ FIXED: Final[Mapping[Item, Query]] = {
     prices.KMS_KEY: _usage("awskms", "KMS-Keys"),
     prices.LOGS_INGESTED: _usage("AmazonCloudWatch", "DataProcessing-Bytes"),
     prices.LOGS_STORED: _usage("AmazonCloudWatch", "TimedStorage-ByteHrs"),
+    prices.HOMES_STORAGE: _usage("AmazonEFS", "TimedStorage-ByteHrs"),
+    prices.HOMES_READ: _usage("AmazonEFS", "ETDataAccess-Bytes", accessType="Read"),
+    prices.HOMES_WRITTEN: _usage("AmazonEFS", "ETDataAccess-Bytes", accessType="Write"),
     prices.LUSTRE_BACKUP: _usage("AmazonFSx", "BackupUsage", fileSystemType="Lustre"),
 }
 INSTANCE: Final = {

@@ -34,6 +34,9 @@ FLOW_LOG_GB_PER_NODE: Final = 3
 DAYS: Final = 30
 """Days that a month of traffic is spread over, to tell what so many days of logs hold."""
 
+HOMES_READ_GB_PER_NODE: Final = 30
+HOMES_WRITTEN_GB_PER_NODE: Final = 3
+
 SERIES_PER_GPU: Final = 16
 SERIES_PER_EFA_DEVICE: Final = 12
 SERIES_PER_NODE: Final = 30
@@ -81,6 +84,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
         *sagemaker_quantities(nodes, jobs),
         *lustre_quantities(environment.storage),
         *bucket_quantities(environment.storage),
+        *(() if slurm is None else home_quantities(slurm, busy - jobs)),
         *network_quantities(environment.network, busy),
         *metrics_quantities(environment),
         _kept(prices.KMS_KEY, KEYS, "keys of log groups and of data"),
@@ -214,6 +218,19 @@ def old_versions(storage: LustreSpec) -> Quantity:
     return Quantity(prices.S3_STORAGE, Decimal(a_day * days), NONE, purpose, how)
 
 
+def home_quantities(slurm: SlurmSpec, nodes: int) -> Iterator[Quantity]:
+    """Yield homes on EFS, which charges what they hold and what is read and written."""
+    if (spec := slurm.home_storage) is None:
+        return
+    bound = "all of it read every 30 days; an upper bound"
+    yield _kept(prices.HOMES_STORAGE, spec.expected_gb, "homes", bound)
+    yield _traffic(prices.HOMES_READ, nodes, HOMES_READ_GB_PER_NODE, "homes, read", "node")
+    yield _traffic(prices.HOMES_WRITTEN, nodes, HOMES_WRITTEN_GB_PER_NODE, "homes, written", "node")
+    if spec.backups:
+        copies = "one full copy; later ones are incremental"
+        yield _kept(prices.HOMES_BACKUP, spec.expected_gb, "backups of homes", copies)
+
+
 def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
     """Yield NAT, endpoints and flow logs; traffic grows with the nodes and instances at work."""
     # Imported here: the planner, which counts the same, does not wait for pydantic.
@@ -262,8 +279,10 @@ def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
     return 0 if slurm is None else min(slurm.always_running(nodes), nodes.total)
 
 
-def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:
-    assumption = f"{each} GB a month assumed for each node and job instance"
+def _traffic(
+    item: prices.Item, busy: int, each: int, purpose: str, of: str = "node and job instance"
+) -> Quantity:
+    assumption = f"{each} GB a month assumed for each {of}"
     return Quantity(item, Decimal(busy * each), NONE, purpose, assumption)
 
 

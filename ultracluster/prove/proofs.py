@@ -23,6 +23,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "nodes": cluster_proof.node_group,
     "Slurm": slurm_proof.slurm,
     "Lustre": storage_proof.lustre,
+    "homes": storage_proof.homes,
     "data bucket": storage_proof.bucket,
     "roles": training_proof.roles,
     "policies": training_proof.policies,

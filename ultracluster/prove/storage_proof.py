@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.prove.network_proof import training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present
 from ultracluster.spec.lustre import DataRepositorySpec
+
+KEY: Final = "Key/Resource/Resource"
 
 
 def lustre(evidence: Evidence) -> Iterator[Check]:
@@ -24,7 +27,7 @@ def lustre(evidence: Evidence) -> Iterator[Check]:
     subnet = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnets of the file system", [subnet], found.get("SubnetIds"))
     if spec.customer_key:
-        key_id = evidence.id_at("Storage", "Key/Resource/Resource")
+        key_id = evidence.id_at("Storage", KEY)
         arn = str(found.get("KmsKeyId"))
         yield Check("key of the file system", key_id, arn, ok=arn.endswith(key_id))
     destination = str(configuration.get("LogConfiguration", {}).get("Destination"))
@@ -74,6 +77,36 @@ def _link(
     return entry.file_system_path, path, entry.auto_import, entry.auto_export
 
 
+def homes(evidence: Evidence) -> Iterator[Check]:
+    """The file system of homes is encrypted by our key, reached by TLS, and where the nodes are."""
+    slurm, ask = evidence.spec.slurm, evidence.cloud.ask
+    spec = None if slurm is None else slurm.home_storage
+    every = ask("efs", "describe_file_systems")["FileSystems"]
+    own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
+    found = {each["FileSystemId"]: each for each in every if own in each["Tags"]}
+    if spec is None:
+        yield equal("file systems of homes", [], list(found))
+        return
+    file_system_id = evidence.id_at("Storage", "Homes/Resource")
+    yield equal("file systems of homes", [file_system_id], list(found))
+    of = {"FileSystemId": file_system_id}
+    wanted = {"LifeCycleState": "available", "ThroughputMode": "elastic", "Encrypted": True}
+    for name, value in wanted.items():
+        yield equal(f"{name} of homes", value, found[file_system_id].get(name))
+    key_id, arn = evidence.id_at("Storage", KEY), str(found[file_system_id].get("KmsKeyId"))
+    yield Check("key of homes", key_id, arn, ok=arn.endswith(key_id))
+    targets = ask("efs", "describe_mount_targets", **of)["MountTargets"]
+    subnet = training_subnets(evidence)[0]["SubnetId"]
+    yield equal("mount targets of homes", [subnet], [each["SubnetId"] for each in targets])
+    policy = json.loads(ask("efs", "describe_file_system_policy", **of)["Policy"])["Statement"]
+    yield present("refusal of mounts without TLS", there=any(map(_without_tls, policy)))
+    allowing = [each for each in policy if each["Effect"] == "Allow"]
+    yield equal("what the policy of homes allows", [], allowing)
+    backups = ask("efs", "describe_backup_policy", **of)["BackupPolicy"]["Status"]
+    status = "ENABLED" if spec.backups else "DISABLED"
+    yield equal("backups of homes", status, backups.replace("ING", "ED"))
+
+
 def bucket(evidence: Evidence) -> Iterator[Check]:
     """The data bucket is versioned, encrypted by the environment's key, and TLS only."""
     cloud, spec = evidence.cloud, evidence.spec.storage
@@ -98,12 +131,15 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
 def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
     """Whether a statement denies everybody everything in a bucket where there is no TLS."""
     resources = {str(each).rpartition(":")[2] for each in _listed(statement.get("Resource"))}
+    return _without_tls(statement) and {bucket_name, f"{bucket_name}/*"} <= resources
+
+
+def _without_tls(statement: Mapping[str, Any]) -> bool:
     condition = statement.get("Condition")
     return (
         statement["Effect"] == "Deny"
         and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
         and _listed(statement.get("Action")) in (["s3:*"], ["*"])
-        and {bucket_name, f"{bucket_name}/*"} <= resources
         # Another condition beside it would let some requests through.
         and condition in [{"Bool": {"aws:SecureTransport": given}} for given in ("false", False)]
     )

@@ -23,7 +23,7 @@ from ultracluster.spec.node_groups import (
 )
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
-from ultracluster.spec.users import UsersSpec
+from ultracluster.spec.users import HOME, HomeStorageSpec, UsersSpec
 
 __all__ = [
     "PCS_READY_AMI",
@@ -81,6 +81,10 @@ class SlurmSpec(Spec):
     users: UsersSpec | None = None
     """Who works on it; without it there are the users that the image has."""
 
+    home_storage: HomeStorageSpec | None = None
+    """A file system for `/home`, which all nodes share; without it each node has a `/home` of its
+    own."""
+
     login_instance_type: str | None = "m6i.xlarge"
     """Instance type of the login nodes; None has none."""
 
@@ -124,8 +128,8 @@ class SlurmSpec(Spec):
 
     @property
     def addresses(self) -> int:
-        """Private IPv4 addresses of controller and login nodes."""
-        return CONTROLLER_ADDRESSES + self.login_instances
+        """Private IPv4 addresses of controller, login nodes and the mount target of homes."""
+        return CONTROLLER_ADDRESSES + self.login_instances + (self.home_storage is not None)
 
     @property
     def addresses_of_groups(self) -> int:
@@ -228,6 +232,13 @@ class SlurmSpec(Spec):
                         fix = f"write {choices(known)}" if known else "add it to users.accounts"
                         where = f"queues[{index}].{field}[{place}]"
                         yield Problem(where, name, f"users.accounts has no such account; {fix}")
+
+    @rule
+    def _homes_are_in_one_place(self) -> Iterator[Problem]:
+        users = self.users
+        if self.home_storage is not None and users is not None and users.homes != HOME:
+            fix = 'home_storage is a file system for them at /home; write homes="/home", or '
+            yield self.problem_of("users.homes", f"{fix}home_storage=None")
 
     @rule
     def _accounts_can_be_made(self) -> Iterator[Problem]:

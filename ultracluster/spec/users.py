@@ -26,6 +26,8 @@ HIGHEST_ID: Final = 59999
 MOST_BYTES: Final = 2560
 """Of the 16 KB of user data (EC2 User Guide); the scripts and PCS's own part take the rest."""
 NO_LIMIT: Final = -1
+HOME: Final = "/home"
+ON_LUSTRE: Final = "/fsx/home"
 
 Id = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
 
@@ -79,6 +81,21 @@ class UserSpec(Spec):
     """Accounts that the user's jobs may be charged to; the first is taken where none is named."""
 
 
+class HomeStorageSpec(Spec):
+    """A file system of its own for `/home` (Amazon EFS), on login nodes and all other nodes.
+
+    It grows with its files. What nobody has read for 30 days costs less, and is moved back when it
+    is read. It outlives its stack where `LustreSpec.keep_data` says so.
+    """
+
+    expected_gb: Annotated[int, Field(ge=1)] = 100
+    """GB that all homes together are expected to hold: the cost sheet counts them, EFS asks for no
+    size."""
+
+    backups: bool = True
+    """Whether AWS Backup copies it every day and keeps each copy for 35 days."""
+
+
 class UsersSpec(Spec):
     """The users of a cluster; login nodes and all other nodes have them."""
 
@@ -89,17 +106,20 @@ class UsersSpec(Spec):
     """Groups beside those of single users."""
 
     homes: Literal["/fsx/home", "/home"] = "/fsx/home"
-    """Folder that homes are in: on the file system that all nodes share, or on each node's own
-    disk, which ends with the node."""
+    """Folder that homes are in: on Lustre, or `/home`, which is the file system of
+    `SlurmSpec.home_storage`, and without it each node's own disk, which ends with the node."""
 
     accounts: tuple[AccountSpec, ...] = ()
     """Slurm's accounts. With them a job needs one that its user may charge."""
 
-    def unix_lines(self) -> str:
-        """Return homes, groups and users, one a line, as nodes read them (`boot/users.sh`)."""
+    def unix_lines(self, *, home_storage: bool = False) -> str:
+        """Return homes, what must be mounted for them, groups and users, as nodes read them."""
+        own = HOME if home_storage else ""
+        mount = ON_LUSTRE.removesuffix(HOME) if self.homes == ON_LUSTRE else own
         groups = [f"group {group.name} {group.gid}" for group in self.groups]
         people = [f"user {each.name} {each.uid} {','.join(each.groups)}" for each in self.users]
-        return "\n".join(line.rstrip() for line in (f"homes {self.homes}", *groups, *people))
+        lines = (f"homes {self.homes} {mount}", *groups, *people)
+        return "\n".join(line.rstrip() for line in lines)
 
     def account_lines(self) -> str:
         """Return accounts and who may charge them, one a line (`boot/accounts.sh`)."""

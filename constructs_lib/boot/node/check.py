@@ -126,7 +126,7 @@ def show(case: Case) -> int:
 def main(words: list[str]) -> int:
     """Do what Slurm, or a person, asks for."""
     conf = readings.settings()
-    for name in ("GPUS", "FABRIC_MANAGER", "EFA_DEVICES", "LUSTRE", "SCRATCH"):
+    for name in ("GPUS", "FABRIC_MANAGER", "EFA_DEVICES", "LUSTRE", "HOMES", "SCRATCH"):
         conf[name]
     # One Slurm only: images carry several, and an older scontrol ends at a newer slurm.conf.
     os.environ["PATH"] = f"{conf['SLURM_BIN']}:/usr/sbin:/usr/bin:/sbin:/bin"

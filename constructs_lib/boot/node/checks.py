@@ -185,16 +185,25 @@ def efa(conf: Conf, seconds: float) -> Found:
         yield "reboot", f"{active} active EFA devices instead of {conf['EFA_DEVICES']}"
 
 
-def lustre(conf: Conf, seconds: float) -> Found:
-    """Ask the file system; the table of mounts first, or the root volume would answer."""
-    folder = conf["LUSTRE"]
-    if not readings.mounted(folder, conf.get("LUSTRE_KIND", "lustre")):
-        yield "drain", f"Lustre is not mounted at {folder}"
+def shared(name: str, folder: str, kind: str, seconds: float) -> Found:
+    """Ask a file system; the table of mounts first, or the root volume would answer."""
+    if not readings.mounted(folder, kind):
+        yield "drain", f"{name} is not mounted at {folder}"
         return
     try:
         readings.said("stat", "--file-system", folder, seconds=seconds)
     except CommandError as error:
-        yield "drain", f"Lustre at {folder} {str(error).partition(' ')[2]}"
+        yield "drain", f"{name} at {folder} {str(error).partition(' ')[2]}"
+
+
+def lustre(conf: Conf, seconds: float) -> Found:
+    """Look for the data."""
+    yield from shared("Lustre", conf["LUSTRE"], conf.get("LUSTRE_KIND", "lustre"), seconds)
+
+
+def homes(conf: Conf, seconds: float) -> Found:
+    """Look for the homes that all nodes share; a job begins in one."""
+    yield from shared("EFS", "/home", conf.get("HOMES_KIND", "nfs4"), seconds)
 
 
 def scratch(conf: Conf, seconds: float) -> Found:
@@ -236,6 +245,7 @@ CHECKS = (
     Check("fabric manager", "pib", SHORT, "FABRIC_MANAGER", fabric_manager),
     Check("EFA", "pib", SHORT, "EFA_DEVICES", efa),
     Check("Lustre", "pib", SHORT, "LUSTRE", lustre),
+    Check("homes", "pib", SHORT, "HOMES", homes),
     Check("the disk", "pib", SHORT, "", partial(room, "/")),
     Check("scratch", "pi", SHORT, "SCRATCH", scratch),
     Check("memory", "i", SHORT, "", memory),

@@ -102,6 +102,11 @@ class Adapter:
                 guard=vpc.remove_endpoint_interfaces,
                 addition=vpc.put_endpoint_interfaces,
             ),
+            Wrapped(
+                "AWS::EFS::MountTarget",
+                created=vpc.put_mount_target_interface,
+                guard=vpc.remove_mount_target_interface,
+            ),
             Wrapped("AWS::EC2::LaunchTemplate", check=describes.require_launch_template),
             Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),
             Wrapped(

@@ -9,7 +9,13 @@ from ultracluster.emulator import zones
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import ec2 as calls_ec2
 from ultracluster.emulator.network import Kind, addresses, required_subnet
-from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, Order, ec2_refusal, hexadecimal
+from ultracluster.emulator.provisioning import (
+    DEPENDENCY_VIOLATION,
+    Order,
+    Resource,
+    ec2_refusal,
+    hexadecimal,
+)
 
 
 def require_subnet(order: Order) -> None:
@@ -87,6 +93,19 @@ def remove_endpoint_interfaces(endpoint_id: str) -> None:
     if record is not None:
         NETWORK.remove_interfaces(record.get("NetworkInterfaceIds") or ())
         record["NetworkInterfaceIds"] = []
+
+
+def put_mount_target_interface(target: Resource) -> None:
+    """Give a mount target of EFS its interface, which MiniStack only names."""
+    record = internals.efs._mount_targets[target.physical_id]
+    where = record["SubnetId"], record["SecurityGroups"]
+    what = f"EFS mount target {target.physical_id}"
+    record["NetworkInterfaceId"] = NETWORK.add_interface(*where, what, "amazon-elasticfilesystem")
+
+
+def remove_mount_target_interface(target_id: str) -> None:
+    record = internals.efs._mount_targets.get(target_id, {})
+    NETWORK.remove_interfaces([record.get("NetworkInterfaceId", "")])
 
 
 RESERVED_AT_START: Final = 4

@@ -31,6 +31,7 @@ STAND_INS: Final = (
     ("GPUs and their driver", "device files, and an nvidia-smi and units that are scripts"),
     ("EFA", "RDMA over Ethernet (rdma_rxe), four devices; three of them have an address each"),
     ("FSx for Lustre", "a folder of this machine, by 9p; nothing of Lustre's client runs"),
+    ("EFS and its mount helper", "another folder of this machine, by 9p: no NFS, TLS or IAM"),
     ("96 processors (p4d)", "nproc, and the controller's file, say so"),
     ("Amazon Time Sync", "the clock of this machine"),
     ("a Systems Manager session", "sh without a login, with 8 MiB of locked memory"),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ultracluster.rehearse.machine.user_data import HOMES
+
 STAND_IN: Final = "/etc/stand-in/nvidia-smi"
 PROLOG_ERROR: Final = "Prolog error"
 """Slurm's own words where the prolog failed: the node could not say more."""
@@ -21,6 +23,8 @@ class Fault:
     """What the reason of the drained node has in it; empty where the node must stay fit."""
     user: str = "root"
     """Who submits the job."""
+    needs: str = ""
+    """What the node's user data must say for it to be a fault."""
 
 
 def _nvidia_smi(name: str, setting: str, reason: str) -> Fault:
@@ -36,6 +40,7 @@ FAULTS: Final = (
     # A driver that starts anew for each question: 25 to 30 s on eight A100 (Azure/AgentBaker#2829).
     _nvidia_smi("gpu-slow", "SECONDS_EACH=30", ""),
     Fault("lustre-unmounted", "umount /fsx", "mount /fsx", "Lustre is not mounted at /fsx"),
+    Fault("homes-unmounted", "umount -l /home", "mount /home", "EFS is not mounted", needs=HOMES),
     Fault(
         "efa-port-down",
         "ip link set efa2 down",

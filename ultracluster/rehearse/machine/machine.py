@@ -66,6 +66,7 @@ class Hardware:
         address: its IPv4 address with the prefix length.
         port: of the multicast group on loopback that is the network of machines.
         shared: folder of the host in the place of Lustre.
+        homes: folder of the host in the place of EFS.
         disks: NVMe disks.
         disk_bytes: size of each; they take room on the host as they are written.
         files: more files of its root, by path.
@@ -76,6 +77,7 @@ class Hardware:
     address: str
     port: int
     shared: Path
+    homes: Path
     disks: int = 2
     disk_bytes: int = DISK
     files: Mapping[str, str] = field(default_factory=dict)
@@ -169,8 +171,9 @@ class Machine:
         command += ["-netdev", f"socket,id=network,{network}"]
         command += ["-device", f"virtio-net-pci,netdev=network,mac={mac}"]
         # Owners and modes in files of their own: the host's user need not be root.
-        share = f"path={machine.shared},mount_tag=fsx,security_model=mapped-file"
-        command += ["-virtfs", f"local,{share}"]
+        for folder, tag in ((machine.shared, "fsx"), (machine.homes, "homes")):
+            share = f"path={folder},mount_tag={tag},security_model=mapped-file"
+            command += ["-virtfs", f"local,{share}"]
         agent = f"socket,id=agent,path={self._folder}/agent,server=on,wait=off"
         command += ["-device", "virtio-serial-pci", "-chardev", agent]
         command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]

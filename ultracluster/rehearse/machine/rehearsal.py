@@ -10,7 +10,7 @@ from ultracluster.rehearse.machine.faults import USER, Fault
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import Machine
 from ultracluster.rehearse.machine.room import Room
-from ultracluster.rehearse.machine.user_data import BootedNodes
+from ultracluster.rehearse.machine.user_data import HOMES, BootedNodes
 
 CONF: Final = ". /opt/ultracluster/node.conf;"
 
@@ -58,6 +58,13 @@ TRAINING: Final = (
         "active\nactive",
     ),
 )
+SHARED_HOMES: Final = (
+    BootCheck(
+        "/home is mounted, and the image's own user is at home there",
+        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
+        "/home\nubuntu",
+    ),
+)
 SLURM: Final = (
     BootCheck(
         "Slurm's commands are the cluster's",
@@ -97,6 +104,7 @@ def boot_findings(
         when: what follows each question, `after a reboot` for example.
     """
     checks = [*EVERY]
+    checks += SHARED_HOMES if HOMES in machine.hardware.user_data else ()
     checks += TRAINING if training else ()
     checks += SLURM if slurm else ()
     checks += SLURMD if slurm and training else ()
@@ -128,7 +136,7 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
             yield job_runs(room, "a healthy node takes a job")
             if booted.login is not None:
                 yield _user_submits(room)
-            for fault in faults:
+            for fault in (each for each in faults if each.needs in booted.node):
                 yield unfit(room, fault)
         yield from _rebooted(room, slurm=slurm)
 

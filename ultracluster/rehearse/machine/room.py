@@ -62,9 +62,12 @@ class Room:
         self._stack = ExitStack()
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ultracluster-fsx-"))
-            self.shared, self._port = Path(folder), random.choice(PORTS)  # noqa: S311
-            # As FSx makes the root of a file system.
-            self.shared.chmod(0o755)
+            self.shared, self._homes = Path(folder) / "fsx", Path(folder) / "homes"
+            self._port = random.choice(PORTS)  # noqa: S311
+            for each in (self.shared, self._homes):
+                each.mkdir()
+                # As FSx and EFS make the root of a file system.
+                each.chmod(0o755)
             self._key = slurm.key()
             stack.callback(self._all_off)
             for name in self._names if self._idle_seconds is None else self._names[:1]:
@@ -125,6 +128,7 @@ class Room:
             address=f"{self.addresses[name]}/24",
             port=self._port,
             shared=self.shared,
+            homes=self._homes,
             disks=0 if login else DISKS,
             disk_bytes=self._disk_bytes,
             files=files,

@@ -11,10 +11,13 @@ from ultracluster.prove.deployment import StackTemplate
 FILLED: Final = {
     "DNSName": "fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com",
     "LustreMountName": "abcdefgh",
+    "ExportsOutputRefHomes": "fs-0123456789abcdef1",
     "-assets-": "s3://assets/programs.zip",
 }
 """Texts in the place of what CloudFormation knows once the file system is there, by what the
 reference's name has in it."""
+HOMES: Final = f"HOMES={FILLED['ExportsOutputRefHomes']}"
+"""What user data says where nodes share their homes."""
 
 
 class UserDataError(CommandError):
