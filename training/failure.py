@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch.distributed as dist
 
+from training.launch.contract import node_name
 from training.mesh import Launch
 from training.problems import NodeError, UserError, first_line
 from training.record import FILE, now, say
@@ -61,12 +61,17 @@ class Failure:
     def __str__(self) -> str:
         return f"rank {self.rank} on {self.node} failed first, at {self.time}: {self.error}"
 
+    def values(self) -> dict[str, Any]:
+        """Return its line in the record of the run."""
+        values = {"event": "failed", "text": str(self), **asdict(self)}
+        return {**values, "failed_at": values.pop("time")}
+
 
 class Witness:
     """What one rank knows of the others' end. Made once the ranks have met."""
 
     def __init__(self, launch: Launch) -> None:
-        self.launch, self.node = launch, socket.gethostname()
+        self.launch, self.node = launch, node_name()
         store = dist.distributed_c10d._get_default_store()  # noqa: SLF001 - no public way to it
         self.store = dist.PrefixStore("failures", store)  # type: ignore[attr-defined] # not in its stub
         self.store.set(f"{NODE}/{launch.rank}", self.node)
@@ -164,15 +169,14 @@ class Witness:
             folder: `run.path`.
             speaks: Whether this rank speaks of it.
         """
-        values = {"event": "failed", "text": str(first), **asdict(first)}
-        values["failed_at"] = values.pop("time")
+        values = first.values()
         if self.metrics is not None and self.metrics.record is not None:
             self.metrics.record.write(values)
             self.metrics.sync()
             with contextlib.suppress(RuntimeError, OSError):
                 self.store.set(RECORDED, "")
         elif speaks and folder and not self._await(RECORDED):
-            _append(Path(folder) / FILE, values)
+            append(Path(folder) / FILE, values)
         if self.launch.rank == 0 and self.launch.world > 1:
             # The store in which the others read of it is this process.
             time.sleep(self.grace)
@@ -188,7 +192,7 @@ class Witness:
         return False
 
 
-def _append(file: Path, values: dict[str, Any]) -> None:
+def append(file: Path, values: dict[str, Any]) -> None:
     """Append a line to a record that is there; on other nodes' own disks there is none."""
     with contextlib.suppress(OSError):
         handle = os.open(file, os.O_WRONLY | os.O_APPEND)
@@ -216,7 +220,7 @@ def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
     try:
         result = action()
     except UserError as error:
-        wrong = str(error), socket.gethostname(), isinstance(error, NodeError)
+        wrong = str(error), node_name(), isinstance(error, NodeError)
     found: list[tuple[str, str, bool] | None] = [None] * dist.get_world_size()
     dist.all_gather_object(found, wrong)
     places: dict[str, list[str]] = {}

@@ -63,7 +63,8 @@ def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Traf
         wire["reduce", tensor, WIDTH * BYTES] += g * LAYERS * 2
     wire["reduce", partition, BYTES] += 1  # norm of the gradient
     # Loss, whether to stop, and whether the gradient is finite.
-    wire["reduce", world, 3 * BYTES] += 1
+    # Loss and two counts, and where the time of each rank went (training.pace).
+    wire["reduce", world, (3 + 3 * world) * BYTES] += 1
     return wire
 
 

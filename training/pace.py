@@ -1,0 +1,249 @@
+"""Where each rank's time goes in a step, and which rank holds the others up.
+
+A step is divided by marks: events in the GPU's own stream, so that nobody waits for the GPU, or the
+clock where there is no GPU. Between two marks a rank computes, waits for its data, or waits for
+others; FSDP2 waits in hooks of its own, and the marks lie inside of them. With the sum of the
+losses every rank learns these seconds of all others, two steps late, and comes to the same verdict.
+
+Collectives inside a layer (tensor parallelism) count as computing: of a tensor group all ranks look
+alike, and the verdict says so.
+"""
+
+import statistics
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from training.mesh import Launch
+from training.metrics import Mark
+
+COMPUTES, DATA, OTHERS = range(3)
+KINDS: Final = 3
+IN_A_ROW: Final = 5
+"""Steps that must agree before anybody is told."""
+SLOW: Final = 1.15
+"""Times the median of all ranks; the alarm `job-straggles` has the same."""
+MATTERS: Final = 0.05
+"""Part of a step that a rank must cost the others."""
+LEAST_SECONDS: Final = 0.005
+"""Below this it is the noise of a machine."""
+BEFORE: Final = 32
+"""Steps whose wait for the network is the usual one."""
+PROBE_BYTES: Final = 4 * 2**20
+LIMPS: Final = 1.5
+"""Times the median of all ranks that a rank's best link takes where its network is at fault."""
+
+
+class Watch:
+    """The marks of one rank."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.kinds: list[int] = []
+        self.marks = [Mark(device)]
+        self.count = 0
+        """Marks so far."""
+        self.last = "the start"
+        """What the newest of them is the end of."""
+        self.flying: deque[Mark] = deque()
+        self.longest: float | None = None
+        """Seconds between two marks, the most so far; None before the first step."""
+
+    def __call__(self, kind: int, what: str) -> None:
+        """Say what this rank has done since the mark before."""
+        mark = Mark(self.device)
+        self.kinds.append(kind)
+        self.marks.append(mark)
+        self.flying.append(mark)
+        self.last = what
+        self.count += 1
+
+    def restart(self) -> None:
+        """Forget what was marked since the last step: a pause, which is nobody's fault."""
+        self.kinds, self.marks = [], [Mark(self.device)]
+
+    def taken(self) -> tuple[list[int], list[Mark]]:
+        """Return the marks of the step that ends now."""
+        taken = self.kinds, self.marks
+        self.kinds, self.marks = [], [self.marks[-1]]
+        return taken
+
+    def passed(self) -> int:
+        """Return how many marks the device has passed; any thread may ask."""
+        while self.flying and self.flying[0].passed():
+            self.flying.popleft()
+        return self.count - len(self.flying)
+
+    def seconds(self, step: tuple[list[int], list[Mark]]) -> list[float]:
+        """Return the seconds of a step by kind, once the device is through with it."""
+        found = [0.0] * KINDS
+        kinds, marks = step
+        for kind, before, after in zip(kinds, marks, marks[1:], strict=False):
+            spent = after.seconds_since(before)
+            found[kind] += spent
+            self.longest = max(self.longest or 0.0, spent)
+        return found
+
+    def follow(self, blocks: Iterable[nn.Module]) -> None:
+        """Mark where each block computes; FSDP2's own hooks must be there already."""
+        for number, block in enumerate(blocks):
+            self._follow(block, f"block {number}")
+
+    def _follow(self, block: nn.Module, name: str) -> None:
+        # FSDP2 has waited when a hook runs that was added later. In the backward pass hooks of a
+        # tensor run in the same order, and those of the input before FSDP2 sends gradients.
+        @torch.compiler.disable  # type: ignore[untyped-decorator]
+        def before(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            self(OTHERS, f"the wait for the weights of {name}")
+            self._when_backward(inputs[0], COMPUTES, f"the backward pass of {name}")
+
+        @torch.compiler.disable  # type: ignore[untyped-decorator]
+        def after(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+            self(COMPUTES, f"the forward pass of {name}")
+            self._when_backward(output, OTHERS, f"the wait for {name} in the backward pass")
+
+        block.register_forward_pre_hook(before)
+        block.register_forward_hook(after)
+
+    def _when_backward(self, tensor: Tensor, kind: int, what: str) -> None:
+        if tensor.requires_grad:
+            tensor.register_hook(lambda _: self(kind, what))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A rank that the others wait for."""
+
+    rank: int
+    """-1 where it is the network, and no rank's in particular."""
+    together: int
+    """Ranks from that one on that share their layers and cannot be told apart; mostly 1."""
+    cause: str
+    """`clock`, `data` or `network`."""
+    times: float
+    """The median of all ranks."""
+    seconds: float
+    """That it costs each step."""
+
+    def text(self, node: str) -> str:
+        """Say it to people."""
+        whose = f"rank {self.rank} on {node}"
+        if self.together > 1:
+            whose = f"one of ranks {self.rank} to {self.rank + self.together - 1} on {node}"
+        if self.rank < 0:
+            whose = "no single rank's network"
+        does = {
+            "clock": "computes {0:.2f} times as long as the median rank: look at the clock and "
+            "throttling of its GPU, and at its processor",
+            "data": "takes {0:.2f} times the median rank's time because it waits for its data: "
+            "look at its file system and its processor",
+            "network": "is {0:.2f} times as slow as usual: look at its network card and its "
+            "counters",
+        }[self.cause].format(self.times)
+        return f"STRAGGLER {whose} {does}; {self.seconds:.3f} s of each step"
+
+
+class Pace:
+    """What the last steps say of all ranks; each rank comes to the same result.
+
+    Args:
+        together: Ranks that share their layers, `parallel.tensor_parallel`.
+    """
+
+    def __init__(self, together: int = 1) -> None:
+        self.together = max(1, together)
+        self.suspects: deque[tuple[int, str]] = deque(maxlen=IN_A_ROW)
+        self.usual: deque[float] = deque(maxlen=BEFORE)
+        """What the network took of earlier steps, on the rank that waited least."""
+        self.named: tuple[int, str] | None = None
+
+    def saw(self, table: Tensor) -> Straggler | None:
+        """Take in a step: a row of seconds by kind for each rank. Return whom it convicts, once."""
+        table = table.view(-1, self.together, KINDS).mean(1)
+        found = self._slowest(table) or self._network(table)
+        self.suspects.append((found.rank, found.cause) if found else (-1, ""))
+        ((most, often),) = Counter(self.suspects).most_common(1)
+        if often < IN_A_ROW:
+            return None
+        if found is None or most == self.named:
+            self.named = most if found else None
+            return None
+        self.named = most
+        return found
+
+    def _slowest(self, table: Tensor) -> Straggler | None:
+        own = table[:, COMPUTES] + table[:, DATA]
+        rank = int(own.argmax())
+        median = _median(own)
+        excess, step = float(own[rank]) - median, float(table[rank].sum())
+        if excess < max(LEAST_SECONDS, MATTERS * step, (SLOW - 1) * median):
+            return None
+        by = [float(table[rank, kind]) - _median(table[:, kind]) for kind in (COMPUTES, DATA)]
+        cause = "data" if by[DATA] > by[COMPUTES] else "clock"
+        times = float(own[rank]) / max(median, 1e-9)
+        return Straggler(rank * self.together, self.together, cause, times, excess)
+
+    def _network(self, table: Tensor) -> Straggler | None:
+        """Return whether even the rank that waits least waits for longer than it did."""
+        least = float(table[:, OTHERS].min())
+        usual = statistics.median(self.usual) if len(self.usual) >= IN_A_ROW else least
+        step = float(table[0].sum())
+        if least - usual < max(LEAST_SECONDS, (SLOW - 1) * (step - least + usual)):
+            self.usual.append(least)
+            return None
+        return Straggler(-1, 1, "network", least / max(usual, 1e-9), least - usual)
+
+
+def _median(values: Tensor) -> float:
+    # The lower one of two: of two ranks the slow one is not half of the median.
+    return float(values.median())
+
+
+def row(like: Tensor, launch: Launch, seconds: list[float]) -> Tensor:
+    """Return the table of all ranks with this rank's row alone; the sum over ranks is whole."""
+    table = like.new_zeros(launch.world, KINDS)
+    for kind, value in enumerate(seconds):
+        # A fill, not a copy: a copy from the host would wait for the GPU.
+        table[launch.rank, kind].fill_(value)
+    return table
+
+
+def slow_link(launch: Launch, device: torch.device) -> int:
+    """Return the rank whose network is slow, -1 where none stands out. All ranks must ask.
+
+    Pairs exchange some megabytes, each GPU with those at the same place of the nodes beside its
+    own. A rank's best link counts: its neighbours' other links are as fast as ever.
+    """
+    stride = launch.local_world if launch.world > launch.local_world else 1
+    place, places = launch.rank // stride, launch.world // stride
+    best = torch.full((), torch.inf, device=device)
+    payload = torch.zeros(PROBE_BYTES // 4, device=device)
+    received = torch.empty_like(payload)
+    for turn in range(2 if places % 2 == 0 else 3):
+        # In an odd ring the last place would meet two at once: it has a turn of its own.
+        pairs = [(at, (at + 1) % places) for at in range(places) if _turn(at, places) == turn]
+        peer = next((b if place == a else a for a, b in pairs if place in (a, b)), None)
+        if peer is None:
+            continue
+        at = peer * stride + launch.rank % stride
+        for _ in range(2):  # the first connects
+            both = [dist.P2POp(dist.isend, payload, at), dist.P2POp(dist.irecv, received, at)]
+            before = Mark(device)
+            for work in dist.batch_isend_irecv(both):
+                work.wait()
+            spent = Mark(device).seconds_since(before)
+        best = best.clamp(max=spent)
+    table = torch.zeros(launch.world, device=device)
+    table[launch.rank] = best
+    dist.all_reduce(table)
+    rank = int(table.argmax())
+    return rank if float(table[rank]) > LIMPS * _median(table) else -1
+
+
+def _turn(at: int, places: int) -> int:
+    return 2 if places % 2 and at == places - 1 else at % 2
