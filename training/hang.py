@@ -77,7 +77,7 @@ class Guard:
             heart, watch = self.metrics.heart, self.watch
             if passed != watch.passed() or (heart.paused and time.time() < heart.due):
                 passed, since = watch.passed(), time.monotonic()
-            usual = GAPS * (watch.longest or 0.0)
+            usual = GAPS * max(watch.longest)
             self.stalled = time.monotonic() - since - usual
             if self.stalled > self.patience and time.monotonic() - self.heard > SILENT_SECONDS:
                 self._blame_store()

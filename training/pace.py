@@ -13,6 +13,7 @@ import statistics
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import torch
@@ -24,8 +25,8 @@ from training.metrics import Mark
 
 COMPUTES, DATA, OTHERS = range(3)
 KINDS: Final = 3
-IN_A_ROW: Final = 5
-"""Steps that must agree before anybody is told."""
+AGREE: Final = 5
+"""Steps that must agree before anybody is told, of so many and one."""
 SLOW: Final = 1.15
 """Times the median of all ranks; the alarm `job-straggles` has the same."""
 MATTERS: Final = 0.05
@@ -34,6 +35,9 @@ LEAST_SECONDS: Final = 0.005
 """Below this it is the noise of a machine."""
 BEFORE: Final = 32
 """Steps whose wait for the network is the usual one."""
+NETWORK: Final = 0.25
+"""Part of a usual step that the network must take longer: it varies more than GPUs do."""
+NOBODY: Final = (-1, "")
 PROBE_BYTES: Final = 4 * 2**20
 LIMPS: Final = 1.5
 """Times the median of all ranks that a rank's best link takes where its network is at fault."""
@@ -51,8 +55,8 @@ class Watch:
         self.last = "the start"
         """What the newest of them is the end of."""
         self.flying: deque[Mark] = deque()
-        self.longest: float | None = None
-        """Seconds between two marks, the most so far; None before the first step."""
+        self.longest: deque[float] = deque([0.0], maxlen=AGREE)
+        """Most seconds between two marks, of each of the last steps: the first one compiles."""
 
     def __call__(self, kind: int, what: str) -> None:
         """Say what this rank has done since the mark before."""
@@ -83,10 +87,10 @@ class Watch:
         """Return the seconds of a step by kind, once the device is through with it."""
         found = [0.0] * KINDS
         kinds, marks = step
-        for kind, before, after in zip(kinds, marks, marks[1:], strict=False):
-            spent = after.seconds_since(before)
-            found[kind] += spent
-            self.longest = max(self.longest or 0.0, spent)
+        spent = [after.seconds_since(before) for before, after in pairwise(marks)]
+        for kind, each in zip(kinds, spent, strict=True):
+            found[kind] += each
+        self.longest.append(max(spent))
         return found
 
     def follow(self, blocks: Iterable[nn.Module]) -> None:
@@ -157,21 +161,26 @@ class Pace:
 
     def __init__(self, together: int = 1) -> None:
         self.together = max(1, together)
-        self.suspects: deque[tuple[int, str]] = deque(maxlen=IN_A_ROW)
+        self.suspects: deque[tuple[int, str]] = deque(maxlen=AGREE + 1)
         self.usual: deque[float] = deque(maxlen=BEFORE)
         """What the network took of earlier steps, on the rank that waited least."""
         self.named: tuple[int, str] | None = None
+        self.seen: Tensor | None = None
 
     def saw(self, table: Tensor) -> Straggler | None:
         """Take in a step: a row of seconds by kind for each rank. Return whom it convicts, once."""
+        if self.seen is not None and torch.equal(table, self.seen):
+            return None  # After a pause the same figures come twice.
+        self.seen = table
         table = table.view(-1, self.together, KINDS).mean(1)
         found = self._slowest(table) or self._network(table)
-        self.suspects.append((found.rank, found.cause) if found else (-1, ""))
-        ((most, often),) = Counter(self.suspects).most_common(1)
-        if often < IN_A_ROW:
+        self.suspects.append((found.rank, found.cause) if found else NOBODY)
+        [(most, often)] = Counter(self.suspects).most_common(1)
+        if often < AGREE:
             return None
-        if found is None or most == self.named:
-            self.named = most if found else None
+        if most == NOBODY:
+            self.named = None
+        if not found or (found.rank, found.cause) != most or most == self.named:
             return None
         self.named = most
         return found
@@ -191,9 +200,9 @@ class Pace:
     def _network(self, table: Tensor) -> Straggler | None:
         """Return whether even the rank that waits least waits for longer than it did."""
         least = float(table[:, OTHERS].min())
-        usual = statistics.median(self.usual) if len(self.usual) >= IN_A_ROW else least
+        usual = statistics.median(self.usual) if len(self.usual) >= AGREE else least
         step = float(table[0].sum())
-        if least - usual < max(LEAST_SECONDS, (SLOW - 1) * (step - least + usual)):
+        if least - usual < max(LEAST_SECONDS, NETWORK * (step - least + usual)):
             self.usual.append(least)
             return None
         return Straggler(-1, 1, "network", least / max(usual, 1e-9), least - usual)

@@ -22,9 +22,9 @@ from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.pace import (
+    AGREE,
     COMPUTES,
     DATA,
-    IN_A_ROW,
     KINDS,
     OTHERS,
     Pace,
@@ -69,7 +69,7 @@ class Trainer:
         if isinstance(self.sharded.module, FSDPModule):
             self.watch.follow(self.sharded.module.blocks)
         self.pace = Pace(settings.parallel.tensor_parallel)
-        self.times = deque([[0.0] * KINDS], maxlen=IN_A_ROW)
+        self.times = deque([[0.0] * KINDS], maxlen=AGREE)
         """Seconds by kind of this rank's last steps."""
         self.nodes: list[str] = [""] * launch.world
         dist.all_gather_object(self.nodes, node_name())
