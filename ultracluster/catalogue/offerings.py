@@ -1,0 +1,44 @@
+"""How Capacity Blocks and training plans are sold: sizes, lengths, types.
+
+Sizes and lengths of blocks: EC2 User Guide "Capacity Blocks for ML" and API reference
+DescribeCapacityBlockOfferings; of plans: SageMaker developer guide "Search training plan
+offerings"; types of plans: botocore 1.43.106, ReservedCapacityInstanceType. All read 2026-11-27.
+"""
+
+import math
+from typing import Final
+
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Instances of one block or plan."""
+MOST_DAYS: Final = 182
+DAY_BY_DAY: Final = 14
+"""Days up to which a block is sold by the day; beyond, by the week. Plans always go by the day."""
+DAYS_OF_A_WEEK: Final = 7
+LAST_HOURS: Final = 0.5
+"""Before the end of a block, in which AWS terminates its instances (an hour for UltraServers)."""
+PLAN_TYPES: Final = frozenset(
+    f"ml.{name}"
+    for name in (
+        *("p4d.24xlarge", "p4de.24xlarge", "p5.4xlarge", "p5.48xlarge", "p5e.48xlarge"),
+        *("p5en.48xlarge", "p6-b200.48xlarge", "p6-b300.48xlarge", "p6e-gb200.36xlarge"),
+        *("trn1.32xlarge", "trn2.48xlarge"),
+    )
+)
+
+
+def size_for(instances: int) -> int | None:
+    """Return the smallest size that holds so many instances; None where none does."""
+    return next((size for size in SIZES if size >= instances), None)
+
+
+def hours_for(hours: float, *, block: bool) -> int:
+    """Return the length to ask for where so many hours are needed; the longest, where none does."""
+    days = max(1, math.ceil((hours + LAST_HOURS * block) / 24))
+    if block and days > DAY_BY_DAY:
+        days = math.ceil(days / DAYS_OF_A_WEEK) * DAYS_OF_A_WEEK
+    return 24 * min(days, MOST_DAYS)
+
+
+def is_sold(hours: int, instances: int, *, block: bool) -> bool:
+    """Whether a length and a size can be asked for."""
+    return instances in SIZES and hours == hours_for(hours - LAST_HOURS * block, block=block)
