@@ -22,18 +22,13 @@ sys.path.insert(0, str(ROOT))
 
 from training import recipes as own  # noqa: E402
 from training.torchtitan import recipes as titan  # noqa: E402
-from ultracluster.plan.recipe import WAYS, question_of, shape_of  # noqa: E402
+from ultracluster.plan.recipe import question_of  # noqa: E402
 from ultracluster.planner.communication import communicate  # noqa: E402
-from ultracluster.planner.devices import Network, gpu_of  # noqa: E402
+from ultracluster.planner.devices import Network  # noqa: E402
 from ultracluster.planner.goodput import LONGEST_INTERVAL, SECONDS_PER_DAY  # noqa: E402
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Only  # noqa: E402
 from ultracluster.planner.plan import Planner  # noqa: E402
-from ultracluster.planner.question import Question  # noqa: E402
-from ultracluster.planner.shape import ModelShape  # noqa: E402
 from ultracluster.planner.step import Step  # noqa: E402
-from ultracluster.spec.engines import TorchtitanEngine  # noqa: E402
 from ultracluster.spec.loading import load_folder  # noqa: E402
-from ultracluster.spec.model import ModelSpec, TorchtitanModelSpec  # noqa: E402
 from ultracluster.spec.recipe import RecipeSpec  # noqa: E402
 
 PAGE: Final = ROOT / "docs" / "training" / "rehearsals.md"
