@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.preflight.account import Answering, always, error
+from tests.preflight.account import Answer, Answering, always
 from ultracluster.aws import CloudError
 from ultracluster.capacity import command
 from ultracluster.capacity.offers import BLOCK, PLAN, Market, Run, found
@@ -15,6 +15,7 @@ from ultracluster.catalogue import offerings
 from ultracluster.catalogue.instances import find
 from ultracluster.cli import main
 
+P4D = "p4d.24xlarge"
 BEGIN = datetime(2026, 12, 1, 11, 30, tzinfo=UTC)
 RUN = Run(nodes=2, hours=30.0, likely=(24.0, 40.0), exaflop=1000.0)
 ZONES = [{"ZoneName": "us-east-1a", "ZoneId": "use1-az6"}, {"ZoneName": "b", "ZoneId": "use1-az1"}]
@@ -49,6 +50,13 @@ def plan(*parts: dict, fee: str = "900") -> dict:
     }
 
 
+def refusal(of: tuple[str, str], code: str, words: str = "no") -> Answer:
+    def refuse(_: Any) -> dict[str, Any]:
+        raise CloudError(*of, code, words)
+
+    return refuse
+
+
 def account(blocks: Any = None, plans: Any = None) -> Answering:
     """Return an account that offers some blocks and plans, or refuses."""
     cloud = Answering()
@@ -62,7 +70,7 @@ def account(blocks: Any = None, plans: Any = None) -> Answering:
     return cloud
 
 
-def offered(cloud: Answering, run: Run = RUN, type_name: str = "p4d.24xlarge") -> tuple:
+def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple:
     return found(Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN))
 
 
@@ -119,9 +127,9 @@ def test_sizes_hold_what_is_needed():
 @pytest.mark.parametrize(
     ("blocks", "type_name", "says"),
     [
-        (None, "p4d.24xlarge", "Capacity Blocks: none of 2 x p4d.24xlarge in us-east-1 is offered"),
-        (error("UnauthorizedOperation"), "p4d.24xlarge", "ec2:DescribeCapacityBlockOfferings"),
-        (error("InvalidAction", "unknown here"), "p4d.24xlarge", "InvalidAction: unknown here"),
+        (None, P4D, "Capacity Blocks: none of 2 x p4d.24xlarge in us-east-1 is offered"),
+        (refusal(BLOCKS, "UnauthorizedOperation"), P4D, "ec2:DescribeCapacityBlockOfferings"),
+        (refusal(BLOCKS, "InvalidAction", "unknown"), P4D, "InvalidAction: unknown"),
         (None, "p3dn.24xlarge", "Capacity Blocks: p3dn.24xlarge is not sold so"),
     ],
 )
@@ -130,7 +138,7 @@ def test_what_is_not_offered_is_one_line(blocks: Any, type_name: str, says: str)
     offers, said = offered(account(blocks, [plan(part(48))]), type_name=type_name)
 
     assert says in said[0]
-    assert len(offers) == (type_name == "p4d.24xlarge")
+    assert len(offers) == (type_name == P4D)
 
 
 @pytest.fixture
@@ -161,7 +169,7 @@ def test_the_command_says_what_would_buy_it_and_what_to_write(planted, capsys):
 
 
 def test_the_same_as_json(planted, capsys):
-    planted([block(48)], error("AccessDeniedException"))
+    planted([block(48)], refusal(PLANS, "AccessDeniedException"))
 
     assert main(["capacity", "dev", "--recipe", "gpt-1b", "--format", "json"]) == 0
     given = json.loads(capsys.readouterr().out)
@@ -203,10 +211,8 @@ def test_what_cannot_be_asked_is_one_line(planted, capsys, words: list[str], say
 
 
 def test_no_account_is_one_line(planted, capsys):
-    def nobody(_: Any) -> dict[str, Any]:
-        raise CloudError("sts", "get_caller_identity", "NoCredentialsError", "none")
-
-    planted().answers["sts", "get_caller_identity"] = nobody
+    who = ("sts", "get_caller_identity")
+    planted().answers[who] = refusal(who, "NoCredentialsError")
     assert main(["capacity", "dev", "--recipe", "gpt-1b"]) == 2
     assert "give credentials" in capsys.readouterr().err
 

@@ -70,11 +70,13 @@ def _card() -> None:
     _late(dist, "batch_isend_irecv", SLEEP)
 
 
+ALWAYS: Final = {"data.validation_every": "0", "run.steps": "28"}
+"""Without pauses in which batches are read ahead."""
 SHORT: Final = {"run.hang_seconds": "1"}
 CASES: Final[dict[str, tuple[int, Fault, Changes]]] = {
     "calm": (-1, lambda: None, {"run.steps": "30"}),
     "clock": (1, lambda: _late(Block, "forward", SLEEP), {"run.slowest": "1.3"}),
-    "data": (1, lambda: _late(TokenFolder, "read", 2 * SLEEP), {"data.validation_every": "0"}),
+    "data": (1, lambda: _late(TokenFolder, "read", 4 * SLEEP), ALWAYS),
     "network": (2, _card, {}),
     "stopped": (1, _stops, SHORT),
     "first stopped": (0, _stops, SHORT),
