@@ -63,6 +63,7 @@ class Adapter:
             "CreateCapacityReservation": self._reservations.create_by_call,
             "CancelCapacityReservation": self._reservations.cancel,
             "DescribeCapacityBlockOfferings": offerings.blocks,
+            "DescribeAvailabilityZones": lambda scope, given: zones.describe(scope.region, given),
         }.items():
             offer(name, _in_scope(answer))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
