@@ -50,16 +50,14 @@ class Guard:
         self.witness, self.metrics, self.watch, self.patience = witness, metrics, watch, patience
         self.rank, self.world = witness.launch.rank, witness.launch.world
         self.store = dist.PrefixStore("hang", witness.store)  # type: ignore[attr-defined] # not in its stub
-        self.over = threading.Event()
+        self.over, self.ending = threading.Event(), threading.Lock()
         self.stalled = 0.0
         """Seconds without progress, beyond what is usual."""
         self.heard = time.monotonic()
         """When the store last answered."""
         self.verdict: Failure | None = None
-        self.speaks = False
-        self.alone = False
-        """Whether the store does not answer."""
-        self.ending = threading.Lock()
+        self.speaks = self.alone = False
+        """Whether this rank says it, and whether the store is silent."""
         if patience and self.world > 1:
             self.first_node = witness.store.get(f"{NODE}/0").decode()
             for work in (self._look, self._talk):
@@ -68,42 +66,34 @@ class Guard:
     def close(self) -> None:
         """Stop looking, at an end that is no hang; does not return while a hang ends the run."""
         self.over.set()
-        with self.ending:
-            return
+        self.ending.acquire()  # noqa: SIM115,RUF100 - never given back
 
     def _look(self) -> None:
         passed, since = -1, time.monotonic()
         while not self.over.wait(min(1.0, self.patience)):
-            heart, watch = self.metrics.heart, self.watch
-            if passed != watch.passed() or (heart.paused and time.time() < heart.due):
-                passed, since = watch.passed(), time.monotonic()
-            usual = GAPS * max(watch.longest)
-            self.stalled = time.monotonic() - since - usual
-            if self.stalled > self.patience and time.monotonic() - self.heard > SILENT_SECONDS:
-                self._blame_store()
-            if self.stalled > ENDS_AFTER * self.patience:
-                self._end()
-
-    def _blame_store(self) -> None:
-        """Say, on one rank of each node, that rank 0 is silent."""
-        if self.verdict is None:
-            launch, self.alone = self.witness.launch, True
-            self.speaks = launch.local_rank == int(launch.rank < launch.local_world)
-            self._tell(Failure(0, self.first_node, now(), HANGS))
+            heart, before, passed = self.metrics.heart, passed, self.watch.passed()
+            if passed != before or (heart.paused and time.time() < heart.due):
+                since = time.monotonic()
+            self.stalled = time.monotonic() - since - GAPS * max(self.watch.longest)
+            silent = time.monotonic() - self.heard > SILENT_SECONDS
+            if self.stalled > self.patience and silent and self.verdict is None:
+                launch, self.alone = self.witness.launch, True
+                self.speaks = launch.local_rank == int(launch.rank < launch.local_world)
+                self._tell(Failure(0, self.first_node, now(), HANGS))
+            if self.stalled > ENDS_AFTER * self.patience and self.verdict:
+                self._end(self.verdict)
 
     def _tell(self, found: Failure) -> None:
         self.verdict = found
         text = f"HANGS rank {found.rank} on {found.node}: {found.error}"
-        if self.alone and self.speaks:
-            say(text)
-        elif not self.alone:
+        if not self.alone:
             self.metrics.event("hang", text, rank=found.rank, node=found.node)
+        elif self.speaks:
+            say(text)
 
-    def _end(self) -> None:
-        """End the run, which is known to hang."""
+    def _end(self, found: Failure) -> None:
         with self.ending:
-            found = self.verdict
-            if self.over.is_set() or found is None:
+            if self.over.is_set():
                 return
             if self.speaks:
                 say(f"FAILED {found}", sys.stderr)
@@ -118,27 +108,21 @@ class Guard:
     def _talk(self) -> None:
         with contextlib.suppress(RuntimeError, OSError):
             while not self.over.wait(self.witness.pause):
-                known = self.store.check([VERDICT]) or self.witness.store.check([FIRST])
+                known = self.store.check([VERDICT])
                 if self.stalled > self.patience and not known:
-                    mine = str(self.rank)
-                    self.speaks = self.store.compare_set(JUDGE, "", mine) == mine.encode()
-                    if self.speaks:
-                        self._judge()
+                    self._judge()
+                elif self.speaks and known and self.stalled < 0:
+                    # It goes on: the next hang is another one.
+                    places = (f"{HERE}/{rank}" for rank in range(self.world))
+                    for key in (JUDGE, ASKED, VERDICT, *places):
+                        self.store.delete_key(key)
                 if self.store.check([ASKED]):
                     self._answer()
-                self._hear()
+                if not self.store.check([VERDICT]):
+                    self.verdict = None
+                elif self.verdict is None:
+                    self._tell(Failure(**json.loads(self.store.get(VERDICT))))
                 self.heard = time.monotonic()
-
-    def _hear(self) -> None:
-        """Take in the verdict, or that all go on."""
-        if self.speaks and self.verdict and self.stalled < 0:
-            for key in (JUDGE, ASKED, VERDICT, *(f"{HERE}/{rank}" for rank in range(self.world))):
-                self.store.delete_key(key)
-            self.speaks = False
-        if not self.store.check([VERDICT]):
-            self.verdict = None
-        elif self.verdict is None:
-            self._tell(Failure(**json.loads(self.store.get(VERDICT))))
 
     def _answer(self) -> None:
         frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
@@ -148,7 +132,11 @@ class Guard:
         self.store.set(f"{HERE}/{self.rank}", json.dumps(mine))
 
     def _judge(self) -> None:
-        """Ask all ranks where they are, and say whom the others wait for."""
+        """Ask all ranks where they are, and say whom the others wait for; one rank does."""
+        mine = str(self.rank)
+        self.speaks = self.store.compare_set(JUDGE, "", mine) == mine.encode()
+        if not self.speaks or self.witness.store.check([FIRST]):
+            return
         self.store.set(ASKED, "")
         self._answer()
         time.sleep(self.witness.grace)

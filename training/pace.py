@@ -37,10 +37,19 @@ BEFORE: Final = 32
 """Steps whose wait for the network is the usual one."""
 NETWORK: Final = 0.25
 """Part of a usual step that the network must take longer: it varies more than GPUs do."""
+IN_FLIGHT: Final = 2048
+"""Marks that a device may still be before: a host is two steps ahead at most."""
 NOBODY: Final = (-1, "")
 PROBE_BYTES: Final = 4 * 2**20
 LIMPS: Final = 1.5
 """Times the median of all ranks that a rank's best link takes where its network is at fault."""
+SAYS: Final = {
+    "clock": "computes {0:.2f} times as long as the median rank: look at its GPU's clock, and at "
+    "its processor",
+    "data": "takes {0:.2f} times the median rank's time, for it waits for its data: look at its "
+    "file system",
+    "network": "waits {0:.2f} times as long as usual: look at its network card",
+}
 
 
 class Watch:
@@ -54,7 +63,7 @@ class Watch:
         """Marks so far."""
         self.last = "the start"
         """What the newest of them is the end of."""
-        self.flying: deque[Mark] = deque()
+        self.recent: deque[Mark] = deque(maxlen=IN_FLIGHT)
         self.longest: deque[float] = deque([0.0], maxlen=AGREE)
         """Most seconds between two marks, of each of the last steps: the first one compiles."""
 
@@ -63,7 +72,7 @@ class Watch:
         mark = Mark(self.device)
         self.kinds.append(kind)
         self.marks.append(mark)
-        self.flying.append(mark)
+        self.recent.append(mark)
         self.last = what
         self.count += 1
 
@@ -79,9 +88,8 @@ class Watch:
 
     def passed(self) -> int:
         """Return how many marks the device has passed; any thread may ask."""
-        while self.flying and self.flying[0].passed():
-            self.flying.popleft()
-        return self.count - len(self.flying)
+        count = self.count
+        return count - sum(not mark.passed() for mark in list(self.recent))
 
     def seconds(self, step: tuple[list[int], list[Mark]]) -> list[float]:
         """Return the seconds of a step by kind, once the device is through with it."""
@@ -136,20 +144,11 @@ class Straggler:
 
     def text(self, node: str) -> str:
         """Say it to people."""
-        whose = f"rank {self.rank} on {node}"
-        if self.together > 1:
-            whose = f"one of ranks {self.rank} to {self.rank + self.together - 1} on {node}"
-        if self.rank < 0:
-            whose = "no single rank's network"
-        does = {
-            "clock": "computes {0:.2f} times as long as the median rank: look at the clock and "
-            "throttling of its GPU, and at its processor",
-            "data": "takes {0:.2f} times the median rank's time because it waits for its data: "
-            "look at its file system and its processor",
-            "network": "is {0:.2f} times as slow as usual: look at its network card and its "
-            "counters",
-        }[self.cause].format(self.times)
-        return f"STRAGGLER {whose} {does}; {self.seconds:.3f} s of each step"
+        last = self.rank + self.together - 1
+        whose = f"one of ranks {self.rank} to {last}" if self.together > 1 else f"rank {self.rank}"
+        where = f"{whose} on {node}" if self.rank >= 0 else "no single rank's network"
+        does = SAYS[self.cause].format(self.times)
+        return f"STRAGGLER {where} {does}; {self.seconds:.3f} s of each step"
 
 
 class Pace:
@@ -188,11 +187,14 @@ class Pace:
     def _slowest(self, table: Tensor) -> Straggler | None:
         own = table[:, COMPUTES] + table[:, DATA]
         rank = int(own.argmax())
-        median = _median(own)
+        # Of two ranks the lower one: the slow one is not half of it.
+        median = float(own.median())  # the lower one of two: half of the slow rank is not in it
         excess, step = float(own[rank]) - median, float(table[rank].sum())
         if excess < max(LEAST_SECONDS, MATTERS * step, (SLOW - 1) * median):
             return None
-        by = [float(table[rank, kind]) - _median(table[:, kind]) for kind in (COMPUTES, DATA)]
+        by = [
+            float(table[rank, kind]) - float(table[:, kind].median()) for kind in (COMPUTES, DATA)
+        ]
         cause = "data" if by[DATA] > by[COMPUTES] else "clock"
         times = float(own[rank]) / max(median, 1e-9)
         return Straggler(rank * self.together, self.together, cause, times, excess)
@@ -206,11 +208,6 @@ class Pace:
             self.usual.append(least)
             return None
         return Straggler(-1, 1, "network", least / max(usual, 1e-9), least - usual)
-
-
-def _median(values: Tensor) -> float:
-    # The lower one of two: of two ranks the slow one is not half of the median.
-    return float(values.median())
 
 
 def row(like: Tensor, launch: Launch, seconds: list[float]) -> Tensor:
@@ -235,7 +232,11 @@ def slow_link(launch: Launch, device: torch.device) -> int:
     received = torch.empty_like(payload)
     for turn in range(2 if places % 2 == 0 else 3):
         # In an odd ring the last place would meet two at once: it has a turn of its own.
-        pairs = [(at, (at + 1) % places) for at in range(places) if _turn(at, places) == turn]
+        pairs = [
+            (at, (at + 1) % places)
+            for at in range(places)
+            if (2 if places % 2 and at == places - 1 else at % 2) == turn
+        ]
         peer = next((b if place == a else a for a, b in pairs if place in (a, b)), None)
         if peer is None:
             continue
@@ -251,8 +252,4 @@ def slow_link(launch: Launch, device: torch.device) -> int:
     table[launch.rank] = best
     dist.all_reduce(table)
     rank = int(table.argmax())
-    return rank if float(table[rank]) > LIMPS * _median(table) else -1
-
-
-def _turn(at: int, places: int) -> int:
-    return 2 if places % 2 and at == places - 1 else at % 2
+    return rank if float(table[rank]) > LIMPS * float(table.median()) else -1

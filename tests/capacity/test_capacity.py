@@ -10,7 +10,7 @@ import pytest
 from tests.preflight.account import Answer, Answering, always
 from ultracluster.aws import CloudError
 from ultracluster.capacity import command
-from ultracluster.capacity.offers import BLOCK, PLAN, Market, Run, found
+from ultracluster.capacity.offers import BLOCK, PLAN, Market, Run
 from ultracluster.catalogue import offerings
 from ultracluster.catalogue.instances import find
 from ultracluster.cli import main
@@ -71,7 +71,7 @@ def account(blocks: Any = None, plans: Any = None) -> Answering:
 
 
 def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple:
-    return found(Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN))
+    return Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN).found()
 
 
 def test_what_fits_comes_first_then_the_own_zone_and_the_price():
@@ -95,8 +95,9 @@ def test_a_plan_of_two_parts_counts_the_hours_of_both():
 
     (offer,) = offers
     assert (offer.kind, offer.hours, offer.start) == (PLAN, 40.0, BEGIN)
-    assert offer.command("us-east-1", "dev").startswith(
-        "aws sagemaker create-training-plan --region us-east-1 --training-plan-name dev-2026-12-01 "
+    assert offer.command == (
+        "aws sagemaker create-training-plan --region us-east-1 "
+        "--training-plan-name from-2026-12-01 "
         "--training-plan-offering-id tpo-1"
     )
 
@@ -175,7 +176,7 @@ def test_the_same_as_json(planted, capsys):
     given = json.loads(capsys.readouterr().out)
     (offer,) = given["offers"]
     assert offer["kind"] == BLOCK
-    assert offer["margin_hours"] == pytest.approx(47.5 - given["run"]["hours"])
+    assert offer["margin"] == pytest.approx(47.5 - given["run"]["hours"])
     assert offer["per_exaflop"] == pytest.approx(1000 / given["run"]["exaflop"])
     assert "sagemaker:SearchTrainingPlanOfferings" in given["notes"][0]
 

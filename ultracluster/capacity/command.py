@@ -9,12 +9,12 @@ Buys nothing. Exit code 1 where nothing is offered that the run, as planned, wou
 import argparse
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from ultracluster.aws import Account, caller_of
-from ultracluster.capacity.offers import BLOCK, Market, Offer, Run, found, planned
+from ultracluster.capacity.offers import BLOCK, Market, Offer, Run, planned
 from ultracluster.catalogue import offerings, prices
 from ultracluster.command_line import (
     add_environment,
@@ -64,26 +64,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             f"Capacity Block or training plan holds at most {offerings.SIZES[-1]}; reserve on "
             "demand (CapacityReservationSpec), or plan with fewer --nodes"
         )
-    account = Account(spec.region)
-    place = caller_of(account, spec.region).place
-    market = Market(
-        account,
-        spec.region,
-        asked.instance,
-        spec.availability_zone_id,
-        needed,
-        size,
-        _first(arguments.first),
-    )
+    account, where = Account(spec.region), spec.availability_zone_id
+    place, first = caller_of(account, spec.region).place, _first(arguments.first)
     with progress("asking what is offered"):
-        offers, said = found(market)
-    best = next((offer for offer in offers if offer.margin >= 0), None)
+        market = Market(account, spec.region, asked.instance, where, needed, size, first)
+        offers, said = market.found()
     if arguments.json:
-        print_json(_document(spec, needed, size, offers, said))
+        about = {"environment": spec.name, "region": spec.region, "run": asdict(needed)}
+        print_json({**about, "offers": [asdict(offer) for offer in offers], "notes": said})
     else:
         _show(spec, place, needed, offers, console)
-        say(console, *said, *(_steps(spec, best) if best else _nothing(offers)))
-    return ALL_WELL if best else SOME_FAIL
+        say(console, *said, *_ending(spec, offers))
+    return ALL_WELL if offers and offers[0].fits != "no" else SOME_FAIL
 
 
 def _question(arguments: argparse.Namespace, spec: EnvironmentSpec) -> Question:
@@ -133,8 +125,6 @@ def _show(
         f"{needed.nodes:,} x {spec.nodes.instance_type} need {needed.hours:,.0f} h, likely "
         f"{low:,.0f} to {high:,.0f}, for {needed.exaflop:,.0f} exaFLOP of useful work; {place}.",
     )
-    if not offers:
-        return
     numbers = ("instances", "hours", "margin h", "of the run", "price", "an exaFLOP")
     titles = ("fits", "what", "zone", "begins", "ends")
     table = Rows([*map(Column, titles), *(Column(title, "number") for title in numbers)])
@@ -153,55 +143,32 @@ def _show(
             f"{offer.fee:,.0f} {offer.currency}",
             f"{offer.per_exaflop:,.4g}",
         )
-    console.print(table)
+    if offers:
+        console.print(table)
 
 
-def _steps(spec: EnvironmentSpec, best: Offer) -> list[str]:
+def _ending(spec: EnvironmentSpec, offers: list[Offer]) -> list[str]:
     """Return the command that would buy the first offer, and what becomes of the environment."""
-    lines = ["", "Nothing was bought. This would buy the first:", ""]
-    lines += [f"    {best.command(spec.region, spec.name)}", ""]
+    if not offers:
+        return ["Nothing is offered that this run could use."]
+    best = offers[0]
+    if best.fits == "no":
+        most = max(offers, key=lambda offer: offer.covers)
+        words = f"the longest, {most.id}, ends after {most.covers:.0%} of it"
+        return [f"The run fits in none: {words}."]
+    lines = ["", "Nothing was bought. This would buy the first:", "", f"    {best.command}", ""]
     if best.kind != BLOCK:
         return [*lines, "Then name its ARN in the job's request: ResourceConfig.TrainingPlanArn."]
     item = prices.capacity_block(spec.nodes.instance_type).name
-    length = (best.end - best.start).total_seconds() / 3600
-    price = best.fee / best.instances / length
-    lines += ["Then write the id of its answer, cr-..., into the environment:", ""]
-    if not best.in_zone:
-        lines += [f"    availability_zone_id={best.zone!r},  # and subnets there"]
+    price = best.fee / best.instances / ((best.end - best.start).total_seconds() / 3600)
+    zone = [f"    availability_zone_id={best.zone!r},  # and subnets there"]
     return [
         *lines,
+        "Then write the id of its answer, cr-..., into the environment:",
+        "",
+        *([] if best.in_zone else zone),
         f"    count={best.instances - spec.nodes.spare_nodes},",
         "    placement_group=False,",
         '    capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-..."),',
         f'    # in BudgetSpec: PriceSpec(item="{item}", usd="{price:.4f}")',
     ]
-
-
-def _nothing(offers: list[Offer]) -> list[str]:
-    """Say how near the longest offer comes."""
-    if not offers:
-        return ["Nothing is offered that this run could use."]
-    most = max(offers, key=lambda offer: offer.covers)
-    return [
-        f"The run fits in none: the longest, {most.offering}, ends after {most.covers:.0%} of it."
-    ]
-
-
-def _document(
-    spec: EnvironmentSpec, needed: Run, size: int, offers: list[Offer], said: list[str]
-) -> dict[str, Any]:
-    rows = [
-        {
-            **{name: value for name, value in vars(offer).items() if name != "run"},
-            "margin_hours": offer.margin,
-            "margin_hours_range": offer.margins,
-            "covers": offer.covers,
-            "fits": offer.fits,
-            "per_exaflop": offer.per_exaflop,
-            "command": offer.command(spec.region, spec.name),
-        }
-        for offer in offers
-    ]
-    asked = {"environment": spec.name, "region": spec.region, "instances": size}
-    asked |= {"instance_type": spec.nodes.instance_type, "run": asdict(needed)}
-    return {**asked, "offers": rows, "notes": said}

@@ -1,7 +1,7 @@
 """What AWS offers to buy ahead, and what of it a run needs; every call only reads."""
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,16 +9,14 @@ from typing import Any, Final
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue import offerings
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.planner.goodput import SECONDS_PER_DAY
 from ultracluster.planner.plan import plan
 from ultracluster.planner.question import Question
 from ultracluster.planner.uncertainty import uncertainty
 
 EXA: Final = 1e18
 BLOCK, PLAN = "Capacity Block", "training plan"
-HOURS_PER_DAY: Final = 24
-SECONDS_PER_HOUR: Final = SECONDS_PER_DAY // HOURS_PER_DAY
-TARGET: Final = "training-job"
+FITS: Final = ("yes", "perhaps", "no")
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Run:
     hours: float
     """With failures, restarts and checkpoints."""
     likely: tuple[float, float]
-    """Range of the hours: with what is in doubt for the better, and for the worse."""
+    """Range of the hours, of what is in doubt."""
     exaflop: float
     """Useful work of the model, 10^18 operations; nothing for what is computed twice."""
 
@@ -43,9 +41,7 @@ def planned(question: Question) -> Run:
     found = plan(question)
     low, high = uncertainty(found).days
     flops = question.tokens * question.shape.model_flops_per_token
-    outcome = found.outcome
-    likely = low * HOURS_PER_DAY, high * HOURS_PER_DAY
-    return Run(outcome.nodes, outcome.days * HOURS_PER_DAY, likely, flops / EXA)
+    return Run(found.outcome.nodes, 24 * found.outcome.days, (24 * low, 24 * high), flops / EXA)
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,11 @@ class Offer:
     """Something that can be bought, held against the run."""
 
     kind: str
-    offering: str
-    """Its id."""
+    id: str
     zone: str
     """Id of the zone, or its name where that is not known."""
+    in_zone: bool
+    """Whether it lies where the environment does."""
     start: datetime
     end: datetime
     instances: int
@@ -65,61 +62,23 @@ class Offer:
     fee: float
     """Paid up front, in `currency`."""
     currency: str
-    run: Run
-    in_zone: bool
-    """Whether it lies where the environment does."""
-
-    @property
-    def margin(self) -> float:
-        """Hours left after the run as planned; less than 0 where it does not end in time."""
-        return self.hours - self.run.hours
-
-    @property
-    def margins(self) -> tuple[float, float]:
-        """The same where things go badly, and where they go well."""
-        return self.hours - self.run.likely[1], self.hours - self.run.likely[0]
-
-    @property
-    def covers(self) -> float:
-        """Part of the run that it is enough for."""
-        return min(1.0, self.hours / self.run.hours)
-
-    @property
-    def fits(self) -> str:
-        """Whether the run ends in time: `yes`, `perhaps` or `no`."""
-        if self.margin < 0:
-            return "no"
-        return "yes" if self.margins[0] >= 0 else "perhaps"
-
-    @property
-    def per_exaflop(self) -> float:
-        """What 10^18 useful operations cost: the whole fee, over the work that is done in it."""
-        return self.fee / (self.run.exaflop * self.covers)
-
-    @property
-    def rank(self) -> tuple[object, ...]:
-        """Sort key: what fits, in the environment's own zone, for the least money, the soonest."""
-        order = ("yes", "perhaps", "no")
-        price = self.fee if self.margin >= 0 else self.per_exaflop
-        return order.index(self.fits), not self.in_zone, price, self.start
-
-    def command(self, region: str, name: str) -> str:
-        """Return the command that would buy it."""
-        words = ["aws", "ec2", "purchase-capacity-block", "--region", region]
-        words += ["--capacity-block-offering-id", self.offering, "--instance-platform"]
-        if self.kind == BLOCK:
-            return shlex.join([*words, "Linux/UNIX"])
-        words = ["aws", "sagemaker", "create-training-plan", "--region", region]
-        words += ["--training-plan-name", f"{name}-{self.start:%Y-%m-%d}"]
-        return shlex.join([*words, "--training-plan-offering-id", self.offering])
-
-
-Asked = Callable[[int], Iterator[Offer]]
+    fits: str
+    """`yes` also where the run goes badly, `perhaps` as it is planned, or `no`."""
+    margin: float
+    """Hours left after the run as planned; less than 0 where it does not end in time."""
+    margins: tuple[float, float]
+    """The same where things go badly, and where they go well."""
+    covers: float
+    """Part of the run that it is enough for."""
+    per_exaflop: float
+    """What 10^18 useful operations cost: the whole fee, over the work that is done in it."""
+    command: str
+    """What would buy it."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """Asks for what a run on instances of a type could be bought as."""
+    """Asks what a run on so many instances could be bought as."""
 
     cloud: Cloud
     region: str
@@ -129,109 +88,102 @@ class Market:
     size: int
     first: datetime
 
-    def blocks(self) -> Iterator[Offer]:
-        """Yield Capacity Blocks.
+    def found(self) -> tuple[list[Offer], list[str]]:
+        """Return what is offered, the best first, and why there is not more."""
+        offers: list[Offer] = []
+        said: list[str] = []
+        for kind, sold in (
+            (BLOCK, self.instance.capacity_blocks),
+            (PLAN, self.instance.sagemaker_training_type in offerings.PLAN_TYPES),
+        ):
+            some: list[Offer] = []
+            why = f"none of {self.size} x {self.instance.name} in {self.region} is offered now"
+            try:
+                some = list(self._asked(kind)) if sold else []
+            except CloudError as error:
+                why = (
+                    f"the caller may not ask; allow {error.action}" if error.refused else f"{error}"
+                )
+            if not some:
+                said.append(f"{kind}s: {why if sold else f'{self.instance.name} is not sold so'}")
+            offers += {offer.id: offer for offer in some}.values()
+        return sorted(offers, key=_rank), said
 
-        Raises:
-            CloudError: where AWS refuses.
-        """
-        zones = self._zones()
-        for hours in self._lengths(block=True):
-            answer = self.cloud.ask(
-                "ec2",
-                "describe_capacity_block_offerings",
-                InstanceType=self.instance.name,
-                InstanceCount=self.size,
-                CapacityDurationHours=hours,
-                StartDateRange=self.first,
-            )
-            for row in answer.get("CapacityBlockOfferings", ()):
-                spans = [(row["StartDate"], row["EndDate"])]
-                identity = (BLOCK, row["CapacityBlockOfferingId"])
-                yield self._offer(identity, zones, row, row["AvailabilityZone"], spans)
-
-    def plans(self) -> Iterator[Offer]:
-        """Yield training plans of SageMaker.
-
-        Raises:
-            CloudError: where AWS refuses.
-        """
-        zones = self._zones()
-        for hours in self._lengths(block=False):
-            answer = self.cloud.ask(
-                "sagemaker",
-                "search_training_plan_offerings",
-                InstanceType=self.instance.sagemaker_training_type,
-                InstanceCount=self.size,
-                DurationHours=hours,
-                StartTimeAfter=self.first,
-                TargetResources=[TARGET],
-            )
-            for row in answer.get("TrainingPlanOfferings", ()):
-                parts = sorted(row["ReservedCapacityOfferings"], key=lambda each: each["StartTime"])
-                spans = [(part["StartTime"], part["EndTime"]) for part in parts]
-                identity = (PLAN, row["TrainingPlanOfferingId"])
-                yield self._offer(identity, zones, row, parts[0]["AvailabilityZone"], spans)
-
-    def _lengths(self, *, block: bool) -> list[int]:
-        """Return the lengths that hold the run as planned, and where it goes badly."""
+    def _asked(self, kind: str) -> Iterator[Offer]:
+        """Yield offers of the lengths that hold the run as planned, and where it goes badly."""
+        zones = self.cloud.ask("ec2", "describe_availability_zones")["AvailabilityZones"]
+        ids = {zone["ZoneName"]: zone["ZoneId"] for zone in zones}
         needed = (self.run.hours, self.run.likely[1])
-        return sorted({offerings.hours_for(each, block=block) for each in needed})
+        for hours in sorted({offerings.hours_for(each, block=kind == BLOCK) for each in needed}):
+            for row in (self._blocks if kind == BLOCK else self._plans)(hours):
+                yield self._offer(kind, ids, row)
 
-    def _zones(self) -> Mapping[str, str]:
-        """Return the id of each zone by its name, which each account has for itself."""
-        try:
-            answer = self.cloud.ask("ec2", "describe_availability_zones")
-        except CloudError:
-            return {}
-        return {zone["ZoneName"]: zone["ZoneId"] for zone in answer["AvailabilityZones"]}
+    def _blocks(self, hours: int) -> list[Row]:
+        answer = self.cloud.ask(
+            "ec2",
+            "describe_capacity_block_offerings",
+            InstanceType=self.instance.name,
+            InstanceCount=self.size,
+            CapacityDurationHours=hours,
+            StartDateRange=self.first,
+        )
+        return [
+            {
+                **row,
+                "id": row["CapacityBlockOfferingId"],
+                "spans": [(row["StartDate"], row["EndDate"])],
+            }
+            for row in answer["CapacityBlockOfferings"]
+        ]
 
-    def _offer(
-        self,
-        identity: tuple[str, str],
-        zones: Mapping[str, str],
-        row: Mapping[str, Any],
-        zone: str,
-        spans: list[tuple[datetime, datetime]],
-    ) -> Offer:
-        lost = offerings.LAST_HOURS * (identity[0] == BLOCK)
-        hours = sum((end - start).total_seconds() / SECONDS_PER_HOUR - lost for start, end in spans)
-        place = zones.get(zone, zone)
+    def _plans(self, hours: int) -> Iterator[Row]:
+        answer = self.cloud.ask(
+            "sagemaker",
+            "search_training_plan_offerings",
+            InstanceType=self.instance.sagemaker_training_type,
+            InstanceCount=self.size,
+            DurationHours=hours,
+            StartTimeAfter=self.first,
+            TargetResources=["training-job"],
+        )
+        for row in answer["TrainingPlanOfferings"]:
+            parts = sorted(row["ReservedCapacityOfferings"], key=lambda part: part["StartTime"])
+            spans = [(part["StartTime"], part["EndTime"]) for part in parts]
+            yield {**row, **parts[0], "id": row["TrainingPlanOfferingId"], "spans": spans}
+
+    def _offer(self, kind: str, ids: Mapping[str, str], row: Row) -> Offer:
+        run, spans, zone = self.run, row["spans"], row["AvailabilityZone"]
+        hours = sum((end - start).total_seconds() for start, end in spans) / 3600
+        hours -= offerings.LAST_HOURS * (kind == BLOCK)
+        low, high = run.likely
+        covers = min(1.0, hours / run.hours)
+        words = ["aws", "ec2", "purchase-capacity-block", "--region", self.region]
+        words += ["--capacity-block-offering-id", row["id"], "--instance-platform", "Linux/UNIX"]
+        if kind == PLAN:
+            words = ["aws", "sagemaker", "create-training-plan", "--region", self.region]
+            words += ["--training-plan-name", f"from-{spans[0][0]:%Y-%m-%d}"]
+            words += ["--training-plan-offering-id", row["id"]]
         return Offer(
-            *identity,
-            place,
-            spans[0][0],
-            spans[-1][1],
-            self.size,
-            hours,
-            float(row["UpfrontFee"]),
-            row.get("CurrencyCode", "USD"),
-            self.run,
-            place == self.zone_id,
+            kind=kind,
+            id=row["id"],
+            zone=ids.get(zone, zone),
+            in_zone=ids.get(zone, zone) == self.zone_id,
+            start=spans[0][0],
+            end=spans[-1][1],
+            instances=self.size,
+            hours=hours,
+            fee=float(row["UpfrontFee"]),
+            currency=row.get("CurrencyCode", "USD"),
+            fits=FITS[(hours < high) + (hours < run.hours)],
+            margin=hours - run.hours,
+            margins=(hours - high, hours - low),
+            covers=covers,
+            per_exaflop=float(row["UpfrontFee"]) / (run.exaflop * covers),
+            command=shlex.join(words),
         )
 
 
-def found(market: Market) -> tuple[list[Offer], list[str]]:
-    """Return what is offered, the best first, and why there is not more."""
-    offers: list[Offer] = []
-    said: list[str] = []
-    instance = market.instance
-    kinds: Iterable[tuple[str, bool, Callable[[], Iterator[Offer]]]] = (
-        (BLOCK, instance.capacity_blocks, market.blocks),
-        (PLAN, instance.sagemaker_training_type in offerings.PLAN_TYPES, market.plans),
-    )
-    for kind, sold, ask in kinds:
-        if not sold:
-            said.append(f"{kind}s: {instance.name} is not sold so")
-            continue
-        try:
-            some = {offer.offering: offer for offer in ask()}
-        except CloudError as error:
-            why = f"the caller may not ask; allow {error.action}" if error.refused else str(error)
-            said.append(f"{kind}s: {why}")
-            continue
-        if not some:
-            what = f"{market.size} x {instance.name} in {market.region}"
-            said.append(f"{kind}s: none of {what} is offered now")
-        offers += some.values()
-    return sorted(offers, key=lambda offer: offer.rank), said
+def _rank(offer: Offer) -> tuple[object, ...]:
+    """Sort what fits first, in the environment's own zone, for the least money, the soonest."""
+    price = offer.per_exaflop if offer.fits == "no" else offer.fee
+    return FITS.index(offer.fits), not offer.in_zone, price, offer.start

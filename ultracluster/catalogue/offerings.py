@@ -13,15 +13,13 @@ SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 MOST_DAYS: Final = 182
 DAY_BY_DAY: Final = 14
 """Days up to which a block is sold by the day; beyond, by the week. Plans always go by the day."""
-DAYS_OF_A_WEEK: Final = 7
 LAST_HOURS: Final = 0.5
 """Before the end of a block, in which AWS terminates its instances (an hour for UltraServers)."""
 PLAN_TYPES: Final = frozenset(
-    f"ml.{name}"
-    for name in (
-        *("p4d.24xlarge", "p4de.24xlarge", "p5.4xlarge", "p5.48xlarge", "p5e.48xlarge"),
-        *("p5en.48xlarge", "p6-b200.48xlarge", "p6-b300.48xlarge", "p6e-gb200.36xlarge"),
-        *("trn1.32xlarge", "trn2.48xlarge"),
+    (
+        *("ml.p4d.24xlarge", "ml.p4de.24xlarge", "ml.p5.4xlarge", "ml.p5.48xlarge"),
+        *("ml.p5e.48xlarge", "ml.p5en.48xlarge", "ml.p6-b200.48xlarge", "ml.p6-b300.48xlarge"),
+        *("ml.p6e-gb200.36xlarge", "ml.trn1.32xlarge", "ml.trn2.48xlarge"),
     )
 )
 
@@ -35,10 +33,10 @@ def hours_for(hours: float, *, block: bool) -> int:
     """Return the length to ask for where so many hours are needed; the longest, where none does."""
     days = max(1, math.ceil((hours + LAST_HOURS * block) / 24))
     if block and days > DAY_BY_DAY:
-        days = math.ceil(days / DAYS_OF_A_WEEK) * DAYS_OF_A_WEEK
+        days = math.ceil(days / 7) * 7
     return 24 * min(days, MOST_DAYS)
 
 
-def is_sold(hours: int, instances: int, *, block: bool) -> bool:
-    """Whether a length and a size can be asked for."""
-    return instances in SIZES and hours == hours_for(hours - LAST_HOURS * block, block=block)
+def is_length_of_block(hours: int) -> bool:
+    """Whether a block of so many hours can be asked for."""
+    return hours == hours_for(hours - LAST_HOURS, block=True)

@@ -11,14 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ultracluster.catalogue import instances, offerings, prices
-from ultracluster.emulator import wire, zones
+from ultracluster.emulator import zones
 from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal
 
 BEGIN_IN_DAYS: Final = (2, 9)
-PAGE: Final = 100
-TIMES: Final = timedelta(hours=11, minutes=30)
+ENDS: Final = timedelta(hours=11, minutes=30)
 """Of a day, in UTC, at which blocks end (EC2 User Guide, Capacity Blocks, read 2026-11-27)."""
-Place = tuple[str, datetime]
 
 
 def blocks(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,18 +27,15 @@ def blocks(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     name, count = str(given.get("InstanceType")), int(given.get("InstanceCount", 1))
     hours = int(given["CapacityDurationHours"])
-    instance = _known(name)
-    if instance is None or not instance.capacity_blocks:
+    if name not in instances.names() or not instances.find(name).capacity_blocks:
         raise ec2_refusal("InvalidParameterValue", f"Capacity Blocks do not support {name}")
-    if not offerings.is_sold(hours, count, block=True):
-        raise ec2_refusal(
-            "InvalidParameterValue",
-            f"No Capacity Block of {count} instances for {hours} hours is sold",
-        )
+    if count not in offerings.SIZES or not offerings.is_length_of_block(hours):
+        text = f"No Capacity Block of {count} instances for {hours} hours is sold"
+        raise ec2_refusal("InvalidParameterValue", text)
     fee = _fee(prices.capacity_block(name), prices.on_demand(name), scope.region, count * hours)
     rows = [
         {
-            "CapacityBlockOfferingId": f"cb-{_hexadecimal(name, count, hours, zone, start)}",
+            "CapacityBlockOfferingId": f"cb-{_digest(name, count, hours, zone, start)}",
             "InstanceType": name,
             "AvailabilityZone": zone,
             "InstanceCount": count,
@@ -51,81 +46,47 @@ def blocks(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
             "CurrencyCode": "USD",
             "Tenancy": "default",
         }
-        for zone, start in _places(scope, instance)
-        if _within(start, given.get("StartDateRange"), hours, given.get("EndDateRange"))
+        for zone, start in _places(scope, name, given.get("StartDateRange"))
     ]
-    first, size = int(given.get("NextToken") or 0), int(given.get("MaxResults") or PAGE)
+    first, size = int(given.get("NextToken") or 0), int(given.get("MaxResults") or len(rows))
     more = {"NextToken": str(first + size)} if first + size < len(rows) else {}
     return {"CapacityBlockOfferings": rows[first : first + size], **more}
 
 
-def plans(scope: Scope, given: wire.Arguments) -> dict[str, Any]:
+def plans(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
     """Answer SearchTrainingPlanOfferings.
 
     Raises:
         ServiceError: where plans are not sold so.
     """
-    name, count = str(given.get("InstanceType", "")), int(given.get("InstanceCount", 1))
+    name, count = str(given.get("InstanceType")), int(given.get("InstanceCount", 1))
     if name not in offerings.PLAN_TYPES or count not in offerings.SIZES:
-        text = f"No training plan of {count} {name or 'instances'} is sold"
+        text = f"No training plan of {count} {name} is sold"
         raise ServiceError("SageMaker", "ValidationException", text)
-    instance = _known(name.removeprefix("ml."))
     hours = offerings.hours_for(float(given.get("DurationHours", 1)), block=False)
-    item = prices.sagemaker_training(name)
-    fee = _fee(item, item, scope.region, count * hours)
-    after, before = given.get("StartTimeAfter"), given.get("EndTimeBefore")
-    rows = [
-        {
-            "TrainingPlanOfferingId": f"tpo-{_hexadecimal(name, count, hours, zone, start)}",
-            "TargetResources": given.get("TargetResources") or ["training-job"],
-            "RequestedStartTimeAfter": after,
-            "DurationHours": hours,
-            "UpfrontFee": fee,
-            "CurrencyCode": "USD",
-            "ReservedCapacityOfferings": [
-                {
-                    "InstanceType": name,
-                    "InstanceCount": count,
-                    "AvailabilityZone": zone,
-                    "DurationHours": hours,
-                    "StartTime": start,
-                    "EndTime": start + timedelta(hours=hours),
-                }
-            ],
-        }
-        for zone, start in (_places(scope, instance) if instance else ())
-        if _within(start, after, hours, before)
-    ]
+    item, more = prices.sagemaker_training(name), {"DurationHours": hours}
+    more |= {"UpfrontFee": _fee(item, item, scope.region, count * hours), "CurrencyCode": "USD"}
+    more |= {"TargetResources": given.get("TargetResources") or ["training-job"]}
+    rows = []
+    for zone, start in _places(scope, name.removeprefix("ml."), given.get("StartTimeAfter")):
+        part = {"InstanceType": name, "InstanceCount": count, "AvailabilityZone": zone}
+        part |= {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
+        offering = f"tpo-{_digest(name, count, hours, zone, start)}"
+        rows.append(
+            {"TrainingPlanOfferingId": offering, "ReservedCapacityOfferings": [part], **more}
+        )
     return {"TrainingPlanOfferings": rows}
 
 
-def _known(name: str) -> instances.InstanceType | None:
-    try:
-        return instances.find(name)
-    except instances.UnknownInstanceTypeError:
-        return None
-
-
-def _places(scope: Scope, instance: instances.InstanceType) -> Iterator[Place]:
+def _places(scope: Scope, name: str, after: Any) -> Iterator[tuple[str, datetime]]:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    for zone_id in instance.zones(scope.region) or ():
-        zone = zones.zone_name(scope.region, zone_id)
-        if zone is not None:
-            for days in BEGIN_IN_DAYS:
-                yield zone, midnight + TIMES + timedelta(days=days)
-
-
-def _within(start: datetime, first: Any, hours: int, last: Any) -> bool:
-    end = start + timedelta(hours=hours)
-    return (first is None or start >= _time(first)) and (last is None or end <= _time(last))
-
-
-def _time(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    return datetime.fromisoformat(str(value))
+    first = datetime.fromtimestamp(after, UTC) if isinstance(after, int | float) else after
+    first = datetime.fromisoformat(first) if isinstance(first, str) else first or midnight
+    for zone_id in instances.find(name).zones(scope.region) or ():
+        for days in BEGIN_IN_DAYS:
+            start = midnight + ENDS + timedelta(days=days)
+            if (zone := zones.zone_name(scope.region, zone_id)) and start >= first:
+                yield zone, start
 
 
 def _fee(item: prices.Item, other: prices.Item, region: str, hours: int) -> str:
@@ -133,5 +94,5 @@ def _fee(item: prices.Item, other: prices.Item, region: str, hours: int) -> str:
     return f"{(found.usd if found else 1) * hours:.2f}"
 
 
-def _hexadecimal(*words: object) -> str:
+def _digest(*words: object) -> str:
     return hashlib.sha256(repr(words).encode()).hexdigest()[:17]
