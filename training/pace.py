@@ -48,7 +48,7 @@ SAYS: Final = {
     "its processor",
     "data": "takes {0:.2f} times the median rank's time, for it waits for its data: look at its "
     "file system",
-    "network": "waits {0:.2f} times as long as usual: look at its network card",
+    "network": "is slow, and steps take {0:.2f} times as long as before: look at its network card",
 }
 
 
@@ -138,7 +138,7 @@ class Straggler:
     cause: str
     """`clock`, `data` or `network`."""
     times: float
-    """The median of all ranks."""
+    """The median of all ranks; of a network the steps before."""
     seconds: float
     """That it costs each step."""
 
@@ -146,7 +146,7 @@ class Straggler:
         """Say it to people."""
         last = self.rank + self.together - 1
         whose = f"one of ranks {self.rank} to {last}" if self.together > 1 else f"rank {self.rank}"
-        where = f"{whose} on {node}" if self.rank >= 0 else "no single rank's network"
+        where = f"{whose} on {node}" if self.rank >= 0 else "the network, of no single rank,"
         does = SAYS[self.cause].format(self.times)
         return f"STRAGGLER {where} {does}; {self.seconds:.3f} s of each step"
 
@@ -207,7 +207,8 @@ class Pace:
         if least - usual < max(LEAST_SECONDS, NETWORK * (step - least + usual)):
             self.usual.append(least)
             return None
-        return Straggler(-1, 1, "network", least / max(usual, 1e-9), least - usual)
+        times = step / max(step - (least - usual), 1e-9)
+        return Straggler(-1, 1, "network", times, least - usual)
 
 
 def row(like: Tensor, launch: Launch, seconds: list[float]) -> Tensor:

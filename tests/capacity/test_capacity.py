@@ -102,6 +102,13 @@ def test_a_plan_of_two_parts_counts_the_hours_of_both():
     )
 
 
+def test_a_block_that_ends_before_anything_runs_is_none():
+    """One that begins at once may be of minutes."""
+    offers, _ = offered(account([block(0.5), block(6)]))
+
+    assert [each.hours for each in offers] == [5.5]
+
+
 def test_lengths_are_asked_for_as_they_are_sold():
     """Two of them: one for the run as planned, and one for where it goes badly."""
     cloud = account()

@@ -116,7 +116,8 @@ class Market:
         needed = (self.run.hours, self.run.likely[1])
         for hours in sorted({offerings.hours_for(each, block=kind == BLOCK) for each in needed}):
             for row in (self._blocks if kind == BLOCK else self._plans)(hours):
-                yield self._offer(kind, ids, row)
+                if (usable := _usable(kind, row)) > 0:
+                    yield self._offer(kind, ids, row, usable)
 
     def _blocks(self, hours: int) -> list[Row]:
         answer = self.cloud.ask(
@@ -151,10 +152,8 @@ class Market:
             spans = [(part["StartTime"], part["EndTime"]) for part in parts]
             yield {**row, **parts[0], "id": row["TrainingPlanOfferingId"], "spans": spans}
 
-    def _offer(self, kind: str, ids: Mapping[str, str], row: Row) -> Offer:
+    def _offer(self, kind: str, ids: Mapping[str, str], row: Row, hours: float) -> Offer:
         run, spans, zone = self.run, row["spans"], row["AvailabilityZone"]
-        hours = sum((end - start).total_seconds() for start, end in spans) / 3600
-        hours -= offerings.LAST_HOURS * (kind == BLOCK)
         low, high = run.likely
         covers = min(1.0, hours / run.hours)
         words = ["aws", "ec2", "purchase-capacity-block", "--region", self.region]
@@ -181,6 +180,12 @@ class Market:
             per_exaflop=float(row["UpfrontFee"]) / (run.exaflop * covers),
             command=shlex.join(words),
         )
+
+
+def _usable(kind: str, row: Row) -> float:
+    """Return the hours in which instances run."""
+    hours = sum((end - start).total_seconds() for start, end in row["spans"]) / 3600
+    return float(hours - offerings.LAST_HOURS * (kind == BLOCK))
 
 
 def _rank(offer: Offer) -> tuple[object, ...]:
