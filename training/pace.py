@@ -172,7 +172,8 @@ class Pace:
             return None  # After a pause the same figures come twice.
         self.seen = table
         table = table.view(-1, self.together, KINDS).mean(1)
-        found = self._slowest(table) or self._network(table)
+        both = filter(None, (self._slowest(table), self._network(table)))
+        found = max(both, key=lambda each: each.seconds, default=None)
         self.suspects.append((found.rank, found.cause) if found else NOBODY)
         [(most, often)] = Counter(self.suspects).most_common(1)
         if often < AGREE:

@@ -28,27 +28,27 @@ from training.trainer import Trainer
 RANKS: Final = 3
 FROM: Final = 8
 """Step from which on a rank is slow."""
-SLEEP: Final = 0.25
 USUAL: Final = 0.1
-FOREVER: Final = 600.0
+"""Seconds that every rank sleeps in a step, so that steps are alike whatever else runs here."""
+FOREVER: Final = 6000.0
 STEPS: Final = 24
 Fault = Callable[[], object]
 Changes = dict[str, str]
 
 
 class Now:
-    """Where this rank is."""
+    """Where this rank is, and what a step has taken it before anything was slow."""
 
-    step = 0
+    step, usual = 0, USUAL
 
 
-def _late(owner: Any, name: str, seconds: float, begin: int = FROM) -> None:
-    """Have a function of this rank take longer, from a step on."""
+def _late(owner: Any, name: str, times: float, begin: int = FROM) -> None:
+    """Have a function of this rank take so many steps longer, from a step on."""
     real = getattr(owner, name)
 
     def slow(*given: Any, **named: Any) -> Any:
         if Now.step >= begin:
-            time.sleep(seconds)
+            time.sleep(times * Now.usual)
         return real(*given, **named)
 
     setattr(owner, name, slow)
@@ -66,8 +66,8 @@ def _stops() -> None:
 
 
 def _card() -> None:
-    _late(dist, "all_reduce", SLEEP)
-    _late(dist, "batch_isend_irecv", SLEEP)
+    _late(dist, "all_reduce", 1.0)
+    _late(dist, "batch_isend_irecv", 1.0)
 
 
 ALWAYS: Final = {"data.validation_every": "0", "run.steps": "28"}
@@ -75,8 +75,8 @@ ALWAYS: Final = {"data.validation_every": "0", "run.steps": "28"}
 SHORT: Final = {"run.hang_seconds": "1"}
 CASES: Final[dict[str, tuple[int, Fault, Changes]]] = {
     "calm": (-1, lambda: None, {"run.steps": "30"}),
-    "clock": (1, lambda: _late(Block, "forward", SLEEP), {"run.slowest": "1.3"}),
-    "data": (1, lambda: _late(TokenFolder, "read", 4 * SLEEP), ALWAYS),
+    "clock": (1, lambda: _late(Block, "forward", 2.0), {"run.slowest": "1.3"}),
+    "data": (1, lambda: _late(TokenFolder, "read", 4.0), ALWAYS),
     "network": (2, _card, {}),
     "stopped": (1, _stops, SHORT),
     "first stopped": (0, _stops, SHORT),
@@ -89,12 +89,14 @@ def rank(number: int, run: Run, case: str) -> int:
     step = Trainer._step
 
     def counted(self: Trainer, feed: Any) -> Any:
-        Now.step = self.step
-        return step(self, feed)
+        Now.step, began = self.step, time.monotonic()
+        time.sleep(USUAL)
+        report = step(self, feed)
+        if 2 < self.step <= FROM:
+            Now.usual = max(Now.usual, time.monotonic() - began)
+        return report
 
     Trainer._step = counted  # type: ignore[method-assign]
-    # Steps that are all alike for the most part, as on GPUs, whatever else this machine does.
-    _late(Trainer, "_step", USUAL, 0)
     if number == who:
         fault()
     given = {"data.global_batch": "3", "data.micro_batch": "1", "run.steps": str(STEPS)}

@@ -1,5 +1,6 @@
 """A rank hangs on a real Slurm: the job goes on without its node, and nobody has to do anything."""
 
+from tests.training.slurm.cluster import until
 from tests.training.slurm.jobs import EVERY, Job
 
 STOPS = """
@@ -18,6 +19,7 @@ if "SLURM_SRUN_COMM_HOST" in os.environ and os.environ.get("SLURM_RESTART_COUNT"
 def test_a_job_whose_rank_hangs_goes_on_without_its_node(job: Job):
     """The program names it within seconds, and nobody has to requeue anything."""
     job.submit(nodes=2, before=STOPS, hang_seconds=1.0)
+    until("named", lambda: any(each["event"] == "failed" for each in job.record()))
     ended = job.ended()
 
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), job.output()
