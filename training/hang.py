@@ -170,5 +170,5 @@ def _dump(path: str | None, rank: int) -> None:
     """Write NCCL's flight record of its last collectives, where there is one."""
     if path is not None and torch.cuda.is_available():
         with contextlib.suppress(OSError, AttributeError, RuntimeError):
-            trace = torch._C._distributed_c10d._dump_nccl_trace()  # noqa: SLF001
+            trace = torch._C._distributed_c10d._dump_nccl_trace()  # type: ignore[attr-defined] # noqa: SLF001
             (Path(path) / "flight" / f"rank_{rank}").write_bytes(trace)

@@ -23,7 +23,9 @@ BLOCKS = ("ec2", "describe_capacity_block_offerings")
 PLANS = ("sagemaker", "search_training_plan_offerings")
 
 
-def block(hours: float, fee: str = "1000", zone: str = "us-east-1a", days: int = 0) -> dict:
+def block(
+    hours: float, fee: str = "1000", zone: str = "us-east-1a", days: int = 0
+) -> dict[str, Any]:
     start = BEGIN + timedelta(days=days)
     return {
         "CapacityBlockOfferingId": f"cb-{hours:g}-{zone}-{days}-{fee}",
@@ -35,13 +37,13 @@ def block(hours: float, fee: str = "1000", zone: str = "us-east-1a", days: int =
     }
 
 
-def part(hours: float, days: int = 0) -> dict:
+def part(hours: float, days: int = 0) -> dict[str, Any]:
     start = BEGIN + timedelta(days=days)
     end = start + timedelta(hours=hours)
     return {"AvailabilityZone": "us-east-1a", "StartTime": start, "EndTime": end}
 
 
-def plan(*parts: dict, fee: str = "900") -> dict:
+def plan(*parts: dict[str, Any], fee: str = "900") -> dict[str, Any]:
     return {
         "TrainingPlanOfferingId": "tpo-1",
         "UpfrontFee": fee,
@@ -61,7 +63,7 @@ def account(blocks: Any = None, plans: Any = None) -> Answering:
     """Return an account that offers some blocks and plans, or refuses."""
     cloud = Answering()
 
-    def answer(given: Any, name: str) -> Callable:
+    def answer(given: Any, name: str) -> Answer:
         return given if callable(given) else always(**{name: given or []})
 
     cloud.answers[BLOCKS] = answer(blocks, "CapacityBlockOfferings")
@@ -70,7 +72,7 @@ def account(blocks: Any = None, plans: Any = None) -> Answering:
     return cloud
 
 
-def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple:
+def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple[Any, Any]:
     return Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN).found()
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, python("-m", "tests.training.slowed", str(folder)).stdout
 
 
-def events(played: tuple[Path, str], case: str, name: str) -> list[dict]:
+def events(played: tuple[Path, str], case: str, name: str) -> list[dict[str, Any]]:
     file = played[0] / case.replace(" ", "-") / "run" / "metrics.jsonl"
     found = [json.loads(line) for line in file.read_text().splitlines()]
     return [each for each in found if each["event"] == name]

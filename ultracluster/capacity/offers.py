@@ -1,6 +1,5 @@
 """What AWS offers to buy ahead, and what of it a run needs; every call only reads."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,12 @@ from ultracluster.planner.uncertainty import uncertainty
 
 EXA: Final = 1e18
 BLOCK, PLAN = "Capacity Block", "training plan"
+BUY: Final = {
+    BLOCK: "aws ec2 purchase-capacity-block --region {region} --capacity-block-offering-id {id} "
+    "--instance-platform Linux/UNIX",
+    PLAN: "aws sagemaker create-training-plan --region {region} "
+    "--training-plan-name from-{start:%Y-%m-%d} --training-plan-offering-id {id}",
+}
 FITS: Final = ("yes", "perhaps", "no")
 Row = Mapping[str, Any]
 
@@ -156,12 +161,7 @@ class Market:
         run, spans, zone = self.run, row["spans"], row["AvailabilityZone"]
         low, high = run.likely
         covers = min(1.0, hours / run.hours)
-        words = ["aws", "ec2", "purchase-capacity-block", "--region", self.region]
-        words += ["--capacity-block-offering-id", row["id"], "--instance-platform", "Linux/UNIX"]
-        if kind == PLAN:
-            words = ["aws", "sagemaker", "create-training-plan", "--region", self.region]
-            words += ["--training-plan-name", f"from-{spans[0][0]:%Y-%m-%d}"]
-            words += ["--training-plan-offering-id", row["id"]]
+        buy = BUY[kind].format(region=self.region, id=row["id"], start=spans[0][0])
         return Offer(
             kind=kind,
             id=row["id"],
@@ -178,7 +178,7 @@ class Market:
             margins=(hours - high, hours - low),
             covers=covers,
             per_exaflop=float(row["UpfrontFee"]) / (run.exaflop * covers),
-            command=shlex.join(words),
+            command=buy,
         )
 
 

@@ -11,6 +11,12 @@ from ultracluster.spec.recipe import RecipeSpec
 
 WAYS: Final = {"none": KEPT, "selective": SELECTIVE, "full": RECOMPUTED}
 
+ALIKE: Final = (
+    *("layers", "heads", "vocabulary", "key_value_heads", "dense_layers"),
+    *("experts", "experts_per_token", "expert_width", "shared_experts"),
+)
+"""What torchtitan's list and the planner call the same."""
+
 
 def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
     """Return a recipe's model as the planner has it."""
@@ -18,22 +24,14 @@ def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
         return ModelShape(model.layers, model.width, model.heads, model.vocabulary, model.sequence)
     facts = model.facts
     return ModelShape(
-        facts["layers"],
-        facts["width"],
-        facts["heads"],
-        facts["vocabulary"],
-        model.sequence,
+        hidden=facts["width"],
+        sequence=model.sequence,
         feed_forward=facts["inner"],
         gated=True,
-        key_value_heads=facts["key_value_heads"],
         tied=bool(facts["tied"]),
         head_size=facts["head"],
-        experts=facts["experts"],
-        experts_per_token=facts["experts_per_token"],
-        expert_width=facts["expert_width"],
-        shared_experts=facts["shared_experts"],
-        dense_layers=facts["dense_layers"],
         attention=facts["low_rank_attention"],
+        **{name: facts[name] for name in ALIKE},
     )
 
 
