@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch.distributed as dist
 
-from training.launch.contract import node_name
+from training.launch.contract import accuse, node_name
 from training.mesh import Launch
 from training.problems import NodeError, UserError, first_line
 from training.record import FILE, now, say
@@ -41,6 +41,8 @@ FIRST, CALLED, HERE, NODE, RECORDED = "first", "called", "here", "node", "record
 LEFT: Final = "left"
 GONE: Final = "it ended without a word: it was killed, or its node is gone"
 HANGS: Final = "it does not answer: it hangs, or its node does"
+OF_NODE: Final = re.compile(rf"{GONE}|{HANGS}|ECC|uncorrectable|NVLink|launch failure|is lost")
+"""What a rank says where its node is at fault, and not the program: the next start is elsewhere."""
 OF_PEERS: Final = re.compile(
     r"connection (was )?(closed|reset|refused)|broken pipe|timed? ?out|remote process|NCCL error|"
     r"unhandled system error|aborted",
@@ -134,6 +136,8 @@ class Witness:
             speaks = first is mine or self.launch.local_rank == speaker
         if speaks:
             say(f"FAILED {first}", sys.stderr)
+            if OF_NODE.search(first.error):
+                accuse(first.node)
             if first.rank == mine.rank and not isinstance(error, UserError):
                 say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
         return first, speaks

@@ -64,16 +64,21 @@ def plans(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
         text = f"No training plan of {count} {name} is sold"
         raise ServiceError("SageMaker", "ValidationException", text)
     hours = offerings.hours_for(float(given.get("DurationHours", 1)), block=False)
-    item, more = prices.sagemaker_training(name), {"DurationHours": hours}
+    item = prices.sagemaker_training(name)
+    more: dict[str, Any] = {"DurationHours": hours}
     more |= {"UpfrontFee": _fee(item, item, scope.region, count * hours), "CurrencyCode": "USD"}
     more |= {"TargetResources": given.get("TargetResources") or ["training-job"]}
     rows = []
     for zone, start in _places(scope, name.removeprefix("ml."), given.get("StartTimeAfter")):
         part = {"InstanceType": name, "InstanceCount": count, "AvailabilityZone": zone}
-        part |= {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
+        times = {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
         offering = f"tpo-{_digest(name, count, hours, zone, start)}"
         rows.append(
-            {"TrainingPlanOfferingId": offering, "ReservedCapacityOfferings": [part], **more}
+            {
+                "TrainingPlanOfferingId": offering,
+                "ReservedCapacityOfferings": [part | times],
+                **more,
+            }
         )
     return {"TrainingPlanOfferings": rows}
 
