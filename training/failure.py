@@ -65,8 +65,8 @@ class Failure:
 
     def values(self) -> dict[str, Any]:
         """Return its line in the record of the run."""
-        values = {"event": "failed", "text": str(self), **asdict(self)}
-        return {**values, "failed_at": values.pop("time")}
+        rest = asdict(self)
+        return {"event": "failed", "text": str(self), "failed_at": rest.pop("time"), **rest}
 
 
 class Witness:

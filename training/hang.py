@@ -63,10 +63,12 @@ class Guard:
             for work in (self._look, self._talk):
                 threading.Thread(target=work, daemon=True).start()
 
-    def close(self) -> None:
-        """Stop looking, at an end that is no hang; does not return while a hang ends the run."""
+    def close(self, *, failed: bool = False) -> None:
+        """Stop looking; does not return where the run ends for a hang."""
+        if failed and self.verdict:
+            self._end(self.verdict)
         self.over.set()
-        self.ending.acquire()  # noqa: SIM115,RUF100 - never given back
+        self.ending.acquire()  # and never gives it back
 
     def _look(self) -> None:
         passed, since = -1, time.monotonic()
@@ -93,16 +95,15 @@ class Guard:
 
     def _end(self, found: Failure) -> None:
         with self.ending:
-            if self.over.is_set():
-                return
             if self.speaks:
                 say(f"FAILED {found}", sys.stderr)
                 accuse(found.node)
+                if self.metrics.path:
+                    append(Path(self.metrics.path) / FILE, found.values())
             _dump(self.metrics.path, self.rank)
-            if not self.alone:
-                self.witness.record(found, self.metrics.path, speaks=self.speaks)
-            elif self.speaks and self.metrics.path:
-                append(Path(self.metrics.path) / FILE, found.values())
+            # What else ends would look like a failure to ranks that have not heard of the hang; rank
+            # 0's process, which is the store, is the last.
+            time.sleep(self.witness.grace * (1 + (self.rank == 0)))
             os._exit(HUNG)
 
     def _talk(self) -> None:
@@ -123,6 +124,7 @@ class Guard:
                 elif self.verdict is None:
                     self._tell(Failure(**json.loads(self.store.get(VERDICT))))
                 self.heard = time.monotonic()
+        self.over.set()  # The store is gone, and rank 0 with it: others tell.
 
     def _answer(self) -> None:
         frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001

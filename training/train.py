@@ -84,7 +84,7 @@ def train(settings: Settings, launch: Launch) -> int:
             status = trainer.run()
     except Exception as error:
         if guard:
-            guard.close()
+            guard.close(failed=True)
         if trainer is None and isinstance(error, UserError):
             witness.close()
             dist.destroy_process_group()
