@@ -101,8 +101,8 @@ class Guard:
                 if self.metrics.path:
                     append(Path(self.metrics.path) / FILE, found.values())
             _dump(self.metrics.path, self.rank)
-            # What else ends would look like a failure to ranks that have not heard of the hang; rank
-            # 0's process, which is the store, is the last.
+            # To ranks that have not heard of the hang this end would look like a failure. Rank 0's
+            # process, which is the store, is the last.
             time.sleep(self.witness.grace * (1 + (self.rank == 0)))
             os._exit(HUNG)
 

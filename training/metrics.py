@@ -69,7 +69,7 @@ class Mark:
 
     def passed(self) -> bool:
         """Whether the device is through with it; waits for nothing."""
-        return self.event is None or self.event.query()
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
 
     def seconds_since(self, earlier: "Mark") -> float:
         """Return the seconds between two moments, waiting for this one to come."""
