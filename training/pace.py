@@ -25,6 +25,7 @@ from training.metrics import Mark
 
 COMPUTES, DATA, OTHERS = range(3)
 KINDS: Final = 3
+COLUMNS: Final = KINDS + 1
 AGREE: Final = 5
 """Steps that must agree before anybody is told, of so many and one."""
 SLOW: Final = 1.15
@@ -167,12 +168,13 @@ class Pace:
         self.seen: Tensor | None = None
 
     def saw(self, table: Tensor) -> Straggler | None:
-        """Take in a step: a row of seconds by kind for each rank. Return whom it convicts, once."""
+        """Take in a step: a row for each rank, as `row` makes it. Return whom it convicts, once."""
+        table, writes = table[:, :KINDS], bool(table[:, KINDS].any())
         if self.seen is not None and torch.equal(table, self.seen):
             return None  # After a pause the same figures come twice.
         self.seen = table
-        table = table.view(-1, self.together, KINDS).mean(1)
-        both = filter(None, (self._slowest(table), self._network(table)))
+        table = table.reshape(-1, self.together, KINDS).mean(1)
+        both = filter(None, (self._slowest(table), None if writes else self._network(table)))
         found = max(both, key=lambda each: each.seconds, default=None)
         self.suspects.append((found.rank, found.cause) if found else NOBODY)
         [(most, often)] = Counter(self.suspects).most_common(1)
@@ -188,8 +190,7 @@ class Pace:
     def _slowest(self, table: Tensor) -> Straggler | None:
         own = table[:, COMPUTES] + table[:, DATA]
         rank = int(own.argmax())
-        # Of two ranks the lower one: the slow one is not half of it.
-        median = float(own.median())  # the lower one of two: half of the slow rank is not in it
+        median = float(own.median())  # of two ranks the lower one: the slow one is no part of it
         excess, step = float(own[rank]) - median, float(table[rank].sum())
         if excess < max(LEAST_SECONDS, MATTERS * step, (SLOW - 1) * median):
             return None
@@ -212,10 +213,13 @@ class Pace:
         return Straggler(-1, 1, "network", times, least - usual)
 
 
-def row(like: Tensor, launch: Launch, seconds: list[float]) -> Tensor:
-    """Return the table of all ranks with this rank's row alone; the sum over ranks is whole."""
-    table = like.new_zeros(launch.world, KINDS)
-    for kind, value in enumerate(seconds):
+def row(like: Tensor, launch: Launch, seconds: list[float], *, writes: bool) -> Tensor:
+    """Return the table of all ranks with this rank's row alone; the sum over ranks is whole.
+
+    A checkpoint that is being written (`writes`) has the network to itself, which is no fault.
+    """
+    table = like.new_zeros(launch.world, COLUMNS)
+    for kind, value in enumerate((*seconds, float(writes))):
         # A fill, not a copy: a copy from the host would wait for the GPU.
         table[launch.rank, kind].fill_(value)
     return table

@@ -23,6 +23,7 @@ from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.pace import (
     AGREE,
+    COLUMNS,
     COMPUTES,
     DATA,
     KINDS,
@@ -261,7 +262,8 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        mine = row(loss, self.launch, self.times[-1]).flatten()
+        writes = self.checkpoints is not None and self.checkpoints.writes
+        mine = row(loss, self.launch, self.times[-1], writes=writes).flatten()
         self.watch(COMPUTES, "the optimizer")
         sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
@@ -309,7 +311,7 @@ class Trainer:
             rank_network_wait_seconds=mean[OTHERS],
         )
         if self.launch.world > 1:
-            found = self.pace.saw(report.values[4:].view(-1, KINDS))
+            found = self.pace.saw(report.values[4:].view(-1, COLUMNS))
             if found:
                 self._name(report.step, found)
 

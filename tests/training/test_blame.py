@@ -87,13 +87,17 @@ def test_no_false_alarm_in_ten_thousand_undisturbed_steps():
     chance, pace, alarms = random.Random(1), Pace(), 0  # noqa: S311 - noise, no secret
     for step in range(10_000):
         table = torch.tensor(
-            [[math.exp(chance.gauss(0, 0.03)), abs(chance.gauss(0, 0.002)), 0.0] for _ in range(16)]
+            [
+                [math.exp(chance.gauss(0, 0.03)), abs(chance.gauss(0, 0.002)), 0, 0]
+                for _ in range(16)
+            ]
         )
         if step % 50 == 0:
             table[chance.randrange(16), step % 2] += 1.0  # one rank, once
         whole = table.sum(1).max() + 0.2 * math.exp(chance.gauss(0, 0.1))
-        if step % 100 < 3:
-            whole += 2.0  # a checkpoint that is being written slows the network for some steps
+        if step % 100 < 12:
+            whole += 2.0  # a checkpoint that is being written slows the network
+            table[3, 3] = 1.0
         table[:, 2] = whole - table[:, :2].sum(1)
         alarms += pace.saw(table) is not None
     assert alarms == 0
@@ -104,8 +108,23 @@ def test_ranks_that_share_layers_are_named_together():
     pace = Pace(together=2)
     named = []
     for step in range(8):
-        table = torch.tensor([[1.0, 0, 1], [1.01, 0, 1], [1.4, 0, 0.6], [1.4, 0, 0.6]])
-        named.append(pace.saw(table + step * 1e-4))
+        table = torch.tensor([[1.0, 0, 1, 0], [1.01, 0, 1, 0], [1.4, 0, 0.6, 0], [1.4, 0, 0.6, 0]])
+        named.append(pace.saw(table * (1 + step * 1e-4)))
     (found,) = filter(None, named)
     assert (found.rank, found.together, found.cause) == (2, 2, "clock")
     assert "one of ranks 2 to 3 on n1 " in found.text("n1")
+
+
+@pytest.mark.parametrize("writes", [0.0, 1.0])
+def test_a_checkpoint_may_have_the_network_for_as_long_as_it_takes(writes: float):
+    """All steps are slow from the twentieth on; without a checkpoint that is told."""
+    pace = Pace()
+    found = [
+        pace.saw(torch.tensor([[1 + n / 1e4, 0, 0.2 + (n > 20), writes * (n > 20)]] * 2))
+        for n in range(40)
+    ]
+    named = [each for each in found if each]
+    assert [each.cause for each in named] == ([] if writes else ["network"])
+    if named:
+        assert 20 < found.index(named[0]) <= 27
+        assert named[0].times == pytest.approx(2.2 / 1.2, rel=0.01)
