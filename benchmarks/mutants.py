@@ -4,8 +4,9 @@
 
 Each mutant is one change at one place, drawn by the seed: the rooms take turns, a function of the
 room is drawn, and a place in it. A condition is negated, `and` and `or` change places, a statement
-is dropped, or a constant is another one. The tests of the room run on a copy of the repository,
-those that name the changed function first, until one fails. A run that lasts much longer than the
+is dropped, or a constant is another one. The tests of the room run on a copy of the repository
+until one fails: first those that ran the changed line, as a run under coverage noted; then, since
+a fixture's lines are noted for one test alone, all of them. A run that lasts much longer than the
 tests of the code as it is counts as killed. Survivors are printed to be judged; docs/testing.md has
 the reasons of those that are left.
 """
@@ -20,8 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from coverage import CoverageData
 
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
@@ -43,7 +47,18 @@ ROOMS = {
 NOT_AIMED = ("test_in_other_apps.py", "test_foreign_apps.py", "test_random_environments.py")
 DROPPED = (ast.Expr, ast.AugAssign, ast.Raise, ast.Return, ast.Continue, ast.Break)
 # The real CDK CLI takes minutes for each of these.
-SLOW = "real_cli or was_reviewed or failed_creation or outlives_a_rehearsal or where_it_was_killed"
+SLOW = (
+    "test_rehearsal_of_dev_by_the_real_cli",
+    "test_what_the_cli_synthesizes_is_what_was_reviewed",
+    "test_a_failed_creation_is_told_with_its_reason",
+    "test_nothing_outlives_a_rehearsal_that_is_stopped",
+)
+
+UNWANTED: Final = (".git", ".*_cache", ".hypothesis", "build", "cdk.out")
+INSTALLED: Final = (".venv", ".venv-torchtitan", "node_modules")
+"""What the copy has as links."""
+NO_TEST: Final = 5
+"""pytest's exit status where the selection leaves no test."""
 
 
 def places(function: ast.AST) -> Iterator[tuple[str, ast.AST, str, Any]]:
@@ -94,9 +109,20 @@ class _Change(ast.NodeTransformer):
         return super().generic_visit(node)
 
 
-def mutant(source: str, chance: random.Random) -> tuple[str, str, str] | None:
-    """Return a source with one change, the function that it is in, and what was changed."""
-    tree = ast.parse(source)
+@dataclass(frozen=True)
+class Mutant:
+    """A file with one mistake."""
+
+    path: Path
+    source: str
+    function: str
+    line: int
+    what: str
+
+
+def mutant(path: Path, chance: random.Random) -> Mutant | None:
+    """Return a file with one change, drawn; None where its function has nothing to change."""
+    tree = ast.parse((ROOT / path).read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     function = chance.choice(functions) if functions else None
     found = list(places(function)) if function is not None else []
@@ -108,62 +134,89 @@ def mutant(source: str, chance: random.Random) -> tuple[str, str, str] | None:
         setattr(node, field, instead)
     else:
         tree = _Change(node, instead).visit(tree)
-    return ast.unparse(ast.fix_missing_locations(tree)), function.name, f"line {line}: {what}"
+    source = ast.unparse(ast.fix_missing_locations(tree))
+    return Mutant(path, source, function.name, line, what)
 
 
-def drawn(room: str, chance: random.Random) -> tuple[Path, str, str, str]:
-    """Return a file of a room, its changed source, the function, and what was changed."""
+def drawn(room: str, chance: random.Random) -> Mutant:
+    """Return a mutant of a room, whose larger files are drawn more often."""
     files = sorted(path for pattern in ROOMS[room][0] for path in ROOT.glob(pattern))
     sizes = [path.stat().st_size for path in files]
     while True:
         (path,) = chance.choices(files, sizes)
-        made = mutant(path.read_text(), chance)
+        made = mutant(path.relative_to(ROOT), chance)
         if made is not None:
-            return path.relative_to(ROOT), *made
+            return made
 
 
-def aimed(room: str, module: str, function: str) -> list[str]:
-    """Return the room's test files, those first that name the function or its module."""
-    found = [
-        test
-        for pattern in ROOMS[room][1]
-        for place in sorted(ROOT.glob(pattern))
-        for test in (sorted(place.glob("test_*.py")) if place.is_dir() else [place])
-        if test.name not in NOT_AIMED
-    ]
-    texts = {test: test.read_text() for test in found}
-    found.sort(key=lambda test: (function not in texts[test]) + (module not in texts[test]))
-    return [str(test.relative_to(ROOT)) for test in found]
-
-
-def fails(copy: Path, tests: list[str], limit: float | None = None) -> bool:
-    """Return whether a test fails, or lasts longer than a limit in seconds."""
-    command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", f"not ({SLOW})", *tests]
-    there = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=copy,
-            env=there,
-            capture_output=True,
-            check=False,
-            timeout=limit,
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
-
-
-def limit(copy: Path, room: str) -> float:
-    """Return how long the tests of a room may last, by how long they do.
+class Room:
+    """The tests of one room in a copy of the repository, and which lines each of them runs.
 
     Raises:
         SystemExit: where they fail without any change.
     """
-    before = time.monotonic()
-    if fails(copy, aimed(room, "", "")):
-        raise SystemExit(f"{room}: its tests fail without any change; mend them first.")
-    return 60 + 4 * (time.monotonic() - before)
+
+    def __init__(self, room: str, copy: Path) -> None:
+        self.copy = copy
+        self.files = [
+            str(test.relative_to(ROOT))
+            for pattern in ROOMS[room][1]
+            for place in sorted(ROOT.glob(pattern))
+            for test in (sorted(place.glob("test_*.py")) if place.is_dir() else [place])
+            if test.name not in NOT_AIMED
+        ]
+        self.noted = copy / f"{room}.coverage"
+        settings = copy / f"{room}.coveragerc"
+        code = ",".join(pattern.partition("*")[0] + "*" for pattern in ROOMS[room][0])
+        settings.write_text(
+            f"[run]\ndynamic_context = test_function\ninclude = {code}\ndata_file = {self.noted}\n"
+        )
+        before = time.monotonic()
+        if self._fails(self.files, ["-m", "coverage", "run", f"--rcfile={settings}"]):
+            raise SystemExit(f"{room}: its tests fail without any change; mend them first.")
+        self.limit = 60 + 2 * (time.monotonic() - before)
+
+    def kills(self, mutant: Mutant) -> bool:
+        """Return whether a test fails on a mutant."""
+        place = self.copy / mutant.path
+        was = place.read_text()
+        place.write_text(mutant.source)
+        try:
+            aimed = self._aimed(mutant)
+            return bool(aimed and self._fails(aimed)) or self._fails(self.files)
+        finally:
+            place.write_text(was)
+
+    def _aimed(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run a mutant's line, at most a few of each file."""
+        data = CoverageData(str(self.noted))
+        data.read()
+        noted = data.contexts_by_lineno(str(self.copy / mutant.path))
+        tests: dict[str, list[str]] = {}
+        for context in noted.get(mutant.line, []):
+            module, _, test = context.rpartition(".")
+            file = module.replace(".", "/") + ".py"
+            if file in self.files:
+                tests.setdefault(file, []).append(f"{file}::{test}")
+        return [test for names in tests.values() for test in sorted(names)[:12]]
+
+    def _fails(self, tests: list[str], started_by: list[str] | None = None) -> bool:
+        """Return whether a test fails, or lasts longer than the limit."""
+        command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        command += [f"--deselect=tests/rehearse/test_rehearsal.py::{name}" for name in SLOW]
+        there = {**os.environ, "PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(
+                [sys.executable, *(started_by or []), *command, *tests],
+                cwd=self.copy,
+                env=there,
+                capture_output=True,
+                check=False,
+                timeout=None if started_by else self.limit,
+            )
+        except subprocess.TimeoutExpired:
+            return True
+        return done.returncode not in (0, NO_TEST)
 
 
 def main() -> None:
@@ -172,25 +225,24 @@ def main() -> None:
     asked.add_argument("--seed", type=int, default=int(time.time()))
     asked.add_argument("--room", choices=ROOMS, action="append")
     given = asked.parse_args()
-    rooms, dead = given.room or list(ROOMS), 0
+    names, dead = given.room or list(ROOMS), 0
     chance = random.Random(given.seed)  # noqa: S311 - a sample, no secret
-    limits: dict[str, float] = {}
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "repository"
-        unwanted = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "build", "cdk.out")
+        unwanted = shutil.ignore_patterns(*UNWANTED, *INSTALLED)
         shutil.copytree(ROOT, copy, symlinks=True, ignore=unwanted)
+        for name in INSTALLED:
+            (copy / name).symlink_to(ROOT / name)
+        rooms = {name: Room(name, copy) for name in names}
         for number in range(given.sample):
-            room = rooms[number % len(rooms)]
-            limits[room] = limits.get(room) or limit(copy, room)
-            path, source, function, what = drawn(room, chance)
-            was = (copy / path).read_text()
-            (copy / path).write_text(source)
-            dies = fails(copy, aimed(room, path.stem, function), limits[room])
-            (copy / path).write_text(was)
+            name = names[number % len(names)]
+            made = drawn(name, chance)
+            dies = rooms[name].kills(made)
             dead += dies
             word = "killed  " if dies else "SURVIVED"
-            print(f"{number + 1} {word} {path} {function}, {what}", flush=True)
+            place = f"{made.path} {made.function}, line {made.line}: {made.what}"
+            print(f"{number + 1} {word} {place}", flush=True)
     print(f"{dead} of {given.sample} were killed.")
 
 

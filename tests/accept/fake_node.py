@@ -366,12 +366,15 @@ class FakeNodes:
         return lines("RUNNING") if job["state"] == "RUNNING" else Said()
 
     def scancel(self, words: list[str]) -> Said:
-        """End jobs of a name and let their nodes go; kill the tasks of one, which starts again."""
-        if "--signal=KILL" in words:
+        """End jobs of a name and let their nodes go; crash the tasks of one, which starts again."""
+        if "--signal=KILL" in words:  # of all signals this one is sent to the script as well
+            self.jobs[words[-1]]["state"] = "CANCELLED"
+            return Said()
+        if "--signal=ABRT" in words:
             job = self.jobs[words[-1]]
             last = 6.5 if "resume" in self.broken else 7.0
             with Path(job["output"]).open("a") as file:
-                file.write("failed with status 137 after the checkpoint of step 10; requeued\n")
+                file.write("failed with status 134 after the checkpoint of step 10; requeued\n")
                 file.writelines(STEP.format(step, 9 - step / 10) for step in range(11, 20))
                 file.write(STEP.format(20, last))
             job["state"] = "COMPLETED"

@@ -1,12 +1,16 @@
 """A node of staging, booted by its template's own user data in a virtual machine."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from tests.repository import ROOT
+from training.launch.acceptance import SOUND, judge
 from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.prove.deployment import StackTemplate
@@ -79,3 +83,12 @@ def test_what_is_not_installed_is_said_with_what_brings_it(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(
         "sudo apt-get install -y --no-install-recommends e2fsprogs mmdebstrap qemu-system-x86\n"
     )
+
+
+def test_the_stand_in_for_nccl_tests_passes_for_two_sound_nodes():
+    """The acceptance of the training program judges it as it judges a real log."""
+    program = files("ultracluster.rehearse.machine") / "program" / "all_reduce_perf"
+    environment = {**os.environ, "SLURM_PROCID": "0"}
+    shown = subprocess.check_output(["/bin/bash", str(program)], text=True, env=environment)
+
+    assert judge(shown, "p4d.24xlarge", 2).status == SOUND

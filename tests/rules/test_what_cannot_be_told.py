@@ -300,3 +300,14 @@ def test_a_statement_whose_actions_are_not_known_is_no_crash():
     )
 
     assert "SAFETY-20" in {unknown.rule for unknown in judged.unknown}
+
+
+@pytest.mark.parametrize("rule", ["CAPACITY-3", "CAPACITY-12", "CAPACITY-14"])
+def test_a_reservation_that_lies_elsewhere_is_not_judged(rule: str):
+    """Its place, type and count are in no template; its id alone says nothing of them."""
+    target = f"{DATA}.CapacityReservationSpecification.CapacityReservationTarget"
+    elsewhere = {target: {"CapacityReservationId": "cr-0123456789abcdef0"}, "Reservation": GONE}
+    judged = verdict(changed(CLUSTER, elsewhere))
+
+    assert rule not in said(judged)
+    assert open_questions(judged, rule) == ["cr-0123456789abcdef0 is not in the given templates"]

@@ -246,7 +246,7 @@ STAGE: Final = Stage(
         node_step(
             "requests in flight of the Lustre client",
             lambda scene: (
-                "lctl get_param -n 'osc.*OST*.max_rpcs_in_flight' | sort -u"
+                "PATH=$PATH:/usr/sbin lctl get_param -n 'osc.*OST*.max_rpcs_in_flight' | sort -u"
                 if _large(scene)
                 else "echo as they are"
             ),

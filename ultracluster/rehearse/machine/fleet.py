@@ -127,11 +127,14 @@ class Fleet:
         running = self._running()
         for instance, name in list(self._names.items()):
             if instance not in running and name != LOGIN:
+                if name in self._room.machines:
+                    self._room.switch_off(name)
+                # Down first: a job that ends there would wait for the node's answer for ever.
+                for state in ("DOWN", "POWER_DOWN_FORCE"):
+                    self._room.slurm(
+                        f"scontrol update NodeName={name} State={state} Reason=terminated"
+                    )
                 del self._names[instance]
-                self._room.switch_off(name)
-                self._room.slurm(
-                    f"scontrol update NodeName={name} State=POWER_DOWN_FORCE Reason=terminated"
-                )
         there = {name: instance for instance, name in self._names.items()}
         for name, flags in self._room.flags().items():
             if "POWERING_UP" in flags and name not in there:
