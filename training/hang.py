@@ -22,11 +22,10 @@ import torch.distributed as dist
 
 from training.failure import FIRST, HANGS, NODE, Failure, Witness, append
 from training.launch.contract import HUNG, accuse
-from training.pace import Watch
 from training.record import FILE, now, say
 
 if TYPE_CHECKING:
-    from training.metrics import Metrics
+    from training.trainer import Trainer
 
 JUDGE, ASKED, HERE, VERDICT = "judge", "asked", "here", "verdict"
 GAPS: Final = 3
@@ -46,8 +45,9 @@ class Guard:
         patience: Seconds, `run.hang_seconds`; 0 never says anything.
     """
 
-    def __init__(self, witness: Witness, metrics: "Metrics", watch: Watch, patience: float) -> None:
-        self.witness, self.metrics, self.watch, self.patience = witness, metrics, watch, patience
+    def __init__(self, witness: Witness, trainer: "Trainer", patience: float) -> None:
+        self.witness, self.trainer, self.patience = witness, trainer, patience
+        self.metrics, self.watch = trainer.metrics, trainer.watch
         self.rank, self.world = witness.launch.rank, witness.launch.world
         self.store = dist.PrefixStore("hang", witness.store)  # type: ignore[attr-defined] # not in its stub
         self.over, self.ending = threading.Event(), threading.Lock()
@@ -74,7 +74,9 @@ class Guard:
         passed, since = -1, time.monotonic()
         while not self.over.wait(min(1.0, self.patience)):
             heart, before, passed = self.metrics.heart, passed, self.watch.passed()
-            if passed != before or (heart.paused and time.time() < heart.due):
+            # A checkpoint that all wait for takes as long as it takes.
+            pauses = heart.paused and (time.time() < heart.due or self.trainer.writes)
+            if passed != before or pauses:
                 since = time.monotonic()
             self.stalled = time.monotonic() - since - GAPS * max(self.watch.longest)
             silent = time.monotonic() - self.heard > SILENT_SECONDS

@@ -79,7 +79,7 @@ def train(settings: Settings, launch: Launch) -> int:
         with attention_order(settings.numerics.attention, launch.device()):
             trainer = Trainer(settings, launch)
             witness.metrics = trainer.metrics
-            guard = Guard(witness, trainer.metrics, trainer.watch, settings.run.hang_seconds)
+            guard = Guard(witness, trainer, settings.run.hang_seconds)
             signal.signal(signal.SIGTERM, trainer.stop)
             status = trainer.run()
     except Exception as error:

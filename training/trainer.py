@@ -162,6 +162,11 @@ class Trainer:
         """Ask for a checkpoint and the end, as a signal handler does."""
         self.stop_asked = True
 
+    @property
+    def writes(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self.checkpoints is not None and self.checkpoints.writes
+
     def abandon(self) -> None:
         """Let a checkpoint come to its end where a rank has failed."""
         if self.checkpoints and self.checkpoints.thread:
@@ -181,6 +186,7 @@ class Trainer:
             if self.saved != self.step and not self.health.skipped and not self.health.diverged:
                 self._save()
             if self.checkpoints:
+                self.metrics.pause()
                 self.checkpoints.finish()
         finally:
             gc.enable()
@@ -262,8 +268,7 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        writes = self.checkpoints is not None and self.checkpoints.writes
-        mine = row(loss, self.launch, self.times[-1], writes=writes).flatten()
+        mine = row(loss, self.launch, self.times[-1], writes=self.writes).flatten()
         self.watch(COMPUTES, "the optimizer")
         sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))

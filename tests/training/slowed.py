@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from tests.training.alone import Run
+from training.checkpoint import Checkpoints
 from training.mesh import Launch
 from training.model import Block
 from training.tokens import TokenFolder
@@ -73,11 +74,17 @@ def _card() -> None:
 ALWAYS: Final = {"data.validation_every": "0", "run.steps": "28"}
 """Without pauses in which batches are read ahead."""
 SHORT: Final = {"run.hang_seconds": "1"}
+EVERYBODY: Final = -2
 CASES: Final[dict[str, tuple[int, Fault, Changes]]] = {
     "calm": (-1, lambda: None, {"run.steps": "30"}),
     "clock": (1, lambda: _late(Block, "forward", 2.0), {"run.slowest": "1.3"}),
     "data": (1, lambda: _late(TokenFolder, "read", 4.0), ALWAYS),
     "network": (2, _card, {}),
+    "saves": (
+        EVERYBODY,
+        lambda: _late(Checkpoints, "_work", 60.0),
+        {**SHORT, "run.steps": "14", "checkpoint.every": "14"},
+    ),
     "stopped": (1, _stops, SHORT),
     "first stopped": (0, _stops, SHORT),
     "reads": (2, lambda: _late(TokenFolder, "read", FOREVER, 1), SHORT),
@@ -97,7 +104,7 @@ def rank(number: int, run: Run, case: str) -> int:
         return report
 
     Trainer._step = counted  # type: ignore[method-assign]
-    if number == who:
+    if who in {number, EVERYBODY}:
         fault()
     given = {"data.global_batch": "3", "data.micro_batch": "1", "run.steps": str(STEPS)}
     given |= {"checkpoint.every": "7", "parallel.partition_size": str(RANKS)}

@@ -82,6 +82,12 @@ def test_pauses_for_checkpoints_and_validations_are_nobodys_fault(played):
     assert events(played, "calm", "straggler") == events(played, "calm", "hang") == []
 
 
+def test_a_checkpoint_that_all_wait_for_is_no_hang(played):
+    """The last one is waited for by every rank, for minutes where it is large."""
+    assert "saves: ends [0, 0, 0]" in played[1]
+    assert events(played, "saves", "hang") == []
+
+
 def test_no_false_alarm_in_ten_thousand_undisturbed_steps():
     """With the noise of a few percent that GPUs have, and steps that are slow once."""
     chance, pace, alarms = random.Random(1), Pace(), 0  # noqa: S311 - noise, no secret
