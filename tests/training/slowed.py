@@ -71,18 +71,25 @@ def _card() -> None:
     _late(dist, "batch_isend_irecv", 1.0)
 
 
-ALWAYS: Final = {"data.validation_every": "0", "run.steps": "28"}
-"""Without pauses in which batches are read ahead."""
 SHORT: Final = {"run.hang_seconds": "1"}
 EVERYBODY: Final = -2
 CASES: Final[dict[str, tuple[int, Fault, Changes]]] = {
-    "calm": (-1, lambda: None, {"run.steps": "30"}),
+    "calm": (
+        -1,
+        lambda: None,
+        {
+            "run.steps": "28",
+            "checkpoint.every": "7",
+            "data.validation_every": "9",
+            "data.validation_sequences": "3",
+        },
+    ),
     "clock": (1, lambda: _late(Block, "forward", 2.0), {"run.slowest": "1.3"}),
-    "data": (1, lambda: _late(TokenFolder, "read", 4.0), ALWAYS),
+    "data": (1, lambda: _late(TokenFolder, "read", 4.0), {"run.steps": "28"}),
     "network": (2, _card, {}),
     "saves": (
         EVERYBODY,
-        lambda: _late(Checkpoints, "_work", 60.0),
+        lambda: _late(Checkpoints, "_work", 40.0),
         {**SHORT, "run.steps": "14", "checkpoint.every": "14"},
     ),
     "stopped": (1, _stops, SHORT),
@@ -107,9 +114,8 @@ def rank(number: int, run: Run, case: str) -> int:
     if who in {number, EVERYBODY}:
         fault()
     given = {"data.global_batch": "3", "data.micro_batch": "1", "run.steps": str(STEPS)}
-    given |= {"checkpoint.every": "7", "parallel.partition_size": str(RANKS)}
-    given |= {"data.validation_path": run.settings.data.path, "data.validation_every": "9"}
-    given |= {"data.validation_sequences": "3", **changes}
+    given |= {"checkpoint.every": "0", "parallel.partition_size": str(RANKS)}
+    given |= {"data.validation_path": run.settings.data.path, **changes}
     os.environ["SLURMD_NODENAME"] = f"n{number}"
     return train(run.settings.override(given), Launch(number, RANKS, number, RANKS))
 
