@@ -1,6 +1,6 @@
 """What a recipe asks of the planner: its own layout, on its own nodes."""
 
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Only
 from ultracluster.planner.question import Question
@@ -23,6 +23,7 @@ def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
     if isinstance(model, ModelSpec):
         return ModelShape(model.layers, model.width, model.heads, model.vocabulary, model.sequence)
     facts = model.facts
+    alike: dict[str, Any] = {name: facts[name] for name in ALIKE}
     return ModelShape(
         hidden=facts["width"],
         sequence=model.sequence,
@@ -31,7 +32,7 @@ def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
         tied=bool(facts["tied"]),
         head_size=facts["head"],
         attention=facts["low_rank_attention"],
-        **{name: facts[name] for name in ALIKE},
+        **alike,
     )
 
 
