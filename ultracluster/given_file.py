@@ -5,6 +5,7 @@ Kind of file, size, depth, numbers, processor time and memory are bounded here. 
 nobody behind this door has to think of them.
 """
 
+import gc
 import json
 import math
 import os
@@ -30,6 +31,8 @@ SECONDS: Final = 4.5
 """Of processor time for a file of 5 MB or less; Python and what is imported take the rest of 5."""
 MEGABYTES: Final = 400
 """Of memory for all files; Python and what is imported take the rest of 500."""
+FEW_COLLECTIONS: Final = 100_000
+"""New objects before Python looks for cycles among them; its own default is 700."""
 EFFORT: Final = "ULTRACLUSTER_EFFORT"
 """Variable of the environment by which both limits are multiplied."""
 
@@ -215,11 +218,14 @@ def bounded(what: str) -> Iterator[None]:
         if _memory() - held > MEGABYTES * 1_000_000 * factor:
             raise EffortError(_too_much(what, f"{MEGABYTES * factor:.0f} MB of memory"))
 
-    before = signal.signal(signal.SIGPROF, look)
+    before, thresholds = signal.signal(signal.SIGPROF, look), gc.get_threshold()
     signal.setitimer(signal.ITIMER_PROF, _TICK, _TICK)
+    # What is read stays to the end: the collector would go over all of it again and again.
+    gc.set_threshold(FEW_COLLECTIONS)
     try:
         yield
     finally:
+        gc.set_threshold(*thresholds)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
 

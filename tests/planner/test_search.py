@@ -15,10 +15,18 @@ from ultracluster.planner import price
 from ultracluster.planner.alternatives import alternatives
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
-from ultracluster.planner.layout import ACTIVATIONS, INDIFFERENCE, Layout, Setup, partitions
+from ultracluster.planner.layout import (
+    ACTIVATIONS,
+    INDIFFERENCE,
+    Kind,
+    Layout,
+    Setup,
+    partitions,
+)
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
+from ultracluster.planner.room import FINEST, Room, holding
 from ultracluster.planner.search import Search
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.stack import find
@@ -89,6 +97,29 @@ def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, activat
         for p in (2**power, 2 ** (power + 1))
     ]
     assert needed[1] <= needed[0] * (1 + 1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    size=st.floats(1e9, 2e11),
+    micro=st.integers(1, 4),
+    activations=st.sampled_from(ACTIVATIONS),
+    sizes=st.lists(st.integers(1, 5_000), min_size=1, max_size=8),
+)
+def test_a_size_that_was_not_looked_at_fits_where_its_own_memory_does(
+    size, micro, activations, sizes
+):
+    """The search looks at few sizes, in any order, and takes the rest from those."""
+    setup, flags = search(of_size(size)).setup, (True, True)
+    kind = Kind(1, micro, activations)
+    room = Room(setup, kind, flags)
+
+    for p in sizes:
+        fits = p > room.none and room.shortage(p) is not None
+        assert fits == holding(setup, kind, p, flags).fits
+        if 0 < room.none < FINEST:
+            ends = (room.none, room.none + 1)
+            assert [holding(setup, kind, end, flags).fits for end in ends] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """What several test modules need: the layouts, and a way to start the program."""
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,14 +20,26 @@ CASES = [
 """Every world with every partition size, and two tensor ranks wherever they fit."""
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the repository, and return its status and all that it said."""
-    return subprocess.run(
-        [sys.executable, *arguments],
+@cache
+def _started() -> subprocess.Popen[str]:
+    """Return what forks processes that have PyTorch; it ends with the tests, by its input's end."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.started"],
         cwd=ROOT,
         env=ENVIRONMENT,
         text=True,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
     )
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with `-m` in the repository, and return its status and all that it said."""
+    started = _started()
+    assert started.stdin
+    assert started.stdout
+    with tempfile.NamedTemporaryFile("r") as said:
+        started.stdin.write(json.dumps([arguments, said.name]) + "\n")
+        started.stdin.flush()
+        status = int(started.stdout.readline())
+        return subprocess.CompletedProcess(arguments, status, said.read())

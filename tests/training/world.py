@@ -1,9 +1,10 @@
-"""One world of gloo processes that runs every case of its size; started by conftest.py.
+"""Worlds of gloo processes, each of which runs every case of its size; started by conftest.py.
 
-    python -m tests.training.world SIZE WORK
+    python -m tests.training.world WORK SIZE...
 
-Torch is imported once and the ranks are forked. Rank 0 writes what it saw to WORK/world-SIZE.json;
-the tests read that. Cases only compute and record; judging is the tests' work.
+Torch is imported once and the ranks are forked. Rank 0 writes what it saw to WORK/world-SIZE.json,
+and what all ranks say goes to WORK/world-SIZE.txt; the tests read both. Cases only compute and
+record; judging is the tests' work.
 """
 
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # every rank's optimizer would import it, for most of a second
 import torch.distributed as dist
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -339,14 +341,23 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-def main(size: int, work: Path) -> int:
+def main(work: Path, *sizes: str) -> int:
+    """Run the worlds one after the other, to the first that fails."""
     torch.set_num_threads(1)
+    return int(not all(done(int(size), work) for size in sizes))
+
+
+def done(size: int, work: Path) -> bool:
+    """Run a world, and return whether it ended well."""
     children = []
+    said = os.open(work / f"world-{size}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     meeting = str(work / f"store-{size}")
     for rank in range(size):
         child = os.fork()
         if child == 0:
             status = 1
+            os.dup2(said, 1)
+            os.dup2(said, 2)
             try:
                 dist.init_process_group(
                     "gloo",
@@ -369,8 +380,9 @@ def main(size: int, work: Path) -> int:
                 os._exit(status)
         children.append(child)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    return int(any(statuses))
+    os.close(said)
+    return not any(statuses)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -12,7 +12,6 @@ a file of variables.
 """
 
 import argparse
-import gc
 import io
 import sys
 from pathlib import Path
@@ -33,8 +32,6 @@ from ultracluster.visible import console as new_console
 from ultracluster.visible import visible
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
-FEW_COLLECTIONS: Final = 100_000
-"""New objects before Python looks for cycles among them; its own default is 700."""
 FAIL_ON: Final = ("error", "warning", "info", "never")
 
 
@@ -99,8 +96,6 @@ def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[s
     from ultracluster.audit.report import judged  # noqa: PLC0415
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 
-    # What is read stays to the end: the collector would go over all of it again and again.
-    gc.set_threshold(FEW_COLLECTIONS)
     with progress("reading files"):
         sources = Sources(arguments.file)
     wrong = list(parameter_errors(parameters, sources.templates))

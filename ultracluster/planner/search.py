@@ -1,7 +1,6 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -20,25 +19,11 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
+from ultracluster.planner.room import FINEST, Flags, Room, holding
 from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
-
-FINEST: Final = 2**20
-"""A partition size at which the model state takes no room."""
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
-
-
-@dataclass(slots=True)
-class Room:
-    """What is known of the memory of one kind, of which larger partitions take less."""
-
-    plenty: int
-    """The smallest partition known to leave room for all layers in flight."""
-    none: int
-    """The largest partition known not to fit."""
-    between: dict[int, float]
-    """Seconds of a pass that scarce memory costs, by partition."""
 
 
 class Way(NamedTuple):
@@ -47,8 +32,18 @@ class Way(NamedTuple):
     kind: Kind
     busy: float
     """Seconds of a pass."""
-    rooms: dict[tuple[bool, bool], Room]
-    """By whether a step has several passes, and whether there are several nodes."""
+
+
+Fitting = tuple[Way, Room]
+
+
+class Alike(NamedTuple):
+    """Kinds of one micro-batch that differ in what becomes of activations alone."""
+
+    ways: list[Way]
+    """The fastest first."""
+    rooms: dict[Flags, list[Fitting]]
+    """Those that fit somewhere."""
 
 
 class Family(NamedTuple):
@@ -62,10 +57,27 @@ class Family(NamedTuple):
     """Sequences that one GPU would compute in a second if it never waited."""
     waiting: float
     """Passes that a stage waits in a step."""
+    share: int
+    """GPUs that share a sequence."""
     kind: Kind
     """One of them."""
-    by_micro_batch: list[list[Way]]
-    """The fastest first."""
+    by_micro_batch: list[Alike]
+    beside: dict[int, tuple[Sending, float, float]]
+    """By partition: what a group sends in a pass, the seconds of that, and the seconds of a step
+    that it optimizes."""
+
+
+class Work(NamedTuple):
+    """A family with one of its micro-batches on so many GPUs."""
+
+    gpus: int
+    accumulation: int
+    passes: float
+    """Passes of a step, those counted that a stage waits."""
+    sequences: int
+    """Of a step."""
+    ways: list[Fitting]
+    """What may fit there, the fastest first."""
 
 
 @dataclass
@@ -76,7 +88,6 @@ class Search:
     batch: int
     """Sequences of one optimizer step."""
     only: Only = Only()  # noqa: RUF009 - it is frozen
-    _once: dict[tuple[int, ...], tuple[Sending, float]] = field(default_factory=dict)
     _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     @property
@@ -95,20 +106,24 @@ class Search:
         """
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         for kind in self.choices.kinds():
-            layout = kind.layout(FINEST, _share(kind) * FINEST, 1, self.per_node)
-            if memory(self.setup, layout).fits:
+            # A rank of several nodes has stages, and those never have fewer passes.
+            if holding(self.setup, kind, FINEST, (kind.gpus_of_a_rank > self.per_node, True)).fits:
+                layout = kind.layout(FINEST, 2 * FINEST * kind.gpus_of_a_rank, 1, self.per_node)
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
                 alike = ways.setdefault(kind.degrees, {}).setdefault(kind.micro_batch, [])
-                alike.append(Way(kind, busy, {}))
+                alike.append(Way(kind, busy))
         found: tuple[list[Family], list[Family]] = ([], [])
         for by_micro_batch in ways.values():
-            members = [sorted(way, key=lambda each: each.busy) for way in by_micro_batch.values()]
-            rate = max(
-                each.kind.micro_batch / _share(each.kind) / each.busy for each, *_ in members
-            )
-            kind = members[0][0].kind
+            members = [
+                Alike(sorted(ways, key=lambda way: way.busy), {})
+                for ways in by_micro_batch.values()
+            ]
+            kind = members[0].ways[0].kind
+            share = kind.gpus_of_a_rank * kind.context
+            fastest = (alike.ways[0] for alike in members)
+            rate = max(each.kind.micro_batch / share / each.busy for each in fastest)
             waiting = (kind.pipeline - 1) / kind.chunks
-            found[kind.pipeline > 1].append(Family(rate, waiting, kind, members))
+            found[kind.pipeline > 1].append(Family(rate, waiting, share, kind, members, {}))
         for each in found:
             each.sort(reverse=True, key=lambda family: family.rate)
         return found
@@ -121,6 +136,8 @@ class Search:
             for family in families:
                 if family.rate * gpus < good:
                     break
+                if gpus % family.share:
+                    continue
                 for each in self._of(family, gpus, good, every_way=all_of_them):
                     best = max(best, each.rate)
                     good = 0.0 if all_of_them else max(good, each.rate * (1 - INDIFFERENCE))
@@ -132,61 +149,73 @@ class Search:
         self, family: Family, gpus: int, good: float, *, every_way: bool
     ) -> Iterator[Candidate]:
         """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
-        kind = family.kind
-        ranks, rest = divmod(gpus, kind.gpus_of_a_rank)
-        if rest or ranks % kind.context:
-            return
-        sizes = self._partitions(ranks, kind)
-        for ways in family.by_micro_batch:
-            micro_batch = ways[0].kind.micro_batch
-            accumulation = self.passes_of(ways[0].kind, ranks)
-            sequences = micro_batch * ranks * accumulation // kind.context
-            asked = micro_batch in {1, self.only.micro_batch}
+        every = self._partitions(gpus // family.kind.gpus_of_a_rank, family.kind)
+        for work in self._works(family, gpus, good):
+            sizes = every
+            for each in work.ways:
+                if not sizes or work.sequences < good * work.passes * each[0].busy:
+                    break
+                slower = yield from self._of_way(family, work, each, sizes, good)
+                sizes = every if every_way else slower
+
+    def _works(self, family: Family, gpus: int, good: float) -> Iterator[Work]:
+        """Yield the micro-batches with which a family may reach a rate on so many GPUs."""
+        context, ranks = family.kind.context, gpus // family.kind.gpus_of_a_rank
+        for alike in family.by_micro_batch:
+            kind, busy = alike.ways[0]
+            accumulation = self.passes_of(kind, ranks)
+            sequences = kind.micro_batch * ranks * accumulation // context
+            asked = kind.micro_batch in {1, self.only.micro_batch}
             if not asked and abs(sequences / self.batch - 1) > BATCH_DEVIATION:
                 continue
-            if sequences < good * (accumulation + family.waiting) * ways[0].busy:
+            count = accumulation + family.waiting
+            if sequences < good * count * busy:
                 continue
             flags = accumulation > 1, gpus > self.per_node
-            rooms = [(way, self._room(way, flags)) for way in ways]
-            for p in sizes:
-                fitting = [(way, room) for way, room in rooms if p > room.none]
-                if not fitting:
-                    break
-                layout = Candidate(good, kind, accumulation, p)
-                yield from self._of_size(layout, fitting, gpus, sequences, every_way=every_way)
+            fitting = alike.rooms.get(flags)
+            if fitting is None:
+                rooms = [(way, Room(self.setup, way.kind, flags)) for way in alike.ways]
+                fitting = [(way, room) for way, room in rooms if room.none < FINEST]
+                alike.rooms[flags] = fitting
+            if some := [each for each in fitting if each[1].none < ranks]:
+                yield Work(gpus, accumulation, count, sequences, some)
 
-    def _of_size(
-        self,
-        least: Candidate,
-        fitting: list[tuple[Way, Room]],
-        gpus: int,
-        sequences: int,
-        *,
-        every_way: bool,
-    ) -> Iterator[Candidate]:
-        """Yield the ways of one micro-batch and partition size that reach the rate of another."""
-        good, kind, accumulation, p = least
-        waiting, flags = (kind.pipeline - 1) / kind.chunks, (accumulation > 1, gpus > self.per_node)
-        count = accumulation + waiting
-        sending, optimizer = self._beside(kind, p)
-        once = sending.seconds + optimizer
-        for way, room in fitting:
-            busy = way.busy
-            alone = count * busy + once if waiting else count * max(busy, sending.seconds)
+    def _of_way(
+        self, family: Family, work: Work, fitting: Fitting, sizes: list[int], good: float
+    ) -> Generator[Candidate, None, list[int]]:
+        """Yield the partition sizes of a way that reach a rate.
+
+        Returned are those with which a way may be better that computes longer: what has all the
+        memory that it could use only gains where computing is hidden behind sending.
+        """
+        way, room = fitting
+        kind, busy = way
+        count, sequences, staged = work.passes, work.sequences, kind.pipeline > 1
+        slower = list[int]()
+        for place, p in enumerate(sizes):
+            if p <= room.none:
+                return slower + sizes[place:]
+            sending, sent, optimizer = family.beside.get(p) or self._beside(family, p)
+            alone = count * busy + sent + optimizer if staged else count * max(busy, sent)
             if sequences < good * alone:
-                break
-            hop = self._hop(gpus, kind, p)
+                continue
+            hop = self._hop(work.gpus, kind, p)
             micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
             if sequences < good * (count * micro + ending + optimizer):
+                if not staged:
+                    slower.append(p)
                 continue
-            short = self._short(way, room, p, flags)
-            if short is None:
+            layers = room.shortage(p)
+            if layers is None:
+                slower.append(p)
                 continue
+            short = busy * self.setup.stack.shortage * layers
             rate = sequences / (count * (micro + short) + ending + optimizer)
             if rate >= good:
-                yield Candidate(rate, way.kind, accumulation, p)
-            if not (short or every_way) and (waiting or busy >= sending.seconds):
-                break  # those that follow send as much, and compute longer
+                yield Candidate(rate, way.kind, work.accumulation, p)
+            if short or not (staged or busy >= sent):
+                slower.append(p)
+        return slower
 
     def passes_of(self, kind: Kind, ranks: int) -> int:
         """Return the passes of a step that come nearest to the batch.
@@ -198,38 +227,6 @@ class Search:
         group = kind.pipeline if kind.chunks > 1 else 1
         return max(kind.pipeline, group * round(count / group))
 
-    def _short(self, way: Way, room: Room, p: int, flags: tuple[bool, bool]) -> float | None:
-        """Return the seconds of a pass that scarce memory costs; None where a size does not fit."""
-        if p < room.plenty and p not in room.between:
-            holding = memory(self.setup, self._any_of(way.kind, p, flags))
-            if not holding.fits:
-                room.none = max(room.none, p)
-                return None
-            stack = self.setup.stack
-            room.between[p] = way.busy * stack.shortage * holding.shortage(stack.live_layers)
-            room.plenty = room.plenty if room.between[p] else p
-        return room.between.get(p, 0.0)
-
-    def _room(self, way: Way, flags: tuple[bool, bool]) -> Room:
-        """Return what two partition sizes tell of the memory of a kind.
-
-        What does not fit however finely it is split needs no look at each size; and nothing of a
-        stage is gathered, so that all but its part of the state is the same for every size.
-        """
-        if flags in way.rooms:
-            return way.rooms[flags]
-        finest = memory(self.setup, self._any_of(way.kind, FINEST, flags))
-        if not finest.fits:
-            room = Room(FINEST, FINEST, {})
-        elif way.kind.pipeline == 1:
-            room = Room(FINEST, 0, {})
-        else:
-            state = memory(self.setup, self._any_of(way.kind, 1, flags)).needed - finest.needed
-            smallest = math.ceil(state / max(finest.capacity - finest.needed, 1.0))
-            room = Room(smallest, smallest - 1, {})
-        way.rooms[flags] = room
-        return room
-
     def _partitions(self, ranks: int, kind: Kind) -> list[int]:
         """Return the partition sizes that were asked for and hold all experts, largest first."""
         own = self.only.group
@@ -240,21 +237,16 @@ class Search:
             and (own is None or own == p * kind.gpus_of_a_rank)
         ]
 
-    def _any_of(self, kind: Kind, p: int, flags: tuple[bool, bool]) -> Layout:
-        """Return a layout on any number of GPUs: memory asks only whether it has several nodes."""
-        accumulates, distributed = flags
-        gpus = 2 * p * kind.gpus_of_a_rank * self.per_node if distributed else self.per_node
-        passes = 2 * kind.pipeline if accumulates else 1
-        return kind.layout(p, gpus, passes, self.per_node)
-
-    def _beside(self, kind: Kind, p: int) -> tuple[Sending, float]:
-        """Return what a group sends in a pass, and the seconds of a step that it optimizes."""
-        key = (*kind.degrees, p)
-        found = self._once.get(key)
+    def _beside(self, family: Family, p: int) -> tuple[Sending, float, float]:
+        """Return what a group of so many ranks sends and optimizes."""
+        found = family.beside.get(p)
         if found is None:
             # Neither the batch nor the other groups change what is sent inside this one.
+            kind = family.kind
             layout = kind.layout(p, p * kind.gpus_of_a_rank, 1, self.per_node)
-            found = self._once[key] = inside(self.setup, layout), optimizing(self.setup, layout)
+            sending = inside(self.setup, layout)
+            found = sending, sending.seconds, optimizing(self.setup, layout)
+            family.beside[p] = found
         return found
 
     def _hop(self, gpus: int, kind: Kind, p: int) -> float:
@@ -282,8 +274,3 @@ class Search:
             if memory(self.setup, Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None
-
-
-def _share(kind: Kind) -> int:
-    """Return the GPUs that share a sequence."""
-    return kind.gpus_of_a_rank * kind.context

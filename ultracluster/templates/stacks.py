@@ -12,6 +12,7 @@ from ultracluster.templates.texts import identity
 
 IMPORT: Final = "Fn::ImportValue"
 _SHARING: Final = (IMPORT, "Fn::GetStackOutput")
+_NESTING: Final = (dict, list)
 
 
 class Stacks:
@@ -141,6 +142,5 @@ def sharing(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             for function in _SHARING:
                 if function in value:
                     yield function, value[function]
-            left.extend(inner for inner in value.values() if isinstance(inner, dict | list))
-        elif isinstance(value, list):
-            left.extend(inner for inner in value if isinstance(inner, dict | list))
+            value = value.values()
+        left.extend([inner for inner in value if isinstance(inner, _NESTING)])
