@@ -9,6 +9,7 @@ from typing import Final
 from constructs import IConstruct
 
 FLAGS: Final[Mapping[str, object]] = {
+    "@aws-cdk/aws-efs:mountTargetOrderInsensitiveLogicalId": True,
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
     "@aws-cdk/core:defaultCrossStackReferences": "strong",

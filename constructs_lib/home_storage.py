@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 from constructs_lib.security_group import OwnSecurityGroup
 from ultracluster.spec.users import HomeStorageSpec
@@ -53,13 +54,15 @@ class HomeStorage(efs.FileSystem):
             clients: whose members mount it; `connections` lets others in later.
             keep: whether the files outlive the stack. Its mount targets do not: new ones reach it.
         """
-        name = f"{construct_id}Group"
+        # Whose flags are this library's, before the file system reads them.
+        pinned = Construct(scope, construct_id)
+        pin(pinned)
         super().__init__(
-            scope,
-            construct_id,
+            pinned,
+            "Resource",
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnets=list(subnets)),
-            security_group=OwnSecurityGroup(scope, name, vpc=vpc, description="Homes, by NFS"),
+            security_group=OwnSecurityGroup(pinned, "Group", vpc=vpc, description="Homes, by NFS"),
             encrypted=True,
             kms_key=key,
             throughput_mode=efs.ThroughputMode.ELASTIC,

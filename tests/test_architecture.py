@@ -218,6 +218,20 @@ MAY_IMPORT = {
         "ultracluster.problem",
         "ultracluster.given_file",
     },
+    "ultracluster/capacity": {
+        "ultracluster.aws",
+        "ultracluster.capacity",
+        "ultracluster.catalogue",
+        "ultracluster.command_line",
+        "ultracluster.environments",
+        "ultracluster.exit_status",
+        "ultracluster.plan",
+        "ultracluster.planner",
+        "ultracluster.spec",
+        "ultracluster.tables",
+        "ultracluster.train",
+        "rich",
+    },
     # The environment file that it writes is a template.
     "ultracluster/plan": {"ultracluster", "jinja2", "rich"},
     # Its child is a CDK app: the one program of the package that makes constructs.

@@ -87,6 +87,11 @@ class Checkpoints:
         everywhere(self._open, by_all=False)
         everywhere(self._probe)
 
+    @property
+    def writes(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self.thread is not None and self.thread.is_alive()
+
     def _open(self) -> None:
         """Make the folder, and forget what a job that died was writing."""
         if self.rank:
@@ -118,7 +123,7 @@ class Checkpoints:
 
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting."""
-        if self.thread and self.thread.is_alive():
+        if self.writes:
             text = "the last checkpoint is still being written and training waits for it; a larger"
             self.say("checkpoint-slow", f"step {step}: {text} checkpoint.every avoids that")
         self.finish()

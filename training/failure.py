@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch.distributed as dist
 
+from training.launch.contract import accuse, node_name
 from training.mesh import Launch
 from training.problems import NodeError, UserError, first_line
 from training.record import FILE, now, say
@@ -41,6 +41,8 @@ FIRST, CALLED, HERE, NODE, RECORDED = "first", "called", "here", "node", "record
 LEFT: Final = "left"
 GONE: Final = "it ended without a word: it was killed, or its node is gone"
 HANGS: Final = "it does not answer: it hangs, or its node does"
+OF_NODE: Final = re.compile(rf"{GONE}|{HANGS}|ECC|uncorrectable|NVLink|launch failure|is lost")
+"""What a rank says where its node is at fault, and not the program: the next start is elsewhere."""
 OF_PEERS: Final = re.compile(
     r"connection (was )?(closed|reset|refused)|broken pipe|timed? ?out|remote process|NCCL error|"
     r"unhandled system error|aborted",
@@ -61,12 +63,17 @@ class Failure:
     def __str__(self) -> str:
         return f"rank {self.rank} on {self.node} failed first, at {self.time}: {self.error}"
 
+    def values(self) -> dict[str, Any]:
+        """Return its line in the record of the run."""
+        rest = asdict(self)
+        return {"event": "failed", "text": str(self), "failed_at": rest.pop("time"), **rest}
+
 
 class Witness:
     """What one rank knows of the others' end. Made once the ranks have met."""
 
     def __init__(self, launch: Launch) -> None:
-        self.launch, self.node = launch, socket.gethostname()
+        self.launch, self.node = launch, node_name()
         store = dist.distributed_c10d._get_default_store()  # noqa: SLF001 - no public way to it
         self.store = dist.PrefixStore("failures", store)  # type: ignore[attr-defined] # not in its stub
         self.store.set(f"{NODE}/{launch.rank}", self.node)
@@ -129,6 +136,8 @@ class Witness:
             speaks = first is mine or self.launch.local_rank == speaker
         if speaks:
             say(f"FAILED {first}", sys.stderr)
+            if OF_NODE.search(first.error):
+                accuse(first.node)
             if first.rank == mine.rank and not isinstance(error, UserError):
                 say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
         return first, speaks
@@ -164,15 +173,14 @@ class Witness:
             folder: `run.path`.
             speaks: Whether this rank speaks of it.
         """
-        values = {"event": "failed", "text": str(first), **asdict(first)}
-        values["failed_at"] = values.pop("time")
+        values = first.values()
         if self.metrics is not None and self.metrics.record is not None:
             self.metrics.record.write(values)
             self.metrics.sync()
             with contextlib.suppress(RuntimeError, OSError):
                 self.store.set(RECORDED, "")
         elif speaks and folder and not self._await(RECORDED):
-            _append(Path(folder) / FILE, values)
+            append(Path(folder) / FILE, values)
         if self.launch.rank == 0 and self.launch.world > 1:
             # The store in which the others read of it is this process.
             time.sleep(self.grace)
@@ -188,7 +196,7 @@ class Witness:
         return False
 
 
-def _append(file: Path, values: dict[str, Any]) -> None:
+def append(file: Path, values: dict[str, Any]) -> None:
     """Append a line to a record that is there; on other nodes' own disks there is none."""
     with contextlib.suppress(OSError):
         handle = os.open(file, os.O_WRONLY | os.O_APPEND)
@@ -216,7 +224,7 @@ def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
     try:
         result = action()
     except UserError as error:
-        wrong = str(error), socket.gethostname(), isinstance(error, NodeError)
+        wrong = str(error), node_name(), isinstance(error, NodeError)
     found: list[tuple[str, str, bool] | None] = [None] * dist.get_world_size()
     dist.all_gather_object(found, wrong)
     places: dict[str, list[str]] = {}

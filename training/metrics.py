@@ -67,6 +67,10 @@ class Mark:
         if self.event:
             self.event.record()
 
+    def passed(self) -> bool:
+        """Whether the device is through with it; waits for nothing."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
     def seconds_since(self, earlier: "Mark") -> float:
         """Return the seconds between two moments, waiting for this one to come."""
         if self.event is None or earlier.event is None:
@@ -83,12 +87,14 @@ class Report:
     """Counted from 1."""
     values: Tensor
     """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
-    gradient was not finite."""
+    gradient was not finite; then the table of `training.pace`, of an earlier step."""
     done: Mark
     """When the step was finished and `values` was on the host."""
     rate: float
     waited: float
     """Seconds that the step waited for data."""
+    marks: "tuple[list[int], list[Mark]]"
+    """Of `training.pace.Watch`."""
 
 
 FOLDER: Final = "/run/ultracluster/metrics"
@@ -122,18 +128,26 @@ class Heartbeat:
         self.labels = f'{{rank="{rank}",gpu="{gpu}"}}'
         self.path = folder / f"rank{rank}.{os.getpid()}.prom" if folder.is_dir() else None
         self.values: dict[str, float] = {}
+        self.due, self.paused, self.seconds = 0.0, True, 0.0
         self.planned: dict[str, float] = {}
         with contextlib.suppress(ValueError, KeyError):
             self.planned = {"job_planned_mfu_ratio": float(os.environ[PLANNED])}
         self.promise(FIRST_SECONDS)
 
     def promise(self, seconds: float) -> None:
-        """Say within how many seconds the next step will be over."""
-        self.tell(rank_due_seconds=time.time() + seconds)
+        """Say within how many seconds the next step will be over, where it is no usual one."""
+        self.paused, self.due = True, time.time() + seconds
+        self.tell(rank_due_seconds=self.due)
 
     def stepped(self, seconds: float) -> None:
         """Say that a step is over, and how long it took."""
-        self.promise(STEPS * seconds + MARGIN_SECONDS)
+        self.seconds = seconds
+        self.resume()
+
+    def resume(self) -> None:
+        """Say that a pause is over, and that the next step is a usual one."""
+        self.promise(STEPS * self.seconds + MARGIN_SECONDS)
+        self.paused = False
 
     def tell(self, **values: float | None) -> None:
         """Add figures, or change them; None is a figure that there is not."""

@@ -8,12 +8,14 @@ and after it moves 44: on an H100, 25 ms for 1.31 billion parameters instead of 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from training.pace import COMPUTES, OTHERS
 from training.settings import OptimizerSettings
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -77,8 +79,10 @@ class MasterAdamW:
         partition: dist.ProcessGroup,
         *,
         compiled: bool,
+        watch: Callable[[int, str], None] = lambda *_: None,
     ) -> None:
         self.settings, self.partition, self.parameters = settings, partition, parameters
+        self.watch = watch
         self.locals = {name: value.to_local().detach() for name, value in parameters.items()}
         # A part can be empty: the last of 3 ranks that share 4 rows has none.
         self.held = [name for name, value in self.locals.items() if value.numel()]
@@ -160,7 +164,9 @@ class MasterAdamW:
             part = [g for name, g in gradients.items() if self._copies(name) == copies]
             norms = torch._foreach_norm(part, 2, dtype=self.wide)  # noqa: SLF001
             total += torch.stack(norms).square().sum() / copies
+        self.watch(COMPUTES, "the norm of the gradient")
         dist.all_reduce(total, group=self.partition)
+        self.watch(OTHERS, "the wait for the norm of the gradient")
         return total.sqrt()
 
     def _copies(self, name: str) -> int:

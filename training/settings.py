@@ -204,6 +204,12 @@ class RunSettings:
     and no checkpoint is written while it lasts; 0 never."""
     most_spiked: int = 100
     """Steps in a row that a spike may last before the run ends; 0 for any."""
+    slowest: float = 0.0
+    """Times the median rank from which on a rank that holds the others up ends the run after a
+    checkpoint, for its node to be left out; 0 never: it is named all the same."""
+    hang_seconds: float = 30.0
+    """Beyond three times what is usual between two layers, without any progress, after which the
+    rank that hangs is named; after three times as long the run ends. 0 never."""
 
     def problems(self) -> Iterator[Problem]:
         if self.seed > LARGEST_SEED:

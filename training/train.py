@@ -13,6 +13,7 @@ Ends with
     69    EX_UNAVAILABLE: nodes lack what others have, or a file system does not answer
     74    EX_IOERR: the last checkpoint could not be written
     75    EX_TEMPFAIL: SIGTERM stopped it after a checkpoint; the same command goes on
+    76    EX_PROTOCOL: a rank hung: the line FAILED says which, on which node and in what
 
 (sysexits.h). Under torchrun, whose own status is 1 whenever a worker's is not 0, look at
 metrics.jsonl instead: its last event says it.
@@ -32,6 +33,7 @@ import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training.failure import FAILED, Witness, of_peers
+from training.hang import Guard
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
@@ -72,18 +74,23 @@ def train(settings: Settings, launch: Launch) -> int:
     launch.join(settings.run.timeout_minutes)
     witness = Witness(launch)
     trainer: Trainer | None = None
+    guard: Guard | None = None
     try:
         with attention_order(settings.numerics.attention, launch.device()):
             trainer = Trainer(settings, launch)
             witness.metrics = trainer.metrics
+            guard = Guard(witness, trainer, settings.run.hang_seconds)
             signal.signal(signal.SIGTERM, trainer.stop)
             status = trainer.run()
     except Exception as error:
+        if guard:
+            guard.close(failed=True)
         if trainer is None and isinstance(error, UserError):
             witness.close()
             dist.destroy_process_group()
             raise  # all ranks know it, and rank 0 says it
         return _failed(error, witness, trainer, settings)
+    guard.close()
     witness.close()
     trainer.metrics.close()
     dist.destroy_process_group()

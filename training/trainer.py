@@ -1,21 +1,39 @@
 """The loop: micro-steps, the optimizer, figures one step late, checkpoints, the end."""
 
 import gc
+import statistics
 import time
-from dataclasses import asdict
+from collections import deque
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import FSDPModule
 
 from training.checkpoint import Checkpoints
 from training.data import Batches, Mixture, Order, Prefetch, order_of
 from training.failure import everywhere
 from training.health import LAST_IS_LOST, Health, ending
+from training.launch.contract import accuse, node_name
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
+from training.pace import (
+    AGREE,
+    COLUMNS,
+    COMPUTES,
+    DATA,
+    KINDS,
+    OTHERS,
+    Pace,
+    Straggler,
+    Watch,
+    row,
+    slow_link,
+)
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
@@ -48,11 +66,20 @@ class Trainer:
         )
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
+        self.watch = Watch(self.device)
+        if isinstance(self.sharded.module, FSDPModule):
+            self.watch.follow(self.sharded.module.blocks)
+        self.pace = Pace(settings.parallel.tensor_parallel)
+        self.times = deque([[0.0] * KINDS], maxlen=AGREE)
+        """Seconds by kind of this rank's last steps."""
+        self.nodes: list[str] = [""] * launch.world
+        dist.all_gather_object(self.nodes, node_name())
         self.optimizer = MasterAdamW(
             self.sharded.parameters,
             settings.optimizer,
             self.grid.partition,
             compiled=settings.numerics.compile,
+            watch=self.watch,
         )
         self.metrics = everywhere(
             lambda: Metrics(
@@ -135,6 +162,11 @@ class Trainer:
         """Ask for a checkpoint and the end, as a signal handler does."""
         self.stop_asked = True
 
+    @property
+    def writes(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self.checkpoints is not None and self.checkpoints.writes
+
     def abandon(self) -> None:
         """Let a checkpoint come to its end where a rank has failed."""
         if self.checkpoints and self.checkpoints.thread:
@@ -154,6 +186,7 @@ class Trainer:
             if self.saved != self.step and not self.health.skipped and not self.health.diverged:
                 self._save()
             if self.checkpoints:
+                self.metrics.pause()
                 self.checkpoints.finish()
         finally:
             gc.enable()
@@ -180,6 +213,9 @@ class Trainer:
         if self.held_out and self.step % settings.data.validation_every == 0:
             self._catch_up()
             self._validate(self.held_out)
+        if self.metrics.heart.paused and self.waiting is None:
+            self.watch.restart()
+            self.metrics.heart.resume()
 
     def _save_if_sound(self) -> None:
         """Begin a checkpoint, or wait for a step that is worth to replace an older one."""
@@ -214,12 +250,16 @@ class Trainer:
         loss = torch.zeros((), device=self.device)
         waited = 0.0
         for micro_step in range(self.micro_steps):
+            self.watch(COMPUTES, "what is between two passes")
             began = time.perf_counter()
             inputs, targets = feed.next()
             waited += time.perf_counter() - began
+            self.watch(DATA, "the wait for data")
             self.sharded.boundary(reached=micro_step == self.micro_steps - 1)
             share = self.sharded.module(inputs, targets, 1.0 / self.tokens)
+            self.watch(COMPUTES, "the loss")
             share.backward()
+            self.watch(OTHERS, "the wait for gradients")
             loss = loss + share.detach()
         if self.checkpoints:
             self.checkpoints.settle()
@@ -228,10 +268,13 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        sums = sum_over(None, torch.stack((loss, asked, lost)))
-        values = torch.stack((sums[0], norm.to(sums.dtype), sums[1], sums[2]))
+        mine = row(loss, self.launch, self.times[-1], writes=self.writes).flatten()
+        self.watch(COMPUTES, "the optimizer")
+        sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
+        values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
         values = values.to("cpu", non_blocking=True)
-        return Report(self.step, values, Mark(self.device), rate, waited)
+        self.watch(OTHERS, "the end of the step")
+        return Report(self.step, values, Mark(self.device), rate, waited, self.watch.taken())
 
     def _catch_up(self) -> None:
         """Record the last step's figures now, waiting for the GPU."""
@@ -243,7 +286,7 @@ class Trainer:
         if report is None:
             return
         seconds, self.mark = report.done.seconds_since(self.mark), report.done
-        loss, norm, asked, lost = report.values.tolist()
+        loss, norm, asked, lost = report.values[:4].tolist()
         spiked = self.health.spiked
         self.health.saw(loss, finite=not lost)
         self.stopped = self.stopped or bool(asked)
@@ -265,6 +308,29 @@ class Trainer:
                 step=report.step,
                 loss=loss,
             )
+        self.times.append(self.watch.seconds(report.marks))
+        mean = [statistics.fmean(kind) for kind in zip(*self.times, strict=True)]
+        self.metrics.heart.tell(
+            rank_busy_seconds=mean[COMPUTES] + mean[DATA],
+            rank_data_wait_seconds=mean[DATA],
+            rank_network_wait_seconds=mean[OTHERS],
+        )
+        if self.launch.world > 1:
+            found = self.pace.saw(report.values[4:].view(-1, COLUMNS))
+            if found:
+                self._name(report.step, found)
+
+    def _name(self, step: int, found: Straggler) -> None:
+        """Say which rank holds all up, and end the run where it is set to; on all ranks at once."""
+        if found.cause == "network":
+            found = replace(found, rank=slow_link(self.launch, self.device))
+            self.watch.restart()
+        node = self.nodes[found.rank] if found.rank >= 0 else ""
+        self.metrics.event("straggler", found.text(node), step=step, node=node, **asdict(found))
+        if node and 0 < self.settings.run.slowest <= found.times:
+            self.stopped = True
+            if self.metrics.speaks:
+                accuse(node)
 
     def _save(self) -> None:
         if self.checkpoints:

@@ -22,17 +22,13 @@ sys.path.insert(0, str(ROOT))
 
 from training import recipes as own  # noqa: E402
 from training.torchtitan import recipes as titan  # noqa: E402
+from ultracluster.plan.recipe import question_of  # noqa: E402
 from ultracluster.planner.communication import communicate  # noqa: E402
-from ultracluster.planner.devices import Network, gpu_of  # noqa: E402
+from ultracluster.planner.devices import Network  # noqa: E402
 from ultracluster.planner.goodput import LONGEST_INTERVAL, SECONDS_PER_DAY  # noqa: E402
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Only  # noqa: E402
 from ultracluster.planner.plan import Planner  # noqa: E402
-from ultracluster.planner.question import Question  # noqa: E402
-from ultracluster.planner.shape import ModelShape  # noqa: E402
 from ultracluster.planner.step import Step  # noqa: E402
-from ultracluster.spec.engines import TorchtitanEngine  # noqa: E402
 from ultracluster.spec.loading import load_folder  # noqa: E402
-from ultracluster.spec.model import ModelSpec, TorchtitanModelSpec  # noqa: E402
 from ultracluster.spec.recipe import RecipeSpec  # noqa: E402
 
 PAGE: Final = ROOT / "docs" / "training" / "rehearsals.md"
@@ -42,7 +38,6 @@ PYTHON: Final = ROOT / ".venv-torchtitan" / "bin" / "python"
 TRILLION, LEAST_SHARE = 1e12, 0.3
 ALLOWED: Final = 0.05
 """Part of an item that rehearsal and plan may differ by in a recipe that is shipped."""
-WAYS: Final = {"none": KEPT, "selective": SELECTIVE, "full": RECOMPUTED}
 
 
 OPENING: Final = """
@@ -95,57 +90,9 @@ def recipes() -> dict[str, RecipeSpec]:
     return {each.name: each for each in load_folder(ROOT / "recipes", RecipeSpec)}
 
 
-def shape_of(model: ModelSpec | TorchtitanModelSpec) -> ModelShape:
-    """Return a recipe's model as the planner has it."""
-    if isinstance(model, ModelSpec):
-        return ModelShape(model.layers, model.width, model.heads, model.vocabulary, model.sequence)
-    facts = model.facts
-    return ModelShape(
-        facts["layers"],
-        facts["width"],
-        facts["heads"],
-        facts["vocabulary"],
-        model.sequence,
-        feed_forward=facts["inner"],
-        gated=True,
-        key_value_heads=facts["key_value_heads"],
-        tied=bool(facts["tied"]),
-        head_size=facts["head"],
-        experts=facts["experts"],
-        experts_per_token=facts["experts_per_token"],
-        expert_width=facts["expert_width"],
-        shared_experts=facts["shared_experts"],
-        dense_layers=facts["dense_layers"],
-        attention=facts["low_rank_attention"],
-    )
-
-
 def plan_of(recipe: RecipeSpec) -> tuple[Planner, Step]:
     """Return the plan of a recipe's own layout."""
-    engine, shape = recipe.engine, shape_of(recipe.model)
-    named = engine if isinstance(engine, TorchtitanEngine) else None
-    gpu = gpu_of(recipe.instance)
-    assert gpu is not None  # noqa: S101 - a recipe's type has GPUs that are known
-    planner = Planner(
-        Question(
-            shape,
-            float(recipe.steps * recipe.data.global_batch * shape.sequence),
-            recipe.instance_type,
-            nodes=recipe.nodes,
-            batch_tokens=recipe.data.global_batch * shape.sequence,
-            software="torchtitan" if named else "training",
-            only=Only(
-                group=recipe.partition_size * engine.stages,
-                tensor=recipe.tensor_parallel,
-                micro_batch=recipe.data.micro_batch,
-                activations=WAYS[named.recompute] if named else RECOMPUTED,
-                pipeline=engine.stages,
-                chunks=1,
-                context=engine.sequence_ranks,
-                expert=named.expert_parallel if named else 1,
-            ),
-        )
-    )
+    planner = Planner(question_of(recipe))
     found = planner.search.best(recipe.nodes)
     if found is None:
         raise SystemExit(f"{recipe.name}: the planner says that it does not fit")

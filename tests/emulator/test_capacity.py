@@ -1,6 +1,14 @@
 """Launch templates, placement groups, reservations, Auto Scaling groups."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ultracluster.capacity import command
+from ultracluster.cli import main
 
 AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 GROUP = {"Type": "AWS::EC2::PlacementGroup", "Properties": {"Strategy": "cluster"}}
@@ -216,3 +224,71 @@ def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vp
 
     group["Properties"]["Tags"] = [{"Key": "of", "Value": "template"}]
     assert "PropagateAtLaunch" in cloud.deploy(resources).reasons()
+
+
+def blocks(cloud, **more: Any) -> dict[str, Any]:
+    given = {"InstanceType": "p4d.24xlarge", "InstanceCount": 2, "CapacityDurationHours": 48}
+    return cloud.client("ec2").describe_capacity_block_offerings(**{**given, **more})
+
+
+def test_capacity_blocks_are_offered_in_the_zones_that_have_the_type(cloud):
+    """By pages; an offer ends as long after its begin as was asked for."""
+    first = blocks(cloud, MaxResults=1)
+    rest = blocks(cloud, NextToken=first["NextToken"])
+
+    assert "NextToken" not in rest
+    rows = [*first["CapacityBlockOfferings"], *rest["CapacityBlockOfferings"]]
+    assert len(rows) == len({row["CapacityBlockOfferingId"] for row in rows}) >= 2
+    for row in rows:
+        assert row["EndDate"] - row["StartDate"] == timedelta(hours=48)
+        assert (row["InstanceCount"], float(row["UpfrontFee"]) > 0) == (2, True)
+    far = datetime.now(UTC) + timedelta(days=5)
+    assert 0 < len(blocks(cloud, StartDateRange=far)["CapacityBlockOfferings"]) < len(rows)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"InstanceCount": 3}, {"CapacityDurationHours": 360}, {"InstanceType": "p3dn.24xlarge"}],
+)
+def test_blocks_of_other_sizes_lengths_and_types_are_refused(cloud, more: dict[str, Any]):
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        blocks(cloud, **more)
+
+
+def test_a_region_without_the_type_offers_none(cloud):
+    assert blocks(cloud.elsewhere(region="eu-west-3"))["CapacityBlockOfferings"] == []
+
+
+def test_training_plans_are_offered_by_the_day(cloud):
+    search = cloud.client("sagemaker").search_training_plan_offerings
+    given = {
+        "InstanceType": "ml.p4d.24xlarge",
+        "InstanceCount": 2,
+        "TargetResources": ["training-job"],
+    }
+    rows = search(**given, DurationHours=30)["TrainingPlanOfferings"]
+
+    assert {row["DurationHours"] for row in rows} == {48}
+    (part,) = rows[0]["ReservedCapacityOfferings"]
+    assert part["EndTime"] - part["StartTime"] == timedelta(hours=48)
+    with pytest.raises(ClientError, match="ValidationException"):
+        search(**{**given, "InstanceCount": 3}, DurationHours=30)
+
+
+def test_the_command_finds_what_the_emulated_aws_offers(cloud, capsys, monkeypatch):
+    class Emulated:
+        """The gateway's one method, by the test's own clients."""
+
+        def __init__(self, _: str) -> None:
+            """Take the Region, which the emulator's client has."""
+
+        def ask(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
+            return getattr(cloud.client(service), operation)(**given)
+
+    monkeypatch.setattr(command, "Account", Emulated)
+    assert main(["capacity", "dev", "--recipe", "gpt-1b", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {offer["kind"] for offer in found["offers"]} == {"Capacity Block", "training plan"}
+    assert found["offers"][0]["fits"] == "yes"
+    assert found["offers"][0]["in_zone"]
+    assert found["notes"] == []

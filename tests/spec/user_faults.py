@@ -89,7 +89,7 @@ FAULTS = [
         USERS,
         {f"{U}.users": tuple(CROWD)},
         f"{U}.users",
-        "99 users of 4,221 bytes",
+        "99 users of 4,226 bytes",
         "fewer",
         {f"{U}.users": tuple(CROWD[:50])},
     ),

@@ -47,7 +47,7 @@ def main(folder: str, how: str, who: str) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         os.environ["MASTER_PORT"] = str(free.getsockname()[1])
-    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "ULTRACLUSTER_SUSPECTS": f"{folder}/suspects"}
     children = []
     for number in range(RANKS):
         child = os.fork()

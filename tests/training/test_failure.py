@@ -30,3 +30,6 @@ def test_the_rank_that_fails_first_is_named(tmp_path, how, who, said, ends):
     assert (last["event"], last["rank"], last["node"]) == ("failed", who, node)
     assert said in last["error"]
     assert last["failed_at"].startswith("20")
+    # What a program raises says nothing of its node.
+    suspects = tmp_path / "suspects"
+    assert (suspects.read_text() if suspects.exists() else "") == (how == "killed") * f"{node}\n"

@@ -62,8 +62,9 @@ def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Traf
         wire["scatter", tensor, tokens] += g * LAYERS * 4
         wire["reduce", tensor, WIDTH * BYTES] += g * LAYERS * 2
     wire["reduce", partition, BYTES] += 1  # norm of the gradient
-    # Loss, whether to stop, and whether the gradient is finite.
-    wire["reduce", world, 3 * BYTES] += 1
+    # Loss, whether to stop, whether the gradient is finite; of each rank where its time went, and
+    # whether it writes a checkpoint.
+    wire["reduce", world, (3 + 4 * world) * BYTES] += 1
     return wire
 
 

@@ -5,7 +5,10 @@ that a committed checkpoint can be recognised, and that its exit status says whe
 again.
 """
 
+import contextlib
+import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,6 +22,8 @@ UNSAVED: Final = 74
 """EX_IOERR: it ended, and its last checkpoint could not be written."""
 AGAIN: Final = 75
 """EX_TEMPFAIL: it was told to stop, has saved its state, and is to be run again."""
+HUNG: Final = 76
+"""EX_PROTOCOL: a rank hung, and the run was ended for it."""
 
 METADATA: Final = ".metadata"
 """Written last, by rename, by torch.distributed.checkpoint: a folder that has it is whole."""
@@ -33,6 +38,21 @@ OF_SLURM: Final = {
     "LOCAL_WORLD_SIZE": "SLURM_NTASKS_PER_NODE",
     "GROUP_RANK": "SLURM_NODEID",
 }
+
+SUSPECTS: Final = "ULTRACLUSTER_SUSPECTS"
+"""Names a file, for names of nodes that the next start is to do without."""
+
+
+def node_name() -> str:
+    """Return this node's name, as Slurm knows it where there is one."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
+def accuse(node: str) -> None:
+    """Ask for the next start to do without a node."""
+    if os.environ.get(SUSPECTS):
+        with contextlib.suppress(OSError), Path(os.environ[SUSPECTS]).open("a") as file:
+            file.write(f"{node}\n")
 
 
 def committed(folder: Path) -> list[int]:

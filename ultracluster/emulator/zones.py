@@ -4,8 +4,9 @@ AWS maps zone names to zone ids differently in every account. Here the mapping i
 alphabetical: `use1-az1` is `us-east-1a`, and so on. Code that relies on it is wrong on AWS.
 """
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.catalogue import instances
 
@@ -39,3 +40,22 @@ def zone_id(region: str, name: str) -> str | None:
 def _letter(zone_id: str) -> str:
     number = int(zone_id.rsplit("-az", 1)[1])
     return chr(ord("a") + number - 1)
+
+
+def describe(region: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer DescribeAvailabilityZones: the zones that every other answer speaks of."""
+    names, ids = given.get("ZoneNames"), given.get("ZoneIds")
+    return {
+        "AvailabilityZones": [
+            {
+                "ZoneName": name,
+                "ZoneId": each,
+                "RegionName": region,
+                "State": "available",
+                "ZoneType": "availability-zone",
+                "OptInStatus": "opt-in-not-required",
+            }
+            for each, name in zones(region).items()
+            if (not names or name in names) and (not ids or each in ids)
+        ]
+    }

@@ -78,21 +78,26 @@ LAYOUT: Final[Options] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
+    add_run(parser, required=True)
+    _group(parser, "what is asked", "nodes, or days, or a budget; else 60 days", ASKED)
+    out = parser.add_argument_group("what is written", "`-` is standard output")
+    add_format(out)
+    out.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures")
+    out.add_argument("--write", metavar="FILE", type=Path, help="write an environment file")
+
+
+def add_run(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options of a model and of what is known of its training."""
     model = _group(parser, "model", "its size, or its shape", MODEL)
     model.add_argument("--gated", action="store_true", help="a gated feed-forward network (SwiGLU)")
     model.add_argument("--untied", action="store_true", help="an output layer of its own")
-    asked = _group(parser, "what is asked", "nodes, or days, or a budget; else 60 days", ASKED)
-    asked.add_argument("--tokens", metavar="N", required=True, help="tokens to train on")
+    model.add_argument("--tokens", metavar="N", required=required, help="tokens to train on")
     known = _group(parser, "what is known", "", KNOWN)
     calibrate = "a log of nccl-tests, or a metrics.jsonl of the training program"
     known.add_argument(
         "--calibrate", metavar="FILE", type=Path, action="append", default=[], help=calibrate
     )
     _group(parser, "layout", "searched for, where it is not given", LAYOUT)
-    out = parser.add_argument_group("what is written", "`-` is standard output")
-    add_format(out)
-    out.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures")
-    out.add_argument("--write", metavar="FILE", type=Path, help="write an environment file")
 
 
 def _group(

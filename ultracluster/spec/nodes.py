@@ -8,13 +8,12 @@ from pydantic import Field
 from ultracluster.catalogue.images import DEEP_LEARNING_AMI as DEEP_LEARNING_AMI  # noqa: PLC0414 - a field's default
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
+from ultracluster.catalogue.offerings import SIZES
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
-MOST_INSTANCES_PER_CAPACITY_BLOCK: Final = 64
-"""EC2 User Guide, Capacity Blocks for ML (copy read 2026-11-23)."""
 
 RESERVATION_ID: Final = Written(
     r"cr-[0-9a-f]{8,17}", 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
@@ -149,7 +148,7 @@ class NodesSpec(Spec):
 
     @rule
     def _capacity_is_small_enough(self) -> Iterator[Problem]:
-        block, reservation = MOST_INSTANCES_PER_CAPACITY_BLOCK, MOST_INSTANCES_PER_RESERVATION
+        block, reservation = SIZES[-1], MOST_INSTANCES_PER_RESERVATION
         if self.capacity_block is not None and self.total > block:
             fix = f"a Capacity Block holds at most {block} instances; write "
             fix += f"{max(block - self.spare_nodes, 1)}, or use capacity_reservation"

@@ -25,7 +25,7 @@ from training.settings import *
 RECIPE = Settings(
     model=ModelSettings(layers=1, width=32, heads=4, vocabulary=320, sequence=16),
     data=DataSettings(path={tokens!r}, global_batch=4, micro_batch=1),
-    run=RunSettings(steps={steps}, path="run", print_every=10),
+    run=RunSettings(steps={steps}, path="run", print_every=10, hang_seconds={hang_seconds}),
     parallel=ParallelSettings(partition_size={partition_size}),
     numerics=NumericsSettings(dtype="fp64", compile=False, loss_chunks=2),
     optimizer=OptimizerSettings(learning_rate=3e-3, warmup_steps=10),
@@ -51,7 +51,12 @@ class Job:
         return self._slurm
 
     def write_recipe(
-        self, *, partition_size: int = 1, steps: int = STEPS, before: str = ""
+        self,
+        *,
+        partition_size: int = 1,
+        steps: int = STEPS,
+        before: str = "",
+        hang_seconds: float = 30.0,
     ) -> None:
         """Write what the run is.
 
@@ -59,6 +64,7 @@ class Job:
             partition_size: processes that hold one copy of the state.
             steps: length of the run.
             before: code that the recipe runs before it says so.
+            hang_seconds: after which a rank is said to hang.
         """
         recipe = RECIPE.format(
             tokens=str(self.tokens),
@@ -66,6 +72,7 @@ class Job:
             every=EVERY,
             partition_size=partition_size,
             before=before,
+            hang_seconds=hang_seconds,
         )
         (self.work / "recipe.py").write_text(recipe)
 
@@ -76,6 +83,7 @@ class Job:
         partition_size: int = 1,
         steps: int = STEPS,
         before: str = "",
+        hang_seconds: float = 30.0,
         **variables: str,
     ) -> None:
         """Submit the script, one process on each of some nodes.
@@ -86,9 +94,12 @@ class Job:
             partition_size: as in `write_recipe`, like the two that follow.
             steps: the same.
             before: the same.
+            hang_seconds: the same.
             variables: more for the job's environment.
         """
-        self.write_recipe(partition_size=partition_size, steps=steps, before=before)
+        self.write_recipe(
+            partition_size=partition_size, steps=steps, before=before, hang_seconds=hang_seconds
+        )
         self.number = self.slurm.submit(
             SCRIPTS / "train.sbatch",
             "recipe.py",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, pcs, pcs_health, wire, zones
+from ultracluster.emulator import fsx, offerings, pcs, pcs_health, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import (
     buckets,
@@ -63,6 +63,8 @@ class Adapter:
             "DescribeCapacityReservations": self._reservations.describe,
             "CreateCapacityReservation": self._reservations.create_by_call,
             "CancelCapacityReservation": self._reservations.cancel,
+            "DescribeCapacityBlockOfferings": offerings.blocks,
+            "DescribeAvailabilityZones": lambda scope, given: zones.describe(scope.region, given),
         }.items():
             offer(name, _in_scope(answer))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
@@ -71,7 +73,9 @@ class Adapter:
         self._offer("pcs", {**pcs.Api(self._ledger).operations, **set_checks})
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
-        self._offer("sagemaker", jobs.operations)
+        self._offer(
+            "sagemaker", {**jobs.operations, "SearchTrainingPlanOfferings": offerings.plans}
+        )
         self._offer("service-quotas", ServiceQuotas().operations)
         stacks.install(self._faults)
         refactoring.install()
