@@ -20,6 +20,7 @@ UNTAGGED = {
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",  # those of CDK's own functions have none
     "AWS::Lambda::Function",
+    "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",

@@ -87,7 +87,7 @@ def homes(evidence: Evidence) -> Iterator[Check]:
     if spec is None:
         yield equal("file systems of homes", [], list(found))
         return
-    file_system_id = evidence.id_at("Storage", "Homes/Resource")
+    file_system_id = evidence.id_at("Storage", "Homes/Resource/Resource")
     yield equal("file systems of homes", [file_system_id], list(found))
     of = {"FileSystemId": file_system_id}
     wanted = {"LifeCycleState": "available", "ThroughputMode": "elastic", "Encrypted": True}
