@@ -28,7 +28,7 @@ STAND_INS: Final = (
         "Debian's kernel, systemd, cloud-init and Slurm 24.11 at the path of the cluster's version",
     ),
     ("PCS", "Debian's slurmctld with PCS's settings, on the login node"),
-    ("GPUs and their driver", "device files, and an nvidia-smi and units that are scripts"),
+    ("GPUs and their driver", "device files; nvidia-smi, dcgmi and units that are scripts"),
     ("EFA", "RDMA over Ethernet (rdma_rxe), four devices; three of them have an address each"),
     ("FSx for Lustre", "a folder of this machine, by 9p; nothing of Lustre's client runs"),
     ("EFS and its mount helper", "another folder of this machine, by 9p: no NFS, TLS or IAM"),
