@@ -93,10 +93,6 @@ def _stop(night: Night, job: Job, node: str) -> None:
     os.kill(rank_on(night, node), signal.SIGSTOP)
 
 
-def _requeue(night: Night, job: Job, node: str) -> None:
-    night.ask("scontrol", "requeue", str(job.number))
-
-
 def _kill_node(night: Night, job: Job, node: str) -> None:
     night.cut(node)
     night.cut(f"metrics-{node}")
@@ -161,8 +157,7 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             BUSY,
             _stop,
             alarms=("job-hangs",),
-            mend=_requeue,
-            by="an operator: `scontrol requeue`",
+            by="the run itself: it names the rank, ends with 76 and starts without the node",
             restarts=True,
         ),
     },
