@@ -53,6 +53,7 @@ def node_boot(
     dns_name: str,
     mount_name: str,
     directory: str = LUSTRE,
+    over_efa: bool = False,
     stripes: int | None = None,
     has_disks: bool = False,
     users: UsersSpec | None = None,
@@ -73,6 +74,7 @@ def node_boot(
         slurm_version: version of the cluster's Slurm, `25.11` for example; None where Slurm does
             not launch the node.
         dns_name: the file system's DNS name.
+        over_efa: whether the file system is EFA-enabled, so that nodes with EFA reach it by that.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
         stripes: disks of the file system that a checkpoint's file is spread over, -1 for all; None
@@ -87,12 +89,13 @@ def node_boot(
         programs: what the node checks and measures itself with; nodes of Slurm must have it.
 
     Raises:
-        ValueError: where Slurm launches the node, or homes are shared, and there are no programs.
+        ValueError: where Slurm launches the node, homes are shared or Lustre is over EFA, and
+            there are no programs.
     """
-    if (slurm_version is not None or homes) and programs is None:
+    if (slurm_version is not None or homes or over_efa) and programs is None:
         raise ValueError(
-            "node_boot got slurm_version or homes without programs: Slurm drains a node whose "
-            "prolog is not there, and one of them mounts homes; "
+            "node_boot got slurm_version, homes or over_efa without programs: Slurm drains a node "
+            "whose prolog is not there, and others mount homes and give Lustre EFA; "
             'write programs=NodePrograms(self, "Programs", environment_name=...), and '
             "grant(role) of it"
         )
@@ -100,6 +103,8 @@ def node_boot(
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     conf += f"\nHOMES={homes}"
+    if over_efa and nodes is not None and nodes.instance.lustre_interfaces:
+        conf += f"\nLUSTRE_EFA={nodes.instance.lustre_interfaces}"
     if stripes is not None:
         conf += f"\nSTRIPES={stripes}"
     if programs is not None:

@@ -169,6 +169,7 @@ class ClusterStack(cdk.Stack):
                 slurm_version=None,
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
+                over_efa=spec.storage.efa_enabled,
                 stripes=spec.storage.checkpoint_stripes,
                 programs=self._programs,
             ),

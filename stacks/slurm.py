@@ -142,6 +142,7 @@ class Slurm(Construct):
             slurm_version=self._slurm.version,
             dns_name=lustre.dns_name,
             mount_name=lustre.mount_name,
+            over_efa=self._spec.storage.efa_enabled,
             stripes=self._spec.storage.checkpoint_stripes,
             has_disks=has_disks,
             users=users,

@@ -4,7 +4,8 @@
 # drains the node.
 
 # shellcheck source=/dev/null
-. "${HERE:-/opt/ultracluster}/node.conf"
+here=${HERE:-/opt/ultracluster}
+. "$here/node.conf"
 ROOT=${ROOT:-}
 TRIES=${TRIES:-6}
 
@@ -119,7 +120,7 @@ tune_after_mount() {
   lctl set_param 'osc.*OST*.max_rpcs_in_flight=32' 'mdc.*.max_rpcs_in_flight=64' \
     'mdc.*.max_mod_rpcs_in_flight=50' 'ldlm.namespaces.*.lru_max_age=600000' \
     "ldlm.namespaces.*.lru_size=$((100 * $(nproc)))" >/dev/null 2>&1 ||
-    say "$LUSTRE is mounted, and could not be tuned"
+    say "$LUSTRE is mounted, but not tuned"
 }
 
 # FSx makes the root of a new file system root's, with mode 755: nobody could write a checkpoint. As
@@ -149,6 +150,7 @@ mount_lustre() {
   fi
   if ! mounted "$LUSTRE"; then
     tune_before_mount
+    [[ -z ${LUSTRE_EFA:-} ]] || python3 "$here/lnet.py"
     if ! modprobe lustre; then
       say "this image has no Lustre client for its kernel; $LUSTRE is not mounted"
       return 1
@@ -179,7 +181,7 @@ put_slurm_on_the_path() {
 # The only thing that is fetched, from S3 over the gateway endpoint. A node without it takes no jobs:
 # Slurm drains a node whose prolog is not there. What an earlier boot has fetched stays.
 fetch_programs() {
-  local here=${HERE:-/opt/ultracluster} try
+  local try
   for ((try = 0; try < TRIES; try++)); do
     rm -rf "$here/new" && mkdir -p "$here/new"
     timeout 60 aws s3 cp "$PROGRAMS" "$here/new/programs.zip" >/dev/null 2>&1 &&
@@ -202,6 +204,6 @@ raise_limits
 ready_gpus
 put_slurm_on_the_path
 [[ -z $SCRATCH ]] || build_scratch || status=1
-[[ -z $LUSTRE ]] || mount_lustre || status=1
 [[ -z ${PROGRAMS:-} ]] || fetch_programs || status=1
+[[ -z $LUSTRE ]] || mount_lustre || status=1
 exit "$status"

@@ -208,7 +208,7 @@ def test_nodes_of_slurm_need_their_programs():
 
 
 def test_homes_need_the_program_that_mounts_them():
-    with pytest.raises(ValueError, match="one of them mounts homes"):
+    with pytest.raises(ValueError, match="others mount homes"):
         node_boot(nodes=P4D, slurm_version=None, dns_name="fs-1", mount_name="abc", homes="fs-2")
 
 
@@ -614,7 +614,7 @@ def test_homes_are_mounted_by_tls_and_the_role_of_the_node(sharing: Homes):
     assert status == 0
     assert "mount /home" in called
     rows = (sharing.root / "etc/fstab").read_text().splitlines()
-    assert rows[-1] == "fs-2:/ /home efs _netdev,noresvport,tls,iam 0 0"
+    assert "fs-2:/ /home efs _netdev,noresvport,tls,iam 0 0" in rows
 
     again, called = sharing.boot()
     assert (again, "mount /home" in called) == (0, False)
@@ -657,3 +657,100 @@ def test_homes_are_tried_again_and_said_in_the_end(sharing: Homes):
     assert called.count("mount /home") == 6
     assert "homes: /home: mount failed with status 32: mount.efs: access" in sharing.console()
     assert "mount --bind" not in " ".join(called)
+
+
+class Fabric(Node):
+    """A node whose Lustre goes over EFA: 32 devices, and one of another driver."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        programs(self)
+        conf = folder / "node.conf"
+        conf.write_text(conf.read_text() + "LUSTRE_EFA=8\n")
+        self.command("ip", "echo default via 10.0.0.1 dev ens32 proto dhcp src 10.0.0.9")
+        self.command("lnetctl")
+        for index in range(32):
+            self.device(f"rdmap{index:02}s0", "efa")
+        self.device("mlx5_0", "mlx5_core")
+
+    def device(self, name: str, driver: str) -> None:
+        """Put a device into the system's table of them."""
+        device = self.root / "sys/class/infiniband" / name / "device"
+        device.mkdir(parents=True)
+        (self.root / "drivers" / driver).mkdir(parents=True, exist_ok=True)
+        (device / "driver").symlink_to(self.root / "drivers" / driver)
+
+
+@pytest.fixture
+def fabric(tmp_path: Path) -> Fabric:
+    """A node at its first boot, of an EFA-enabled file system."""
+    return Fabric(tmp_path)
+
+
+def test_lustre_has_efa_before_its_client_is_loaded(fabric: Fabric):
+    """As FSx's guide has it; the options of TCP's module must be there before it is loaded."""
+    status, called = fabric.boot()
+
+    assert status == 0
+    added = [call.split()[-3] for call in called if "--net efa" in call]
+    assert added == [f"rdmap{index:02}s0" for index in range(0, 32, 4)]
+    steps = [
+        "modprobe lnet",
+        "modprobe kefalnd ipif_name=ens32",
+        "modprobe ksocklnd",
+        "lnetctl lnet configure",
+        "lnetctl net add --net tcp --if ens32",
+        "lnetctl net add --net efa --if rdmap00s0 --peer-credits 32",
+        "lnetctl set discovery 1",
+        "lnetctl udsp add --src efa --priority 0",
+        "modprobe lustre",
+        "mount /fsx",
+    ]
+    assert [call for call in called if call in steps] == steps
+    assert "ksocklnd" in (fabric.root / "etc/modprobe.d/ultracluster-lustre.conf").read_text()
+
+
+def test_what_was_added_before_is_no_failure(fabric: Fabric):
+    """TCP is there as soon as LNet is configured by its module's own options."""
+    said = "echo add: net: cannot add network: already exists"
+    fabric.command("lnetctl", f"[[ $* != *'--net tcp'* ]] || {{ {said}; exit 1; }}")
+
+    status, called = fabric.boot()
+
+    assert status == 0
+    assert "lnetctl udsp add --src efa --priority 0" in called
+
+
+def test_without_the_modules_lustre_is_mounted_over_tcp(fabric: Fabric):
+    """And the console says so: slower is better than none."""
+    fabric.command("modprobe", "[[ $1 != kefalnd ]] || { echo not found >&2; exit 1; }")
+
+    status, called = fabric.boot()
+
+    assert status == 0
+    assert "mount /fsx" in called
+    assert "lnet: Lustre goes over TCP: modprobe failed with status 1: not found" in (
+        fabric.console()
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "devices"),
+    [("p5.48xlarge", 8), ("p6-b300.48xlarge", 16), ("p4d.24xlarge", None), ("p5.4xlarge", 1)],
+)
+def test_a_node_is_told_how_many_devices_lustre_takes(instance_type: str, devices: int | None):
+    """By the table of FSx's guide; P4d can be no client over EFA."""
+    nodes = NodesSpec(instance_type=instance_type, count=2, placement_group=True)
+    made = node_boot(
+        nodes=nodes,
+        slurm_version="25.11",
+        dns_name="fs-1.fsx.us-east-1.amazonaws.com",
+        mount_name="abcdefgh",
+        over_efa=True,
+        programs=PROGRAMS,
+    )
+    conf = files_of(made.render())[f"{FOLDER}/node.conf"].splitlines()
+
+    assert [line for line in conf if line.startswith("LUSTRE_EFA=")] == (
+        [] if devices is None else [f"LUSTRE_EFA={devices}"]
+    )

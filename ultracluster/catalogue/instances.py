@@ -34,6 +34,12 @@ T = TypeVar("T")
 
 GPUS_OF_A_BOARD: Final = 8
 WITH_NVSWITCH: Final = ("A100", "H100", "H200", "B200", "B300")
+LUSTRE_INTERFACES: Final = {
+    "p6-b300.48xlarge": 16,
+    "p6e-gb200.36xlarge": 8,
+    **dict.fromkeys((f"{each}.48xlarge" for each in ("p6-b200", "p5en", "p5e", "p5")), 8),
+}
+"""EFA devices that a Lustre client takes where it is not one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,17 @@ class InstanceType:
         So it is on boards of eight such GPUs (NVIDIA Fabric Manager user guide, HGX systems).
         """
         return self.accelerator.count == GPUS_OF_A_BOARD and self.accelerator.name in WITH_NVSWITCH
+
+    @property
+    def lustre_interfaces(self) -> int:
+        """EFA devices that its Lustre client takes, 0 where it can be none over EFA.
+
+        As AWS's script has it: each counts against the 1,024 connections that a file system takes
+        (FSx for Lustre guide, "Configuring EFA clients", read 2026-11-27).
+        """
+        if not self.lustre_over_efa:
+            return 0
+        return LUSTRE_INTERFACES.get(self.name, 2 if self.network_cards.count > 1 else 1)
 
     @property
     def on_demand(self) -> bool:
