@@ -30,6 +30,7 @@ LEAST: Final[Mapping[str, Mapping[str, float]]] = {
     "run": {
         **dict.fromkeys(("steps", "print_every"), 1),
         **dict.fromkeys(("seed", "peak_tflops", "most_skipped", "loss_spike", "most_spiked"), 0),
+        **dict.fromkeys(("slowest", "hang_seconds"), 0),
         "timeout_minutes": 0.1,
     },
 }

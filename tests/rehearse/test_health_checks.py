@@ -20,7 +20,7 @@ def failed(deployed):
 
 def test_they_are_set_by_a_deployment_and_proved(emulator, tmp_path):
     app.build([CHECKED], outdir=str(tmp_path)).synth()
-    deployed = Deployer(emulator, tmp_path, accounts=900).deploy(CHECKED)
+    deployed = Deployer(emulator, tmp_path, accounts=950).deploy(CHECKED)
     assert failed(deployed) == []
     group = deployed.deployment.id_at("Cluster", GROUP).split("/")
     names = {"clusterIdentifier": group[1], "computeNodeGroupIdentifier": group[3]}

@@ -16,6 +16,7 @@ PARTS_OF_OTHERS = {
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
+    "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
@@ -131,7 +132,8 @@ def test_a_question_that_is_refused_is_not_an_absence(emulator):
     cloud = Account(DEV.region, emulator.environment())
     unasked: list[CloudError] = []
     list(strays(Refusing(cloud, "describe_file_systems", "AccessDenied"), "dev", [], unasked))
-    assert [error.operation for error in unasked] == ["describe_file_systems"]
+    asked = {(error.service, error.operation) for error in unasked}
+    assert asked == {(service, "describe_file_systems") for service in ("fsx", "efs")}
 
     role = Resource("", "Role", "AWS::IAM::Role", {}, "", kept=False, physical_id="r", status="")
     assert [entry.there for entry in leftovers(cloud, [role])] == [False]

@@ -3,6 +3,8 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 from constructs import Construct
 
@@ -49,7 +51,14 @@ class PipelineStack(cdk.Stack):
         pipeline = pipelines.CodePipeline(
             self,
             "Pipeline",
+            # Other accounts read what its key encrypts; key and bucket outlive the stack together.
             cross_account_keys=True,
+            artifact_bucket=s3.Bucket(
+                self,
+                "Artifacts",
+                encryption_key=kms.Key(self, "ArtifactsKey", enable_key_rotation=True),
+                enforce_ssl=True,
+            ),
             synth=pipelines.ShellStep(
                 "Synth",
                 input=pipelines.CodePipelineSource.git_hub("somebody/research", "main"),

@@ -44,9 +44,8 @@ INSTANCE: Final = "instance"
 """The program's name in its folder."""
 MOUNTS: Final = "/run/stand-in/mounts"
 SEE_LUSTRE: Final = (
-    f"mkdir -p {MOUNTS.rpartition('/')[0]}; sed '/ \\/fsx 9p /s/ 9p / lustre /; "
-    "/ \\/home 9p /s/ 9p / nfs4 /' /proc/mounts"
-    f" >{MOUNTS};"
+    f"mkdir -p {MOUNTS.rpartition('/')[0]}; sed -e '/ \\/fsx 9p /s/ 9p / lustre /' "
+    f"-e '/ \\/home 9p /s/ 9p / nfs4 /' /proc/mounts >{MOUNTS};"
 )
 """As the prolog sees it, so does a command: what stands in for Lustre and EFS is called 9p."""
 LOOK_SECONDS: Final = 5.0
