@@ -99,7 +99,8 @@ def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
         fleet._look()
         assert sorted(room.machines) == [LOGIN]
         assert room.asked == [
-            "scontrol update NodeName=n1 State=POWER_DOWN_FORCE Reason=terminated"
+            f"scontrol update NodeName=n1 State={state} Reason=terminated"
+            for state in ("DOWN", "POWER_DOWN_FORCE")
         ]
         assert fleet.problems == []
     world.deployed.cloud.ask(
