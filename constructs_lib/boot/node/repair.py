@@ -33,6 +33,8 @@ LOOKING = ("reset", "accepting")
 """Steps that compute on the GPUs by themselves: nobody else looks meanwhile."""
 LOOKING_SECONDS = 2400
 BEGINS = ("accepted", "new")
+OF_A_JOB = OURS + ": drain: user "
+"""How the reason of a drain begins that only a prolog finds, and an operator mends."""
 """Entries after which nothing is under way."""
 SHARED_SECONDS = 5.0
 SHOW = re.compile(r" State=(\S+).*? Reason=(.*)")
@@ -175,8 +177,12 @@ class Case:
         it had, whoever replaced that one.
         """
         steps = {str(entry["did"]) for entry in self.now()}
-        if not self.entries or steps == {"drain"}:
-            self.resume("accepted" if steps else "new")
+        if not self.entries:
+            self.resume("new")
+        elif steps == {"drain"}:
+            # That nothing is wrong without a job says nothing of what only a job shows.
+            if not self.slurm()[1].startswith(OF_A_JOB):
+                self.resume()
         elif steps & {"reset", "reboot"} and not steps & {"replace"} and not self.waits():
             self.start("accept")
 

@@ -278,3 +278,20 @@ def test_a_controller_that_is_away_has_the_node_drained_when_it_is_back(node: By
 
     node.command("scontrol", whole)
     assert "reboot: Xid 79" in node.health()
+
+
+def test_what_only_a_job_shows_is_not_well_because_nothing_else_is_wrong(node: ByHand):
+    """A health check knows of no user: it put the node back, and the next job was sent away."""
+    mounts = node.here / "proc" / "mounts"
+    whole = mounts.read_text()
+    mounts.write_text("")
+    node.health()
+    mounts.write_text(whole)
+    why = "ultracluster check: drain: user 1001 is other instead of ssm-user"
+    node.state("IDLE+DRAIN", why)
+
+    assert node.health() == why
+
+    node.state("IDLE", "")
+    assert node.health() == "IDLE"
+    assert steps(node) == ["drain", "accepted"]
