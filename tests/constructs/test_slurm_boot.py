@@ -710,6 +710,19 @@ def test_lustre_has_efa_before_its_client_is_loaded(fabric: Fabric):
     assert "ksocklnd" in (fabric.root / "etc/modprobe.d/ultracluster-lustre.conf").read_text()
 
 
+def test_a_reboot_does_not_mount_lustre_before_it_has_efa(fabric: Fabric):
+    """The table of file systems would mount it over TCP, before this boot has begun its work."""
+    fabric.boot()
+    rows = (fabric.root / "etc/fstab").read_text()
+
+    assert "fs-1@tcp:/abc /fsx lustre noauto,_netdev,noatime,flock," in rows
+    status, called = fabric.boot()
+
+    assert status == 0
+    assert "mount /fsx" in called
+    assert (fabric.root / "etc/fstab").read_text() == rows
+
+
 def test_what_was_added_before_is_no_failure(fabric: Fabric):
     """TCP is there as soon as LNet is configured by its module's own options."""
     said = "echo add: net: cannot add network: already exists"

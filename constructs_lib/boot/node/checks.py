@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 import readings
-from readings import ACTIONS, CommandError, Conf
+from readings import ACTIONS, OF_A_USER, CommandError, Conf
 from repair import Case
 
 Found = Iterator[tuple[str, str]]
@@ -77,10 +77,10 @@ def user(conf: Conf, seconds: float) -> Found:
     # A controller without users calls all of them nobody.
     for name in (*listed, os.environ.get("SLURM_JOB_USER", "nobody")):
         if name not in ("nobody", here):
-            yield "drain", f"user {number} is {here or 'unknown'} instead of {name}"
+            yield "drain", f"{OF_A_USER} {number} is {here or 'unknown'} instead of {name}"
             return
     if not here:
-        yield "drain", f"user {number} is unknown"
+        yield "drain", f"{OF_A_USER} {number} is unknown"
 
 
 def gpus(conf: Conf, seconds: float) -> Found:

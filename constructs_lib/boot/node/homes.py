@@ -79,6 +79,5 @@ if __name__ == "__main__":
     try:
         main()
     except Exception as problem:  # the check finds what is not mounted; here is why
-        with open(ROOT + "/dev/console", "a") as console:
-            print(f"ultracluster homes: {FOLDER}: {problem}", file=console)
+        readings.tell(f"homes: {FOLDER}: {problem}")
         sys.exit(1)

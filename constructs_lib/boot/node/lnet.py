@@ -38,6 +38,14 @@ def devices() -> list[str]:
     return sorted(name for name, driver in drivers.items() if driver == "efa")
 
 
+def wait_for_the_boot() -> None:
+    """Have the system leave the mount to the boot: its own comes before this, and over TCP."""
+    fstab = ROOT + "/etc/fstab"
+    rows = readings.read(fstab)
+    with open(fstab, "w") as file:
+        file.write(rows.replace(" lustre _netdev,", " lustre noauto,_netdev,"))
+
+
 def set_up(count: int) -> None:
     """Load LNet with TCP, add EFA, and have EFA preferred.
 
@@ -66,8 +74,8 @@ def _once(*words: str) -> None:
 
 if __name__ == "__main__":
     try:
+        wait_for_the_boot()
         set_up(int(readings.settings()["LUSTRE_EFA"]))
     except Exception as problem:
-        with open(ROOT + "/dev/console", "a") as console:
-            print(f"ultracluster lnet: Lustre goes over TCP: {problem}", file=console)
+        readings.tell(f"lnet: Lustre goes over TCP: {problem}")
         sys.exit(1)

@@ -40,6 +40,10 @@ EVENT = re.compile(
 )
 
 
+OF_A_USER = "user"
+"""How what is wrong with a job's user begins: without a job no check finds it, or finds it well."""
+
+
 class CommandError(OSError):
     """A command that did not end with 0, or not in time."""
 
@@ -53,6 +57,12 @@ def read(path: str) -> str:
     """Return what a file holds, 1 MiB of it at most."""
     with open(path) as file:
         return file.read(MIB)
+
+
+def tell(words: str) -> None:
+    """Say something to whoever looks at the node's console."""
+    with open(ROOT + "/dev/console", "a") as console:
+        print(f"ultracluster {words}", file=console)
 
 
 def settings() -> Conf:

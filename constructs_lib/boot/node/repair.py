@@ -33,8 +33,6 @@ LOOKING = ("reset", "accepting")
 """Steps that compute on the GPUs by themselves: nobody else looks meanwhile."""
 LOOKING_SECONDS = 2400
 BEGINS = ("accepted", "new")
-OF_A_JOB = OURS + ": drain: user "
-"""How the reason of a drain begins that only a prolog finds, and an operator mends."""
 """Entries after which nothing is under way."""
 SHARED_SECONDS = 5.0
 SHOW = re.compile(r" State=(\S+).*? Reason=(.*)")
@@ -181,7 +179,7 @@ class Case:
             self.resume("new")
         elif steps == {"drain"}:
             # That nothing is wrong without a job says nothing of what only a job shows.
-            if not self.slurm()[1].startswith(OF_A_JOB):
+            if not self.slurm()[1].startswith(f"{OURS}: drain: {readings.OF_A_USER} "):
                 self.resume()
         elif steps & {"reset", "reboot"} and not steps & {"replace"} and not self.waits():
             self.start("accept")
