@@ -18,6 +18,12 @@ submit() {
     --set checkpoint.path="$run/$name/checkpoints" --set checkpoint.every=10
 }
 
+# give_up WHAT: say it with the last words of the job that was to be killed.
+give_up() {
+  echo "$1, see $PWD/$run/killed.out; it said last: $(grep . "$run/killed.out" | tail -n 1)" >&2
+  exit 1
+}
+
 loss() {
   sed -n 's/.*step  *20  loss  *\([0-9.]*\) .*/\1/p' "$run/$1.out" | tail -n 1
 }
@@ -26,8 +32,7 @@ submit straight --wait >/dev/null
 job=$(submit killed)
 until grep -qs 'step  *1[1-9]  loss' "$run/killed.out"; do
   if [[ -z $(squeue --noheader --jobs="$job" --format=%T) ]]; then
-    echo "the job ended before it could be killed, see $PWD/$run/killed.out; it said last: $(tail -n 1 "$run/killed.out")" >&2
-    exit 1
+    give_up "the job ended before it could be killed"
   fi
   sleep 0.2
 done
@@ -35,8 +40,7 @@ done
 scancel --signal=ABRT "$job"
 while [[ -n $(squeue --noheader --jobs="$job" --format=%T) ]]; do sleep 1; done
 if ! grep -q requeued "$run/killed.out"; then
-  echo "the job was not requeued, see $PWD/$run/killed.out; it said last: $(grep . "$run/killed.out" | tail -n 1)" >&2
-  exit 1
+  give_up "the job was not requeued"
 fi
 loss straight
 loss killed

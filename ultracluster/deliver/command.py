@@ -57,7 +57,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
-
     spec, path = find(arguments.environment)
     shown = str(arguments.output) != STANDARD_OUTPUT
     if arguments.output.suffix in (".html", ".md"):
@@ -103,7 +102,6 @@ def _show(plan: Plan, console: Console) -> None:
 
 
 def _execute(arguments: argparse.Namespace, console: Console) -> int:
-
     plan = read(arguments.plan)
     cloud = Account(plan.region)
     said: list[str] = []
@@ -127,7 +125,6 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _drift(arguments: argparse.Namespace, console: Console) -> int:
-
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region, account=spec.account)
     there = [name for name in spec.stack_names if described(cloud, name)]

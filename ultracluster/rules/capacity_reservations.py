@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ultracluster.catalogue.offerings import SIZES
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
@@ -28,7 +29,7 @@ from ultracluster.templates.resolved_values import (
 
 LINUX: Final = "Linux/UNIX"
 MOST_RESERVED: Final = 1000
-MOST_IN_A_BLOCK: Final = 64
+MOST_IN_A_BLOCK: Final = SIZES[-1]
 BLOCK: Final = "capacity-block"
 BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
