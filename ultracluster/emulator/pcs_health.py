@@ -14,8 +14,7 @@ from ultracluster.catalogue import instances
 from ultracluster.catalogue.slurm import CHECKS_OFF, HEALTH_CHECKS_SINCE
 from ultracluster.emulator import pcs, pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.network import Network
-from ultracluster.emulator.provisioning import Ledger, Record, Scope, pcs_refusal
+from ultracluster.emulator.provisioning import Record, Scope, pcs_refusal
 
 MEMBER: Final = "instanceHealthChecks"
 _refused: Final = partial(pcs_refusal, "ValidationException")
@@ -25,16 +24,13 @@ _refused: Final = partial(pcs_refusal, "ValidationException")
 class Api:
     """The call that sets them; it changes nothing else of a group here."""
 
-    ledger: Ledger
-    network: Network
     faults: Faults
 
     def update(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """`UpdateComputeNodeGroup`."""
         given = {name: value for name, value in arguments.items() if name != "clientToken"}
-        clusters = self.ledger.of_type(scope, pcs.CLUSTER)
-        cluster = pcs.found(clusters, pcs.CLUSTER, str(given.pop("clusterIdentifier")))
-        groups = pcs.children(self.ledger, scope, pcs.NODE_GROUP, cluster.state["id"])
+        cluster = pcs.found_cluster(scope, str(given.pop("clusterIdentifier")))
+        groups = pcs.children(scope, pcs.NODE_GROUP, cluster.state["id"])
         name = str(given.pop("computeNodeGroupIdentifier"))
         group = pcs.found(groups, pcs.NODE_GROUP, name)
         checks = given.pop(MEMBER, None)
@@ -42,14 +38,12 @@ class Api:
             raise _refused(f"an update of {', '.join(given)} by the API is not emulated")
         if checks is not None:
             _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
-            self._set(group, {**CHECKS_OFF, **checks})
+            wanted = {**CHECKS_OFF, **checks}
+            if wanted != group.state.get(MEMBER, CHECKS_OFF):
+                pcs_nodes.stop(group)
+            group.state[MEMBER] = wanted
+            pcs_nodes.follow(self.faults, group, group.properties)
         return {"computeNodeGroup": pcs.description(group)}
-
-    def _set(self, group: Record, checks: Mapping[str, Any]) -> None:
-        if checks != group.state.get(MEMBER, CHECKS_OFF):
-            pcs_nodes.stop(self.network, group)
-        group.state[MEMBER] = checks
-        pcs_nodes.follow(self.network, self.faults, group, group.properties)
 
 
 def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> None:

@@ -59,6 +59,9 @@ class Ledger:
                 yield record
 
 
+LEDGER: Final = Ledger()
+
+
 def tags_of(properties: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return tags as the services' APIs list them, whichever shape the template used."""
     tags = properties.get("Tags") or []

@@ -17,7 +17,7 @@ from typing import Any, Final
 from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
-from ultracluster.emulator.provisioning import Ledger, Order, Record, Resource, Scope, hexadecimal
+from ultracluster.emulator.provisioning import LEDGER, Order, Record, Resource, Scope, hexadecimal
 from ultracluster.registry import schemas
 from ultracluster.registry.schemas import Schema, schema
 
@@ -80,9 +80,6 @@ def arn(type_name: str, scope: Scope, physical_id: str) -> str:
 class SchemaOnly:
     """A provisioner for any type that the registry knows."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
     def create(self, order: Order) -> Resource:
         schema = schemas.schema(order.type_name, order.scope.region)
         if schema is None:
@@ -94,18 +91,18 @@ class SchemaOnly:
         record = Record(
             order.type_name, physical_id, order.scope, dict(order.properties), attributes
         )
-        self._ledger.keep(record)
+        LEDGER.keep(record)
         return Resource(physical_id, attributes)
 
     def update(self, physical_id: str, order: Order) -> Resource:
-        record = self._ledger.find(order.scope, order.type_name, physical_id)
+        record = LEDGER.find(order.scope, order.type_name, physical_id)
         if record is None:
             return self.create(order)
         record.properties = dict(order.properties)
         return Resource(physical_id, record.attributes)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        self._ledger.forget(order.scope, order.type_name, physical_id)
+        LEDGER.forget(order.scope, order.type_name, physical_id)
 
 
 def _physical_id(schema: Schema, order: Order) -> str:

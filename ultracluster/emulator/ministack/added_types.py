@@ -1,19 +1,12 @@
 """Types whose API MiniStack has and whose CloudFormation it lacks."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack import internals, network
 from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, existing, gone_or_here
-from ultracluster.emulator.ministack.vpc import NETWORK
-from ultracluster.emulator.network import required_subnet
-from ultracluster.emulator.provisioning import (
-    Order,
-    Resource,
-    ec2_refusal,
-    tag_specifications,
-)
+from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal, tag_specifications
+from ultracluster.emulator.reservations import require_empty
 
 
 class Budget:
@@ -131,7 +124,7 @@ class NatGateway(_Tagged):
     def create(self, order: Order) -> Resource:
         properties = order.properties
         subnet_id = str(properties.get("SubnetId"))
-        required_subnet(NETWORK, "Ec2", subnet_id)
+        network.required_subnet("Ec2", subnet_id)
         allocation_id = properties.get("AllocationId")
         address = _allocation(allocation_id) if allocation_id else None
         answer = ec2(
@@ -142,9 +135,8 @@ class NatGateway(_Tagged):
             TagSpecifications=tag_specifications(properties, "natgateway") or None,
         )
         gateway_id = answer["NatGateway"]["NatGatewayId"]
-        interface_id = NETWORK.add_interface(
-            subnet_id, [], f"Interface for NAT Gateway {gateway_id}", "amazon-nat"
-        )
+        what = f"Interface for NAT Gateway {gateway_id}"
+        interface_id = network.add_interface(subnet_id, [], what, "amazon-nat")
         record = internals.ec2._nat_gateways[gateway_id]
         record["NatGatewayAddresses"] = [
             {
@@ -167,7 +159,7 @@ class NatGateway(_Tagged):
             return
         ec2("DeleteNatGateway", NatGatewayId=physical_id)
         for each in record.get("NatGatewayAddresses", ()):
-            NETWORK.remove_interfaces([each["NetworkInterfaceId"]])
+            network.remove_interfaces([each["NetworkInterfaceId"]])
             address = internals.ec2._addresses.get(each["AllocationId"])
             if address is not None:
                 address["AssociationId"] = address["NetworkInterfaceId"] = None
@@ -205,11 +197,8 @@ FLOW_LOG: Final = (
 class PlacementGroup(_Tagged):
     """`AWS::EC2::PlacementGroup`: `Ref` is the generated name."""
 
-    def __init__(self, require_free: Callable[[str], None]) -> None:
-        self._require_free = require_free
-
     def attributes(self, physical_id: str) -> dict[str, Any]:
-        group = NETWORK.placement_group(physical_id) or {}
+        group = network.placement_group(physical_id) or {}
         return {"GroupName": physical_id, "GroupId": group.get("GroupId")}
 
     def create(self, order: Order) -> Resource:
@@ -224,9 +213,8 @@ class PlacementGroup(_Tagged):
         return Resource(name, self.attributes(name))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        del order
-        if NETWORK.placement_group(physical_id) is not None:
-            self._require_free(physical_id)
+        require_empty(order.scope, physical_id)
+        if network.placement_group(physical_id) is not None:
             ec2("DeletePlacementGroup", GroupName=physical_id)
 
 

@@ -12,9 +12,8 @@ from botocore import xform_name
 
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.filters import chosen
-from ultracluster.emulator.ministack import images, internals, security_groups
+from ultracluster.emulator.ministack import images, internals, network, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
-from ultracluster.emulator.ministack.vpc import free_addresses, group_references
 from ultracluster.emulator.provisioning import Order, ec2_refusal
 
 
@@ -112,7 +111,7 @@ def _subnets() -> Iterator[Row]:
     scope = internals.current_scope()
     for row in _stored("_subnets", "SubnetId")():
         arn = scope.arn("ec2", f"subnet/{row['SubnetId']}")
-        yield {**row, "AvailableIpAddressCount": free_addresses(row), "SubnetArn": arn}
+        yield {**row, "AvailableIpAddressCount": network.free_addresses(row), "SubnetArn": arn}
 
 
 def _interfaces() -> Iterator[Row]:
@@ -129,7 +128,7 @@ def _endpoints() -> Iterator[Row]:
             "PolicyDocument": policy
             if isinstance(policy, str) or not policy
             else json.dumps(policy),
-            "Groups": group_references(row.get("SecurityGroupIds", ())),
+            "Groups": network.group_references(row.get("SecurityGroupIds", ())),
         }
 
 

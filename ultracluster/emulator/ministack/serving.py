@@ -11,8 +11,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ministack import functions, internals, nodes
-from ultracluster.emulator.ministack.adapter import Adapter
+from ultracluster.emulator.ministack import adapter, functions, internals, nodes
 from ultracluster.emulator.ministack.guard import failing, guarded
 from ultracluster.emulator.ministack.handlers import Journal
 from ultracluster.emulator.process import REPORT_PATH
@@ -29,7 +28,7 @@ NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Un
 
 def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     journal = Journal(faults)
-    Adapter(faults, journal).install()
+    adapter.install(faults, journal)
     functions.install(state)
     nodes.install(os.environ.get("EMULATOR_NODES"))
     config = Config()
