@@ -1,10 +1,11 @@
 """The last stage: a deployment changes nothing, and nothing that was started is left."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.accept.journal import clean_up
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal
+from ultracluster.drift import UNCHANGED
 from ultracluster.prove.deployment import StackTemplate
 
 CHANGE_SET_SECONDS: Final = 300
@@ -12,8 +13,6 @@ SCALE_DOWN_SECONDS: Final = 900
 """On top of the time after which Slurm stops an idle node."""
 METADATA: Final = "CDKMetadata"
 """Names the version of CDK, which changes nothing."""
-NOTHING: Final = ("didn't contain changes", "No updates are to be performed")
-"""How CloudFormation says it (AWS CloudFormation API, DescribeChangeSet, StatusReason)."""
 
 
 def _redeploy(scene: Scene) -> Found:
@@ -58,15 +57,11 @@ def _changes(scene: Scene, stack: str) -> str:
         lambda found: found["Status"] in ("CREATE_COMPLETE", "FAILED"),
         CHANGE_SET_SECONDS,
     )
-    if answer["Status"] == "FAILED" and any(n in answer.get("StatusReason", "") for n in NOTHING):
+    if answer["Status"] == "FAILED" and any(n in answer.get("StatusReason", "") for n in UNCHANGED):
         return ""
-    changes = [_change(each) for each in answer.get("Changes", ())]
+    rows = [each["ResourceChange"] for each in answer.get("Changes", ())]
+    changes = [f"{row['Action']} {row['LogicalResourceId']}" for row in rows]
     return ", ".join(changes) or ("" if answer["Status"] == "CREATE_COMPLETE" else str(answer))
-
-
-def _change(row: dict[str, Any]) -> str:
-    change = row["ResourceChange"]
-    return f"{change['Action']} {change['LogicalResourceId']}"
 
 
 def _scaled_down(scene: Scene) -> Found:

@@ -14,15 +14,13 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ultracluster.aws import Caller, Cloud, CloudError
-from ultracluster.drift import Drifted, drift, finished
+from ultracluster.drift import UNCHANGED, Drifted, drift, finished
 from ultracluster.exit_status import UsageError
 from ultracluster.given_file import json_of, text_of
 from ultracluster.partitions import url_suffix
 from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
 
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
-UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
-"""CloudFormation's words for a change set of nothing (aws-cdk 2.1148.1 looks for the same)."""
 
 
 class Change(BaseModel):

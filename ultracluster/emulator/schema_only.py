@@ -29,6 +29,9 @@ VERSIONED: Final = {
 semantic versioning, read 2026-11-27)."""
 
 
+SETTLED: Final = ("ACTIVE", "InService", "AVAILABLE", "active", "available", "Active", "Available")
+
+
 def completed(
     schema: Schema, order: Order, physical_id: str, known: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -56,16 +59,11 @@ def plausible(schema: Schema, name: str, order: Order, physical_id: str) -> Any:
     if re.search(r"(Time|Date|Timestamp|At|On)$", leaf):
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if leaf in ("Status", "State"):
-        return next(iter(_settled(schema, name)), "ACTIVE")
+        values = schema.node(name).get("enum", ())
+        return next((value for value in SETTLED if value in values), "ACTIVE")
     if leaf.endswith("Id"):
         return physical_id
     return f"{leaf.lower()}-{physical_id.rsplit('/', maxsplit=1)[-1]}"
-
-
-def _settled(schema: Schema, name: str) -> list[str]:
-    values = schema.node(name).get("enum", ())
-    wanted = ("ACTIVE", "InService", "AVAILABLE", "active", "available", "Active", "Available")
-    return [value for value in wanted if value in values]
 
 
 def arn(type_name: str, scope: Scope, physical_id: str) -> str:
@@ -86,12 +84,11 @@ class SchemaOnly:
             raise ValueError(
                 f"Resource type {order.type_name} is not available in {order.scope.region}"
             )
-        physical_id = _physical_id(schema, order)
+        parts = [_part(schema, name, order) for name in schema.primary_identifier]
+        physical_id = "|".join(parts) or order.generated_name
         attributes = completed(schema, order, physical_id, {})
-        record = Record(
-            order.type_name, physical_id, order.scope, dict(order.properties), attributes
-        )
-        LEDGER.keep(record)
+        given = dict(order.properties)
+        LEDGER.keep(Record(order.type_name, physical_id, order.scope, given, attributes))
         return Resource(physical_id, attributes)
 
     def update(self, physical_id: str, order: Order) -> Resource:
@@ -103,11 +100,6 @@ class SchemaOnly:
 
     def delete(self, physical_id: str, order: Order) -> None:
         LEDGER.forget(order.scope, order.type_name, physical_id)
-
-
-def _physical_id(schema: Schema, order: Order) -> str:
-    parts = [_part(schema, name, order) for name in schema.primary_identifier]
-    return "|".join(parts) or order.generated_name
 
 
 def _part(schema: Schema, name: str, order: Order) -> str:

@@ -52,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-
     found = _look(arguments)
     if arguments.json:
         print_json(document(found))
@@ -62,7 +61,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _look(arguments: argparse.Namespace) -> Preflight:
-
     for name in arguments.only:
         if name not in NAMES:
             raise UsageError(

@@ -146,13 +146,6 @@ def skipped(subject: str, why: str, fix: str = "", question: Question | None = N
     return Finding(Verdict.SKIP, subject, why, fix=fix, question=question)
 
 
-def or_passed(findings: Iterator[Finding], good: Finding) -> Iterator[Finding]:
-    """Yield what was found, or that all is well where there is nothing to say."""
-    first = next(findings, None)
-    yield good if first is None else first
-    yield from findings
-
-
 def unanswered(error: UnansweredError) -> Finding:
     """Return that AWS did not say, and what would make it say."""
     action = error.question.action

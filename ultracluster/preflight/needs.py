@@ -41,19 +41,14 @@ def _on_demand(situation: Situation) -> Iterator[Vcpus]:
             words += ", from the moment they are reserved"
         yield Vcpus(nodes.instance_type, count * each, words)
     for plain in plain_nodes(situation.spec):
-        each = _vcpus_of(situation, plain.instance_type)
+        each = 0  # of a type that EC2 does not know here
+        try:
+            each = usage.vcpus_of(situation, [plain.instance_type]).get(plain.instance_type, 0)
+        except UnansweredError as error:
+            if error.code != NO_TYPE:
+                raise
         words = f"{plain.count:,} x {plain.instance_type} of {each:,} vCPU"
         yield Vcpus(plain.instance_type, plain.count * each, words)
-
-
-def _vcpus_of(situation: Situation, instance_type: str) -> int:
-    """Return the vCPUs of an instance type; 0 for one that EC2 does not know here."""
-    try:
-        return usage.vcpus_of(situation, [instance_type]).get(instance_type, 0)
-    except UnansweredError as error:
-        if error.code != NO_TYPE:
-            raise
-        return 0
 
 
 def _nodes(situation: Situation) -> Iterator[Need | Finding]:
@@ -135,12 +130,14 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     )
 
 
+def _why_no_vpc(situation: Situation) -> str:
+    return "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
+
+
 def _why_no_nat(situation: Situation) -> str:
-    network = situation.spec.network
-    if not isinstance(network, NetworkSpec):
-        return GIVEN_VPC
-    closed = network.public_subnet_cidr is None
-    return "the environment's network has no NAT gateway" if closed else ""
+    closed = getattr(situation.spec.network, "public_subnet_cidr", None) is None
+    nothing = "the environment's network has no NAT gateway" if closed else ""
+    return _why_no_vpc(situation) or nothing
 
 
 def _one(
@@ -247,7 +244,7 @@ _vpcs = _one(
     quotas.VPCS_PER_REGION,
     "the VPC",
     usage.others(usage.VPCS, "Vpcs"),
-    lambda situation: "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC,
+    _why_no_vpc,
 )
 _addresses = _one(
     quotas.ELASTIC_IPS,

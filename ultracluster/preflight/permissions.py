@@ -202,8 +202,14 @@ def _judged(
             by_decision.setdefault(_decision(row), []).append((row, each))
     # One line for each decision: a role that may do nothing would fill a screen otherwise.
     for decision, refused in by_decision.items():
-        found = f"{decision}: {_actions([row for row, _ in refused])}"
-        yield failed(subject, found, "allowed", fix, question=refused[0][1])
+        # What they were asked for on tells a few apart.
+        actions = ", ".join(
+            f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}"
+            if len(refused) <= FEW
+            else row["EvalActionName"]
+            for row, _ in refused
+        )
+        yield failed(subject, f"{decision}: {actions}", "allowed", fix, question=refused[0][1])
     if all(row["EvalDecision"] == "allowed" for row, _ in results):
         yield passed(subject, f"{len(results)} actions allowed", asked[0])
 
@@ -211,15 +217,6 @@ def _judged(
 def _open(row: dict[str, Any]) -> bool:
     """Whether a refusal may be due to a condition that the simulator could not judge."""
     return row["EvalDecision"] == "implicitDeny" and bool(row.get("MissingContextValues"))
-
-
-def _actions(rows: Sequence[dict[str, Any]]) -> str:
-    """Return refused actions, with what they were asked for on where that tells a few apart."""
-    if len(rows) > FEW:
-        return ", ".join(row["EvalActionName"] for row in rows)
-    return ", ".join(
-        f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}" for row in rows
-    )
 
 
 def _decision(row: dict[str, Any]) -> str:

@@ -58,14 +58,10 @@ def on_demand_vcpus(families: tuple[str, ...]) -> Usage:
                 and not _made_by(situation, row)
             ):
                 counts[row["InstanceType"]] += int(row["AvailableInstanceCount"])
-        return _sum_of_vcpus(situation, counts, families)
+        own = {name: n for name, n in counts.items() if n and letters(name) in families}
+        return sum(vcpus * own[name] for name, vcpus in vcpus_of(situation, own).items())
 
     return count
-
-
-def _sum_of_vcpus(situation: Situation, counts: Counter[str], families: tuple[str, ...]) -> int:
-    counting = {name: n for name, n in counts.items() if n and letters(name) in families}
-    return sum(vcpus * counting[name] for name, vcpus in vcpus_of(situation, counting).items())
 
 
 def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:

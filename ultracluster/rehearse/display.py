@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from rich.console import Console
@@ -86,10 +86,8 @@ class Display:
 
     def document(self, spec: EnvironmentSpec, *, good: bool) -> dict[str, Any]:
         """Return the rehearsal as one JSON document."""
-        steps = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in self.steps]
-        return {"environment": spec.name, "emulated": True, "good": good, "steps": steps} | (
-            self.record
-        )
+        document = {"environment": spec.name, "emulated": True, "good": good}
+        return {**document, "steps": [asdict(each) for each in self.steps], **self.record}
 
     def proof(self, results: Results) -> None:
         self.record["checks"] = as_document(results)

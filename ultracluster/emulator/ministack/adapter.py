@@ -23,10 +23,11 @@ from ultracluster.emulator.ministack.added_types import (
     Budget,
     ElasticIp,
     FlowLog,
+    InstanceProfile,
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.calls import NamedByAttribute, Wrapped, offer
+from ultracluster.emulator.ministack.calls import Wrapped, offer
 from ultracluster.emulator.ministack.handlers import Journal, Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
@@ -90,11 +91,7 @@ def _services() -> Mapping[str, Provisioner]:
             guard=vpc.require_subnet_free,
             addition=vpc.subnet_attributes,
         ),
-        Wrapped(
-            "AWS::EC2::VPC",
-            created=open_default_group,
-            guard=vpc.require_vpc_free,
-        ),
+        Wrapped("AWS::EC2::VPC", created=open_default_group, guard=vpc.require_vpc_free),
         Wrapped(
             "AWS::EC2::VPCEndpoint",
             guard=vpc.remove_endpoint_interfaces,
@@ -126,7 +123,7 @@ def _services() -> Mapping[str, Provisioner]:
         **log_delivery.types(),
         "AWS::Budgets::Budget": Budget(),
         "AWS::CloudWatch::Alarm": Alarm(),
-        "AWS::IAM::InstanceProfile": NamedByAttribute("AWS::IAM::InstanceProfile", _profile_arn),
+        "AWS::IAM::InstanceProfile": InstanceProfile(),
     }
 
 
@@ -159,8 +156,3 @@ def _role_arn(name: str, order: Order) -> Mapping[str, Any]:
     role = internals.iam._roles[name]
     role["Arn"] = role["Arn"].replace("arn:aws:", f"arn:{partition(order.scope.region)}:", 1)
     return {"Arn": role["Arn"]}
-
-
-def _profile_arn(name: str) -> str:
-    profile = internals.iam._instance_profiles.get(name) or {}
-    return str(profile.get("Arn", name))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals, network
-from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, existing, gone_or_here
+from ultracluster.emulator.ministack.calls import checked, ec2, existing, gone_or_here
 from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal, tag_specifications
 from ultracluster.emulator.reservations import require_empty
 
@@ -79,6 +79,27 @@ def _asking(order: Order, resource: Resource) -> Resource:
     return resource
 
 
+class InstanceProfile:
+    """`AWS::IAM::InstanceProfile`: `Ref` is the name, although MiniStack's is the ARN."""
+
+    def __init__(self) -> None:
+        self._inner = existing("AWS::IAM::InstanceProfile")
+
+    def create(self, order: Order) -> Resource:
+        made = self._inner.create(order)
+        return Resource(made.physical_id.rsplit("/", 1)[-1], made.attributes)
+
+    def update(self, physical_id: str, order: Order) -> Resource:
+        return Resource(physical_id, self._inner.update(_arn(physical_id), order).attributes)
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        self._inner.delete(_arn(physical_id), order)
+
+
+def _arn(name: str) -> str:
+    return str((internals.iam._instance_profiles.get(name) or {}).get("Arn", name))
+
+
 class _Tagged:
     """What nothing but the tags can be changed of in place."""
 
@@ -88,7 +109,7 @@ class _Tagged:
     def update(self, physical_id: str, order: Order) -> Resource:
         attributes = self.attributes(physical_id)
         tagged = attributes.get("AllocationId", physical_id)
-        apply_tags(tagged, order.properties, order.previous)
+        internals.provisioners._ec2_apply_tags(tagged, order.properties, order.previous)
         return Resource(physical_id, attributes)
 
 
@@ -171,15 +192,13 @@ class FlowLog(_Tagged):
     def create(self, order: Order) -> Resource:
         given = order.properties
         stated = {name: given.get(name) for name in FLOW_LOG}
-        tags = tag_specifications(given, "vpc-flow-log") or None
-        answer = ec2(
-            "CreateFlowLogs", ResourceIds=[given["ResourceId"]], TagSpecifications=tags, **stated
-        )
+        stated |= {"TagSpecifications": tag_specifications(given, "vpc-flow-log") or None}
+        answer = ec2("CreateFlowLogs", ResourceIds=[given["ResourceId"]], **stated)
         flow_log_id = answer["FlowLogIds"][0]
         record = internals.ec2._flow_logs[flow_log_id]
         for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
             record[name] = given.get(name)
-        apply_tags(flow_log_id, given)
+        internals.provisioners._ec2_apply_tags(flow_log_id, given, None)
         return Resource(flow_log_id, self.attributes(flow_log_id))
 
     def delete(self, physical_id: str, order: Order) -> None:

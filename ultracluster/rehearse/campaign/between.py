@@ -157,8 +157,11 @@ class Between:
 
     def _creation_rollback(self) -> Found:
         stack = self._first
-        names = [n for n, each in stack.template["Resources"].items() if _deleted(each)]
-        last = names[-1]
+        *_, last = (
+            name
+            for name, each in stack.template["Resources"].items()
+            if each["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in each
+        )
         self.place.fail(
             {"logical_id": f"^{last}$", "message": "no"},
             {"operation": "rollback", "message": "not undone either"},
@@ -243,7 +246,3 @@ def _kill(line: str) -> None:
     """End the CLI, which is killed with whoever reads its lines."""
     if "CREATE_IN_PROGRESS" in line:
         raise KilledError
-
-
-def _deleted(resource: dict[str, Any]) -> bool:
-    return resource["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in resource

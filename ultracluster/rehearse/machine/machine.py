@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, located
+from ultracluster.waiting import until
 
 BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
@@ -29,8 +30,6 @@ DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
 GATEWAY: Final = "10.77.0.254"
 """Where a subnet's router would be; nothing answers there."""
-
-
 COMMAND_LINE: Final = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off systemd.show_status=no quiet "
     "no_timer_check"  # on a busy machine the emulated timer is late, and not broken
@@ -209,12 +208,10 @@ class Machine:
 
     def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
         """Return what is seen once there is something to see."""
-        pause = FIRST_PAUSE
-        while (found := look()) is None:
-            if time.monotonic() > deadline:
-                raise self._silent(failure)
-            time.sleep(pause)
-            pause = min(pause * 1.2, LONGEST_PAUSE)
+        left = deadline - time.monotonic()
+        found = until(look, lambda each: each is not None, left, FIRST_PAUSE, LONGEST_PAUSE)
+        if found is None:
+            raise self._silent(failure)
         return found
 
     def ask(self, command: str, seconds: float = 300.0) -> str:

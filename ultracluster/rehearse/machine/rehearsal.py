@@ -130,7 +130,7 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
     slurm = booted.slurm_version is not None
     names = ("n1", "n2") if slurm else ("n1",)
     with Room(image, booted, names, login=booted.login is not None) as room:
-        yield from _booted(room, slurm=slurm)
+        yield from _up(room, "wait_for_boot", "boots", "power-on", slurm=slurm)
         if slurm:
             room.start_slurm()
             yield job_runs(room, "a healthy node takes a job")
@@ -138,7 +138,10 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
                 yield _user_submits(room)
             for fault in (each for each in faults if each.needs in booted.node):
                 yield unfit(room, fault)
-        yield from _rebooted(room, slurm=slurm)
+        yield from _up(room, "reboot", "reboots", "it", "after a reboot", slurm=slurm)
+        if slurm:
+            room.start_slurm()
+            yield job_runs(room, "a healthy node takes a job after a reboot")
 
 
 def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
@@ -155,21 +158,14 @@ def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
     return list(zip(machines, seconds, strict=True))
 
 
-def _booted(room: Room, *, slurm: bool) -> Iterator[Finding]:
-    for machine, seconds in _together(room, "wait_for_boot"):
-        yield Finding(machine.name, "boots", True, f"up {seconds:.0f} s after power-on", seconds)
+def _up(
+    room: Room, work: str, what: str, after: str, when: str = "", *, slurm: bool
+) -> Iterator[Finding]:
+    """Boot or reboot all machines, and look at each."""
+    for machine, seconds in _together(room, work):
+        yield Finding(machine.name, what, True, f"up {seconds:.0f} s after {after}", seconds)
         training = machine in room.nodes
-        yield from boot_findings(machine, training=training, slurm=slurm)
-
-
-def _rebooted(room: Room, *, slurm: bool) -> Iterator[Finding]:
-    for machine, seconds in _together(room, "reboot"):
-        yield Finding(machine.name, "reboots", True, f"up {seconds:.0f} s after it", seconds)
-        training = machine in room.nodes
-        yield from boot_findings(machine, training=training, slurm=slurm, when="after a reboot")
-    if slurm:
-        room.start_slurm()
-        yield job_runs(room, "a healthy node takes a job after a reboot")
+        yield from boot_findings(machine, training=training, slurm=slurm, when=when)
 
 
 def _ended(room: Room, number: int) -> dict[str, str]:
@@ -183,15 +179,11 @@ def _ended(room: Room, number: int) -> dict[str, str]:
     return room.job(number)
 
 
-def _output(room: Room, job: int) -> str:
-    return room.controller.run(f"cat /fsx/slurm-{job}.out").said
-
-
 def job_runs(room: Room, what: str) -> Finding:
     """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
     started = time.monotonic()
     job = _ended(room, room.submit(JOB))
-    said = _output(room, int(job["JobId"]))
+    said = room.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").said
     ok = job["JobState"] == "COMPLETED" and said == SAID.format(node=job["NodeList"])
     return Finding(job["NodeList"], what, ok, said, time.monotonic() - started)
 

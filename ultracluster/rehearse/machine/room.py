@@ -9,11 +9,11 @@ from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Final, Self
 
-from ultracluster.rehearse.direct import until
 from ultracluster.rehearse.machine import slurm
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import DISK, Hardware, Machine, MachineError
 from ultracluster.rehearse.machine.user_data import BootedNodes
+from ultracluster.waiting import until
 
 LOGIN: Final = "login"
 DISKS: Final = 2
@@ -69,7 +69,7 @@ class Room:
                 # As FSx and EFS make the root of a file system.
                 each.chmod(0o755)
             self._key = slurm.key()
-            stack.callback(self._all_off)
+            stack.callback(lambda: [self.switch_off(name) for name in list(self.machines)])
             for name in self._names if self._idle_seconds is None else self._names[:1]:
                 self.switch_on(name)
             self._stack = stack.pop_all()
@@ -86,10 +86,6 @@ class Room:
     def switch_off(self, name: str) -> None:
         """Take a machine away, with its disks."""
         self.machines.pop(name).__exit__()
-
-    def _all_off(self) -> None:
-        for name in list(self.machines):
-            self.switch_off(name)
 
     @property
     def controller(self) -> Machine:
@@ -177,7 +173,7 @@ class Room:
 
     def comes(self, holds: Callable[[], object]) -> bool:
         """Wait until something holds; return whether it came to hold in that time."""
-        return bool(until(holds, bool, PATIENCE, pause=1))
+        return bool(until(holds, bool, PATIENCE))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something holds.
