@@ -25,6 +25,7 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
 
+CLUSTER = "Slurm/Cluster/Resource"
 PROLOG_PARAMETER = "Prolog"
 GROUP_TAG = "aws:pcs:compute-node-group-id"
 """By which PCS's instances are found (AWS PCS user guide, "Finding compute node group instances",
@@ -38,7 +39,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
         every = evidence.cloud.ask("pcs", "list_clusters")["clusters"]
         yield equal("Slurm clusters", 0, len(every))
         return
-    cluster = _cluster(evidence)
+    cluster = evidence.described("Cluster", CLUSTER)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
     yield equal(
         "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.total), cluster["size"]
@@ -172,13 +173,9 @@ def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
     yield equal(words, LAUNCHED, tagged(evidence, data))
 
 
-def _cluster(evidence: Evidence) -> dict[str, Any]:
-    return evidence.described("Cluster", "Slurm/Cluster/Resource")
-
-
 def _listed(evidence: Evidence, operation: str, key: str, resource_type: str) -> dict[str, Any]:
     """Return the parts of the cluster, by name, as PCS describes each."""
-    cluster = _cluster(evidence)["id"]
+    cluster = evidence.described("Cluster", CLUSTER)["id"]
     rows = evidence.cloud.ask("pcs", operation, clusterIdentifier=cluster)[key]
     return {row["name"]: described(evidence.cloud, resource_type, row["arn"])[0] for row in rows}
 

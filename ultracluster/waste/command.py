@@ -100,11 +100,8 @@ def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
 
 def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
     """Return what an hour of one node costs, by the environment's own cost sheet; 0 if unknown."""
-    item = (
-        prices.capacity_block(nodes.instance_type)
-        if nodes.capacity_block is not None
-        else prices.on_demand(nodes.instance_type)
-    )
+    bought = prices.on_demand if nodes.capacity_block is None else prices.capacity_block
+    item = bought(nodes.instance_type)
     lines = (each for each in spec.cost_sheet().lines if each.quantity.item == item)
     return next((line.price.usd for line in lines), Decimal(0))
 
@@ -192,20 +189,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         text = node.run(QUESTION, f"{given[1]}{unit}")
     found = usage(spec, text, Decimal(given[1]) * hours)
     if arguments.json:
-        print_json({"environment": spec.name, **_numbers(asdict(found))})
-        return ALL_WELL
-    show(spec.name, arguments.since, found, console)
+        print_json({"environment": spec.name, **asdict(found, dict_factory=_numbers)})
+    else:
+        show(spec.name, arguments.since, found, console)
     return ALL_WELL
 
 
 def show(name: str, since: str, found: Usage, console: Console) -> None:
     """Print the table of shares, and what nobody used."""
     titles = ("jobs", "node hours", "GPU hours", "USD", "of it lost")
-    names = [Column(title) for title in ("user", "account", "queue")]
-    rows = Rows(
-        [*names, *(Column(title, "number") for title in titles)],
-        title=f"{name}: who used the nodes in {since}",
-    )
+    names = map(Column, ("user", "account", "queue"))
+    columns = [*names, *(Column(title, "number") for title in titles)]
+    rows = Rows(columns, title=f"{name}: who used the nodes in {since}")
     for share in found.shares:
         rows.add(
             share.user,
@@ -219,24 +214,15 @@ def show(name: str, since: str, found: Usage, console: Console) -> None:
         )
     console.print(rows)
     if found.idle_usd:
-        say(
-            console,
-            f"Nobody used {found.idle_gpu_hours:,.0f} GPU hours that are paid for: "
-            f"{found.idle_usd:,.0f} USD.",
-        )
-    say(
-        console,
-        "Lost: jobs that failed, ran out of time or memory, or lost a node; what they had saved is "
-        "not taken off.",
-    )
+        hours, usd = f"{found.idle_gpu_hours:,.0f}", f"{found.idle_usd:,.0f}"
+        say(console, f"Nobody used {hours} GPU hours that are paid for: {usd} USD.")
+    lost = "Lost: jobs that failed, ran out of time or memory, or lost a node"
+    say(console, f"{lost}; what they had saved is not taken off.")
 
 
-def _numbers(value: Any) -> Any:
-    """Return a value with numbers for JSON in place of decimals."""
-    if isinstance(value, Decimal):
-        return float(round(value, 4))
-    if isinstance(value, dict):
-        return {key: _numbers(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_numbers(each) for each in value]
-    return value
+def _numbers(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dataclass as a dictionary, with numbers for JSON in place of decimals."""
+    return {
+        name: float(round(value, 4)) if isinstance(value, Decimal) else value
+        for name, value in rows
+    }
