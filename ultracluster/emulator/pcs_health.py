@@ -5,7 +5,7 @@ the instances (AWS PCS API, `InstanceHealthChecks`, botocore 1.44.8; user guide;
 Not modelled: the checks themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -54,23 +54,15 @@ def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> No
         raise _refused(
             f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later"
         )
-    for name, value, half in _halves(checks):
-        if value == "NONE" and "repairAction" in half:
-            raise _refused(f"repairAction must not be specified when {name} is NONE")
-        if name == "profile" and value != "NONE" and not _has_gpus(group):
-            raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")
-
-
-def _halves(checks: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     monitoring = checks.get("healthMonitoring", {"mode": "NONE"})
     deep = checks.get("deepHealthChecks", CHECKS_OFF["deepHealthChecks"])["onStart"]
-    yield "mode", monitoring["mode"], monitoring
-    yield "profile", deep["profile"], deep
-
-
-def _has_gpus(group: Record) -> bool:
+    for name, half in (("mode", monitoring), ("profile", deep)):
+        if half[name] == "NONE" and "repairAction" in half:
+            raise _refused(f"repairAction must not be specified when {name} is NONE")
     try:
-        found = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
+        kind = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
+        has_gpus = kind.accelerator.is_nvidia
     except instances.UnknownInstanceTypeError:
-        return False
-    return found.accelerator.is_nvidia
+        has_gpus = False
+    if deep["profile"] != "NONE" and not has_gpus:
+        raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")

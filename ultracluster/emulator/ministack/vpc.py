@@ -1,7 +1,6 @@
 """The VPC: zones, ranges, interfaces of endpoints, and what refuses to be deleted."""
 
 import ipaddress
-from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.emulator import zones
@@ -120,27 +119,18 @@ def require_group_free(group_id: str) -> None:
 def require_subnet_free(subnet_id: str) -> None:
     """Refuse to delete a subnet with interfaces."""
     if network.interfaces_in(subnet_id):
-        raise ec2_refusal(
-            DEPENDENCY_VIOLATION,
-            f"The subnet '{subnet_id}' has dependencies and cannot be deleted.",
-        )
+        words = f"The subnet '{subnet_id}' has dependencies and cannot be deleted."
+        raise ec2_refusal(DEPENDENCY_VIOLATION, words)
 
 
 def require_vpc_free(vpc_id: str) -> None:
     """Refuse to delete a VPC with anything in it but its defaults."""
-    if any(_contents(vpc_id)):
-        raise ec2_refusal(
-            DEPENDENCY_VIOLATION, f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
-        )
-
-
-def _contents(vpc_id: str) -> Iterator[str]:
     ec2 = internals.ec2
-    for store in (ec2._subnets, ec2._network_interfaces, ec2._vpc_endpoints):
-        yield from (key for key, item in store.items() if item.get("VpcId") == vpc_id)
-    for key, group in ec2._security_groups.items():
-        if group.get("VpcId") == vpc_id and group.get("GroupName") != "default":
-            yield key
-    for key, gateway in ec2._internet_gateways.items():
-        if any(each.get("VpcId") == vpc_id for each in gateway.get("Attachments", ())):
-            yield key
+    contents = [
+        *(*ec2._subnets.values(), *ec2._network_interfaces.values(), *ec2._vpc_endpoints.values()),
+        *(each for each in ec2._security_groups.values() if each.get("GroupName") != "default"),
+        *(each for row in ec2._internet_gateways.values() for each in row.get("Attachments", ())),
+    ]
+    if any(each.get("VpcId") == vpc_id for each in contents):
+        words = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
+        raise ec2_refusal(DEPENDENCY_VIOLATION, words)

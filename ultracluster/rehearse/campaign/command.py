@@ -120,14 +120,10 @@ def _end(row: Row) -> str:
 def between(rows: Iterable[Row]) -> list[tuple[str, ...]]:
     """Return a line for each fault that is of no resource."""
     return [
-        (row.logical_id, row.ended, row.retried, f"{row.seconds:.0f}", row.note, _problems(row))
+        (row.logical_id, row.ended, row.retried, f"{row.seconds:.0f}", row.note, row.wrong)
         for row in sorted(rows, key=lambda row: row.logical_id)
         if row.stack == BETWEEN
     ]
-
-
-def _problems(row: Row) -> str:
-    return "; ".join(row.problems) or "none"
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -154,9 +150,7 @@ def markdown(environment: str, rows: Sequence[Row]) -> str:
     ]
     if wrong:
         parts += ["\n## What ended otherwise than it must\n"]
-        parts += [
-            f"* {row.stack}/{row.logical_id} ({row.operation}): {_problems(row)}" for row in wrong
-        ]
+        parts += [f"* {row.stack}/{row.logical_id} ({row.operation}): {row.wrong}" for row in wrong]
     return "\n".join(parts) + "\n"
 
 

@@ -47,6 +47,10 @@ class Row:
     usd: float = 0
 
     @property
+    def wrong(self) -> str:
+        return "; ".join(self.problems) or "none"
+
+    @property
     def key(self) -> tuple[str, str, str]:
         return self.stack, self.logical_id, self.operation
 

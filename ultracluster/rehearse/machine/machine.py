@@ -124,8 +124,7 @@ class Machine:
         # Sparse, as the image is.
         copy = ["/bin/cp", "--sparse=always", "--reflink=auto", str(self._image.root), str(root)]
         subprocess.run(copy, check=True)
-        seed = "/var/lib/cloud/seed/nocloud"
-        name = self.name
+        seed, name = "/var/lib/cloud/seed/nocloud", self.name
         files = {
             f"{seed}/user-data": self.hardware.user_data,
             f"{seed}/meta-data": f"instance-id: i-{name}\nlocal-hostname: {name}\n",
@@ -135,16 +134,12 @@ class Machine:
             ),
             **self.hardware.files,
         }
-        commands: list[str] = []
-        made: set[str] = set()
+        commands: dict[str, None] = {}
         for number, (path, text) in enumerate(files.items()):
-            for parent in reversed(Path(path).parents[:-1]):
-                if str(parent) not in made:
-                    commands.append(f"mkdir {parent}")
-                    made.add(str(parent))
             source = self._folder / f"file{number}"
             source.write_text(text)
-            commands += [f"rm {path}", f"write {source} {path}"]
+            commands |= dict.fromkeys(f"mkdir {each}" for each in Path(path).parents[-2::-1])
+            commands |= dict.fromkeys((f"rm {path}", f"write {source} {path}"))
         script = self._folder / "debugfs"
         script.write_text("\n".join(commands) + "\n")
         # Folders that are there and files that are not are said, and no mistake.

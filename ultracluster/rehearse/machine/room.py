@@ -2,6 +2,7 @@
 
 import random
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -68,7 +69,7 @@ class Room:
                 each.mkdir()
                 # As FSx and EFS make the root of a file system.
                 each.chmod(0o755)
-            self._key = slurm.key()
+            self._key = secrets.token_hex(64)  # by which machines of one Slurm know each other
             stack.callback(lambda: [self.switch_off(name) for name in list(self.machines)])
             for name in self._names if self._idle_seconds is None else self._names[:1]:
                 self.switch_on(name)
@@ -99,8 +100,10 @@ class Room:
 
     def _hardware(self, name: str) -> Hardware:
         version = self._booted.slurm_version or ""
+        # Virtual machines have no name server.
+        hosts = ["127.0.0.1 localhost", *(f"{at} {each}" for each, at in self.addresses.items())]
         files = {
-            "/etc/hosts": slurm.hosts(self.addresses),
+            "/etc/hosts": "\n".join(hosts) + "\n",
             "/etc/stand-in/slurm-version": version,
             "/etc/stand-in/slurm.key": self._key,
         }
