@@ -123,15 +123,11 @@ def under_way(cloud: Cloud, comment: str) -> list[str]:
     Raises:
         CloudError: where AWS refuses or does not answer.
     """
-    rows = [
-        row
-        for status in LISTED
-        for row in cloud.ask("ssm", "list_commands", Filters=[{"key": "Status", "value": status}])[
-            "Commands"
-        ]
-    ]
+    filters = [[{"key": "Status", "value": status}] for status in LISTED]
+    answers = [cloud.ask("ssm", "list_commands", Filters=each) for each in filters]
     return sorted(
         row["CommandId"]
-        for row in rows
+        for answer in answers
+        for row in answer["Commands"]
         if row.get("Comment") == comment and row["Status"] in WAITING
     )

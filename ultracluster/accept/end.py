@@ -65,13 +65,13 @@ def _changes(scene: Scene, stack: str) -> str:
 
 
 def _scaled_down(scene: Scene) -> Found:
-    slurm = scene.spec.slurm
-    least = slurm.always_running(scene.spec.nodes) if slurm else 0
-    least += sum(group.least_nodes for group in slurm.node_groups) if slurm else 0
-    seconds = SCALE_DOWN_SECONDS + (slurm.idle_seconds if slurm else 0)
-    scene.commands.append(
-        "aws ec2 describe-instances, by the environment's tag, without login nodes"
-    )
+    slurm, least, seconds = scene.spec.slurm, 0, SCALE_DOWN_SECONDS
+    if slurm:
+        least = slurm.always_running(scene.spec.nodes)
+        least += sum(group.least_nodes for group in slurm.node_groups)
+        seconds += slurm.idle_seconds
+    what = "aws ec2 describe-instances, by the environment's tag, without login nodes"
+    scene.commands.append(what)
     running = scene.until(lambda: len(scene.nodes()), lambda count: count <= least, seconds)
     return equal(f"{least} nodes run", f"{running} nodes run")
 

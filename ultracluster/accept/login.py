@@ -57,14 +57,10 @@ def _tagged(scene: Scene) -> Found:
 
 def _linked(scene: Scene, *, imports: bool) -> DataRepositorySpec | None:
     """Return the first folder that comes from S3, or that goes there."""
-    return next(
-        (
-            each
-            for each in scene.spec.storage.data_repositories
-            if (each.auto_import if imports else each.auto_export)
-        ),
-        None,
-    )
+    for each in scene.spec.storage.data_repositories:
+        if each.auto_import if imports else each.auto_export:
+            return each
+    return None
 
 
 def _bucket(scene: Scene, link: DataRepositorySpec) -> str:

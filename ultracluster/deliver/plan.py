@@ -133,7 +133,16 @@ def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -
     asked = {"StackName": name, "ChangeSetName": answer["Id"]}
     found = finished(cloud, "describe_change_set", "Status", asked)
     if found["Status"] == "CREATE_COMPLETE":
-        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(_changes(found)))
+        changes = [
+            Change(
+                action=row["ResourceChange"]["Action"],
+                logical_id=row["ResourceChange"]["LogicalResourceId"],
+                resource_type=row["ResourceChange"]["ResourceType"],
+                replacement=row["ResourceChange"].get("Replacement", ""),
+            )
+            for row in found["Changes"]
+        ]
+        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(changes))
     reason = str(found.get("StatusReason", ""))
     cloud.ask("cloudformation", "delete_change_set", **asked)
     problem = "" if any(words in reason for words in UNCHANGED) else reason
@@ -158,19 +167,6 @@ def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]
         "RoleARN": filled(properties["cloudFormationExecutionRoleArn"]),
         "Tags": [{"Key": key, "Value": value} for key, value in tags],
     }
-
-
-def _changes(found: Mapping[str, Any]) -> list[Change]:
-    rows = [row["ResourceChange"] for row in found["Changes"]]
-    return [
-        Change(
-            action=row["Action"],
-            logical_id=row["LogicalResourceId"],
-            resource_type=row["ResourceType"],
-            replacement=row.get("Replacement", ""),
-        )
-        for row in rows
-    ]
 
 
 def digest(template: Mapping[str, Any]) -> str:

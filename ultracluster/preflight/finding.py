@@ -94,11 +94,11 @@ class Situation:
         partition, account = self.caller.partition, self.caller.account
         return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
 
-    def role_arn(self, name: str) -> str:
-        return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
+    def iam_arn(self, resource: str) -> str:
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:{resource}"
 
-    def profile_arn(self, name: str) -> str:
-        return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
+    def role_arn(self, name: str) -> str:
+        return self.iam_arn(f"role/{name}")
 
 
 Examination = Callable[[Situation], Iterator[Finding]]

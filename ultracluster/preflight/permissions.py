@@ -82,10 +82,8 @@ def _slurm(situation: Situation) -> Iterator[tuple[str, str]]:
     secret = f"secret:pcs!slurm-secret-pcs_{HEX[:10]}"
     for action in ("CreateSecret", "TagResource"):
         yield f"secretsmanager:{action}", arn("secretsmanager", secret)
-    yield (
-        "iam:CreateInstanceProfile",
-        situation.profile_arn(f"{ROLE_PATH[1:]}{situation.spec.name}"),
-    )
+    profile = f"instance-profile/{ROLE_PATH[1:]}{situation.spec.name}"
+    yield "iam:CreateInstanceProfile", situation.iam_arn(profile)
 
 
 def _ec2(situation: Situation) -> Iterator[tuple[str, str]]:
@@ -156,13 +154,11 @@ def _service_roles(situation: Situation) -> Iterator[Finding]:
     launching = AUTO_SCALING if situation.spec.slurm is None else PCS
     for service, name in (launching, FSX):
         asked = question("iam", "get_role", RoleName=name)
-        if situation.ask_unless(asked, NO_ROLE) is None:
-            yield from _missing_role(situation, service, name)
-        else:
-            yield passed(name, "there", asked)
+        there = situation.ask_unless(asked, NO_ROLE) is not None
+        yield passed(name, "there", asked) if there else _missing_role(situation, service, name)
 
 
-def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Finding]:
+def _missing_role(situation: Situation, service: str, name: str) -> Finding:
     """A service makes its role at its first use, if whoever uses it may."""
     maker = situation.role_arn(_bootstrap_role(situation, "cfn-exec"))
     arn = situation.role_arn(f"aws-service-role/{service}/{name}")
@@ -171,14 +167,12 @@ def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Fin
     answer = situation.ask_unless(asked, NO_ROLE)
     if answer is None:
         why = "not there; made at the service's first use by whoever bootstraps and deploys"
-        yield skipped(name, why, question=asked)
-        return
+        return skipped(name, why, question=asked)
     if all(r["EvalDecision"] == "allowed" or _open(r) for r in answer["EvaluationResults"]):
-        yield passed(name, "not there; the service makes it at its first use", asked)
-    else:
-        fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
-        found = "not there, and CloudFormation may not have it made"
-        yield failed(name, found, "there", fix, question=asked, fix_command=command)
+        return passed(name, "not there; the service makes it at its first use", asked)
+    fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
+    found = "not there, and CloudFormation may not have it made"
+    return failed(name, found, "there", fix, question=asked, fix_command=command)
 
 
 def _judged(

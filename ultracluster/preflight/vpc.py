@@ -73,9 +73,15 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
         table = route_table(tables, subnet.subnet_id)
         routes = table.get("Routes", []) if table else []
         default = [r for r in routes if r.get("DestinationCidrBlock") == EVERYWHERE]
-        if fault := _fault_of(default):
-            subject, wanted = f"default route of {subnet.subnet_id}", "a NAT gateway, or none"
-            faults.append(failed(subject, fault[0], wanted, fault[1], question=asked))
+        open_ones = [r["GatewayId"] for r in default if "igw-" in str(r.get("GatewayId"))]
+        subject, wanted = f"default route of {subnet.subnet_id}", "a NAT gateway, or none"
+        if any(route.get("State") == "blackhole" for route in default):
+            found = "a black hole: what it leads to is gone"
+            faults.append(failed(subject, found, wanted, "replace the route", question=asked))
+        elif open_ones:
+            fix = "use private subnets: nodes have no public address, so nothing answers them"
+            found = f"the internet gateway {open_ones[0]}"
+            faults.append(failed(subject, found, wanted, fix, question=asked))
         elif not default and (missing := _not_reached(situation, network, table, subnet)):
             way = failed(
                 f"way out of {subnet.subnet_id}",
@@ -88,18 +94,6 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
             faults.append(way)
     good = passed("routes", "AWS's services are reached from every subnet", asked)
     yield from faults or [good]
-
-
-def _fault_of(default: list[dict[str, Any]]) -> tuple[str, str] | None:
-    for route in default:
-        if route.get("State") == "blackhole":
-            return "a black hole: what it leads to is gone", "replace the route"
-        if str(route.get("GatewayId", "")).startswith("igw-"):
-            return (
-                f"the internet gateway {route['GatewayId']}",
-                "use private subnets: nodes have no public address, so nothing answers them",
-            )
-    return None
 
 
 def _not_reached(
