@@ -62,11 +62,8 @@ class FileSystems:
         semantics.require_file_system(given)
         before, after = order.previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
-            raise fsx_refusal(
-                "BadRequest",
-                f"The requested storage capacity {after} GiB must be greater than the current "
-                f"{before} GiB",
-            )
+            words = f"The requested storage capacity {after} GiB must be greater than the current "
+            raise fsx_refusal("BadRequest", f"{words}{before} GiB")
         # What UpdateFileSystem has no member for, and CloudFormation does not replace for.
         fabric = [(each.get("LustreConfiguration") or {}) for each in (order.previous, given)]
         if len({bool(each.get("EfaEnabled")) for each in fabric}) > 1:
@@ -104,11 +101,9 @@ class Associations:
             if record.properties["FileSystemId"] == given["FileSystemId"]
         ]
         if others and (together := self.made_at_once(order)):
-            raise fsx_refusal(
-                "NotStabilized",
-                f"{order.logical_id} timed out: it was created at the same time as "
-                f"{', '.join(together)} of the same file system",
-            )
+            words = f"{order.logical_id} timed out: it was created at the same time as "
+            words += f"{', '.join(together)} of the same file system"
+            raise fsx_refusal("NotStabilized", words)
         semantics.require_associations(file_system.properties, [*others, given])
         association_id = f"dra-{hexadecimal()}"
         arn = order.scope.arn("fsx", f"association/{given['FileSystemId']}/{association_id}")
@@ -167,31 +162,28 @@ OPERATIONS: Final[Mapping[str, wire.Operation]] = {
 
 def _file_system(record: Record) -> dict[str, Any]:
     given = record.properties
-    configuration: dict[str, Any] = dict(given.get("LustreConfiguration") or {})
+    configuration: dict[str, Any] = {
+        "DeploymentType": "SCRATCH_1",
+        "DataCompressionType": "NONE",
+        **(given.get("LustreConfiguration") or {}),
+        "MountName": record.attributes["LustreMountName"],
+    }
     log = configuration.get("LogConfiguration")
-    configuration.setdefault("DeploymentType", "SCRATCH_1")
-    configuration.setdefault("DataCompressionType", "NONE")
-    configuration["MountName"] = record.attributes["LustreMountName"]
     if isinstance(log, Mapping) and log.get("Destination"):
         # FSx answers a log group's ARN without the `:*` that CloudFormation's attribute ends in.
-        configuration["LogConfiguration"] = {
-            **log,
-            "Destination": str(log["Destination"]).removesuffix(":*"),
-        }
+        destination = str(log["Destination"]).removesuffix(":*")
+        configuration["LogConfiguration"] = {**log, "Destination": destination}
+    names = ("FileSystemType", "FileSystemTypeVersion", "StorageCapacity", "SubnetIds", "KmsKeyId")
     return {
+        **{name: given.get(name) for name in names},
         "OwnerId": record.scope.account,
         "CreationTime": record.created,
         "FileSystemId": record.physical_id,
-        "FileSystemType": given.get("FileSystemType"),
-        "FileSystemTypeVersion": given.get("FileSystemTypeVersion"),
         "Lifecycle": "AVAILABLE",
-        "StorageCapacity": given.get("StorageCapacity"),
         "StorageType": given.get("StorageType", "SSD"),
         "VpcId": record.state["vpc"],
-        "SubnetIds": given.get("SubnetIds"),
         "NetworkInterfaceIds": record.state["interfaces"],
         "DNSName": record.attributes["DNSName"],
-        "KmsKeyId": given.get("KmsKeyId"),
         "ResourceARN": record.attributes["ResourceARN"],
         "Tags": tags_of(given),
         "LustreConfiguration": configuration,

@@ -177,10 +177,8 @@ def _require_node_group(given: Mapping[str, Any]) -> None:
         network.required_subnet("Pcs", str(subnet_id))
     template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
     if template is not None and network.find("launch template", str(template)) is None:
-        raise pcs_refusal(
-            "InvalidLaunchTemplateId.NotFound",
-            f"The specified launch template, with template ID {template}, does not exist",
-        )
+        words = f"The specified launch template, with template ID {template}, does not exist"
+        raise pcs_refusal("InvalidLaunchTemplateId.NotFound", words)
     _require_role_for_pcs(str(given["IamInstanceProfileArn"]))
 
 

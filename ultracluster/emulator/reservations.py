@@ -20,8 +20,10 @@ from ultracluster.emulator.provisioning import (
 )
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
+MISSING: Final = "InvalidCapacityReservationId.NotFound"
 MOST_INSTANCES: Final = 1000
 """Instances of one request (EC2 User Guide, "Capacity Reservations"; read 2026-11-23)."""
+AS_GIVEN: Final = ("AvailabilityZoneId", "AvailabilityZone", "InstanceType", "InstancePlatform")
 NEVER_ENDING: Final = "unlimited"
 
 
@@ -67,10 +69,8 @@ def _reserve(scope: Scope, given: Mapping[str, Any]) -> Record:
 def _required(scope: Scope, reservation_id: str) -> Record:
     record = LEDGER.find(scope, RESERVATION, reservation_id)
     if record is None:
-        raise ec2_refusal(
-            "InvalidCapacityReservationId.NotFound",
-            f"The capacity reservation '{reservation_id}' does not exist.",
-        )
+        words = f"The capacity reservation '{reservation_id}' does not exist."
+        raise ec2_refusal(MISSING, words)
     return record
 
 
@@ -91,7 +91,7 @@ def describe(scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
         [row(record) for record in LEDGER.of_type(scope, RESERVATION)],
         arguments,
         key="CapacityReservationId",
-        missing="InvalidCapacityReservationId.NotFound",
+        missing=MISSING,
     )
     return {"CapacityReservations": rows}
 
@@ -107,22 +107,15 @@ def cancel(scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def row(record: Record) -> dict[str, Any]:
     given, state = record.properties, record.state["state"]
-    tags = [
-        tag
-        for each in given.get("TagSpecifications") or ()
-        if each.get("ResourceType") == "capacity-reservation"
-        for tag in each.get("Tags") or ()
-    ]
+    stated = given.get("TagSpecifications") or ()
+    own = [each for each in stated if each.get("ResourceType") == "capacity-reservation"]
+    tags = [tag for each in own for tag in each.get("Tags") or ()]
+    arn = record.scope.arn("ec2", f"capacity-reservation/{record.physical_id}")
     return {
         "CapacityReservationId": record.physical_id,
         "OwnerId": record.scope.account,
-        "CapacityReservationArn": record.scope.arn(
-            "ec2", f"capacity-reservation/{record.physical_id}"
-        ),
-        "AvailabilityZoneId": given["AvailabilityZoneId"],
-        "AvailabilityZone": given["AvailabilityZone"],
-        "InstanceType": given["InstanceType"],
-        "InstancePlatform": given["InstancePlatform"],
+        "CapacityReservationArn": arn,
+        **{name: given[name] for name in AS_GIVEN},
         "Tenancy": given.get("Tenancy", "default"),
         "TotalInstanceCount": given["InstanceCount"],
         "AvailableInstanceCount": given["InstanceCount"] if state == "active" else 0,
@@ -148,24 +141,18 @@ def _attributes(record: Record) -> dict[str, Any]:
 def _zone(scope: Scope, given: Mapping[str, Any]) -> dict[str, str]:
     name, zone_id = given.get("AvailabilityZone"), given.get("AvailabilityZoneId")
     if not name and not zone_id:
-        raise ec2_refusal(
-            "MissingParameter",
-            "The request must contain the parameter AvailabilityZone or AvailabilityZoneId",
-        )
-    found_id = str(zone_id) if zone_id else zones.zone_id(scope.region, str(name))
-    found_name = zones.zone_name(scope.region, found_id or "")
-    if found_id is None or found_name is None:
-        raise ec2_refusal(
-            "InvalidParameterValue", f"Invalid availability zone: [{zone_id or name}]"
-        )
-    return {"AvailabilityZone": found_name, "AvailabilityZoneId": found_id}
+        words = "The request must contain the parameter AvailabilityZone or AvailabilityZoneId"
+        raise ec2_refusal("MissingParameter", words)
+    for each, its_name in zones.zones(scope.region).items():
+        if each == zone_id or (not zone_id and its_name == name):
+            return {"AvailabilityZone": its_name, "AvailabilityZoneId": each}
+    words = f"Invalid availability zone: [{zone_id or name}]"
+    raise ec2_refusal("InvalidParameterValue", words)
 
 
 def _require_count(given: Mapping[str, Any]) -> None:
     count = int(given["InstanceCount"])
     if not 1 <= count <= MOST_INSTANCES:
-        raise ec2_refusal(
-            "InvalidParameterValue",
-            f"Value ({count}) for parameter instanceCount is invalid. "
-            f"It must be between 1 and {MOST_INSTANCES}.",
-        )
+        words = f"Value ({count}) for parameter instanceCount is invalid. "
+        words += f"It must be between 1 and {MOST_INSTANCES}."
+        raise ec2_refusal("InvalidParameterValue", words)

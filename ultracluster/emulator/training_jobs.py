@@ -49,12 +49,9 @@ class TrainingJobs:
     def create(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         name = str(arguments["TrainingJobName"])
         if LEDGER.find(scope, JOB, name) is not None:
-            raise ServiceError(
-                SERVICE,
-                "ResourceInUse",
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({_arn(scope, name)})",
-            )
+            words = "Training job names must be unique within an AWS account and region, and a "
+            words += f"training job with this name already exists ({_arn(scope, name)})"
+            raise ServiceError(SERVICE, "ResourceInUse", words)
         if found := list(refused(parsed(arguments), scope.region)):
             # The rules that a launcher checks by: what the catalogue knows could never work.
             raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
@@ -84,13 +81,13 @@ class TrainingJobs:
         """Answer ListTrainingJobs by status and part of the name, newest first."""
         rows = [_description(record) for record in LEDGER.of_type(scope, JOB)]
         status, part = arguments.get("StatusEquals"), str(arguments.get("NameContains", ""))
-        # Warm pools are not modelled: no job has one.
-        if arguments.get("WarmPoolStatusEquals"):
-            rows = []
         kept = [
             row
             for row in reversed(rows)
-            if part in row["TrainingJobName"] and status in (None, row["TrainingJobStatus"])
+            if part in row["TrainingJobName"]
+            and status in (None, row["TrainingJobStatus"])
+            # Warm pools are not modelled: no job has one.
+            and not arguments.get("WarmPoolStatusEquals")
         ]
         return {"TrainingJobSummaries": kept[: arguments.get("MaxResults")]}
 
@@ -98,12 +95,9 @@ class TrainingJobs:
         """Answer StopTrainingJob; the next describe finds the job stopped."""
         record = _required(scope, arguments)
         if record.state["status"] != IN_PROGRESS:
-            raise ServiceError(
-                SERVICE,
-                "ValidationException",
-                f"The request was rejected because the training job is in status "
-                f"{record.state['status']}.",
-            )
+            words = "The request was rejected because the training job is in status "
+            words += f"{record.state['status']}."
+            raise ServiceError(SERVICE, "ValidationException", words)
         record.state["status"] = "Stopping"
         return {}
 

@@ -32,12 +32,6 @@ def zone_name(region: str, zone_id: str) -> str | None:
     return zones(region).get(zone_id)
 
 
-def zone_id(region: str, name: str) -> str | None:
-    """Return the id of a zone; None where the Region has no zone of that name."""
-    found = (zone for zone, its_name in zones(region).items() if its_name == name)
-    return next(found, None)
-
-
 def describe(region: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Answer DescribeAvailabilityZones: the zones that every other answer speaks of."""
     names, ids = given.get("ZoneNames"), given.get("ZoneIds")

@@ -128,9 +128,8 @@ class ElasticIp(_Tagged):
         del order
         address = _address(physical_id)
         if address.get("AssociationId"):
-            raise ec2_refusal(
-                "InvalidIPAddress.InUse", f"Address {address['AllocationId']} is in use."
-            )
+            words = f"Address {address['AllocationId']} is in use."
+            raise ec2_refusal("InvalidIPAddress.InUse", words)
         if address:
             ec2("ReleaseAddress", AllocationId=address["AllocationId"])
 
@@ -159,15 +158,14 @@ class NatGateway(_Tagged):
         what = f"Interface for NAT Gateway {gateway_id}"
         interface_id = network.add_interface(subnet_id, [], what, "amazon-nat")
         record = internals.ec2._nat_gateways[gateway_id]
-        record["NatGatewayAddresses"] = [
-            {
-                "AllocationId": allocation_id,
-                "PublicIp": address and address["PublicIp"],
-                "NetworkInterfaceId": interface_id,
-                "IsPrimary": True,
-                "Status": "succeeded",
-            }
-        ]
+        own = {
+            "AllocationId": allocation_id,
+            "PublicIp": address and address["PublicIp"],
+            "NetworkInterfaceId": interface_id,
+            "IsPrimary": True,
+            "Status": "succeeded",
+        }
+        record["NatGatewayAddresses"] = [own]
         if address is not None:
             address["AssociationId"] = f"eipassoc-{interface_id.removeprefix('eni-')}"
             address["NetworkInterfaceId"] = interface_id
@@ -195,9 +193,8 @@ class FlowLog(_Tagged):
         stated |= {"TagSpecifications": tag_specifications(given, "vpc-flow-log") or None}
         answer = ec2("CreateFlowLogs", ResourceIds=[given["ResourceId"]], **stated)
         flow_log_id = answer["FlowLogIds"][0]
-        record = internals.ec2._flow_logs[flow_log_id]
-        for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
-            record[name] = given.get(name)
+        kept = ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval")
+        internals.ec2._flow_logs[flow_log_id].update({name: given.get(name) for name in kept})
         internals.provisioners._ec2_apply_tags(flow_log_id, given, None)
         return Resource(flow_log_id, self.attributes(flow_log_id))
 
@@ -245,12 +242,9 @@ def _address(public_ip: str) -> dict[str, Any]:
 def _allocation(allocation_id: str) -> dict[str, Any]:
     found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)
     if found is None:
-        raise ec2_refusal(
-            "InvalidAllocationID.NotFound", f"The allocation ID '{allocation_id}' does not exist"
-        )
+        words = f"The allocation ID '{allocation_id}' does not exist"
+        raise ec2_refusal("InvalidAllocationID.NotFound", words)
     if found.get("AssociationId"):
-        raise ec2_refusal(
-            "Resource.AlreadyAssociated",
-            f"Elastic IP address [{allocation_id}] is already associated",
-        )
+        words = f"Elastic IP address [{allocation_id}] is already associated"
+        raise ec2_refusal("Resource.AlreadyAssociated", words)
     return found

@@ -241,11 +241,8 @@ def _without_system_tags(properties: Properties) -> dict[str, Any]:
 
 def _own_tags(value: Any) -> Any:
     if isinstance(value, list):
-        return [
-            tag
-            for tag in value
-            if not (isinstance(tag, Mapping) and str(tag.get("Key")).startswith(SYSTEM_TAG))
-        ]
+        keys = [str(tag.get("Key")) if isinstance(tag, Mapping) else "" for tag in value]
+        return [t for t, key in zip(value, keys, strict=True) if not key.startswith(SYSTEM_TAG)]
     if isinstance(value, Mapping):
         return {key: item for key, item in value.items() if not key.startswith(SYSTEM_TAG)}
     return value

@@ -126,9 +126,8 @@ def _revoke(direction: str, arguments: Mapping[str, Any]) -> Rule:
 def _group(group_id: Any) -> Any:
     group = internals.ec2._security_groups.get(group_id)
     if group is None:
-        raise ec2_refusal(
-            "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
-        )
+        words = f"The security group '{group_id}' does not exist"
+        raise ec2_refusal("InvalidGroup.NotFound", words)
     return group
 
 

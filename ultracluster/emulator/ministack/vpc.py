@@ -13,14 +13,12 @@ def require_subnet(order: Order) -> None:
     given, region = order.properties, order.scope.region
     vpc = internals.ec2._vpcs.get(given.get("VpcId"))
     if vpc is None:
-        raise ec2_refusal(
-            "InvalidVpcID.NotFound", f"The vpc ID '{given.get('VpcId')}' does not exist"
-        )
+        words = f"The vpc ID '{given.get('VpcId')}' does not exist"
+        raise ec2_refusal("InvalidVpcID.NotFound", words)
     name, zone_id = given.get("AvailabilityZone"), given.get("AvailabilityZoneId")
-    wrong_id = zone_id and zones.zone_name(region, zone_id) is None
-    if wrong_id or (name and zones.zone_id(region, name) is None):
+    known = zones.zones(region)
+    if (zone_id and zone_id not in known) or (name and name not in known.values()):
         member = "availabilityZoneId" if zone_id else "availabilityZone"
-        known = zones.zones(region)
         choice = ", ".join(known if zone_id else known.values())
         raise ec2_refusal(
             "InvalidParameterValue",
@@ -40,9 +38,8 @@ def require_free_range(order: Order) -> None:
     for subnet in internals.ec2._subnets.values():
         other = ipaddress.IPv4Network(subnet["CidrBlock"])
         if subnet["VpcId"] == order.properties["VpcId"] and wanted.overlaps(other):
-            raise ec2_refusal(
-                "InvalidSubnet.Conflict", f"The CIDR '{wanted}' conflicts with another subnet"
-            )
+            words = f"The CIDR '{wanted}' conflicts with another subnet"
+            raise ec2_refusal("InvalidSubnet.Conflict", words)
 
 
 def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
