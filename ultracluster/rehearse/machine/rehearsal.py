@@ -215,7 +215,9 @@ def _user_submits(room: Room) -> Finding:
     return Finding(room.controller.name, what, ok, found, time.monotonic() - started)
 
 
-CHECKS_END: Final = "while pgrep -f '[/]ultracluster/check.py' >/dev/null; do sleep 1; done"
+CHECKS_END: Final = (
+    "while grep -qas '[/]ultracluster/check.py' /proc/[0-9]*/cmdline; do sleep 1; done"
+)
 
 
 def unfit(room: Room, fault: Fault) -> Finding:
