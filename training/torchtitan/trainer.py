@@ -19,7 +19,7 @@ from torchtitan.trainer import Trainer
 
 from training.blame import Blame
 from training.mesh import Launch
-from training.pace import COMPUTES, DATA, OTHERS
+from training.pace import COMPUTES, DATA, OTHERS, Marks
 from training.torchtitan.checkpoint import Checkpoints
 from training.torchtitan.data import NoTokenizer, Tokens
 from training.torchtitan.layout import Layout
@@ -48,6 +48,7 @@ class Run(Trainer):
         self.sums: torch.Tensor | None = None
         """Over all ranks, of the step before: who was told to stop, and where time went."""
         self.blame: Blame | None = None
+        self.marks: Marks | None = None
         self.micro_steps = 0
         super().__init__(config)
         if self.parallel_dims.pp_enabled:
@@ -138,14 +139,17 @@ class Run(Trainer):
         self.sums = mine
         return not self.stopped and super().should_continue_training()
 
-    @staticmethod
-    def _passed(blame: Blame) -> None:
-        """Take in the marks of the step that is over; after a pause they say nothing of a rank."""
+    def _passed(self, blame: Blame) -> None:
+        """Take in the marks of the step before, so that nobody waits for the GPU.
+
+        Those of a step with a pause say nothing of a rank.
+        """
+        if self.marks:
+            blame.passed(self.marks)
         blame.watch(OTHERS, "the end of the step")
         marks = blame.watch.taken()
-        if not blame.heart.paused:
-            blame.passed(marks)
-        elif blame.heart.seconds:
+        self.marks = None if blame.heart.paused else marks
+        if blame.heart.paused and blame.heart.seconds:
             blame.heart.resume()
 
 
