@@ -7,7 +7,7 @@ from tests.night.cluster import ENVIRONMENT
 from tests.repository import ROOT
 from tests.review.browser import Browser
 from ultracluster.dashboards.command import dashboards, draw
-from ultracluster.dashboards.page import Prometheus
+from ultracluster.prometheus import source
 
 PAGES: Final = ROOT / "build" / "night"
 PICTURES: Final = ROOT / "docs" / "operate"
@@ -19,7 +19,7 @@ def draw_pages(url: str, since: float, until: float) -> None:
     """Draw every dashboard between two Unix times, from the Prometheus at an address."""
     PAGES.mkdir(parents=True, exist_ok=True)
     for each in dashboards():
-        text = draw(each, ENVIRONMENT, Prometheus(url), since, until)
+        text = draw(each, ENVIRONMENT, source(url, "", None), since, until)
         (PAGES / f"{each.name}.html").write_text(text)
 
 

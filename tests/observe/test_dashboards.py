@@ -11,7 +11,8 @@ from tests.observe.hour import CALM, Server
 from tests.observe.node import START
 from ultracluster.cli import main
 from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
-from ultracluster.dashboards.page import Prometheus, Series, page, told
+from ultracluster.dashboards.page import Series, page, told
+from ultracluster.prometheus import source
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")
@@ -33,7 +34,7 @@ def test_a_panel_shows_something(server: Server, panel: Panel):
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda each: each.name)
 def test_a_dashboard_is_drawn_from_a_prometheus(server: Server, dashboard: Dashboard):
     """Every panel is there, has a line or a table, and the values that its axis ends with."""
-    text = draw(dashboard, CALM, Prometheus(server.url), START, START + 1800)
+    text = draw(dashboard, CALM, source(server.url, "", None), START, START + 1800)
 
     assert "Nothing was measured" not in text
     assert text.count("<section class=card>") == len(dashboard.panels)

@@ -19,9 +19,10 @@ from rich.console import Console
 
 from ultracluster.catalogue.alarms import over
 from ultracluster.command_line import add_environment, say
-from ultracluster.dashboards.page import Prometheus, page
+from ultracluster.dashboards.page import page, series
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, UsageError
+from ultracluster.prometheus import Prometheus, source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         metavar="URL",
-        help="draw them as pages as well, from a Prometheus: http://127.0.0.1:9090",
+        help="draw them as pages as well, from cloudwatch or a Prometheus: http://127.0.0.1:9090",
     )
     parser.add_argument(
         "--hours",
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     spec, _ = find(arguments.environment)
     if not 0 < arguments.hours <= LONGEST_HOURS:
         raise UsageError(f"--hours {arguments.hours}: write more than 0, at most {LONGEST_HOURS}")
+    asked = source(arguments.source, spec.region, spec.account) if arguments.source else None
     until = time.time()
     since = until - 3600 * arguments.hours
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -61,10 +63,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
         file.write_text(json.dumps(grafana(dashboard, spec.name), indent=1) + "\n")
         say(console, f"{file}: {len(dashboard.panels)} panels")
-        if arguments.source:
+        if asked:
             drawn = file.with_suffix(".html")
-            drawn.write_text(draw(dashboard, spec.name, Prometheus(arguments.source), since, until))
-            say(console, f"{drawn}: drawn from {arguments.source}")
+            drawn.write_text(draw(dashboard, spec.name, asked, since, until))
+            say(console, f"{drawn}: drawn from {asked.name}")
     say(
         console,
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
@@ -134,7 +136,7 @@ def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
 
 
 def draw(
-    dashboard: Dashboard, environment: str, source: Prometheus, since: float, until: float
+    dashboard: Dashboard, environment: str, asked: Prometheus, since: float, until: float
 ) -> str:
     """Return a dashboard as a page, of all jobs and nodes between two Unix times.
 
@@ -144,9 +146,9 @@ def draw(
     panels = []
     for panel in dashboard.panels:
         query = re.sub(r"\$(job|node)\b", ".*", panel.of(environment))
-        series = source.over(query, panel.legend, since, until)
+        lines = series(asked, query, panel.legend, since, until)
         panels.append(
-            {"title": panel.title, "unit": panel.unit, "kind": panel.kind, "series": series}
+            {"title": panel.title, "unit": panel.unit, "kind": panel.kind, "series": lines}
         )
     return page(f"{environment} / {dashboard.title}", panels, since, until)
 

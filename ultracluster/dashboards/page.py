@@ -1,11 +1,7 @@
 """Dashboards drawn as pages, from any Prometheus: for whoever has no Grafana at hand."""
 
-import json
 import math
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +9,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any, Final
 
-from ultracluster.exit_status import UsageError
+from ultracluster.prometheus import Prometheus
 from ultracluster.style_sheet import style_sheet
 
 POINTS: Final = 240
@@ -24,7 +20,6 @@ NAMED: Final = 8
 """Series that have a colour and a name; those of more are drawn without."""
 COLOURS: Final = ("--c0", "--c2", "--c4", "--c3", "--c5", "--c8", "--c1", "--c7")
 PREFIXES: Final = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
-SECONDS_TO_WAIT: Final = 30.0
 GAP: Final = 2.5
 """Steps without a value, from which on a line is interrupted."""
 
@@ -38,34 +33,15 @@ class Series:
     """Unix time and value."""
 
 
-@dataclass(frozen=True)
-class Prometheus:
-    """A server that answers Prometheus's HTTP API.
+def series(asked: Prometheus, query: str, legend: str, since: float, until: float) -> list[Series]:
+    """Return what a query gives between two Unix times, by name.
 
-    Args:
-        url: Without `/api`.
+    Raises:
+        UsageError: If nobody answers, or the query is refused.
     """
-
-    url: str
-
-    def over(self, query: str, legend: str, since: float, until: float) -> list[Series]:
-        """Return what a query gives between two Unix times, by name.
-
-        Raises:
-            UsageError: If nobody answers there, or the query is refused.
-        """
-        step = max(1.0, (until - since) / POINTS)
-        asked = {"query": query, "start": since, "end": until, "step": step}
-        url = f"{self.url.rstrip('/')}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
-        try:
-            with urllib.request.urlopen(url, timeout=SECONDS_TO_WAIT) as answer:  # noqa: S310 - as given
-                found = json.load(answer)["data"]["result"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"{self.url}: no Prometheus answers there ({error}); write the address that its "
-                "own page has, for example http://127.0.0.1:9090"
-            ) from None
-        return [Series(_named(legend, each["metric"]), _values(each["values"])) for each in found]
+    step = max(1.0, (until - since) / POINTS)
+    found = asked.ask("query_range", query=query, start=since, end=until, step=step)
+    return [Series(_named(legend, each["metric"]), _values(each["values"])) for each in found]
 
 
 def _values(given: Iterable[tuple[float, str]]) -> tuple[tuple[float, float], ...]:
