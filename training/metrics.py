@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
 from training.problems import UserError
-from training.record import FILE, Record, say
-from training.settings import ModelSettings
+from training.record import FILE, Record, say, step_text, step_values
+from training.settings import ModelSettings, RunSettings
 
 PEAK_TFLOPS = (
     ("H100 PCIe", 756.0),
@@ -41,10 +40,8 @@ GIB = 2**30
 
 def peak_tflops(device: torch.device, given: float) -> float | None:
     """Return the bf16 peak of a GPU in TFLOP/s, the given one first; None if it is unknown."""
-    if given:
-        return given
-    if device.type != "cuda":
-        return None
+    if given or device.type != "cuda":
+        return given or None
     name = torch.cuda.get_device_name(device)
     return next((peak for part, peak in PEAK_TFLOPS if part in name), None)
 
@@ -54,47 +51,6 @@ def memory_gib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
-
-
-class Mark:
-    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.at = time.perf_counter()
-        self.event: torch.cuda.Event | None = None
-        if device.type == "cuda":
-            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        if self.event:
-            self.event.record()
-
-    def passed(self) -> bool:
-        """Whether the device is through with it; waits for nothing."""
-        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
-
-    def seconds_since(self, earlier: "Mark") -> float:
-        """Return the seconds between two moments, waiting for this one to come."""
-        if self.event is None or earlier.event is None:
-            return self.at - earlier.at
-        self.event.synchronize()
-        return float(earlier.event.elapsed_time(self.event)) / 1e3
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Figures of a step that the GPU may still be working on."""
-
-    step: int
-    """Counted from 1."""
-    values: Tensor
-    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
-    gradient was not finite; then the table of `training.pace`, of an earlier step."""
-    done: Mark
-    """When the step was finished and `values` was on the host."""
-    rate: float
-    waited: float
-    """Seconds that the step waited for data."""
-    marks: "tuple[list[int], list[Mark]]"
-    """Of `training.pace.Watch`."""
 
 
 FOLDER: Final = "/run/ultracluster/metrics"
@@ -177,13 +133,12 @@ class Metrics:
     model: ModelSettings
     launch: Launch
     device: torch.device
-    peak: float | None
-    path: str | None
-    print_every: int
+    run: RunSettings
     record: Record | None = None
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
+        self.path, self.peak = self.run.path, peak_tflops(self.device, self.run.peak_tflops)
         self.gpus, self.speaks = self.launch.world, self.launch.rank == 0
         self.heart = Heartbeat(self.launch.rank, self.launch.local_rank)
         self.checkpoint_every = 0
@@ -228,64 +183,48 @@ class Metrics:
         step: int,
         *,
         loss: float,
-        norm: float,
-        rate: float,
-        tokens: int,
         seconds: float,
         waited: float,
         skipped: int = 0,
+        **rest: Any,
     ) -> None:
         """Record one finished step.
 
         Args:
             step: Counted from 1.
-            loss: Mean cross entropy of the batch, in nats per token.
-            norm: Norm of the gradient before clipping.
-            rate: Learning rate.
-            tokens: Tokens in the batch over all ranks.
+            loss: As `training.record.step_values` has it, and so on.
             seconds: From the end of the step before to the end of this one.
             waited: Seconds that the step waited for data.
             skipped: Steps in a row up to this one that had no finite gradient.
+            **rest: What else that takes.
         """
         self.heart.stepped(seconds)
-        per_second = tokens / seconds
-        mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
-        memory = memory_gib(self.device)
         if not self.speaks:
             return
+        values = step_values(
+            step,
+            loss=loss,
+            seconds=seconds,
+            ranks=self.gpus,
+            flops=self.flops,
+            peak=self.peak and self.peak * 1e12,
+            memory=memory_gib(self.device),
+            waited=waited,
+            **rest,
+        )
         self.heart.tell(
-            job_loss=_number(loss),
+            job_loss=loss if math.isfinite(loss) else None,
             job_loss_finite=float(math.isfinite(loss)),
             job_step_seconds=seconds,
-            job_tokens_per_second=per_second,
-            job_mfu_ratio=mfu,
+            job_tokens_per_second=values["tokens_per_s"],
+            job_mfu_ratio=values["mfu"],
             job_data_wait_seconds=waited,
             job_checkpoint_interval_seconds=self.checkpoint_every * seconds or None,
         )
-        if step % self.print_every == 0 or step == 1 or skipped:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
+        if step % self.run.print_every == 0 or step == 1 or skipped:
             note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
-            say(
-                f"step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {rate:.2e}  "
-                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}"
-            )
-        self._record(
-            {
-                "event": "step",
-                "step": step,
-                "loss": _number(loss),
-                "norm": _number(norm),
-                "lr": rate,
-                "tokens": tokens,
-                "seconds": seconds,
-                "tokens_per_s": per_second,
-                "tokens_per_s_per_gpu": per_second / self.gpus,
-                "mfu": mfu,
-                "memory_gib": memory,
-                "data_wait_s": waited,
-                "skipped": skipped > 0,
-            }
-        )
+            say(step_text(values) + note)
+        self._record({**values, "skipped": skipped > 0})
 
     def pause(self) -> None:
         """Announce what takes longer than a step: a checkpoint, or a validation."""
@@ -305,7 +244,3 @@ class Metrics:
         self.heart.close()
         if self.record:
             self.record.close()
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -1,56 +1,48 @@
-"""Where each rank's time goes in a step, and which rank holds the others up.
+"""Where each rank's time goes in a step.
 
 A step is divided by marks: events in the GPU's own stream, so that nobody waits for the GPU, or the
 clock where there is no GPU. Between two marks a rank computes, waits for its data, or waits for
-others; FSDP2 waits in hooks of its own, and the marks lie inside of them. With the sum of the
-losses every rank learns these seconds of all others, two steps late, and comes to the same verdict.
-
-Collectives inside a layer (tensor parallelism) count as computing: of a tensor group all ranks look
-alike, and the verdict says so.
+others; FSDP2 waits in hooks of its own, and the marks lie inside of them.
 """
 
-import statistics
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-
-from training.mesh import Launch
-from training.metrics import Mark
 
 COMPUTES, DATA, OTHERS = range(3)
 KINDS: Final = 3
-COLUMNS: Final = KINDS + 1
 AGREE: Final = 5
 """Steps that must agree before anybody is told, of so many and one."""
-SLOW: Final = 1.15
-"""Times the median of all ranks; the alarm `job-straggles` has the same."""
-MATTERS: Final = 0.05
-"""Part of a step that a rank must cost the others."""
-LEAST_SECONDS: Final = 0.005
-"""Below this it is the noise of a machine."""
-BEFORE: Final = 32
-"""Steps whose wait for the network is the usual one."""
-NETWORK: Final = 0.25
-"""Part of a usual step that the network must take longer: it varies more than GPUs do."""
 IN_FLIGHT: Final = 2048
 """Marks that a device may still be before: a host is two steps ahead at most."""
-NOBODY: Final = (-1, "")
-PROBE_BYTES: Final = 4 * 2**20
-LIMPS: Final = 1.5
-"""Times the median of all ranks that a rank's best link takes where its network is at fault."""
-SAYS: Final = {
-    "clock": "computes {0:.2f} times as long as the median rank: look at its GPU's clock, and at "
-    "its processor",
-    "data": "takes {0:.2f} times the median rank's time, for it waits for its data: look at its "
-    "file system",
-    "network": "is slow, and steps take {0:.2f} times as long as before: look at its network card",
-}
+
+
+class Mark:
+    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.at = time.perf_counter()
+        self.event: torch.cuda.Event | None = None
+        if device.type == "cuda":
+            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        if self.event:
+            self.event.record()
+
+    def passed(self) -> bool:
+        """Whether the device is through with it; waits for nothing."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def seconds_since(self, earlier: "Mark") -> float:
+        """Return the seconds between two moments, waiting for this one to come."""
+        if self.event is None or earlier.event is None:
+            return self.at - earlier.at
+        self.event.synchronize()
+        return float(earlier.event.elapsed_time(self.event)) / 1e3
 
 
 class Watch:
@@ -126,136 +118,3 @@ class Watch:
     def _when_backward(self, tensor: Tensor, kind: int, what: str) -> None:
         if tensor.requires_grad:
             tensor.register_hook(lambda _: self(kind, what))  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True, slots=True)
-class Straggler:
-    """A rank that the others wait for."""
-
-    rank: int
-    """-1 where it is the network, and no rank's in particular."""
-    together: int
-    """Ranks from that one on that share their layers and cannot be told apart; mostly 1."""
-    cause: str
-    """`clock`, `data` or `network`."""
-    times: float
-    """The median of all ranks; of a network the steps before."""
-    seconds: float
-    """That it costs each step."""
-
-    def text(self, node: str) -> str:
-        """Say it to people."""
-        last = self.rank + self.together - 1
-        whose = f"one of ranks {self.rank} to {last}" if self.together > 1 else f"rank {self.rank}"
-        where = f"{whose} on {node}" if self.rank >= 0 else "the network, of no single rank,"
-        does = SAYS[self.cause].format(self.times)
-        return f"STRAGGLER {where} {does}; {self.seconds:.3f} s of each step"
-
-
-class Pace:
-    """What the last steps say of all ranks; each rank comes to the same result.
-
-    Args:
-        together: Ranks that share their layers, `parallel.tensor_parallel`.
-    """
-
-    def __init__(self, together: int = 1) -> None:
-        self.together = max(1, together)
-        self.suspects: deque[tuple[int, str]] = deque(maxlen=AGREE + 1)
-        self.usual: deque[float] = deque(maxlen=BEFORE)
-        """What the network took of earlier steps, on the rank that waited least."""
-        self.named: tuple[int, str] | None = None
-        self.seen: Tensor | None = None
-
-    def saw(self, table: Tensor) -> Straggler | None:
-        """Take in a step: a row for each rank, as `row` makes it. Return whom it convicts, once."""
-        table, writes = table[:, :KINDS], bool(table[:, KINDS].any())
-        if self.seen is not None and torch.equal(table, self.seen):
-            return None  # After a pause the same figures come twice.
-        self.seen = table
-        table = table.reshape(-1, self.together, KINDS).mean(1)
-        both = filter(None, (self._slowest(table), None if writes else self._network(table)))
-        found = max(both, key=lambda each: each.seconds, default=None)
-        self.suspects.append((found.rank, found.cause) if found else NOBODY)
-        [(most, often)] = Counter(self.suspects).most_common(1)
-        if often < AGREE:
-            return None
-        if most == NOBODY:
-            self.named = None
-        if not found or (found.rank, found.cause) != most or most == self.named:
-            return None
-        self.named = most
-        return found
-
-    def _slowest(self, table: Tensor) -> Straggler | None:
-        own = table[:, COMPUTES] + table[:, DATA]
-        rank = int(own.argmax())
-        median = float(own.median())  # of two ranks the lower one: the slow one is no part of it
-        excess, step = float(own[rank]) - median, float(table[rank].sum())
-        if excess < max(LEAST_SECONDS, MATTERS * step, (SLOW - 1) * median):
-            return None
-        by = [
-            float(table[rank, kind]) - float(table[:, kind].median()) for kind in (COMPUTES, DATA)
-        ]
-        cause = "data" if by[DATA] > by[COMPUTES] else "clock"
-        times = float(own[rank]) / max(median, 1e-9)
-        return Straggler(rank * self.together, self.together, cause, times, excess)
-
-    def _network(self, table: Tensor) -> Straggler | None:
-        """Return whether even the rank that waits least waits for longer than it did."""
-        least = float(table[:, OTHERS].min())
-        usual = statistics.median(self.usual) if len(self.usual) >= AGREE else least
-        step = float(table[0].sum())
-        if least - usual < max(LEAST_SECONDS, NETWORK * (step - least + usual)):
-            self.usual.append(least)
-            return None
-        times = step / max(step - (least - usual), 1e-9)
-        return Straggler(-1, 1, "network", times, least - usual)
-
-
-def row(like: Tensor, launch: Launch, seconds: list[float], *, writes: bool) -> Tensor:
-    """Return the table of all ranks with this rank's row alone; the sum over ranks is whole.
-
-    A checkpoint that is being written (`writes`) has the network to itself, which is no fault.
-    """
-    table = like.new_zeros(launch.world, COLUMNS)
-    for kind, value in enumerate((*seconds, float(writes))):
-        # A fill, not a copy: a copy from the host would wait for the GPU.
-        table[launch.rank, kind].fill_(value)
-    return table
-
-
-def slow_link(launch: Launch, device: torch.device) -> int:
-    """Return the rank whose network is slow, -1 where none stands out. All ranks must ask.
-
-    Pairs exchange some megabytes, each GPU with those at the same place of the nodes beside its
-    own. A rank's best link counts: its neighbours' other links are as fast as ever.
-    """
-    stride = launch.local_world if launch.world > launch.local_world else 1
-    place, places = launch.rank // stride, launch.world // stride
-    best = torch.full((), torch.inf, device=device)
-    payload = torch.zeros(PROBE_BYTES // 4, device=device)
-    received = torch.empty_like(payload)
-    for turn in range(2 if places % 2 == 0 else 3):
-        # In an odd ring the last place would meet two at once: it has a turn of its own.
-        pairs = [
-            (at, (at + 1) % places)
-            for at in range(places)
-            if (2 if places % 2 and at == places - 1 else at % 2) == turn
-        ]
-        peer = next((b if place == a else a for a, b in pairs if place in (a, b)), None)
-        if peer is None:
-            continue
-        at = peer * stride + launch.rank % stride
-        for _ in range(2):  # the first connects
-            both = [dist.P2POp(dist.isend, payload, at), dist.P2POp(dist.irecv, received, at)]
-            before = Mark(device)
-            for work in dist.batch_isend_irecv(both):
-                work.wait()
-            spent = Mark(device).seconds_since(before)
-        best = best.clamp(max=spent)
-    table = torch.zeros(launch.world, device=device)
-    table[launch.rank] = best
-    dist.all_reduce(table)
-    rank = int(table.argmax())
-    return rank if float(table[rank]) > LIMPS * float(table.median()) else -1

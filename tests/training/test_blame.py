@@ -11,7 +11,7 @@ import torch
 
 from tests.training.slowed import CASES, FROM, USUAL
 from tests.training.training_cases import python
-from training.pace import Pace
+from training.stragglers import Pace
 
 
 @pytest.fixture(scope="module")

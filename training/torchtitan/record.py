@@ -86,38 +86,26 @@ class Steps(MetricsProcessor):
         seconds = time.perf_counter() - self.time_last_log
         ranks = self.parallel_dims.world_size
         tokens = self.ntokens_since_last_log * ranks // self.parallel_dims.non_data_parallel_size
-        per_second = tokens / seconds
         peak = self.gpu_peak_flops if device_type == "cuda" and not self.has_quantization else None
-        mfu = self.num_flops_per_token * per_second / (ranks * peak) if peak else None
-        memory = self.device_memory_monitor.get_peak_stats().max_reserved_gib
         rate = next((v for k, v in (extra_metrics or {}).items() if k.startswith("lr")), 0.0)
-        if step == 1 or step % self.config.print_every == 0:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
-            self.config.record.say(
-                f"step {step:7d}  loss {global_avg_loss:8.4f}  norm {grad_norm:8.3f}  lr {rate:.2e}"
-                f"  {per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s"
-            )
-        self.config.record.line(
-            event="step",
-            step=step,
-            loss=number(global_avg_loss),
-            norm=number(grad_norm),
-            lr=rate,
+        values = record.step_values(
+            step,
+            loss=global_avg_loss,
+            norm=grad_norm,
+            rate=rate,
             tokens=tokens,
             seconds=seconds,
-            tokens_per_s=per_second,
-            tokens_per_s_per_gpu=per_second / ranks,
-            mfu=mfu,
-            memory_gib=memory,
-            data_wait_s=sum(self.data_loading_times),
+            ranks=ranks,
+            flops=self.num_flops_per_token,
+            peak=peak,
+            memory=self.device_memory_monitor.get_peak_stats().max_reserved_gib,
+            waited=sum(self.data_loading_times),
         )
+        if step == 1 or step % self.config.print_every == 0:
+            self.config.record.say(record.step_text(values))
+        self.config.record.line(**values)
         self.ntokens_since_last_log = 0
         self.data_loading_times.clear()
         self.time_last_log = time.perf_counter()
         if not math.isfinite(grad_norm):
             raise NotFiniteError(f"the gradient's norm is {grad_norm} at step {step}")
-
-
-def number(value: float) -> float | None:
-    """Return what JSON can hold of a number."""
-    return value if math.isfinite(value) else None
