@@ -22,9 +22,11 @@ class BootCheck:
     what: str
     command: str
     wanted: str
+    concerns: str = "every"
+    """Machine that is asked: every one, or one with homes, training, Slurm, or its daemon."""
 
 
-EVERY: Final = (
+BOOT_CHECKS: Final = (
     BootCheck("user data has run to its end", "cloud-init status", "status: done"),
     BootCheck("no unit has failed", "systemctl --failed --plain --no-legend", ""),
     BootCheck(
@@ -44,39 +46,36 @@ EVERY: Final = (
         "runuser --login ssm-user --command 'ulimit -l; ulimit -n'",
         "unlimited\n1048576",
     ),
-)
-TRAINING: Final = (
+    BootCheck(
+        "/home is mounted, and the image's own user is at home there",
+        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
+        "/home\nubuntu",
+        "homes",
+    ),
     BootCheck(
         "one array of all NVMe at /scratch",
         "findmnt --noheadings --output FSTYPE --mountpoint /scratch && stat --format %a /scratch"
         " && grep -c '^md.* active raid0 nvme.* nvme' /proc/mdstat",
         "xfs\n1777\n1",
+        "training",
     ),
     BootCheck(
         "persistence and fabric manager run",
         "systemctl is-active nvidia-persistenced nvidia-fabricmanager",
         "active\nactive",
+        "training",
     ),
-)
-SHARED_HOMES: Final = (
-    BootCheck(
-        "/home is mounted, and the image's own user is at home there",
-        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
-        "/home\nubuntu",
-    ),
-)
-SLURM: Final = (
     BootCheck(
         "Slurm's commands are the cluster's",
         f"{CONF} readlink /usr/local/bin/sbatch | grep -cFx $SLURM_BIN/sbatch",
         "1",
+        "slurm",
     ),
-)
-SLURMD: Final = (
     BootCheck(
         "slurmd may lock memory",
         "systemctl show slurmd --property=LimitMEMLOCK,LimitNOFILE --value",
         "1048576\ninfinity",
+        "slurmd",
     ),
 )
 
@@ -103,12 +102,9 @@ def boot_findings(
         slurm: whether Slurm is there.
         when: what follows each question, `after a reboot` for example.
     """
-    checks = [*EVERY]
-    checks += SHARED_HOMES if HOMES in machine.hardware.user_data else ()
-    checks += TRAINING if training else ()
-    checks += SLURM if slurm else ()
-    checks += SLURMD if slurm and training else ()
-    for check in checks:
+    has = {"every": True, "training": training, "slurm": slurm, "slurmd": slurm and training}
+    has["homes"] = HOMES in machine.hardware.user_data
+    for check in (each for each in BOOT_CHECKS if has[each.concerns]):
         found = machine.run(check.command).said
         what = f"{check.what} {when}".strip()
         yield Finding(machine.name, what, found == check.wanted, found)
