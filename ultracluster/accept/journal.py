@@ -45,8 +45,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            there = path.exists()
-            self.entries: list[Entry] = json_of(path, text_of(path)) if there else []
+            self.entries: list[Entry] = json_of(path, text_of(path)) if path.exists() else []
         except UnreadableError as error:
             raise UsageError(f"{error}; it was not written by this") from error
         if not isinstance(self.entries, list) or any(

@@ -26,7 +26,6 @@ from ultracluster.prometheus import Prometheus, source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     parser.add_argument(
         "--output",

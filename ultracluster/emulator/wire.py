@@ -36,7 +36,6 @@ EC2_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 @cache
 def model(service: str) -> Any:
-    """Return botocore's model of a service."""
     return botocore.session.Session(session_vars=SESSION).get_service_model(service)
 
 

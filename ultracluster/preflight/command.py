@@ -31,7 +31,6 @@ PATIENT_SECONDS: Final = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     add_recipe(
         parser,

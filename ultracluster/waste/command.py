@@ -36,7 +36,6 @@ SINCE: Final = re.compile(r"([1-9]\d{0,3})([hdw])")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     parser.add_argument(
         "--since", default="7d", metavar="TIME", help="how far back, as 12h, 7d or 4w (7d)"

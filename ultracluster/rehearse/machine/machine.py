@@ -113,7 +113,6 @@ class Machine:
         self._temporary.cleanup()
 
     def power_off(self) -> None:
-        """Cut its power."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
