@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(name: str) -> int:
-    from ultracluster.rules.explanation import explanation  # noqa: PLC0415
+    from ultracluster.rules.engine import explanation  # noqa: PLC0415
 
     try:
         sys.stdout.write(f"{explanation(name)}\n")

@@ -9,7 +9,7 @@ from ultracluster.input_files import Sources
 from ultracluster.rules.acknowledgements import excuse
 from ultracluster.rules.engine import FORBIDDEN, RULES, judge
 from ultracluster.rules.rule import CannotTell, Finding, Rule
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 SEVERITIES: Final = ("error", "warning", "info")
 """The gravest first."""

@@ -39,7 +39,7 @@ from ultracluster.model.storage import (
     read_associated,
     read_file_systems,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Variant
+from ultracluster.templates.resolved import Place, ResolvedResource, Template, Variant
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -51,7 +51,6 @@ from ultracluster.templates.resolved_values import (
     texts_within,
 )
 from ultracluster.templates.scope import mapping
-from ultracluster.templates.template import Template
 
 T = TypeVar("T")
 

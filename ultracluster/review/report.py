@@ -22,12 +22,11 @@ from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.picture import Figure, picture_blocks
-from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.matrix import matrix
 from ultracluster.review.naming import Names, tebibytes
 from ultracluster.review.numbers import Numbers, Size, numbers, size_of
 from ultracluster.review.resolved import NotKnown, of_sources, of_templates, read, words
-from ultracluster.review.subject import Subject
+from ultracluster.review.subject import Packs, Subject, read_packs
 from ultracluster.review.three_ways import ThreeWays, as_there, three_ways
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem

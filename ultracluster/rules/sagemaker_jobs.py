@@ -93,7 +93,7 @@ def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
 
 
 def _advice(job: TrainingJob) -> Iterator[Problem]:
-    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+    from ultracluster.catalogue.training_rules import advice  # noqa: PLC0415
 
     return advice(job.parsed)
 

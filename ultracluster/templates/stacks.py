@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
 from ultracluster.templates.evaluation import Constants, Evaluation
+from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import Scope, mapping, section
-from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
 IMPORT: Final = "Fn::ImportValue"
