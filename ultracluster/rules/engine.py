@@ -50,12 +50,10 @@ def _place(rule: Rule) -> tuple[int, int]:
     return FAMILIES.index(family), int(number)
 
 
-def _collected() -> list[Rule]:
-    found = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
-    return sorted(found, key=_place)
-
-
-RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
+_FOUND: Final = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {rule.id: rule for rule in sorted(_FOUND, key=_place)}
+)
 """Every rule by its id, in the order of families and numbers."""
 
 Choices = Mapping[str, bool | str]
