@@ -8,22 +8,20 @@ with N parameters (without learned positions), L layers, width h, sequence s. Re
 counted, and attention as if it were not causal: PaLM, arXiv 2204.02311, appendix B.
 """
 
-import contextlib
-import math
-import os
 import resource
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from training.heartbeat import PAUSE_SECONDS, Heartbeat
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
+from training.pace import Mark, Marks
 from training.problems import UserError
-from training.record import FILE, Record, say
+from training.record import FILE, Record, number, say
 from training.settings import ModelSettings
 
 PEAK_TFLOPS = (
@@ -56,29 +54,6 @@ def memory_gib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
-class Mark:
-    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.at = time.perf_counter()
-        self.event: torch.cuda.Event | None = None
-        if device.type == "cuda":
-            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        if self.event:
-            self.event.record()
-
-    def passed(self) -> bool:
-        """Whether the device is through with it; waits for nothing."""
-        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
-
-    def seconds_since(self, earlier: "Mark") -> float:
-        """Return the seconds between two moments, waiting for this one to come."""
-        if self.event is None or earlier.event is None:
-            return self.at - earlier.at
-        self.event.synchronize()
-        return float(earlier.event.elapsed_time(self.event)) / 1e3
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """Figures of a step that the GPU may still be working on."""
@@ -93,81 +68,7 @@ class Report:
     rate: float
     waited: float
     """Seconds that the step waited for data."""
-    marks: "tuple[list[int], list[Mark]]"
-    """Of `training.pace.Watch`."""
-
-
-FOLDER: Final = "/run/ultracluster/metrics"
-"""Made by a node's boot; elsewhere there is none, and nothing is written."""
-VARIABLE: Final = "ULTRACLUSTER_METRICS"
-PLANNED: Final = "ULTRACLUSTER_PLANNED_MFU"
-"""MFU that the job was planned with, such as 0.42 (`ultracluster plan`)."""
-
-FIRST_SECONDS: Final = 1800
-"""For reading tokens and a checkpoint, and for the first step, which compiles."""
-PAUSE_SECONDS: Final = 600
-"""For a checkpoint, or a validation, beyond a step."""
-MARGIN_SECONDS: Final = 30
-STEPS: Final = 3
-"""Steps that one may take as long as, before somebody is told."""
-
-
-class Heartbeat:
-    """What a rank tells its node: when its step will be over, and the figures of the job.
-
-    The node's program sends them on while the process runs; any program may write the names of
-    docs/operate/metrics.md. Nothing here ends a run: what cannot be written is left out.
-
-    Args:
-        rank: Of all ranks.
-        gpu: Index of its GPU on the node.
-    """
-
-    def __init__(self, rank: int, gpu: int) -> None:
-        folder = Path(os.environ.get(VARIABLE, FOLDER))
-        self.labels = f'{{rank="{rank}",gpu="{gpu}"}}'
-        self.path = folder / f"rank{rank}.{os.getpid()}.prom" if folder.is_dir() else None
-        self.values: dict[str, float] = {}
-        self.due, self.paused, self.seconds = 0.0, True, 0.0
-        self.planned: dict[str, float] = {}
-        with contextlib.suppress(ValueError, KeyError):
-            self.planned = {"job_planned_mfu_ratio": float(os.environ[PLANNED])}
-        self.promise(FIRST_SECONDS)
-
-    def promise(self, seconds: float) -> None:
-        """Say within how many seconds the next step will be over, where it is no usual one."""
-        self.paused, self.due = True, time.time() + seconds
-        self.tell(rank_due_seconds=self.due)
-
-    def stepped(self, seconds: float) -> None:
-        """Say that a step is over, and how long it took."""
-        self.seconds = seconds
-        self.resume()
-
-    def resume(self) -> None:
-        """Say that a pause is over, and that the next step is a usual one."""
-        self.promise(STEPS * self.seconds + MARGIN_SECONDS)
-        self.paused = False
-
-    def tell(self, **values: float | None) -> None:
-        """Add figures, or change them; None is a figure that there is not."""
-        if self.path is None:
-            return
-        self.values |= {name: value for name, value in values.items() if value is not None}
-        lines = (f"ultracluster_{name}{self.labels} {value!r}\n" for name, value in self._rows())
-        beside = self.path.with_suffix(".new")
-        with contextlib.suppress(OSError):
-            beside.write_text("".join(lines))
-            beside.replace(self.path)
-
-    def _rows(self) -> list[tuple[str, float]]:
-        return [*self.values.items(), *(self.planned.items() if "job_loss" in self.values else ())]
-
-    def close(self) -> None:
-        """Take the file away; the node's program leaves those of dead processes out by itself."""
-        if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+    marks: Marks
 
 
 @dataclass
@@ -201,7 +102,7 @@ class Metrics:
         """Say and record something that is not a step."""
         if self.speaks:
             if name in ("start", "checkpoint"):
-                self.heart.tell(job_checkpoint_time_seconds=time.time())
+                self.heart.committed()
             say(text)
             self._record({"event": name, "text": text, **values})
 
@@ -253,14 +154,13 @@ class Metrics:
         memory = memory_gib(self.device)
         if not self.speaks:
             return
-        self.heart.tell(
-            job_loss=_number(loss),
-            job_loss_finite=float(math.isfinite(loss)),
-            job_step_seconds=seconds,
-            job_tokens_per_second=per_second,
-            job_mfu_ratio=mfu,
-            job_data_wait_seconds=waited,
-            job_checkpoint_interval_seconds=self.checkpoint_every * seconds or None,
+        self.heart.figures(
+            loss=loss,
+            seconds=seconds,
+            tokens_per_s=per_second,
+            mfu=mfu,
+            waited=waited,
+            checkpoint_every=self.checkpoint_every,
         )
         if step % self.print_every == 0 or step == 1 or skipped:
             share = "" if mfu is None else f"  mfu {mfu:6.2%}"
@@ -273,8 +173,8 @@ class Metrics:
             {
                 "event": "step",
                 "step": step,
-                "loss": _number(loss),
-                "norm": _number(norm),
+                "loss": number(loss),
+                "norm": number(norm),
                 "lr": rate,
                 "tokens": tokens,
                 "seconds": seconds,
@@ -305,7 +205,3 @@ class Metrics:
         self.heart.close()
         if self.record:
             self.record.close()
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -8,6 +8,7 @@ the next start.
 import contextlib
 import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -35,6 +36,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
     except (OSError, ValueError):
         with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def number(value: float) -> float | None:
+    """Return what JSON can hold of a number: None where it is NaN or infinite."""
+    return value if math.isfinite(value) else None
 
 
 def now() -> str:

@@ -1,39 +1,24 @@
 """The loop: micro-steps, the optimizer, figures one step late, checkpoints, the end."""
 
 import gc
-import statistics
 import time
-from collections import deque
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule
 
+from training.blame import Blame
 from training.checkpoint import Checkpoints
 from training.data import Batches, Mixture, Order, Prefetch, order_of
 from training.failure import everywhere
 from training.health import LAST_IS_LOST, Health, ending
-from training.launch.contract import accuse, node_name
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Mark, Metrics, Report, peak_tflops
+from training.metrics import Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
-from training.pace import (
-    AGREE,
-    COLUMNS,
-    COMPUTES,
-    DATA,
-    KINDS,
-    OTHERS,
-    Pace,
-    Straggler,
-    Watch,
-    row,
-    slow_link,
-)
+from training.pace import COMPUTES, DATA, OTHERS, Mark
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
@@ -66,22 +51,7 @@ class Trainer:
         )
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
-        self.watch = Watch(self.device)
-        if isinstance(self.sharded.module, FSDPModule):
-            self.watch.follow(self.sharded.module.blocks)
-        self.pace = Pace(settings.parallel.tensor_parallel)
-        self.times = deque([[0.0] * KINDS], maxlen=AGREE)
-        """Seconds by kind of this rank's last steps."""
-        self.nodes: list[str] = [""] * launch.world
-        dist.all_gather_object(self.nodes, node_name())
-        self.optimizer = MasterAdamW(
-            self.sharded.parameters,
-            settings.optimizer,
-            self.grid.partition,
-            compiled=settings.numerics.compile,
-            watch=self.watch,
-        )
-        self.metrics = everywhere(
+        self.metrics = metrics = everywhere(
             lambda: Metrics(
                 model,
                 launch,
@@ -91,6 +61,26 @@ class Trainer:
                 settings.run.print_every,
             ),
             by_all=False,
+        )
+        self.blame = Blame(
+            launch,
+            self.device,
+            metrics.heart,
+            tell=metrics.event,
+            speaks=lambda: metrics.speaks,
+            folder=settings.run.path,
+            together=settings.parallel.tensor_parallel,
+            slowest=settings.run.slowest,
+        )
+        self.watch = self.blame.watch
+        if isinstance(self.sharded.module, FSDPModule):
+            self.watch.follow(self.sharded.module.blocks)
+        self.optimizer = MasterAdamW(
+            self.sharded.parameters,
+            settings.optimizer,
+            self.grid.partition,
+            compiled=settings.numerics.compile,
+            watch=self.watch,
         )
         self.stop_asked = False
         self.mark = Mark(self.device)
@@ -268,7 +258,7 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        mine = row(loss, self.launch, self.times[-1], writes=self.writes).flatten()
+        mine = self.blame.row(loss, writes=self.writes)
         self.watch(COMPUTES, "the optimizer")
         sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
@@ -308,29 +298,8 @@ class Trainer:
                 step=report.step,
                 loss=loss,
             )
-        self.times.append(self.watch.seconds(report.marks))
-        mean = [statistics.fmean(kind) for kind in zip(*self.times, strict=True)]
-        self.metrics.heart.tell(
-            rank_busy_seconds=mean[COMPUTES] + mean[DATA],
-            rank_data_wait_seconds=mean[DATA],
-            rank_network_wait_seconds=mean[OTHERS],
-        )
-        if self.launch.world > 1:
-            found = self.pace.saw(report.values[4:].view(-1, COLUMNS))
-            if found:
-                self._name(report.step, found)
-
-    def _name(self, step: int, found: Straggler) -> None:
-        """Say which rank holds all up, and end the run where it is set to; on all ranks at once."""
-        if found.cause == "network":
-            found = replace(found, rank=slow_link(self.launch, self.device))
-            self.watch.restart()
-        node = self.nodes[found.rank] if found.rank >= 0 else ""
-        self.metrics.event("straggler", found.text(node), step=step, node=node, **asdict(found))
-        if node and 0 < self.settings.run.slowest <= found.times:
-            self.stopped = True
-            if self.metrics.speaks:
-                accuse(node)
+        self.blame.passed(report.marks)
+        self.stopped = self.blame.judge(report.step, report.values[4:]) or self.stopped
 
     def _save(self) -> None:
         if self.checkpoints:

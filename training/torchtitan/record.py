@@ -11,7 +11,9 @@ from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools.utils import device_type
 
 from training import record
-from training.record import say
+from training.heartbeat import Heartbeat
+from training.mesh import Launch
+from training.record import number, say
 
 
 class NotFiniteError(Exception):
@@ -19,11 +21,22 @@ class NotFiniteError(Exception):
 
 
 class Record:
-    """Where one rank writes what happened; only the rank that knows the loss does."""
+    """Where one rank writes what happened; only the rank that knows the loss does.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    Args:
+        folder: `run.path`.
+        launch: This rank.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    def __init__(self, folder: str, launch: Launch, checkpoint_every: int) -> None:
+        self.folder, self.checkpoint_every = Path(folder), checkpoint_every
         self.file: record.Record | None = None
+        self.heart = Heartbeat(launch.rank, launch.local_rank)
+
+    def speaks(self) -> bool:
+        """Whether this is the rank that knows the loss."""
+        return self.file is not None
 
     def open(self) -> None:
         """Have this rank speak.
@@ -32,9 +45,12 @@ class Record:
             OSError: If the folder can never be written.
         """
         self.file = record.Record(self.folder, say)
+        self.heart.committed()
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
+        if self.file and name == "checkpoint":
+            self.heart.committed()
         self.say(text)
         self.line(event=name, text=text, **values)
 
@@ -97,6 +113,17 @@ class Steps(MetricsProcessor):
                 f"step {step:7d}  loss {global_avg_loss:8.4f}  norm {grad_norm:8.3f}  lr {rate:.2e}"
                 f"  {per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s"
             )
+        waited = sum(self.data_loading_times)
+        self.config.record.heart.stepped(seconds)
+        if self.config.record.speaks():
+            self.config.record.heart.figures(
+                loss=global_avg_loss,
+                seconds=seconds,
+                tokens_per_s=per_second,
+                mfu=mfu,
+                waited=waited,
+                checkpoint_every=self.config.record.checkpoint_every,
+            )
         self.config.record.line(
             event="step",
             step=step,
@@ -109,15 +136,10 @@ class Steps(MetricsProcessor):
             tokens_per_s_per_gpu=per_second / ranks,
             mfu=mfu,
             memory_gib=memory,
-            data_wait_s=sum(self.data_loading_times),
+            data_wait_s=waited,
         )
         self.ntokens_since_last_log = 0
         self.data_loading_times.clear()
         self.time_last_log = time.perf_counter()
         if not math.isfinite(grad_norm):
             raise NotFiniteError(f"the gradient's norm is {grad_norm} at step {step}")
-
-
-def number(value: float) -> float | None:
-    """Return what JSON can hold of a number."""
-    return value if math.isfinite(value) else None
