@@ -7,10 +7,9 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
-
-from training.record import number
+from typing import Any, Final
 
 FOLDER: Final = "/run/ultracluster/metrics"
 """Made by a node's boot; elsewhere there is none, and nothing is written."""
@@ -79,34 +78,22 @@ class Heartbeat:
         """Say that a checkpoint is whole, or that a run begins: from then on its age counts."""
         self.tell(job_checkpoint_time_seconds=time.time())
 
-    def figures(
-        self,
-        *,
-        loss: float,
-        seconds: float,
-        tokens_per_s: float,
-        mfu: float | None,
-        waited: float,
-        checkpoint_every: int,
-    ) -> None:
+    def figures(self, step: Mapping[str, Any], checkpoint_every: int) -> None:
         """Tell the figures of a step of the whole job; one rank does.
 
         Args:
-            loss: Mean cross entropy, in nats per token.
-            seconds: Of the step.
-            tokens_per_s: Of all ranks together.
-            mfu: Share of the GPUs' peak, 0 to 1; None where the peak is not known.
-            waited: Seconds that the step waited for data.
+            step: As `training.record.step_values` has them.
             checkpoint_every: Steps between checkpoints; 0 where there are none.
         """
+        loss = step["loss"]
         self.tell(
-            job_loss=number(loss),
+            job_loss=loss if math.isfinite(loss) else None,
             job_loss_finite=float(math.isfinite(loss)),
-            job_step_seconds=seconds,
-            job_tokens_per_second=tokens_per_s,
-            job_mfu_ratio=mfu,
-            job_data_wait_seconds=waited,
-            job_checkpoint_interval_seconds=checkpoint_every * seconds or None,
+            job_step_seconds=step["seconds"],
+            job_tokens_per_second=step["tokens_per_s"],
+            job_mfu_ratio=step["mfu"],
+            job_data_wait_seconds=step["data_wait_s"],
+            job_checkpoint_interval_seconds=checkpoint_every * step["seconds"] or None,
         )
 
     def _rows(self) -> list[tuple[str, float]]:

@@ -21,8 +21,8 @@ from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
 from training.pace import Mark, Marks
 from training.problems import UserError
-from training.record import FILE, Record, number, say
-from training.settings import ModelSettings
+from training.record import FILE, Record, say, step_text, step_values
+from training.settings import ModelSettings, RunSettings
 
 PEAK_TFLOPS = (
     ("H100 PCIe", 756.0),
@@ -39,10 +39,8 @@ GIB = 2**30
 
 def peak_tflops(device: torch.device, given: float) -> float | None:
     """Return the bf16 peak of a GPU in TFLOP/s, the given one first; None if it is unknown."""
-    if given:
-        return given
-    if device.type != "cuda":
-        return None
+    if given or device.type != "cuda":
+        return given or None
     name = torch.cuda.get_device_name(device)
     return next((peak for part, peak in PEAK_TFLOPS if part in name), None)
 
@@ -78,13 +76,12 @@ class Metrics:
     model: ModelSettings
     launch: Launch
     device: torch.device
-    peak: float | None
-    path: str | None
-    print_every: int
+    run: RunSettings
     record: Record | None = None
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
+        self.path, self.peak = self.run.path, peak_tflops(self.device, self.run.peak_tflops)
         self.gpus, self.speaks = self.launch.world, self.launch.rank == 0
         self.heart = Heartbeat(self.launch.rank, self.launch.local_rank)
         self.checkpoint_every = 0
@@ -129,63 +126,40 @@ class Metrics:
         step: int,
         *,
         loss: float,
-        norm: float,
-        rate: float,
-        tokens: int,
         seconds: float,
         waited: float,
         skipped: int = 0,
+        **rest: Any,
     ) -> None:
         """Record one finished step.
 
         Args:
             step: Counted from 1.
-            loss: Mean cross entropy of the batch, in nats per token.
-            norm: Norm of the gradient before clipping.
-            rate: Learning rate.
-            tokens: Tokens in the batch over all ranks.
+            loss: As `training.record.step_values` has it, and so on.
             seconds: From the end of the step before to the end of this one.
             waited: Seconds that the step waited for data.
             skipped: Steps in a row up to this one that had no finite gradient.
+            **rest: What else that takes.
         """
         self.heart.stepped(seconds)
-        per_second = tokens / seconds
-        mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
-        memory = memory_gib(self.device)
         if not self.speaks:
             return
-        self.heart.figures(
+        values = step_values(
+            step,
             loss=loss,
             seconds=seconds,
-            tokens_per_s=per_second,
-            mfu=mfu,
+            ranks=self.gpus,
+            flops=self.flops,
+            peak=self.peak and self.peak * 1e12,
+            memory=memory_gib(self.device),
             waited=waited,
-            checkpoint_every=self.checkpoint_every,
+            **rest,
         )
-        if step % self.print_every == 0 or step == 1 or skipped:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
+        self.heart.figures(values, self.checkpoint_every)
+        if step % self.run.print_every == 0 or step == 1 or skipped:
             note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
-            say(
-                f"step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {rate:.2e}  "
-                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}"
-            )
-        self._record(
-            {
-                "event": "step",
-                "step": step,
-                "loss": number(loss),
-                "norm": number(norm),
-                "lr": rate,
-                "tokens": tokens,
-                "seconds": seconds,
-                "tokens_per_s": per_second,
-                "tokens_per_s_per_gpu": per_second / self.gpus,
-                "mfu": mfu,
-                "memory_gib": memory,
-                "data_wait_s": waited,
-                "skipped": skipped > 0,
-            }
-        )
+            say(step_text(values) + note)
+        self._record({**values, "skipped": skipped > 0})
 
     def pause(self) -> None:
         """Announce what takes longer than a step: a checkpoint, or a validation."""

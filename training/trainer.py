@@ -3,26 +3,24 @@
 import gc
 import time
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from types import FrameType
-from typing import Any
 
 import torch
 from torch.distributed.fsdp import FSDPModule
 
 from training.blame import Blame
 from training.checkpoint import Checkpoints
-from training.data import Batches, Mixture, Order, Prefetch, order_of
+from training.data import Batches, Order, Prefetch, opened, order_of
 from training.failure import everywhere
 from training.health import LAST_IS_LOST, Health, ending
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Metrics, Report, peak_tflops
+from training.metrics import Metrics, Report
 from training.optimizer import MasterAdamW, learning_rate
 from training.pace import COMPUTES, DATA, OTHERS, Mark
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
-from training.tokens import TokenFolder
 
 ABANDON_SECONDS = 20.0
 """How long a checkpoint that is being written may take after a rank has failed."""
@@ -43,24 +41,29 @@ class Trainer:
         self.layout = Layout.of(settings.parallel, launch)
         self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
         self.launch = launch
-        folder = self._opened(data.path)
-        self.fingerprint = folder.fingerprint
+        of_model = {"sequence": model.sequence, "vocabulary": model.vocabulary}
+        folder = opened(data.path, **of_model, verify=data.verify)
         self.grid = Grid.of(self.layout, self.device.type)
-        self.batches = self._batches(
-            folder, order_of(folder, data.weights, settings.run.seed), data.global_batch
+        mine = partial(
+            Batches,
+            micro_batch=data.micro_batch,
+            rank=self.grid.data_index,
+            ranks=self.layout.data_ranks,
         )
+        order = order_of(folder, data.weights, settings.run.seed)
+        self.batches = mine(folder, order, data.global_batch)
+        self.order = {
+            "run.seed": settings.run.seed,
+            "data.global_batch": data.global_batch,
+            "model.sequence": model.sequence,
+            "data.weights": list(data.weights),
+            "tokens of data.path": folder.fingerprint,
+        }
+        """What decides, with the step, which sequences come next."""
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.metrics = metrics = everywhere(
-            lambda: Metrics(
-                model,
-                launch,
-                self.device,
-                peak_tflops(self.device, settings.run.peak_tflops),
-                settings.run.path,
-                settings.run.print_every,
-            ),
-            by_all=False,
+            lambda: Metrics(model, launch, self.device, settings.run), by_all=False
         )
         self.blame = Blame(
             launch,
@@ -92,42 +95,14 @@ class Trainer:
         self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
-            self.checkpoints = Checkpoints(
-                Path(settings.checkpoint.path),
-                host_group(),
-                keep=settings.checkpoint.keep,
-                verify=settings.checkpoint.verify,
-                start_anew=settings.checkpoint.start_anew,
-                say=self.metrics.event,
-            )
+            self.checkpoints = Checkpoints(settings.checkpoint, host_group(), self.metrics.event)
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
-            held_out = self._opened(data.validation_path)
-            self.layout.accumulation(data.validation_sequences, data.micro_batch)
-            self.held_out = self._batches(
-                held_out, Order(len(held_out), None), data.validation_sequences
-            )
-
-    def _opened(self, path: str) -> TokenFolder:
-        """Return the tokens of a path, which every rank sees and which are what they should be."""
-        model, launch = self.settings.model, self.launch
-        folder = everywhere(
-            lambda: TokenFolder.open(path, sequence=model.sequence, vocabulary=model.vocabulary)
-        )
-        if self.settings.data.verify:
-            everywhere(lambda: folder.verify(launch.rank, launch.world), by_all=False)
-        return folder
-
-    def _batches(self, folder: TokenFolder, order: Order | Mixture, size: int) -> Batches:
-        return Batches(
-            folder,
-            order,
-            size,
-            self.settings.data.micro_batch,
-            self.grid.data_index,
-            self.layout.data_ranks,
-        )
+            held_out = opened(data.validation_path, **of_model, verify=data.verify)
+            size = data.validation_sequences
+            self.layout.accumulation(size, data.micro_batch)
+            self.held_out = mine(held_out, Order(len(held_out), None), size)
 
     def _resume(self, checkpoints: Checkpoints) -> None:
         checkpoints.reserve(self.optimizer.state())
@@ -135,18 +110,7 @@ class Trainer:
         if manifest:
             self.optimizer.publish()
             self.step = self.saved = int(manifest["step"])
-            say_differences(manifest["facts"], self._order_of_data(), self.metrics.event)
-
-    def _order_of_data(self) -> dict[str, Any]:
-        """Return what decides, with the step, which sequences come next."""
-        settings = self.settings
-        return {
-            "run.seed": settings.run.seed,
-            "data.global_batch": settings.data.global_batch,
-            "model.sequence": settings.model.sequence,
-            "data.weights": list(settings.data.weights),
-            "tokens of data.path": self.fingerprint,
-        }
+            say_differences(manifest["facts"], self.order, self.metrics.event)
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a checkpoint and the end, as a signal handler does."""
@@ -307,7 +271,7 @@ class Trainer:
             facts = {
                 "model": asdict(self.settings.model),
                 "layout": asdict(self.layout),
-                "order": self._order_of_data(),
+                "order": self.order,
                 "tokens": self.step * self.tokens,
                 "torch": torch.__version__,
             }

@@ -13,7 +13,7 @@ from torchtitan.tools.utils import device_type
 from training import record
 from training.heartbeat import Heartbeat
 from training.mesh import Launch
-from training.record import number, say
+from training.record import say
 
 
 class NotFiniteError(Exception):
@@ -102,42 +102,28 @@ class Steps(MetricsProcessor):
         seconds = time.perf_counter() - self.time_last_log
         ranks = self.parallel_dims.world_size
         tokens = self.ntokens_since_last_log * ranks // self.parallel_dims.non_data_parallel_size
-        per_second = tokens / seconds
         peak = self.gpu_peak_flops if device_type == "cuda" and not self.has_quantization else None
-        mfu = self.num_flops_per_token * per_second / (ranks * peak) if peak else None
-        memory = self.device_memory_monitor.get_peak_stats().max_reserved_gib
         rate = next((v for k, v in (extra_metrics or {}).items() if k.startswith("lr")), 0.0)
-        if step == 1 or step % self.config.print_every == 0:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
-            self.config.record.say(
-                f"step {step:7d}  loss {global_avg_loss:8.4f}  norm {grad_norm:8.3f}  lr {rate:.2e}"
-                f"  {per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s"
-            )
-        waited = sum(self.data_loading_times)
-        self.config.record.heart.stepped(seconds)
-        if self.config.record.speaks():
-            self.config.record.heart.figures(
-                loss=global_avg_loss,
-                seconds=seconds,
-                tokens_per_s=per_second,
-                mfu=mfu,
-                waited=waited,
-                checkpoint_every=self.config.record.checkpoint_every,
-            )
-        self.config.record.line(
-            event="step",
-            step=step,
-            loss=number(global_avg_loss),
-            norm=number(grad_norm),
-            lr=rate,
+        values = record.step_values(
+            step,
+            loss=global_avg_loss,
+            norm=grad_norm,
+            rate=rate,
             tokens=tokens,
             seconds=seconds,
-            tokens_per_s=per_second,
-            tokens_per_s_per_gpu=per_second / ranks,
-            mfu=mfu,
-            memory_gib=memory,
-            data_wait_s=waited,
+            ranks=ranks,
+            flops=self.num_flops_per_token,
+            peak=peak,
+            memory=self.device_memory_monitor.get_peak_stats().max_reserved_gib,
+            waited=sum(self.data_loading_times),
         )
+        told = self.config.record
+        told.heart.stepped(seconds)
+        if told.speaks():
+            told.heart.figures(values, told.checkpoint_every)
+        if step == 1 or step % self.config.print_every == 0:
+            told.say(record.step_text(values))
+        told.line(**values)
         self.ntokens_since_last_log = 0
         self.data_loading_times.clear()
         self.time_last_log = time.perf_counter()
