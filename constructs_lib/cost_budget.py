@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from constructs_lib.notice_topic import notice_topic
@@ -48,14 +49,12 @@ class CostBudget(Construct):
                 "made; pass a key, or an address in notify"
             )
 
-        self.topic = (
-            notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
-            if not spec.notify and key is not None
-            else None
-        )
+        self.topic: sns.Topic | None = None
         """The topic that is told; None where the spec names who is."""
-        own = (self.topic.topic_arn,) if self.topic is not None else ()
-        subscribers = [_subscriber(address) for address in (*spec.notify, *own)]
+        if not spec.notify and key is not None:
+            self.topic = notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
+        told = spec.notify if self.topic is None else (self.topic.topic_arn,)
+        subscribers = [_subscriber(address) for address in told]
         self.resource = budgets.CfnBudget(
             self,
             "Resource",
@@ -77,10 +76,9 @@ class CostBudget(Construct):
             ],
         )
         """The L1 resource."""
-        policy = self.topic.node.find_child("Policy") if self.topic is not None else None
-        if policy is not None:
+        if self.topic is not None:
             # A topic that does not admit AWS Budgets yet could be refused as a subscriber.
-            self.resource.node.add_dependency(policy)
+            self.resource.node.add_dependency(self.topic.node.find_child("Policy"))
 
 
 def _alert(

@@ -15,6 +15,7 @@ from constructs_lib.permissions import (
     EVERY_OBJECT,
     add_policy,
     allow,
+    arn,
     data_statements,
     grant,
     job_arn,
@@ -23,6 +24,18 @@ from constructs_lib.permissions import (
 )
 
 METRIC_NAMESPACES = "/aws/sagemaker/*"
+DESCRIBED = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+USE_INTERFACES = (
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+)
+WRITE_LOGS = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+)
 
 
 class ExecutionRole(Construct):
@@ -61,20 +74,40 @@ class ExecutionRole(Construct):
         """
         super().__init__(scope, construct_id)
         self._subnets, self._security_groups = subnets, security_groups
-        self._stack = stack = cdk.Stack.of(self)
 
         self.role = iam.Role(
             self,
             "Resource",
             description="SageMaker training jobs",
-            assumed_by=service_of_the_account(stack, "sagemaker.amazonaws.com", job_arn(self)),
+            assumed_by=service_of_the_account(
+                cdk.Stack.of(self), "sagemaker.amazonaws.com", job_arn(self)
+            ),
         )
         """The role."""
+        log_groups = arn(self, "logs", "log-group:/aws/sagemaker/*")
+        interfaces = arn(self, "ec2", "network-interface/*")
+        attached = [
+            *(f"subnet/{subnet.subnet_id}" for subnet in subnets),
+            *(f"security-group/{group.security_group_id}" for group in security_groups),
+        ]
+        own_vpc = {"ArnEquals": {"ec2:Vpc": arn(self, "ec2", f"vpc/{vpc.vpc_id}")}}
         statements = [
             *data_statements(bucket, key),
-            *self._images(repository),
-            *self._network(vpc, subnets, security_groups),
-            *self._observability(),
+            allow("PullImages", *PULL_ACTIONS, on=repository.repository_arn),
+            allow("EnterRegistry", "ecr:GetAuthorizationToken"),
+            allow("DescribeNetwork", *(f"ec2:Describe{each}" for each in DESCRIBED)),
+            allow(
+                "CreateInterfaces",
+                "ec2:CreateNetworkInterface",
+                on=[interfaces, *(arn(self, "ec2", each) for each in attached)],
+            ),
+            allow("UseInterfaces", *USE_INTERFACES, on=interfaces, where=own_vpc),
+            allow("Logs", *WRITE_LOGS, on=log_groups),
+            allow(
+                "Metrics",
+                "cloudwatch:PutMetricData",
+                where={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
+            ),
             # IAM knows no resource for it, and one that is named would allow nothing. Who reaches a
             # file system is decided by its security group.
             allow("DescribeFileSystems", "fsx:DescribeFileSystems"),
@@ -90,11 +123,11 @@ class ExecutionRole(Construct):
                     "Describing networks and file systems, asking ECR for a token and putting "
                     "metrics have no resource; metrics are bound to SageMaker's namespace."
                 ),
-                self._arn("ec2", "network-interface/*"): (
+                interfaces: (
                     "SageMaker makes the interfaces of each job anew; they are bound to this "
                     "environment's subnets, groups and VPC."
                 ),
-                self._log_groups(): (
+                log_groups: (
                     "SageMaker names the log groups of its jobs itself, below this prefix."
                 ),
             },
@@ -112,72 +145,3 @@ class ExecutionRole(Construct):
                 security_groups=self._security_groups,
             ),
         )
-
-    def _arn(self, service: str, resource: str) -> str:
-        return self._stack.format_arn(
-            service=service, resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
-        )
-
-    def _log_groups(self) -> str:
-        return self._arn("logs", "log-group:/aws/sagemaker/*")
-
-    def _images(self, repository: ecr.IRepository) -> list[iam.PolicyStatement]:
-        return [
-            allow("PullImages", *PULL_ACTIONS, on=repository.repository_arn),
-            allow("EnterRegistry", "ecr:GetAuthorizationToken"),
-        ]
-
-    def _network(
-        self,
-        vpc: ec2.IVpc,
-        subnets: Sequence[ec2.ISubnet],
-        security_groups: Sequence[ec2.ISecurityGroup],
-    ) -> list[iam.PolicyStatement]:
-        interfaces = self._arn("ec2", "network-interface/*")
-        return [
-            allow(
-                "DescribeNetwork",
-                "ec2:DescribeDhcpOptions",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
-            ),
-            allow(
-                "CreateInterfaces",
-                "ec2:CreateNetworkInterface",
-                on=[
-                    interfaces,
-                    *(self._arn("ec2", f"subnet/{subnet.subnet_id}") for subnet in subnets),
-                    *(
-                        self._arn("ec2", f"security-group/{group.security_group_id}")
-                        for group in security_groups
-                    ),
-                ],
-            ),
-            allow(
-                "UseInterfaces",
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-                on=interfaces,
-                where={"ArnEquals": {"ec2:Vpc": self._arn("ec2", f"vpc/{vpc.vpc_id}")}},
-            ),
-        ]
-
-    def _observability(self) -> list[iam.PolicyStatement]:
-        return [
-            allow(
-                "Logs",
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-                on=self._log_groups(),
-            ),
-            allow(
-                "Metrics",
-                "cloudwatch:PutMetricData",
-                where={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
-            ),
-        ]

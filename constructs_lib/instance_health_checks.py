@@ -8,14 +8,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.node_role import SlurmNodeRole
 from constructs_lib.permissions import add_policy, allow
-from constructs_lib.retention import removal_policy
+from constructs_lib.retention import log_group
 from constructs_lib.slurm_node_group import SlurmNodeGroup
-from constructs_lib.slurm_node_role import SlurmNodeRole
 
 TYPE: Final = "Custom::InstanceHealthChecks"
 DESCRIBED: Final = (
@@ -67,13 +66,7 @@ class InstanceHealthChecks(Construct):
         """
         super().__init__(scope, construct_id)
 
-        group = logs.LogGroup(
-            self,
-            "LogGroup",
-            encryption_key=log_key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=removal_policy(keep=keep),
-        )
+        group = log_group(self, "LogGroup", key=log_key, keep=keep)
         self._role = iam.Role(
             self,
             "Role",

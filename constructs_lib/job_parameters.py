@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IConstruct
 
-from constructs_lib.permissions import allow, grant
+from constructs_lib.permissions import allow, arn, grant
 
 PREFIX = "/ultracluster"
 
@@ -27,10 +26,8 @@ def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
         construct: whatever has the policy.
         path: the path, as `parameter_path` returns it.
     """
-    arn = cdk.Stack.of(construct).format_arn(
-        service="ssm", resource="parameter", resource_name=path.strip("/")
-    )
-    return allow("ReadParameters", "ssm:GetParametersByPath", on=arn)
+    on = arn(construct, "ssm", f"parameter/{path.strip('/')}")
+    return allow("ReadParameters", "ssm:GetParametersByPath", on=on)
 
 
 class JobParameters(Construct):

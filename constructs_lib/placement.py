@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from constructs_lib.permissions import arn
 from constructs_lib.retention import removal_policy
 from ultracluster.spec.nodes import NodesSpec
 
@@ -99,13 +100,7 @@ class ClusterPlacement(Construct):
     def _reservation(
         self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
     ) -> ec2.CfnCapacityReservation:
-        group_arn = None
-        if self.placement_group_name is not None:
-            group_arn = cdk.Stack.of(self).format_arn(
-                service="ec2",
-                resource="placement-group",
-                resource_name=self.placement_group_name,
-            )
+        group = self.placement_group_name
         return ec2.CfnCapacityReservation(
             self,
             "Reservation",
@@ -113,7 +108,7 @@ class ClusterPlacement(Construct):
             instance_count=spec.total,
             instance_platform="Linux/UNIX",
             availability_zone_id=zone_id,
-            placement_group_arn=group_arn,
+            placement_group_arn=group and arn(self, "ec2", f"placement-group/{group}"),
             # Only instances that name it may use it: an open reservation is eaten by whatever
             # else of the type is started in the zone.
             instance_match_criteria="targeted",

@@ -7,7 +7,6 @@ from typing import Final
 from aws_cdk import aws_ec2 as ec2
 
 from constructs_lib.node_programs import NodePrograms
-from constructs_lib.slurm_users import UNIT
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import UsersSpec
@@ -23,6 +22,21 @@ EVERY_BOOT: Final = "/var/lib/cloud/scripts/per-boot/ultracluster.sh"
 MOST_USER_DATA_BYTES: Final = 16_384
 """EC2 User Guide, user data: 16 KB before it is encoded (read 2026-11-23). PCS adds a part."""
 
+UNIT: Final = """[Unit]
+Description=Slurm accounts of this cluster
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={script}
+Restart=on-failure
+RestartSec=60
+
+[Install]
+WantedBy=multi-user.target"""
+"""Slurm's commands answer only after slurmd has started, which the boot does not wait for; and what
+a user loses goes once the last job of it has ended: it is tried again until then."""
 
 STILL: Final = (
     "apt-daily.timer",

@@ -9,7 +9,6 @@ from constructs import Construct, Dependable
 
 from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
-from constructs_lib.slurm_users import enforced
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -28,6 +27,20 @@ SETTINGS: Final = {
     "UnkillableStepTimeout": "180",
 }
 """Parameters of Slurm that PCS takes for a cluster (`ultracluster.catalogue.slurm.SETTINGS`)."""
+
+
+def enforced(slurm: SlurmSpec) -> dict[str, str]:
+    """Return the settings of a cluster by which a job that may not run is refused at once.
+
+    Without EnforcePartLimits Slurm takes a job that its queue does not, and lets it wait for ever;
+    without AccountingStorageEnforce anybody may submit (slurm.conf, and AWS PCS user guide,
+    accounting, read 2026-11-27).
+    """
+    limits = any(queue.custom_settings() for queue in slurm.queues)
+    accounts = slurm.users is not None and bool(slurm.users.accounts)
+    return ({"EnforcePartLimits": "ALL"} if limits else {}) | (
+        {"AccountingStorageEnforce": "associations,limits"} if accounts else {}
+    )
 
 
 class SlurmCluster(Construct):

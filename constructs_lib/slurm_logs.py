@@ -6,7 +6,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from constructs_lib.retention import removal_policy
+from constructs_lib.retention import log_group
 from constructs_lib.slurm_cluster import SlurmCluster
 from ultracluster.catalogue.slurm import LOG_TYPES
 
@@ -48,13 +48,12 @@ class SlurmLogs(Construct):
         for log_type in LOG_TYPES:
             short = log_type.removeprefix("PCS_").removesuffix("_LOGS").title()
             name = f"{cluster.cluster_id}-{short.lower()}"
-            self.groups[log_type] = group = logs.LogGroup(
+            self.groups[log_type] = group = log_group(
                 self,
                 f"{short}Group",
-                log_group_name=f"{LOG_GROUP_PREFIX}/{cluster.cluster_id}/{log_type}",
-                encryption_key=log_key,
-                retention=logs.RetentionDays.THREE_MONTHS,
-                removal_policy=removal_policy(keep=keep),
+                key=log_key,
+                keep=keep,
+                name=f"{LOG_GROUP_PREFIX}/{cluster.cluster_id}/{log_type}",
             )
             source = logs.CfnDeliverySource(
                 self,

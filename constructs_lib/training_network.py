@@ -1,6 +1,7 @@
 """The network of a training environment, in one Availability Zone."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -10,8 +11,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.permissions import add_policy, allow, service_of_the_account
-from constructs_lib.retention import removal_policy
+from constructs_lib.permissions import add_policy, allow, arn, service_of_the_account
+from constructs_lib.retention import log_group, removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 
@@ -139,15 +140,12 @@ class TrainingNetwork(Construct):
         )
 
     def _flow_logs(self, spec: NetworkSpec, log_key: kms.IKey | None, *, keep: bool) -> None:
-        group = logs.LogGroup(
-            self,
-            "FlowLogGroup",
-            encryption_key=log_key,
-            retention=RETENTION[spec.flow_log_retention_days],
-            removal_policy=removal_policy(keep=keep),
-        )
+        group = log_group(self, "FlowLogGroup", key=log_key, keep=keep)
+        # CDK has a name for each number of days, and CloudFormation the number.
+        resource = cast("logs.CfnLogGroup", group.node.default_child)
+        resource.retention_in_days = spec.flow_log_retention_days
         stack = cdk.Stack.of(self)
-        flow_logs = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
+        flow_logs = arn(self, "ec2", "vpc-flow-log/*")
         description = "Delivers VPC flow logs"
         role = iam.Role(
             self,
@@ -170,23 +168,6 @@ class TrainingNetwork(Construct):
             deliver_logs_permission_arn=role.role_arn,
         )
         log.node.add_dependency(policy)
-
-
-RETENTION = {
-    days: logs.RetentionDays[name]
-    for days, name in {
-        1: "ONE_DAY",
-        3: "THREE_DAYS",
-        5: "FIVE_DAYS",
-        7: "ONE_WEEK",
-        14: "TWO_WEEKS",
-        30: "ONE_MONTH",
-        60: "TWO_MONTHS",
-        90: "THREE_MONTHS",
-        180: "SIX_MONTHS",
-        365: "ONE_YEAR",
-    }.items()
-}
 
 
 class ExistingTrainingNetwork(Construct):
