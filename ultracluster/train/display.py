@@ -17,7 +17,7 @@ from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
-from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, Line, NoSuchJobError, is_over
+from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, NoSuchJobError, is_over
 from ultracluster.visible import console as new_console
 
 COLOURS: Final[Mapping[str, str]] = {
@@ -161,15 +161,6 @@ def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
     return table
 
 
-def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
-    colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
-    text = Text()
-    text.append(f"{entry.at:%H:%M:%S} ", style="dim")
-    text.append(f"{entry.host} ", style=colour)
-    text.append(entry.text)
-    console.print(text, soft_wrap=True, highlight=False)
-
-
 SECONDS_BETWEEN: Final = 15.0
 """Between two looks: SageMaker's own SDK looks every 10 to 30 s."""
 LATEST_ARRIVAL: Final = timedelta(minutes=2)
@@ -233,7 +224,10 @@ class Following:
             # Asked before the lines are read: what is written after the end is still printed.
             over = not follow or is_over(self.jobs.describe(name))
             for entry in self.jobs.lines(name, since):
-                log_line(self.console, entry, hosts)
+                colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
+                at, host = (f"{entry.at:%H:%M:%S} ", "dim"), (f"{entry.host} ", colour)
+                text = Text.assemble(at, host, entry.text)
+                self.console.print(text, soft_wrap=True, highlight=False)
                 count += 1
                 # Hosts' lines arrive out of order; what is older has been read.
                 since = entry.at - LATEST_ARRIVAL
