@@ -148,11 +148,7 @@ def chosen(recipe: str, changes: Iterable[str]) -> Settings:
 
 def assignments(changes: Iterable[str]) -> dict[str, str]:
     """Return texts of the form PART.NAME=VALUE as a mapping."""
-    return dict(map(_split, changes))
-
-
-def _split(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
-    return name, value
+    for text in changes:
+        if "=" not in text:
+            raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
+    return dict(text.split("=", 1) for text in changes)

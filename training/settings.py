@@ -7,8 +7,8 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self
 
 from training.limits import LEAST_SHARE, OTHER_TYPE, overridden, value_problems
 from training.problems import Problem, UserError, choices, divisors
@@ -250,9 +250,6 @@ class Settings:
                 fix = choices([n for n in divisors(size) if n <= ways][-3:])
                 why = f"does not divide model.{name} = {size}"
                 yield Problem("parallel.tensor_parallel", ways, why, fix)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return these settings with `part.name` replaced by the value its text stands for.

@@ -7,10 +7,10 @@ opened, its content at the start of a run, ranks sharing the work, and ids again
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from training.manifest import UnreadableError, digest, patiently
 from training.problems import NodeError, UserError
 
 Tokens = npt.NDArray[np.int64]
+Result = TypeVar("Result")
 
 INDEX: Final = "index.json"
 TYPES: Final[Mapping[str, np.dtype[Any]]] = {
@@ -54,9 +55,7 @@ class Entry:
             NodeError: If it cannot be read now.
         """
         try:
-            shard: npt.NDArray[Any] = patiently(lambda: np.load(self.file, mmap_mode="r"))
-        except UnreadableError as error:
-            raise _unreadable(error) from None
+            shard: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
         if shard.ndim != 1 or shard.dtype != self.dtype:
@@ -83,11 +82,7 @@ class Entry:
             raise UserError(
                 f"{self.file}: {INDEX} has no sha256 of it; {AGAIN}, or write data.verify=false"
             )
-        try:
-            found = patiently(lambda: digest(self.file))["sha256"]
-        except UnreadableError as error:
-            raise _unreadable(error) from None
-        if found != self.sha256:
+        if _read(lambda: digest(self.file))["sha256"] != self.sha256:
             raise UserError(
                 f"{self.file}: does not match its sha256 in {INDEX}: it was changed or damaged "
                 f"after it was written; {AGAIN}"
@@ -96,8 +91,18 @@ class Entry:
             _refuse_strangers(str(self.file), shard[at : at + LOOKED_AT], self.vocabulary)
 
 
-def _unreadable(error: UnreadableError) -> NodeError:
-    return NodeError(f"{error}: tokens cannot be read now; look at the file system's mount")
+def _read(action: Callable[[], Result]) -> Result:
+    """Return what an action reads, patiently.
+
+    Raises:
+        NodeError: If it cannot be read now.
+    """
+    try:
+        return patiently(action)
+    except UnreadableError as error:
+        raise NodeError(
+            f"{error}: tokens cannot be read now; look at the file system's mount"
+        ) from None
 
 
 def _refuse_strangers(where: str, ids: npt.NDArray[Any], vocabulary: int) -> None:
@@ -184,9 +189,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
     """Return what the index of a folder says of its files."""
     file = folder / INDEX
     try:
-        text = patiently(file.read_bytes)
-    except UnreadableError as error:
-        raise _unreadable(error) from None
+        text = _read(file.read_bytes)
     except OSError:
         raise UserError(
             f"data.path = {path!r}: {'' if str(folder) == path else f'{folder} '}holds no {INDEX}; "

@@ -7,6 +7,7 @@ from functools import partial
 from types import FrameType
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
@@ -20,7 +21,7 @@ from training.optimizer import MasterAdamW, learning_rate
 from training.pace import COMPUTES, DATA, OTHERS, Mark, Watch
 from training.restore import say_differences
 from training.settings import Settings
-from training.sharding import Sharded, host_group, sum_over
+from training.sharding import Sharded
 from training.stragglers import Stragglers
 
 ABANDON_SECONDS = 20.0
@@ -105,7 +106,9 @@ class Trainer:
         self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
-            self.checkpoints = Checkpoints(settings.checkpoint, host_group(), self.metrics.event)
+            self.checkpoints = Checkpoints(
+                settings.checkpoint, dist.new_group(backend="gloo"), self.metrics.event
+            )
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
@@ -139,7 +142,7 @@ class Trainer:
     def run(self) -> int:
         """Train to the last step, or until told to stop, and return the exit status."""
         settings = self.settings
-        self.metrics.start(settings.as_dict(), self.layout.describe(), self.step)
+        self.metrics.start(asdict(settings), self.layout.describe(), self.step)
         feed = Prefetch(self.batches.from_step(self.step), self.device)
         self.mark = Mark(self.device)
         gc.disable()
@@ -234,7 +237,8 @@ class Trainer:
         lost = (~norm.isfinite()).to(loss.dtype)
         mine = self.stragglers.row(loss, writes=self.writes)
         self.watch(COMPUTES, "the optimizer")
-        sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
+        sums = torch.cat((torch.stack((loss, asked, lost)), mine))
+        dist.all_reduce(sums)
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
         values = values.to("cpu", non_blocking=True)
         self.watch(OTHERS, "the end of the step")
@@ -298,7 +302,8 @@ class Trainer:
             rows = rows.to(self.device)
             scale = 1.0 / (size * self.settings.model.sequence)
             loss = loss + self.sharded.module(rows[:, :-1], rows[:, 1:], scale)
-        value = float(sum_over(None, loss))
+        dist.all_reduce(loss)
+        value = float(loss)
         self.metrics.event(
             "validation",
             f"step {self.step:7d}  held-out loss {value:.4f}",

@@ -5,8 +5,8 @@ PyTorch: a mistake is found before nodes load it.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self
 
 from training import limits
 from training.problems import Problem, UserError
@@ -192,7 +192,3 @@ class Settings:
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return a copy with `part.name` replaced by the value its text stands for."""
         return limits.overridden(self, changes)  # type: ignore[type-var]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings for a record."""
-        return asdict(self)
