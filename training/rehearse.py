@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 import torch.distributed as dist
@@ -38,6 +38,15 @@ from training.sharding import Sharded
 GIB: Final = 2**30
 
 
+@dataclass(frozen=True)
+class Calls(Collective):
+    """A kind of call of one step."""
+
+    calls: int
+    again: int
+    """How often more in each micro-batch that is not traced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What one rank held and sent in one step."""
@@ -54,8 +63,8 @@ class Rehearsal:
     """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
     largest: int
     """Largest single tensor that a step made and let go."""
-    collectives: tuple[tuple[Collective, int, int], ...]
-    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
+    collectives: tuple[Calls, ...]
+    """The largest first."""
     passes: int
     """Micro-batches that were traced."""
     of_passes: int
@@ -72,8 +81,10 @@ class Rehearsal:
         passes: int,
         of_passes: int,
     ) -> "Rehearsal":
-        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
-        again = [(call, count, ledger.each[call]) for call, count in calls]
+        calls = [
+            Calls(call.name, call.ranks, call.size, count, ledger.each[call])
+            for call, count in ledger.collectives.items()
+        ]
         return cls(
             weights=weights,
             gradients=max(gradients, ledger.waiting),
@@ -82,18 +93,10 @@ class Rehearsal:
             parts=ledger.parts(),
             activations=ledger.kept,
             largest=ledger.largest,
-            collectives=tuple(again),
+            collectives=tuple(sorted(calls, key=lambda call: -call.size * call.calls)),
             passes=passes,
             of_passes=of_passes,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
-        calls = [
-            {**asdict(call), "calls": count, "again": again}
-            for call, count, again in self.collectives
-        ]
-        return {**asdict(self), "collectives": calls}
 
     def text(self) -> str:
         """Return it for people."""
@@ -111,8 +114,8 @@ class Rehearsal:
             f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
         )
         lines += [
-            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
-            for call, count, _ in self.collectives
+            f"  {call.calls:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call in self.collectives
         ]
         return "\n".join(lines)
 
@@ -189,5 +192,5 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{json.dumps(found.as_dict()) if as_json else found.text()}\n")
+    sys.stdout.write(f"{json.dumps(asdict(found)) if as_json else found.text()}\n")
     return 0
