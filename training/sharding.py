@@ -17,6 +17,7 @@ left out (`alone`). State and checkpoints are the same to the bit.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -172,6 +173,7 @@ class _Finished:
         """Return at once."""
 
 
+@dataclass(frozen=True)
 class HierarchicalAllGather:
     """MiCS's all-gather, between nodes first, which FSDP2 calls instead of the plain one.
 
@@ -183,16 +185,14 @@ class HierarchicalAllGather:
     It follows the protocol `torch.distributed.fsdp._fully_shard._fsdp_api.AllGather`, and leaves
     groups that it was not built for to the plain collective.
 
-    Args:
-        whole: The ranks of the partition group that hold shards of one tensor.
-        across: Those of them with this rank's place on their nodes, one per node.
-        inside: Those of them on this rank's node.
     """
 
-    def __init__(
-        self, whole: dist.ProcessGroup, across: dist.ProcessGroup, inside: dist.ProcessGroup
-    ) -> None:
-        self.whole, self.across, self.inside = whole, across, inside
+    whole: dist.ProcessGroup
+    """The ranks of the partition group that hold shards of one tensor."""
+    across: dist.ProcessGroup
+    """Those of them with this rank's place on their nodes, one per node."""
+    inside: dist.ProcessGroup
+    """Those of them on this rank's node."""
 
     @classmethod
     def over(cls, grid: Grid) -> "HierarchicalAllGather":

@@ -136,22 +136,26 @@ class TokenFolder:
             UserError: If they are not what their indexes say, or do not fit the model.
             NodeError: If they cannot be read now.
         """
-        listed = [_index(folder, path, vocabulary) for folder in folders(path)]
-        entries = tuple(entry for each in listed for entry in each)
-        shards = tuple(entry.opened() for entry in entries)
-        held = [(shard.size - 1) // sequence for shard in shards]
-        sizes, at = [], 0
-        for folder, each in zip(folders(path), listed, strict=True):
-            sizes.append(sum(held[at : at + len(each)]))
-            longest = max((shard.size for shard in shards[at : at + len(each)]), default=0)
-            if not sizes[-1]:
+        entries: list[Entry] = []
+        shards: list[npt.NDArray[Any]] = []
+        held: list[int] = []
+        sizes: list[int] = []
+        for folder in folders(path):
+            listed = _index(folder, path, vocabulary)
+            mine = [entry.opened() for entry in listed]
+            sequences = [(shard.size - 1) // sequence for shard in mine]
+            if not sum(sequences):
+                longest = max(shard.size for shard in mine)
                 raise UserError(
                     f"data.path = {str(folder)!r}: no shard is longer than {longest} tokens and "
                     f"one sequence takes {sequence + 1}; write model.sequence below {longest}, or "
                     "prepare more text"
                 )
-            at += len(each)
-        return cls(shards, sequence, np.cumsum(held), entries, tuple(sizes))
+            entries += listed
+            shards += mine
+            held += sequences
+            sizes.append(sum(sequences))
+        return cls(tuple(shards), sequence, np.cumsum(held), tuple(entries), tuple(sizes))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
