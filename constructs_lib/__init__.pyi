@@ -34,6 +34,7 @@ from constructs_lib.node_programs import NodePrograms as NodePrograms
 from constructs_lib.node_role import NodeRole as NodeRole
 from constructs_lib.notice_topic import AlarmTopic as AlarmTopic
 from constructs_lib.alarms import Observability as Observability
+from constructs_lib.permissions import JobLimits as JobLimits
 from constructs_lib.placement import ClusterPlacement as ClusterPlacement
 from constructs_lib.alarms import ServiceAlarms as ServiceAlarms
 from constructs_lib.slurm_cluster import (

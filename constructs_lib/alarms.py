@@ -22,6 +22,13 @@ class Observability(Construct):
 
     An alarm asks CloudWatch by PromQL and treats each series of the answer by itself, so that it
     fires once for each node or job (CloudWatch User Guide, "PromQL alarms", read 2026-11-27).
+
+    Args:
+        spec: how often nodes measure, and which alarms are left out.
+        environment_name: the environment whose metrics are asked for.
+        has: what its nodes have, of `gpu`, `efa`, `lustre` and `slurm`; an alarm on what none of
+            them has is left out.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
     """
 
     def __init__(
@@ -34,17 +41,6 @@ class Observability(Construct):
         has: Collection[str],
         topics: Sequence[str],
     ) -> None:
-        """Define the alarms.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: how often nodes measure, and which alarms are left out.
-            environment_name: the environment whose metrics are asked for.
-            has: what its nodes have, of `gpu`, `efa`, `lustre` and `slurm`; an alarm on what none
-                of them has is left out.
-            topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
-        """
         super().__init__(scope, construct_id)
 
         self.alarms = {
@@ -71,7 +67,15 @@ class Observability(Construct):
 
 
 class ServiceAlarms(Construct):
-    """Define an alarm for each row of `service_alarms.toml` that the environment has part of."""
+    """Define an alarm for each row of `service_alarms.toml` that the environment has part of.
+
+    Args:
+        environment_name: what the alarms' names begin with.
+        of: what is watched: `FileSystemId`, `StateMachineArn`, as `ScalingLog` the name of the log
+            group of PCS's scaling log, and as `Nat` anything where there is one.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
+        without: names of alarms that are left out.
+    """
 
     def __init__(
         self,
@@ -83,17 +87,6 @@ class ServiceAlarms(Construct):
         topics: Sequence[str],
         without: Collection[str] = (),
     ) -> None:
-        """Define the alarms.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            environment_name: what the alarms' names begin with.
-            of: what is watched: `FileSystemId`, `StateMachineArn`, as `ScalingLog` the name of
-                the log group of PCS's scaling log, and as `Nat` anything where there is one.
-            topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
-            without: names of alarms that are left out.
-        """
         super().__init__(scope, construct_id)
 
         self._namespace = f"UltraCluster/{environment_name}"
@@ -152,7 +145,14 @@ class ServiceAlarms(Construct):
 
 
 class IdleCapacityAlarm(Construct):
-    """Define an alarm that tells, within a quarter of an hour, that a reservation is not used."""
+    """Define an alarm that tells, within a quarter of an hour, that a reservation is not used.
+
+    Args:
+        capacity_reservation_id: the reservation, `cr-...`.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`
+            (`AlarmTopic`).
+        least_used_percent: share of its instances below which somebody is told.
+    """
 
     def __init__(
         self,
@@ -163,16 +163,6 @@ class IdleCapacityAlarm(Construct):
         topics: Sequence[str],
         least_used_percent: int,
     ) -> None:
-        """Define the alarm.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            capacity_reservation_id: the reservation, `cr-...`.
-            topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`
-                (`AlarmTopic`).
-            least_used_percent: share of its instances below which somebody is told.
-        """
         super().__init__(scope, construct_id)
 
         self.resource = cloudwatch.CfnAlarm(

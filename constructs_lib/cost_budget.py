@@ -18,6 +18,15 @@ class CostBudget(Construct):
 
     It sees what carries the environment's tag, and that only after the tag has been activated as
     a cost allocation tag by the account that pays: until then it counts nothing.
+
+    Args:
+        spec: the ceiling, the alerts and who is told.
+        environment_name: value of the tag that is watched.
+        key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own policy
+            has to do that.
+
+    Raises:
+        ValueError: where a topic is needed and no key is given.
     """
 
     def __init__(
@@ -29,19 +38,6 @@ class CostBudget(Construct):
         environment_name: str,
         key: kms.IKey | None = None,
     ) -> None:
-        """Define the budget, and a topic where the spec tells nobody.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: the ceiling, the alerts and who is told.
-            environment_name: value of the tag that is watched.
-            key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own
-                policy has to do that.
-
-        Raises:
-            ValueError: where a topic is needed and no key is given.
-        """
         super().__init__(scope, construct_id)
         if not spec.notify and key is None:
             raise ValueError(

@@ -21,7 +21,13 @@ NOT_REPLICATED = (
 
 
 class DataBucket(Construct):
-    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log."""
+    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log.
+
+    Args:
+        key: the key that objects are encrypted with.
+        keep: whether the buckets outlive their stack; if not they are emptied and deleted.
+        noncurrent_days: days for which a version that was overwritten or deleted is kept.
+    """
 
     def __init__(
         self,
@@ -32,15 +38,6 @@ class DataBucket(Construct):
         keep: bool,
         noncurrent_days: int = NONCURRENT_DAYS,
     ) -> None:
-        """Define the buckets.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            key: the key that objects are encrypted with.
-            keep: whether the buckets outlive their stack; if not they are emptied and deleted.
-            noncurrent_days: days for which a version that was overwritten or deleted is kept.
-        """
         super().__init__(scope, construct_id)
         pin(self)
 

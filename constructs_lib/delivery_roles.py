@@ -32,6 +32,21 @@ class DeliveryRoles(Construct):
 
     Nobody is trusted by a pattern: the subjects are compared as they are (GitHub Docs, "OpenID
     Connect reference", read 2026-11-27).
+
+    Args:
+        repository: the repository as the subject of its tokens has it between `repo:` and the next
+            colon: `owner/name` where it was made before 2026-06-18 and never renamed since, and
+            with numeric ids where it is newer. GitHub's documents show `owner@1/name@2` and
+            `owner-1/name-2` for those (both read 2026-11-27), so read one token of your own before
+            you write it here.
+        environment: the environment that is delivered; its stacks' names begin with it.
+        branch: the branch that is deployed.
+        provider: GitHub's provider, of which an account has one; None defines it.
+        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
+        permissions_boundary: of the three roles.
+
+    Raises:
+        ValueError: where the repository is no exact name.
     """
 
     look: iam.Role
@@ -53,25 +68,6 @@ class DeliveryRoles(Construct):
         qualifier: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
     ) -> None:
-        """Define the roles.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            repository: the repository as the subject of its tokens has it between `repo:` and the
-                next colon: `owner/name` where it was made before 2026-06-18 and never renamed
-                since, and with numeric ids where it is newer. GitHub's documents show
-                `owner@1/name@2` and `owner-1/name-2` for those (both read 2026-11-27), so read one
-                token of your own before you write it here.
-            environment: the environment that is delivered; its stacks' names begin with it.
-            branch: the branch that is deployed.
-            provider: GitHub's provider, of which an account has one; None defines it.
-            qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
-            permissions_boundary: of the three roles.
-
-        Raises:
-            ValueError: where the repository is no exact name.
-        """
         super().__init__(scope, construct_id)
         if repository.count("/") != 1 or PATTERN & {*repository}:
             raise ValueError(

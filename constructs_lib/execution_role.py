@@ -46,6 +46,14 @@ class ExecutionRole(Construct):
     KMS, logs and metrics. Interfaces are scoped as AWS's own
     SageMakerStudioProjectRoleMachineLearningPolicy does (2026-08-22). No managed policy, and no
     `kms:CreateGrant`: instance types with local NVMe take no volume key.
+
+    Args:
+        bucket: where data, checkpoints and outputs live.
+        key: the bucket's key.
+        repository: the training images.
+        vpc: the network of the subnets.
+        subnets: where SageMaker may put the network interfaces of a job.
+        security_groups: the groups that it may put on them.
     """
 
     def __init__(
@@ -60,18 +68,6 @@ class ExecutionRole(Construct):
         subnets: Sequence[ec2.ISubnet],
         security_groups: Sequence[ec2.ISecurityGroup],
     ) -> None:
-        """Define the role.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            bucket: where data, checkpoints and outputs live.
-            key: the bucket's key.
-            repository: the training images.
-            vpc: the network of the subnets.
-            subnets: where SageMaker may put the network interfaces of a job.
-            security_groups: the groups that it may put on them.
-        """
         super().__init__(scope, construct_id)
         self._subnets, self._security_groups = subnets, security_groups
 

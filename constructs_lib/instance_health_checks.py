@@ -44,6 +44,11 @@ class InstanceHealthChecks(Construct):
 
     Taken away, they are turned off, and every change replaces the instances of the group once their
     jobs have ended. Where the whole stack is deleted the groups are left alone until they go.
+
+    Args:
+        nodes: the role of the groups' instances, and its profile.
+        log_key: the key of the function's log.
+        keep: whether the log outlives the stack.
     """
 
     def __init__(
@@ -55,15 +60,6 @@ class InstanceHealthChecks(Construct):
         log_key: kms.IKey,
         keep: bool,
     ) -> None:
-        """Define the function.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            nodes: the role of the groups' instances, and its profile.
-            log_key: the key of the function's log.
-            keep: whether the log outlives the stack.
-        """
         super().__init__(scope, construct_id)
 
         group = log_group(self, "LogGroup", key=log_key, keep=keep)

@@ -31,7 +31,12 @@ def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
 
 
 class JobParameters(Construct):
-    """Define one parameter below `/ultracluster/<environment>/` for each value."""
+    """Define one parameter below `/ultracluster/<environment>/` for each value.
+
+    Args:
+        environment_name: the last part of their common path.
+        values: a text, or texts for a list, by parameter name.
+    """
 
     def __init__(
         self,
@@ -41,14 +46,6 @@ class JobParameters(Construct):
         environment_name: str,
         values: Mapping[str, str | Sequence[str]],
     ) -> None:
-        """Define the parameters.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            environment_name: the last part of their common path.
-            values: a text, or texts for a list, by parameter name.
-        """
         super().__init__(scope, construct_id)
 
         self.path = parameter_path(environment_name)

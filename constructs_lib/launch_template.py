@@ -24,7 +24,23 @@ AWS_HAS_NO_OTHER_NAME: Final = (
 
 
 class EfaLaunchTemplate(NodeTemplate):
-    """Define how a node is launched: interfaces, image, placement and capacity."""
+    """Define how a node is launched: interfaces, image, placement and capacity.
+
+    Args:
+        spec: type, layout, image and root volume of the nodes.
+        security_groups: groups of every interface; the fabric group must be one of them.
+        placement: placement group and capacity; without it nodes are placed anywhere.
+        role: role of the instances.
+        user_data: what a node does at its first boot.
+        instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS hands
+            on no tags of its own, so that a budget sees nodes by these alone.
+        subnet: of every interface, as AWS's templates for PCS have it; None where whoever launches
+            names it (Auto Scaling, a fleet, or PCS with several subnets).
+
+    Raises:
+        ValueError: without a security group, or where the spec asks for capacity that no placement
+            names.
+    """
 
     def __init__(
         self,
@@ -39,25 +55,6 @@ class EfaLaunchTemplate(NodeTemplate):
         instance_tags: Mapping[str, str] | None = None,
         subnet: ec2.ISubnet | None = None,
     ) -> None:
-        """Define the launch template.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: type, layout, image and root volume of the nodes.
-            security_groups: groups of every interface; the fabric group must be one of them.
-            placement: placement group and capacity; without it nodes are placed anywhere.
-            role: role of the instances.
-            user_data: what a node does at its first boot.
-            instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS
-                hands on no tags of its own, so that a budget sees nodes by these alone.
-            subnet: of every interface, as AWS's templates for PCS have it; None where whoever
-                launches names it (Auto Scaling, a fleet, or PCS with several subnets).
-
-        Raises:
-            ValueError: without a security group, or where the spec asks for capacity that no
-                placement names.
-        """
         _check(spec, security_groups, placement)
         super().__init__(
             scope,

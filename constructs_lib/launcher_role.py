@@ -22,7 +22,18 @@ from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, RUN_COMMAND_DOCUMENT
 
 
 class LauncherRole(Construct):
-    """Define the role that starts training jobs: it may pass one execution role, and no other."""
+    """Define the role that starts training jobs: it may pass one execution role, and no other.
+
+    Args:
+        assumed_by: who starts jobs.
+        parameter_path: path of the SSM parameters that say what a job is started with; they are
+            read by GetParametersByPath with just this path.
+        repository: the training images, whose tags it may list before it starts a job.
+        unattended: the state machine that it may start, follow and stop.
+        login_nodes_of: the environment to whose login nodes it may send Slurm jobs. Who sends
+            commands to a node by Systems Manager is root there.
+        **limits: what its jobs are bound to, see `JobLimits`.
+    """
 
     def __init__(
         self,
@@ -36,20 +47,6 @@ class LauncherRole(Construct):
         login_nodes_of: str | None = None,
         **limits: Unpack[JobLimits],
     ) -> None:
-        """Define the role.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            assumed_by: who starts jobs.
-            parameter_path: path of the SSM parameters that say what a job is started with; they
-                are read by GetParametersByPath with just this path.
-            repository: the training images, whose tags it may list before it starts a job.
-            unattended: the state machine that it may start, follow and stop.
-            login_nodes_of: the environment to whose login nodes it may send Slurm jobs. Who sends
-                commands to a node by Systems Manager is root there.
-            **limits: what its jobs are bound to, see `JobLimits`.
-        """
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(

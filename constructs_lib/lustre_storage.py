@@ -29,7 +29,20 @@ class LustreStorage(LustreFileSystem):
 
     Built on `AWS::FSx::FileSystem`: the L2 has no metadata configuration, EFA or log
     configuration, and its file system does not depend on the rules of its security group, so that
-    creation races with them and fails now and then (aws-parallelcluster#6181).
+    creation races with them and fails now and then (aws-parallelcluster#6181). Its security group,
+    log group and associations are defined with it.
+
+    Args:
+        spec: what is bought of FSx.
+        vpc: the network of the subnet.
+        subnet: where the file system lives; it is in one zone.
+        clients: groups whose members mount it; `add_client` adds others later.
+        bucket: bucket of the associations that name none.
+        key: customer key; used where the spec asks for one.
+        log_key: key of the log group; it must admit CloudWatch Logs.
+
+    Raises:
+        ValueError: where the spec asks for a bucket or a key and none is given.
     """
 
     def __init__(
@@ -45,22 +58,6 @@ class LustreStorage(LustreFileSystem):
         key: kms.IKey | None = None,
         log_key: kms.IKey | None = None,
     ) -> None:
-        """Define the file system, its security group and log group, and its associations.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: what is bought of FSx.
-            vpc: the network of the subnet.
-            subnet: where the file system lives; it is in one zone.
-            clients: groups whose members mount it; `add_client` adds others later.
-            bucket: bucket of the associations that name none.
-            key: customer key; used where the spec asks for one.
-            log_key: key of the log group; it must admit CloudWatch Logs.
-
-        Raises:
-            ValueError: where the spec asks for a bucket or a key and none is given.
-        """
         super().__init__(scope, construct_id, efa_enabled=spec.efa_enabled)
         self._keep = removal_policy(keep=spec.keep_data)
         if spec.customer_key and key is None:

@@ -56,6 +56,14 @@ class NodeImage(Construct):
     another lock, script or base is another version, and the same ones are the same. Their construct
     ids hold it as well: another version is another resource, as CloudFormation does not replace
     one that keeps its custom name.
+
+    Args:
+        spec: what the image is made of.
+        environment_name: environment whose nodes boot it; names begin with it.
+        slurm_version: version of the cluster's Slurm.
+        subnet: where instances build; they reach the internet over HTTPS from it, or mirrors.
+        security_groups: groups of those instances, which need no way in.
+        log_key: key of the log group.
     """
 
     def __init__(
@@ -70,18 +78,6 @@ class NodeImage(Construct):
         security_groups: list[ec2.ISecurityGroup],
         log_key: kms.IKey,
     ) -> None:
-        """Define the pipeline.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: what the image is made of.
-            environment_name: environment whose nodes boot it; names begin with it.
-            slurm_version: version of the cluster's Slurm.
-            subnet: where instances build; they reach the internet over HTTPS from it, or mirrors.
-            security_groups: groups of those instances, which need no way in.
-            log_key: key of the log group.
-        """
         super().__init__(scope, construct_id)
 
         self._spec, self._name = spec, f"{environment_name}-nodes"

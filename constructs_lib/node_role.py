@@ -37,6 +37,11 @@ class NodeRole(Construct):
     """Define what a node may do: be managed, read and write the data, enter the image registry.
 
     Which images it may pull is said beside the repository, which it need not know.
+
+    Args:
+        bucket: whose objects nodes read and write.
+        key: the key that encrypts them.
+        path: path of the role, where a service takes roles by it.
     """
 
     def __init__(
@@ -48,15 +53,6 @@ class NodeRole(Construct):
         key: kms.IKey,
         path: str | None = None,
     ) -> None:
-        """Define the role.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            bucket: whose objects nodes read and write.
-            key: the key that encrypts them.
-            path: path of the role, where a service takes roles by it.
-        """
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(

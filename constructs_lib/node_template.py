@@ -132,6 +132,15 @@ class LoginLaunchTemplate(NodeTemplate):
     """Define how a node without EFA is launched: one interface, no public address, no key pair.
 
     People come in by Systems Manager sessions, which need no open port.
+
+    Args:
+        instance_type: EC2 instance type.
+        image: AMI id or name of an SSM parameter, with Slurm and the PCS agent.
+        root_device_name: device that the image boots from.
+        root_volume_gib: size of the encrypted root volume.
+        security_groups: groups of the interface.
+        user_data: what the node does at boot, as MIME multipart.
+        instance_tags: tags of instances, volumes and network interfaces.
     """
 
     def __init__(
@@ -147,19 +156,6 @@ class LoginLaunchTemplate(NodeTemplate):
         user_data: ec2.UserData,
         instance_tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Define the launch template.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            instance_type: EC2 instance type.
-            image: AMI id or name of an SSM parameter, with Slurm and the PCS agent.
-            root_device_name: device that the image boots from.
-            root_volume_gib: size of the encrypted root volume.
-            security_groups: groups of the interface.
-            user_data: what the node does at boot, as MIME multipart.
-            instance_tags: tags of instances, volumes and network interfaces.
-        """
         super().__init__(
             scope,
             construct_id,

@@ -47,20 +47,16 @@ class AlarmTopic(Construct):
 
     Each address has to confirm its subscription once. A topic that exists must admit
     `cloudwatch.amazonaws.com`, and its key must as well.
+
+    Args:
+        notify: e-mail addresses, and ARNs of topics. Without any, the topic has no subscriber until
+            somebody subscribes to it.
+        key: encrypts the topic; CloudWatch is admitted to it.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, notify: Sequence[str], key: kms.IKey
     ) -> None:
-        """Define the topic, where it is needed.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            notify: e-mail addresses, and ARNs of topics. Without any, the topic has no subscriber
-                until somebody subscribes to it.
-            key: encrypts the topic; CloudWatch is admitted to it.
-        """
         super().__init__(scope, construct_id)
 
         self.arns = [address for address in notify if TOPIC_ARN.fullmatch(address)]

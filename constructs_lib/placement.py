@@ -20,6 +20,12 @@ class ClusterPlacement(Construct):
 
     Reservation and group outlive their stack, and a change that replaces them: capacity is given up
     by a person alone, with `aws ec2 cancel-capacity-reservation` (docs/retention.md).
+
+    Args:
+        spec: the nodes.
+        availability_zone_id: the zone of a reservation.
+        reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
+            unused hours are charged under them.
     """
 
     def __init__(
@@ -31,16 +37,6 @@ class ClusterPlacement(Construct):
         availability_zone_id: str,
         reservation_tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Define group and reservation.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: the nodes.
-            availability_zone_id: the zone of a reservation.
-            reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
-                unused hours are charged under them.
-        """
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None

@@ -49,6 +49,13 @@ class SlurmCluster(Construct):
     Name, network and size are create-only, and names are unique: the name therefore holds the size,
     so that a cluster of another size can be made before this one is deleted
     (docs/grow.md).
+
+    Args:
+        spec: version, accounting and idle time.
+        name: what the cluster's name begins with.
+        size: `SMALL`, `MEDIUM` or `LARGE`, for all nodes and login nodes together.
+        subnet: where the controller's network interface is; PCS takes one.
+        security_groups: groups of that interface; they admit the nodes.
     """
 
     def __init__(
@@ -62,17 +69,6 @@ class SlurmCluster(Construct):
         subnet: ec2.ISubnet,
         security_groups: Sequence[ec2.ISecurityGroup],
     ) -> None:
-        """Define the cluster.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: version, accounting and idle time.
-            name: what the cluster's name begins with.
-            size: `SMALL`, `MEDIUM` or `LARGE`, for all nodes and login nodes together.
-            subnet: where the controller's network interface is; PCS takes one.
-            security_groups: groups of that interface; they admit the nodes.
-        """
         super().__init__(scope, construct_id)
 
         accounting = pcs.CfnCluster.AccountingProperty(mode="NONE")
@@ -114,7 +110,19 @@ class SlurmCluster(Construct):
 
 
 class SlurmQueue(Construct):
-    """Define a queue, whose name users write after `sbatch --partition`."""
+    """Define a queue, whose name users write after `sbatch --partition`.
+
+    Args:
+        cluster_id: id of the PCS cluster, of this app or not.
+        name: 3 to 25 letters, digits and hyphens.
+        node_groups: what its jobs run on. The references make CloudFormation delete the queue
+            first: PCS refuses to delete a group that a queue uses.
+        default: whether jobs that name no partition go to this queue. PCS makes no queue the
+            default by itself, and `sbatch` without `--partition` is refused (AWS PCS user guide,
+            custom settings for queues, read 2026-11-27).
+        settings: limits and priority of its jobs, by Slurm's names, such as `MaxTime`
+            (`QueueSpec.custom_settings`).
+    """
 
     def __init__(
         self,
@@ -127,21 +135,6 @@ class SlurmQueue(Construct):
         default: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Define the queue.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            cluster_id: id of the PCS cluster, of this app or not.
-            name: 3 to 25 letters, digits and hyphens.
-            node_groups: what its jobs run on. The references make CloudFormation delete the
-                queue first: PCS refuses to delete a group that a queue uses.
-            default: whether jobs that name no partition go to this queue. PCS makes no queue the
-                default by itself, and `sbatch` without `--partition` is refused (AWS PCS user
-                guide, custom settings for queues, read 2026-11-27).
-            settings: limits and priority of its jobs, by Slurm's names, such as `MaxTime`
-                (`QueueSpec.custom_settings`).
-        """
         super().__init__(scope, construct_id)
 
         stated = ({"Default": "YES"} if default else {}) | dict(settings or {})

@@ -20,6 +20,12 @@ class SlurmLogs(Construct):
 
     Without the last, a node that was not launched for want of capacity is seen by nobody. Whoever
     deploys needs `pcs:AllowVendedLogDeliveryForResource`.
+
+    Args:
+        cluster: whose logs. Its id is in every name, so that those of a second cluster, or of an
+            environment that is deployed again beside what was kept, are free.
+        log_key: the key of the log groups.
+        keep: whether the logs outlive the stack.
     """
 
     def __init__(
@@ -31,16 +37,6 @@ class SlurmLogs(Construct):
         log_key: kms.IKey,
         keep: bool,
     ) -> None:
-        """Define log groups and deliveries.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            cluster: whose logs. Its id is in every name, so that those of a second cluster, or of
-                an environment that is deployed again beside what was kept, are free.
-            log_key: the key of the log groups.
-            keep: whether the logs outlive the stack.
-        """
         super().__init__(scope, construct_id)
 
         self.groups: dict[str, logs.ILogGroup] = {}

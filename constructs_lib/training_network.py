@@ -17,7 +17,15 @@ from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 
 class TrainingNetwork(Construct):
-    """Define a VPC with private training subnets, egress by NAT or none, and endpoints."""
+    """Define a VPC with private training subnets, egress by NAT or none, and endpoints.
+
+    Args:
+        spec: addresses and endpoints.
+        availability_zone_id: the zone of all subnets, by id.
+        log_key: key of the flow logs; it must admit CloudWatch Logs.
+        keep: whether VPC and training subnets outlive the stack. A file system that is kept holds
+            network interfaces in them, so that their deletion would fail.
+    """
 
     def __init__(
         self,
@@ -29,17 +37,6 @@ class TrainingNetwork(Construct):
         log_key: kms.IKey | None = None,
         keep: bool = False,
     ) -> None:
-        """Define the network.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: addresses and endpoints.
-            availability_zone_id: the zone of all subnets, by id.
-            log_key: key of the flow logs; it must admit CloudWatch Logs.
-            keep: whether VPC and training subnets outlive the stack. A file system that is kept
-                holds network interfaces in them, so that their deletion would fail.
-        """
         super().__init__(scope, construct_id)
         self._zone_id = availability_zone_id
 

@@ -74,6 +74,11 @@ class UnattendedTraining(Construct):
     """Define a state machine that starts a training job, again while there is no capacity.
 
     Its role may do what starting jobs of this environment takes, and pass one execution role.
+
+    Args:
+        log_key: the key of its log group.
+        keep: whether its log outlives the stack.
+        **limits: what its jobs are bound to, see `JobLimits`.
     """
 
     def __init__(
@@ -85,15 +90,6 @@ class UnattendedTraining(Construct):
         keep: bool,
         **limits: Unpack[JobLimits],
     ) -> None:
-        """Define the state machine.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            log_key: the key of its log group.
-            keep: whether its log outlives the stack.
-            **limits: what its jobs are bound to, see `JobLimits`.
-        """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 

@@ -29,6 +29,17 @@ class TrainingEnvironment(cdk.Stage):
 
     Region and account are the environment's. Without an account it is whoever deploys, and the
     assembly needs neither look-ups nor credentials.
+
+    Args:
+        scope: the app, or the stack of a pipeline.
+        construct_id: the id in that scope, with which the names of the stacks begin; the name of
+            the environment unless another is given.
+        spec: what is asked for.
+        env: account and Region; what it does not say is that of the spec.
+        permissions_boundary: of every role in the stage.
+
+    Raises:
+        ValueError: where `env` names another Region or account than the spec.
     """
 
     network: NetworkStack
@@ -49,19 +60,6 @@ class TrainingEnvironment(cdk.Stage):
         env: cdk.Environment | None = None,
         permissions_boundary: cdk.PermissionsBoundary | None = None,
     ) -> None:
-        """Define the stacks.
-
-        Args:
-            scope: the app, or the stack of a pipeline.
-            construct_id: the id in that scope, with which the names of the stacks begin; the name
-                of the environment unless another is given.
-            spec: what is asked for.
-            env: account and Region; what it does not say is that of the spec.
-            permissions_boundary: of every role in the stage.
-
-        Raises:
-            ValueError: where `env` names another Region or account than the spec.
-        """
         account, region = (env.account, env.region) if env is not None else (None, None)
         if region is not None and region != spec.region:
             raise ValueError(

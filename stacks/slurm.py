@@ -1,6 +1,6 @@
 """Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aws_cdk import aws_ec2 as ec2
