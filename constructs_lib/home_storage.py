@@ -23,7 +23,7 @@ BACKUPS: Final = (
 
 
 class HomeStorage(efs.FileSystem):
-    """Define a file system for `/home`, its group and mount targets; roles alone mount it, over TLS.
+    """Define a file system for `/home`, its group and mount targets; roles mount it, over TLS.
 
     It is an `efs.FileSystem`: `grant_root_access` lets nodes mount it and make homes of others. A
     policy of one's own ends the default one, by which every client that reaches a mount target has

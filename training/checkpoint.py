@@ -38,6 +38,9 @@ from training.restore import Say, restored
 from training.settings import CheckpointSettings
 from training.stream import HashingFileSystem
 
+ABANDON_SECONDS = 20.0
+"""How long a checkpoint that is being written may take after a rank has failed."""
+
 
 class Outcome(NamedTuple):
     """How the writing of a checkpoint ended."""
@@ -161,6 +164,11 @@ class Checkpoints:
                 seconds=done.seconds,
                 gigabytes=done.gigabytes,
             )
+
+    def abandon(self) -> None:
+        """Let a checkpoint come to its end where a rank has failed."""
+        if self.thread:
+            self.thread.join(ABANDON_SECONDS)
 
     def reserve(self, state: dict[str, Tensor]) -> None:
         """Take the host memory that copies need: at the start, where its lack is noticed early."""

@@ -100,8 +100,8 @@ def train(settings: Settings, launch: Launch) -> int:
 def _failed(error: Exception, witness: Witness, trainer: Trainer | None, settings: Settings) -> int:
     """Say, once among all ranks, who failed first, and return the exit status."""
     first, speaks = witness.testify(error)
-    if trainer and not of_peers(error):
-        trainer.abandon()
+    if trainer and trainer.checkpoints and not of_peers(error):
+        trainer.checkpoints.abandon()
     # That is what the others notice over gloo; NCCL could wait for ranks that never come.
     if witness.launch.device().type == "cpu":
         dist.destroy_process_group()

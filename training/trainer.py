@@ -14,7 +14,7 @@ from torch.distributed.fsdp import FSDPModule
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, opened, order_of
 from training.failure import everywhere
-from training.health import LAST_IS_LOST, Health, ending
+from training.health import Health
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Metrics
 from training.optimizer import MasterAdamW, learning_rate
@@ -24,8 +24,6 @@ from training.settings import Settings
 from training.sharding import Sharded
 from training.stragglers import Stragglers
 
-ABANDON_SECONDS = 20.0
-"""How long a checkpoint that is being written may take after a rank has failed."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
 
@@ -102,8 +100,7 @@ class Trainer:
         self.waiting: Report | None = None
         """Figures of the last step, which is read while the GPU works on the next one."""
         self.stopped = self.due = False
-        run = settings.run
-        self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
+        self.health = Health(settings.run)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
             self.checkpoints = Checkpoints(
@@ -133,11 +130,6 @@ class Trainer:
     def writes(self) -> bool:
         """Whether a checkpoint is being written."""
         return self.checkpoints is not None and self.checkpoints.writes
-
-    def abandon(self) -> None:
-        """Let a checkpoint come to its end where a rank has failed."""
-        if self.checkpoints and self.checkpoints.thread:
-            self.checkpoints.thread.join(ABANDON_SECONDS)
 
     def run(self) -> int:
         """Train to the last step, or until told to stop, and return the exit status."""
@@ -201,14 +193,9 @@ class Trainer:
 
     def _ended(self) -> int:
         """Say how the run ended, and return its exit status."""
+        newest = self.checkpoints.newest if self.checkpoints else None
         done = self.step >= self.settings.run.steps
-        lost = LAST_IS_LOST if done and self.health.skipped and self.checkpoints else None
-        end = ending(
-            self.step,
-            done=done,
-            newest=self.checkpoints.newest if self.checkpoints else None,
-            diverged=self.health.diverged or lost,
-        )
+        end = self.health.ended(self.step, done=done, newest=newest)
         self.metrics.event(end.name, end.text, step=self.step, status=end.status)
         self.metrics.sync()
         return end.status
@@ -255,8 +242,7 @@ class Trainer:
             return
         seconds, self.mark = report.done.seconds_since(self.mark), report.done
         loss, norm, asked, lost = report.values[:4].tolist()
-        spiked = self.health.spiked
-        self.health.saw(loss, finite=not lost)
+        spikes = self.health.saw(loss, finite=not lost)
         self.stopped = self.stopped or bool(asked)
         self.metrics.step(
             report.step,
@@ -268,7 +254,7 @@ class Trainer:
             waited=report.waited,
             skipped=self.health.skipped,
         )
-        if self.health.spiked and not spiked:
+        if spikes:
             self.metrics.event(
                 "loss-spike",
                 f"step {report.step}: the loss of {loss:.4f} is a spike over its median of "
