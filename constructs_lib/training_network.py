@@ -61,14 +61,7 @@ class TrainingNetwork(Construct):
         if spec.public_subnet_cidr is not None:
             self._egress(spec.public_subnet_cidr)
         _reach_s3(self, self.vpc, self.training_subnets)
-        Endpoints(
-            self,
-            "Endpoints",
-            vpc=self.vpc,
-            cidr=spec.cidr,
-            subnet=self.training_subnets[0],
-            services=spec.interface_endpoints,
-        )
+        Endpoints(self, cidr=spec.cidr, services=spec.interface_endpoints)
         self._flow_logs(spec, log_key, keep=keep)
 
     def _subnet(self, name: str, cidr: str, *, keep: bool = False) -> ec2.ISubnet:
@@ -199,14 +192,7 @@ class ExistingTrainingNetwork(Construct):
         ]
         if routed:
             _reach_s3(self, self.vpc, routed)
-        Endpoints(
-            self,
-            "Endpoints",
-            vpc=self.vpc,
-            cidr=spec.cidr,
-            subnet=self.training_subnets[0],
-            services=spec.interface_endpoints,
-        )
+        Endpoints(self, cidr=spec.cidr, services=spec.interface_endpoints)
 
 
 def _reach_s3(scope: Construct, vpc: ec2.IVpc, subnets: Sequence[ec2.ISubnet]) -> None:
@@ -235,18 +221,16 @@ class Endpoints(Construct):
 
     def __init__(
         self,
-        scope: Construct,
-        construct_id: str,
+        network: TrainingNetwork | ExistingTrainingNetwork,
         *,
-        vpc: ec2.IVpc,
         cidr: str,
-        subnet: ec2.ISubnet,
         services: tuple[str, ...],
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(network, "Endpoints")
         if not services:
             return
 
+        vpc = network.vpc
         group = ec2.SecurityGroup(
             self, "Group", vpc=vpc, description="HTTPS to AWS services", allow_all_outbound=False
         )
@@ -257,7 +241,7 @@ class Endpoints(Construct):
                 service.replace(".", "-"),
                 vpc=vpc,
                 service=ec2.InterfaceVpcEndpointAwsService(service),
-                subnets=ec2.SubnetSelection(subnets=[subnet]),
+                subnets=ec2.SubnetSelection(subnets=network.training_subnets[:1]),
                 security_groups=[group],
                 open=False,
             )

@@ -131,10 +131,16 @@ def defined_in(name: str, kind: type[Kind], known: Iterable[str]) -> Kind:
     return recipe
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a command the two arguments that say what a run is."""
+def parser_of(prog: str, description: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser of the two arguments that say what a run is."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
     parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
+    return parser
 
 
 def chosen(recipe: str, changes: Iterable[str]) -> Settings:

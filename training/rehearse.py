@@ -5,7 +5,6 @@ shapes are computed, so that two processor cores trace a rank of thousands in mi
 is of what a kernel takes for itself, of fragmentation or of NCCL's buffers.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from training.mesh import Grid, Launch, Layout
 from training.model import Transformer
 from training.optimizer import MasterAdamW
 from training.problems import UserError
-from training.recipes import add_arguments, chosen
+from training.recipes import chosen, parser_of
 from training.settings import Settings
 from training.sharding import Sharded
 
@@ -179,8 +178,7 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
         as_json: For programs.
     """
     titan = words[:1] == ["torchtitan"]
-    parser = argparse.ArgumentParser(prog=f"training.launch rehearse{' torchtitan' * titan}")
-    add_arguments(parser)
+    parser = parser_of(f"training.launch rehearse{' torchtitan' * titan}")
     given = parser.parse_args(words[titan:])
     try:
         if titan:

@@ -19,7 +19,6 @@ Ends with
 metrics.jsonl instead: its last event says it.
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -37,7 +36,7 @@ from training.hang import Guard
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
-from training.recipes import add_arguments, chosen
+from training.recipes import chosen, parser_of
 from training.record import say
 from training.settings import Settings
 from training.trainer import Trainer
@@ -120,13 +119,7 @@ def _dumps(path: str | None) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="training.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-    given = parser.parse_args(arguments)
+    given = parser_of("training.train", __doc__).parse_args(arguments)
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     launch = Launch()
     try:
