@@ -36,11 +36,6 @@ class OwnSecurityGroup(ec2.SecurityGroup):
         # Whatever depends on the group waits for its rules, too.
         Dependable.implement(self, Dependable.of(self._holder))
 
-    @property
-    def security_group(self) -> ec2.SecurityGroup:
-        """The group itself, by the name that it had in 0.1."""
-        return self
-
     def admit_itself(
         self,
         name: str,
