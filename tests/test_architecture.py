@@ -234,6 +234,7 @@ MAY_IMPORT = {
     },
     # The environment file that it writes is a template.
     "ultracluster/plan": {"ultracluster", "jinja2", "rich"},
+    "ultracluster/dashboards": {"ultracluster", "jinja2", "rich"},
     # Its child is a CDK app: the one program of the package that makes constructs.
     "ultracluster/synthesis.py": {"ultracluster", "constructs_lib", "aws_cdk"},
     "ultracluster": {"ultracluster", "argcomplete", "rich", "boto3", "botocore"},

@@ -8,19 +8,18 @@ with N parameters (without learned positions), L layers, width h, sequence s. Re
 counted, and attention as if it were not causal: PaLM, arXiv 2204.02311, appendix B.
 """
 
-import contextlib
-import math
-import os
 import resource
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from training.heartbeat import PAUSE_SECONDS, Heartbeat
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
+from training.pace import Mark, Marks
 from training.problems import UserError
 from training.record import FILE, Record, say, step_text, step_values
 from training.settings import ModelSettings, RunSettings
@@ -53,77 +52,21 @@ def memory_gib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
-FOLDER: Final = "/run/ultracluster/metrics"
-"""Made by a node's boot; elsewhere there is none, and nothing is written."""
-VARIABLE: Final = "ULTRACLUSTER_METRICS"
-PLANNED: Final = "ULTRACLUSTER_PLANNED_MFU"
-"""MFU that the job was planned with, such as 0.42 (`ultracluster plan`)."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures of a step that the GPU may still be working on."""
 
-FIRST_SECONDS: Final = 1800
-"""For reading tokens and a checkpoint, and for the first step, which compiles."""
-PAUSE_SECONDS: Final = 600
-"""For a checkpoint, or a validation, beyond a step."""
-MARGIN_SECONDS: Final = 30
-STEPS: Final = 3
-"""Steps that one may take as long as, before somebody is told."""
-
-
-class Heartbeat:
-    """What a rank tells its node: when its step will be over, and the figures of the job.
-
-    The node's program sends them on while the process runs; any program may write the names of
-    docs/operate/metrics.md. Nothing here ends a run: what cannot be written is left out.
-
-    Args:
-        rank: Of all ranks.
-        gpu: Index of its GPU on the node.
-    """
-
-    def __init__(self, rank: int, gpu: int) -> None:
-        folder = Path(os.environ.get(VARIABLE, FOLDER))
-        self.labels = f'{{rank="{rank}",gpu="{gpu}"}}'
-        self.path = folder / f"rank{rank}.{os.getpid()}.prom" if folder.is_dir() else None
-        self.values: dict[str, float] = {}
-        self.due, self.paused, self.seconds = 0.0, True, 0.0
-        self.planned: dict[str, float] = {}
-        with contextlib.suppress(ValueError, KeyError):
-            self.planned = {"job_planned_mfu_ratio": float(os.environ[PLANNED])}
-        self.promise(FIRST_SECONDS)
-
-    def promise(self, seconds: float) -> None:
-        """Say within how many seconds the next step will be over, where it is no usual one."""
-        self.paused, self.due = True, time.time() + seconds
-        self.tell(rank_due_seconds=self.due)
-
-    def stepped(self, seconds: float) -> None:
-        """Say that a step is over, and how long it took."""
-        self.seconds = seconds
-        self.resume()
-
-    def resume(self) -> None:
-        """Say that a pause is over, and that the next step is a usual one."""
-        self.promise(STEPS * self.seconds + MARGIN_SECONDS)
-        self.paused = False
-
-    def tell(self, **values: float | None) -> None:
-        """Add figures, or change them; None is a figure that there is not."""
-        if self.path is None:
-            return
-        self.values |= {name: value for name, value in values.items() if value is not None}
-        lines = (f"ultracluster_{name}{self.labels} {value!r}\n" for name, value in self._rows())
-        beside = self.path.with_suffix(".new")
-        with contextlib.suppress(OSError):
-            beside.write_text("".join(lines))
-            beside.replace(self.path)
-
-    def _rows(self) -> list[tuple[str, float]]:
-        return [*self.values.items(), *(self.planned.items() if "job_loss" in self.values else ())]
-
-    def close(self) -> None:
-        """Take the file away; the node's program leaves those of dead processes out by itself."""
-        if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+    step: int
+    """Counted from 1."""
+    values: Tensor
+    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
+    gradient was not finite; then the table of `training.pace`, of an earlier step."""
+    done: Mark
+    """When the step was finished and `values` was on the host."""
+    rate: float
+    waited: float
+    """Seconds that the step waited for data."""
+    marks: Marks
 
 
 @dataclass
@@ -156,7 +99,7 @@ class Metrics:
         """Say and record something that is not a step."""
         if self.speaks:
             if name in ("start", "checkpoint"):
-                self.heart.tell(job_checkpoint_time_seconds=time.time())
+                self.heart.committed()
             say(text)
             self._record({"event": name, "text": text, **values})
 
@@ -212,15 +155,7 @@ class Metrics:
             waited=waited,
             **rest,
         )
-        self.heart.tell(
-            job_loss=loss if math.isfinite(loss) else None,
-            job_loss_finite=float(math.isfinite(loss)),
-            job_step_seconds=seconds,
-            job_tokens_per_second=values["tokens_per_s"],
-            job_mfu_ratio=values["mfu"],
-            job_data_wait_seconds=waited,
-            job_checkpoint_interval_seconds=self.checkpoint_every * seconds or None,
-        )
+        self.heart.figures(values, self.checkpoint_every)
         if step % self.run.print_every == 0 or step == 1 or skipped:
             note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
             say(step_text(values) + note)

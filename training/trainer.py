@@ -2,48 +2,29 @@
 
 import gc
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from types import FrameType
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
+from training.blame import Blame
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, opened, order_of
 from training.failure import everywhere
 from training.health import Health
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Metrics
+from training.metrics import Metrics, Report
 from training.optimizer import MasterAdamW, learning_rate
-from training.pace import COMPUTES, DATA, OTHERS, Mark, Watch
+from training.pace import COMPUTES, DATA, OTHERS, Mark
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded
-from training.stragglers import Stragglers
 
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Figures of a step that the GPU may still be working on."""
-
-    step: int
-    """Counted from 1."""
-    values: Tensor
-    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
-    gradient was not finite; then the table of `training.stragglers`, of an earlier step."""
-    done: Mark
-    """When the step was finished and `values` was on the host."""
-    rate: float
-    waited: float
-    """Seconds that the step waited for data."""
-    marks: "tuple[list[int], list[Mark]]"
-    """Of `training.pace.Watch`."""
 
 
 class Trainer:
@@ -80,7 +61,20 @@ class Trainer:
         """What decides, with the step, which sequences come next."""
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
-        self.watch = Watch(self.device)
+        self.metrics = metrics = everywhere(
+            lambda: Metrics(model, launch, self.device, settings.run), by_all=False
+        )
+        self.blame = Blame(
+            launch,
+            self.device,
+            metrics.heart,
+            tell=metrics.event,
+            speaks=lambda: metrics.speaks,
+            folder=settings.run.path,
+            together=settings.parallel.tensor_parallel,
+            slowest=settings.run.slowest,
+        )
+        self.watch = self.blame.watch
         if isinstance(self.sharded.module, FSDPModule):
             self.watch.follow(self.sharded.module.blocks)
         self.optimizer = MasterAdamW(
@@ -90,10 +84,6 @@ class Trainer:
             compiled=settings.numerics.compile,
             watch=self.watch,
         )
-        self.metrics = everywhere(
-            lambda: Metrics(model, launch, self.device, settings.run), by_all=False
-        )
-        self.stragglers = Stragglers(settings, launch, self.watch, self.metrics)
         self.stop_asked = False
         self.mark = Mark(self.device)
         self.step = self.saved = 0
@@ -222,7 +212,7 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        mine = self.stragglers.row(loss, writes=self.writes)
+        mine = self.blame.row(loss, writes=self.writes)
         self.watch(COMPUTES, "the optimizer")
         sums = torch.cat((torch.stack((loss, asked, lost)), mine))
         dist.all_reduce(sums)
@@ -262,8 +252,8 @@ class Trainer:
                 step=report.step,
                 loss=loss,
             )
-        if self.stragglers.saw(report.step, report.marks, report.values[4:]):
-            self.stopped = True
+        self.blame.passed(report.marks)
+        self.stopped = self.blame.judge(report.step, report.values[4:]) or self.stopped
 
     def _save(self) -> None:
         if self.checkpoints:

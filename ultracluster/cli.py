@@ -42,7 +42,7 @@ COMMANDS: Final = {
     "review": "what is built, what changes and what it risks, on one page",
     "plan": "say what a model takes to train: nodes, layout, days, money",
     "capacity": "what can be bought ahead, and whether a planned run fits; buys nothing",
-    "dashboards": "write an environment's dashboards as files for Grafana",
+    "dashboards": "an environment's dashboards as files for Grafana, or drawn as pages",
     "waste": "who uses the nodes that are paid for, and what nobody uses",
     "train": "start SageMaker training jobs, and follow them",
 }

@@ -11,7 +11,7 @@ import torch
 
 from tests.training.slowed import CASES, FROM, USUAL
 from tests.training.training_cases import python
-from training.stragglers import Pace
+from training.pace import Pace, saw
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,18 @@ def test_ranks_that_share_layers_are_named_together():
     (found,) = filter(None, named)
     assert (found.rank, found.together, found.cause) == (2, 2, "clock")
     assert "one of ranks 2 to 3 on n1 " in found.text("n1")
+
+
+def test_a_stage_of_a_pipeline_is_compared_with_itself_alone():
+    """The last stage has the loss and takes half as long again, which is nobody's fault."""
+    paces, named = [Pace(), Pace()], []
+    for step in range(16):
+        slow = 1.9 if step >= 8 else 1.5
+        table = torch.tensor([[1.0, 0, 1, 0]] * 3 + [[1.5, 0, 0.5, 0]] * 2 + [[slow, 0, 0.1, 0]])
+        named.append(saw(paces, table * (1 + step * 1e-4)))
+    assert not any(named[:8])
+    (found,) = filter(None, named)
+    assert (found.rank, found.cause) == (5, "clock")
 
 
 @pytest.mark.parametrize("writes", [0.0, 1.0])

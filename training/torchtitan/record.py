@@ -11,6 +11,8 @@ from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools.utils import device_type
 
 from training import record
+from training.heartbeat import Heartbeat
+from training.mesh import Launch
 from training.record import say
 
 
@@ -19,11 +21,22 @@ class NotFiniteError(Exception):
 
 
 class Record:
-    """Where one rank writes what happened; only the rank that knows the loss does."""
+    """Where one rank writes what happened; only the rank that knows the loss does.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    Args:
+        folder: `run.path`.
+        launch: This rank.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    def __init__(self, folder: str, launch: Launch, checkpoint_every: int) -> None:
+        self.folder, self.checkpoint_every = Path(folder), checkpoint_every
         self.file: record.Record | None = None
+        self.heart = Heartbeat(launch.rank, launch.local_rank)
+
+    def speaks(self) -> bool:
+        """Whether this is the rank that knows the loss."""
+        return self.file is not None
 
     def open(self) -> None:
         """Have this rank speak.
@@ -32,9 +45,12 @@ class Record:
             OSError: If the folder can never be written.
         """
         self.file = record.Record(self.folder, say)
+        self.heart.committed()
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
+        if self.file and name == "checkpoint":
+            self.heart.committed()
         self.say(text)
         self.line(event=name, text=text, **values)
 
@@ -101,9 +117,13 @@ class Steps(MetricsProcessor):
             memory=self.device_memory_monitor.get_peak_stats().max_reserved_gib,
             waited=sum(self.data_loading_times),
         )
+        told = self.config.record
+        told.heart.stepped(seconds)
+        if told.speaks():
+            told.heart.figures(values, told.checkpoint_every)
         if step == 1 or step % self.config.print_every == 0:
-            self.config.record.say(record.step_text(values))
-        self.config.record.line(**values)
+            told.say(record.step_text(values))
+        told.line(**values)
         self.ntokens_since_last_log = 0
         self.data_loading_times.clear()
         self.time_last_log = time.perf_counter()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
-from training.limits import Bounds, Count, Positive, overridden, value_problems
+from training.limits import Amount, Bounds, Count, Positive, overridden, value_problems
 from training.problems import Problem, UserError
 from training.settings import OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
@@ -107,6 +107,12 @@ class RunSettings:
     seed: Count = 0
     """Decides weights and order of data."""
     print_every: Positive = 10
+    slowest: Amount = 0.0
+    """Times the median rank from which on a rank that holds the others up ends the run after a
+    checkpoint, for its node to be left out; 0 never: it is named all the same."""
+    hang_seconds: Amount = 30.0
+    """Beyond three times what is usual between two layers, without any progress, after which the
+    rank that hangs is named; after three times as long the run ends. 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)

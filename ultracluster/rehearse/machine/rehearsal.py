@@ -215,6 +215,11 @@ def _user_submits(room: Room) -> Finding:
     return Finding(room.controller.name, what, ok, found, time.monotonic() - started)
 
 
+CHECKS_END: Final = (
+    "while grep -qas '[/]ultracluster/check.py' /proc/[0-9]*/cmdline; do sleep 1; done"
+)
+
+
 def unfit(room: Room, fault: Fault) -> Finding:
     """Plant a fault on the first node, submit a job, and mend the node again.
 
@@ -226,7 +231,8 @@ def unfit(room: Room, fault: Fault) -> Finding:
     node.ask(fault.plant)
     job = _ended(room, room.submit(JOB, user=fault.user))
     state, reason = room.states()[node.name], room.reason(node.name)
-    node.ask(fault.mend)
+    # A check that began while the node was unfit would drain it once it is mended.
+    node.ask(f"{{ {fault.mend}; }} && {CHECKS_END}")
     seconds = time.monotonic() - started
     there = job["NodeList"] == node.name
     ok = job["JobState"] == "COMPLETED" and there == (not fault.reason)
