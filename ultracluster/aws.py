@@ -148,6 +148,11 @@ class Caller:
         """`aws`, `aws-cn` or `aws-us-gov`."""
         return self.arn.split(":")[1]
 
+    def document(self) -> dict[str, str]:
+        """Return the same for programs."""
+        named = {"region": self.region, "account": self.account, "caller": self.arn}
+        return {**named, "endpoint": self.endpoint}
+
     @property
     def place(self) -> str:
         """The account and Region, and whether AWS itself answers."""

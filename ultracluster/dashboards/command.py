@@ -26,7 +26,6 @@ from ultracluster.prometheus import Prometheus, source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     parser.add_argument(
         "--output",
@@ -121,6 +120,7 @@ def dashboards() -> tuple[Dashboard, ...]:
 
 def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
     """Return a dashboard of an environment, as Grafana imports it."""
+    source = {"name": "source", "label": "Data source", "type": "datasource"}
     return {
         "uid": f"{environment}-{dashboard.name}"[:40],
         "title": f"{environment} / {dashboard.title}",
@@ -128,10 +128,8 @@ def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
         "schemaVersion": 39,
         "time": {"from": "now-6h", "to": "now"},
         "refresh": "30s",
-        "templating": {"list": [_source(), *_variables(environment)]},
-        "panels": [
-            _panel(panel, index, environment) for index, panel in enumerate(dashboard.panels)
-        ],
+        "templating": {"list": [source | {"query": "prometheus"}, *_variables(environment)]},
+        "panels": [_panel(each, index, environment) for index, each in enumerate(dashboard.panels)],
     }
 
 
@@ -168,10 +166,6 @@ def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [target],
     }
-
-
-def _source() -> dict[str, Any]:
-    return {"name": "source", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
 def _variables(environment: str) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ ultracluster waste ENVIRONMENT [--since 7d] [--metrics URL] [--html FILE] [--for
 import argparse
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +36,6 @@ SINCE: Final = re.compile(r"([1-9]\d{0,3})([hdw])")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     parser.add_argument(
         "--since", default="7d", metavar="TIME", help="how far back, as 12h, 7d or 4w (7d)"
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.html:
         write_output(arguments.html, page(spec.name, arguments.since, found), "--html")
     if arguments.json:
-        print_json({"environment": spec.name, **_numbers(asdict(found))})
+        print_json({"environment": spec.name, **asdict(found, dict_factory=_numbers)})
         return ALL_WELL
     for part in parts(spec.name, arguments.since, found):
         if isinstance(part, str):
@@ -94,12 +94,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return ALL_WELL
 
 
-def _numbers(value: Any) -> Any:
-    """Return a value with numbers for JSON in place of decimals."""
-    if isinstance(value, Decimal):
-        return float(round(value, 4))
-    if isinstance(value, dict):
-        return {key: _numbers(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_numbers(each) for each in value]
-    return value
+def _numbers(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dataclass as a dictionary, with numbers for JSON in place of decimals."""
+    return {
+        name: float(round(value, 4)) if isinstance(value, Decimal) else value
+        for name, value in rows
+    }

@@ -91,11 +91,8 @@ def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
 
 def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
     """Return what an hour of one node costs, by the environment's own cost sheet; 0 if unknown."""
-    item = (
-        prices.capacity_block(nodes.instance_type)
-        if nodes.capacity_block is not None
-        else prices.on_demand(nodes.instance_type)
-    )
+    bought = prices.on_demand if nodes.capacity_block is None else prices.capacity_block
+    item = bought(nodes.instance_type)
     lines = (each for each in spec.cost_sheet().lines if each.quantity.item == item)
     return next((line.price.usd for line in lines), Decimal(0))
 
