@@ -14,13 +14,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from constructs_lib.node_role import SESSION_ACTIONS
-from constructs_lib.permissions import (
-    add_policy,
-    allow,
-    arn,
-    role_by_aws,
-    service_of_the_account,
-)
+from constructs_lib.permissions import add_policy, allow, arn, role_by_aws, service_of_the_account
 from constructs_lib.retention import log_group
 from ultracluster.catalogue.images import node_image_parameter
 from ultracluster.spec.node_image import NodeImageSpec

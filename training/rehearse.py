@@ -16,15 +16,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 from torch.utils._python_dispatch import _disable_current_modes
 
-from training.ledger import (
-    GRADIENTS,
-    OPTIMIZER,
-    WEIGHTS,
-    Collective,
-    Ledger,
-    fake_world,
-    outside,
-)
+from training.ledger import GRADIENTS, OPTIMIZER, WEIGHTS, Collective, Ledger, fake_world, outside
 from training.loss import Kernel
 from training.mesh import Grid, Launch, Layout
 from training.model import Transformer

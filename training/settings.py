@@ -10,17 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self
 
-from training.limits import (
-    LEAST_SHARE,
-    OTHER_TYPE,
-    Amount,
-    Bounds,
-    Count,
-    Positive,
-    Share,
-    overridden,
-    value_problems,
-)
+from training import limits
+from training.limits import LEAST_SHARE, OTHER_TYPE, Amount, Bounds, Count, Positive, Share
 from training.problems import Problem, UserError, choices, divisors
 
 LEAST_KEPT: Final = 2
@@ -251,7 +242,7 @@ class Settings:
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        single = list(value_problems(self))
+        single = list(limits.value_problems(self))
         yield from single
         if any(problem.why == OTHER_TYPE for problem in single):
             return
@@ -271,4 +262,4 @@ class Settings:
         Raises:
             UserError: If a name does not exist or a text is not of its type.
         """
-        return overridden(self, changes)
+        return limits.overridden(self, changes)
