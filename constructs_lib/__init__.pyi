@@ -7,7 +7,7 @@ from constructs_lib.acknowledgement import (
 from constructs_lib.cost_budget import CostBudget as CostBudget
 from constructs_lib.data_bucket import DataBucket as DataBucket
 from constructs_lib.delivery_roles import DeliveryRoles as DeliveryRoles
-from constructs_lib.execution_role import ExecutionRole as ExecutionRole
+from constructs_lib.job_roles import ExecutionRole as ExecutionRole
 from constructs_lib.security_group import (
     FabricSecurityGroup as FabricSecurityGroup,
     NodeSecurityGroup as NodeSecurityGroup,
@@ -23,7 +23,7 @@ from constructs_lib.job_parameters import (
 )
 from constructs_lib.keys import DataKey as DataKey, LogKey as LogKey
 from constructs_lib.launch_template import EfaLaunchTemplate as EfaLaunchTemplate
-from constructs_lib.launcher_role import LauncherRole as LauncherRole
+from constructs_lib.job_roles import LauncherRole as LauncherRole
 from constructs_lib.node_template import LoginLaunchTemplate as LoginLaunchTemplate
 from constructs_lib.lustre_file_system import LustreFileSystem as LustreFileSystem
 from constructs_lib.lustre_storage import LustreStorage as LustreStorage
@@ -32,7 +32,7 @@ from constructs_lib.node_group import NodeGroup as NodeGroup
 from constructs_lib.node_image import NodeImage as NodeImage
 from constructs_lib.node_programs import NodePrograms as NodePrograms
 from constructs_lib.node_role import NodeRole as NodeRole
-from constructs_lib.notice_topic import AlarmTopic as AlarmTopic
+from constructs_lib.alarms import AlarmTopic as AlarmTopic
 from constructs_lib.alarms import Observability as Observability
 from constructs_lib.permissions import JobLimits as JobLimits
 from constructs_lib.placement import ClusterPlacement as ClusterPlacement
@@ -41,7 +41,7 @@ from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
 )
-from constructs_lib.slurm_logs import SlurmLogs as SlurmLogs
+from constructs_lib.slurm_cluster import SlurmLogs as SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup as SlurmNodeGroup
 from constructs_lib.node_role import SlurmNodeRole as SlurmNodeRole
 from constructs_lib.security_group import SlurmSecurityGroup as SlurmSecurityGroup

@@ -6,7 +6,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from constructs_lib.notice_topic import notice_topic
+from constructs_lib.alarms import notice_topic
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
 

@@ -16,8 +16,7 @@ from constructs_lib.node_template import LoginLaunchTemplate, NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.security_group import SlurmSecurityGroup
 from constructs_lib.slurm_boot import node_boot
-from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_logs import SlurmLogs
+from constructs_lib.slurm_cluster import SlurmCluster, SlurmLogs, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, group_name

@@ -4,10 +4,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters, parameter_path
-from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.job_roles import ExecutionRole, LauncherRole
 from constructs_lib.permissions import JobLimits
 from constructs_lib.unattended_training import UnattendedTraining
 from ultracluster.spec.environment import EnvironmentSpec
