@@ -133,7 +133,6 @@ MAY_IMPORT = {
         "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.prove",
-        "ultracluster.run_command",
         "ultracluster.spec",
         "ultracluster.synthesis",
         "ultracluster.tables",
