@@ -8,6 +8,8 @@ A page is plain Markdown. Of its fenced blocks
 
 A comment before a block says what differs: `<!-- exit: 1 -->`, `<!-- terminal: 2 -->`,
 `<!-- stays up -->` (a command that does not end), `<!-- not run: REASON -->`.
+
+Alarms say their first command in a line of their own, which is typed as well.
 """
 
 import re
@@ -25,6 +27,8 @@ FENCE: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 COMMENT: Final = re.compile(r"<!-- (?P<name>[\w ]+?)(?:: (?P<value>.*?))? -->")
+FIRST: Final = re.compile(r"^- First: `(?P<words>[^`]+)`$", re.MULTILINE)
+JOINED: Final = re.compile(r"\\\n|(?<=\|)\n")
 TITLE: Final = re.compile(r'title="(?P<file>[^"]+)"')
 
 
@@ -44,6 +48,12 @@ class Block:
     @property
     def runs(self) -> bool:
         return self.language == "sh" and "not run" not in self.comments
+
+    @property
+    def commands(self) -> list[str]:
+        """Its command lines: one that goes on in the next line is one."""
+        lines = JOINED.sub(" ", self.text).splitlines() if self.language == "sh" else []
+        return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,17 @@ class Page:
             start=found.start("text"),
             end=found.end("text"),
         )
+
+    @property
+    def commands(self) -> list[str]:
+        """Every command line of the page, whether somebody runs it or not."""
+        return [line for block in self.blocks for line in block.commands]
+
+    @property
+    def first_commands(self) -> list[str]:
+        """What the page of alarms says to type first, one entry for each command."""
+        parts = (part for found in FIRST.finditer(self.text) for part in found["words"].split("; "))
+        return [part.rpartition(" node: ")[2] for part in parts]
 
     def steps(self) -> Iterator[Step]:
         """Yield what is typed, and the files that are written, in the order of the page."""

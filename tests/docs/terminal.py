@@ -155,6 +155,10 @@ class Reader:
             place = output.end
         return "".join([*pieces, page.text[place:]])
 
+    def type(self, words: str) -> tuple[str, int]:
+        """Type something into the first terminal; return what it prints, and its exit status."""
+        return self._typed(self._terminal("1"), words, "")
+
     def _do(self, page: Page, step: Step) -> tuple[str, str]:
         """Do one step; return what it prints, and what is wrong with the page."""
         block, output = step.block, step.output
