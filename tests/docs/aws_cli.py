@@ -15,10 +15,11 @@ import boto3
 import jmespath
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 
 GLOBAL: Final = ("region", "query", "output", "profile")
 FLAG: Final = "boolean"
-TEXTS: Final = ("string", "timestamp", "blob")
 
 
 class UsageError(ValueError):
@@ -45,27 +46,41 @@ def main(words: Sequence[str]) -> int:
 
 def answer(words: list[str]) -> str:
     """Return what a command prints."""
-    service, operation, *rest = [*words, "", ""][: max(len(words), 2)]
-    own = OWN.get((service, operation))
+    own = OWN.get(tuple(words[:2]))
     if own is not None:
-        return own(rest)
-    session = boto3.session.Session()
-    if service not in session.get_available_services():
-        raise UsageError(f"no service {service!r}")
-    given, settings = split(rest)
-    client = session.client(service, region_name=settings.get("region"))
-    operations = {option(name): name for name in client.meta.service_model.operation_names}
-    if operation not in operations:
-        raise UsageError(f"{service} has no operation {operation!r}")
-    shape = client.meta.service_model.operation_model(operations[operation]).input_shape
-    parameters = request(given, dict(shape.members) if shape else {})
-    found = getattr(client, xform_name(operations[operation]))(**parameters)
+        return own(words[2:])
+    operation, parameters, settings = read(words)
+    client = boto3.client(words[0], region_name=settings.get("region"))
+    found = getattr(client, xform_name(operation))(**parameters)
     found.pop("ResponseMetadata", None)
     query = settings.get("query")
     shown = jmespath.search(query, found) if query else found
     if settings.get("output") == "text":
         return text(shown)
     return json.dumps(shown, indent=4, default=str) + "\n" if shown else ""
+
+
+def read(words: list[str]) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return the operation, its parameters, and the CLI's own settings, and send nothing.
+
+    Raises:
+        UsageError: where the CLI would refuse it.
+    """
+    service, name, *rest = [*words, "", ""][: max(len(words), 2)]
+    session = get_session()
+    if service not in session.get_available_services():
+        raise UsageError(f"no service {service!r}")
+    model = session.get_service_model(service)
+    operation = {option(each): each for each in model.operation_names}.get(name)
+    if operation is None:
+        raise UsageError(f"{service} has no operation {name!r}")
+    given, settings = split(rest)
+    shape = model.operation_model(operation).input_shape
+    parameters = request(given, dict(shape.members) if shape else {})
+    report = ParamValidator().validate(parameters, shape) if shape else None
+    if report is not None and report.has_errors():
+        raise UsageError(f"{service} {name}: {report.generate_report()}")
+    return operation, parameters, settings
 
 
 def split(words: list[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -171,7 +186,7 @@ def remove_bucket(words: list[str]) -> str:
 
 
 def session(words: list[str]) -> str:
-    """Find the instance that a session would be opened on: the plug-in that opens it is not here."""
+    """Find the instance of a session: the plug-in that opens one is not here."""
     given, () = one(words, "target", "document-name", "parameters")
     found = boto3.client("ec2").describe_instances(InstanceIds=given["target"])
     (row,) = found["Reservations"][0]["Instances"]

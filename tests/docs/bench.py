@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import app
-from tests.docs.login_node import Node, PagesSlurm
+from tests.docs.login_node import NODES, Node, PagesSlurm
 from tests.docs.pages import ROOT
+from tests.docs.templates import Templates
 from tests.docs.terminal import Reader
-from tests.docs.warm import ASSEMBLY, SHIM
+from tests.docs.warm import SHIM
 from tests.rehearse.conftest import Deployed, Deployer
 from tests.repository import ENVIRONMENTS
 from tests.training.slurm.cluster import SYSTEM_PATH
@@ -23,8 +23,11 @@ from ultracluster.catalogue.images import EXAMPLE_IMAGE
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.direct import publish
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.loading import load
 
-PATHS: Final = re.compile(r"(?<![\w}/.])/(?=(fsx|opt/ultracluster|var/lib/ultracluster|home|scratch)\b)")
+BY_NAME: Final = {spec.name: spec for spec in ENVIRONMENTS}
+OF_NODES: Final = "fsx|home|scratch|(opt|var/lib)/ultracluster|sys/class/infiniband"
+PATHS: Final = re.compile(rf"(?<![\w}}/.])/(?=({OF_NODES})\b)")
 """What lies on nodes."""
 CLONE: Final = ("environments", "recipes", "examples", "golden", "app.py", "Makefile")
 CDK: Final = f"""#!/bin/bash
@@ -32,14 +35,6 @@ CDK: Final = f"""#!/bin/bash
 exec node {ROOT}/node_modules/aws-cdk/bin/cdk "$@"
 """
 """npx runs the CLI of the project; whoever types `cdk` has it on the path."""
-SYNTHESIS: Final = """#!/bin/bash
-if [[ $CDK_CONTEXT_JSON != *environment-file* ]] && diff -r -x __pycache__ {root}/environments environments; then
-  cp -R {assembly}/. "$CDK_OUTDIR"
-else
-  exec python3 app.py
-fi >&2
-"""
-"""The app of the clone: the templates of environments that nobody changed are there already."""
 SUDO: Final = """#!/bin/bash
 # Whoever runs the tests is the user that it is: nobody becomes another one.
 [[ $1 != -iu ]] || shift 2
@@ -55,7 +50,8 @@ LOGIN_NODE: Final = """#!/bin/bash
 export PATH={path}
 script=$(cat)
 if [[ $script =~ echo\\ ([A-Za-z0-9+/=]+)\\ \\| ]]; then
-  moved=$(base64 --decode <<<"${{BASH_REMATCH[1]}}" | sed -E 's#([^A-Za-z0-9.}}/])/fsx#\\1{root}/fsx#g')
+  text=$(base64 --decode <<<"${{BASH_REMATCH[1]}}")
+  moved=$(sed -E 's#([^A-Za-z0-9.}}/])/fsx#\\1{root}/fsx#g' <<<"$text")
   script=${{script/"${{BASH_REMATCH[1]}}"/$(base64 --wrap=0 <<<"$moved")}}
 fi
 exec /bin/sh -c "$script"
@@ -69,10 +65,10 @@ class Bench:
 
     folder: Path
     emulator: Emulator
-    deployer: Deployer
-    assembly: Path
+    templates: Templates
     slurm: PagesSlurm
     node: Node
+    accounts: int = 5000
     values: dict[str, str] = field(default_factory=dict)
     """What a page's words in capitals stand for."""
     settings: dict[str, str] = field(default_factory=dict)
@@ -102,7 +98,7 @@ class Bench:
         self.program("sudo", SUDO)
         self.program("curl", CURL.format(port=self.node.port))
         self.program("runuser", RUNUSER)
-        self.program("synthesis", SYNTHESIS.format(root=ROOT, assembly=self.assembly))
+        self.program("synthesis", SHIM.format(port=self.templates.port, name="synthesis"))
         for name in ("nvidia-smi", "dcgmi", "timedatectl"):
             (self.bin / name).symlink_to(self.node.machine.folder / "bin" / name)
 
@@ -118,8 +114,8 @@ class Bench:
 
     def account(self) -> Account:
         """Return a bootstrapped account that no page has used, and use it from now on."""
-        self.deployer._accounts += 1
-        name = f"{self.deployer._accounts:012d}"
+        self.accounts += 1
+        name = f"{self.accounts:012d}"
         self.values["ACCOUNT"] = name
         own = dict.fromkeys(("AWS_ACCESS_KEY_ID", "CDK_DEFAULT_ACCOUNT"), name)
         self.settings = self.emulator.environment() | own
@@ -127,12 +123,12 @@ class Bench:
 
     def empty(self) -> None:
         """Use an account in which nothing is but what `cdk bootstrap` makes."""
-        publish(self.account(), "us-east-1", self.assembly / "assembly-dev")
+        publish(self.account(), "us-east-1", self.templates.of(BY_NAME["dev"]) / "assembly-dev")
 
     def deployed(self, spec: EnvironmentSpec) -> Deployed:
         """Use an account in which an environment is, with a login node that runs."""
-        deployed = self.deployer.deploy(spec)
-        self.deployer._accounts -= 1
+        assembly = self.templates.of(spec)
+        deployed = Deployer(self.emulator, assembly, self.accounts).deploy(spec)
         self.account()
         for role in ("login",):
             tags = {"ultracluster:environment": spec.name, "ultracluster:role": role}
@@ -153,6 +149,11 @@ class Bench:
             self.values["INSTANCE"] = row["InstanceId"]
         return deployed
 
+    def loaded(self, file: Path) -> EnvironmentSpec:
+        """Return the environment of a file of a clone."""
+        (spec,) = load(file, EnvironmentSpec, project=file.parent)
+        return spec
+
     def clone(self, folder: Path) -> Path:
         """Make what a reader's clone of the repository has."""
         for name in CLONE:
@@ -168,10 +169,18 @@ class Bench:
             subprocess.run([*git, *words], check=True)
         return folder
 
+    def leave(self) -> None:
+        """Make the cluster and the node what they were before a page."""
+        for job in self.slurm.ask("squeue", "--noheader", "--format=%A").split():
+            self.slurm.ask("scancel", job)
+        for node in NODES:
+            self.node.machine.mend(node)
+        self.node.mend()
+
     def reader(self, folder: Path) -> Reader:
         """Return who types in a clone, as whoever has the account and works on the cluster."""
         slurm = {"SLURM_CONF": str(self.slurm.conf), "SLURMD_NODENAME": self.node.name}
-        own = {"PATH": self.path, ASSEMBLY: str(self.assembly), "PYTHONPATH": f"{folder}:{ROOT}"}
+        own = {"PATH": self.path, "PYTHONPATH": f"{folder}:{ROOT}"}
         return Reader(folder, self.settings | slurm | own)
 
     def filled(self, line: str) -> str:
@@ -179,9 +188,3 @@ class Bench:
         for name, value in self.values.items():
             line = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda _, v=value: v, line)
         return PATHS.sub(f"{self.node.root}/", line)
-
-
-def assembled(folder: Path) -> Path:
-    """Make the templates of the repository's environments."""
-    app.build(ENVIRONMENTS, outdir=str(folder)).synth()
-    return folder

@@ -10,7 +10,7 @@ from typing import Final, Self
 from urllib.request import urlopen
 
 from tests.training.slurm.accounting import CONF, Accounting
-from tests.training.slurm.cluster import free_ports, until
+from tests.training.slurm.cluster import ROOT, free_ports, until
 from tests.training.slurm.machine import PROGRAMS, Machine
 
 NODES: Final = ("p4d-24xlarge-1", "p4d-24xlarge-2")
@@ -81,7 +81,9 @@ class Node:
         (opt / "ends.py").symlink_to(PROGRAMS / "ends.py")
         for folder in ("fsx/run", "fsx/checkpoints", "home", "scratch", "run/ultracluster/metrics"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copytree(PROGRAMS.parents[2] / "training" / "slurm", self.root / "fsx/ultracluster/slurm")
+        (self.root / "fsx/checkpoints/step-10").write_text("")
+        job_files = ROOT / "training" / "slurm"
+        shutil.copytree(job_files, self.root / "fsx/ultracluster/slurm")
 
     def unfit(self) -> None:
         """Let a check drain the node, and repair nothing."""

@@ -9,7 +9,8 @@ A page is plain Markdown. Of its fenced blocks
 A comment before a block says what differs: `<!-- exit: 1 -->`, `<!-- terminal: 2 -->`,
 `<!-- stays up -->` (a command that does not end), `<!-- not run: REASON -->`.
 
-Alarms say their first command in a line of their own, which is typed as well.
+The commands of alarms stand in a line that begins with `- First:`, each in backticks. In other
+sentences a command may be a part of one: it has to exist, and is not typed.
 """
 
 import re
@@ -27,7 +28,8 @@ FENCE: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 COMMENT: Final = re.compile(r"<!-- (?P<name>[\w ]+?)(?:: (?P<value>.*?))? -->")
-FIRST: Final = re.compile(r"^- First: `(?P<words>[^`]+)`$", re.MULTILINE)
+FIRST: Final = re.compile(r"^- First: .*$", re.MULTILINE)
+SPAN: Final = re.compile(r"`([^`\n]+)`")
 JOINED: Final = re.compile(r"\\\n|(?<=\|)\n")
 TITLE: Final = re.compile(r'title="(?P<file>[^"]+)"')
 
@@ -96,15 +98,19 @@ class Page:
         )
 
     @property
-    def commands(self) -> list[str]:
-        """Every command line of the page, whether somebody runs it or not."""
-        return [line for block in self.blocks for line in block.commands]
+    def first_commands(self) -> list[str]:
+        """What alarms say to type first."""
+        return [span for line in FIRST.findall(self.text) for span in SPAN.findall(line)]
 
     @property
-    def first_commands(self) -> list[str]:
-        """What the page of alarms says to type first, one entry for each command."""
-        parts = (part for found in FIRST.finditer(self.text) for part in found["words"].split("; "))
-        return [part.rpartition(" node: ")[2] for part in parts]
+    def commands(self) -> list[str]:
+        """Every command line of the page, whether somebody types it or not."""
+        return [*self.first_commands, *(line for b in self.blocks for line in b.commands)]
+
+    @property
+    def mentioned(self) -> list[str]:
+        """The code of its sentences, blocks aside."""
+        return SPAN.findall(FENCE.sub("", self.text))
 
     def steps(self) -> Iterator[Step]:
         """Yield what is typed, and the files that are written, in the order of the page."""

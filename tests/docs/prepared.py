@@ -1,20 +1,138 @@
-"""What is there before a page is typed."""
+"""What the reader of a page has before the first command, as the page says."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from tests.docs.bench import Bench
-from tests.repository import ENVIRONMENTS
+from tests.docs.bench import BY_NAME, Bench
+from tests.docs.pages import ROOT
+from tests.planner.nccl_log import log
+from tests.training.slurm.cluster import until
 
-BY_NAME = {spec.name: spec for spec in ENVIRONMENTS}
-PREPARED = {}
-STATUSES = {}
+ON_NODES: Final = "#!/bin/bash\nsleep 600\n"
+MORE_NODES: Final = """from environments.staging import STAGING
+NODES = STAGING.nodes.model_copy(update={{"count": {count}}})
+MY = STAGING.model_copy(update={{"name": "my", "nodes": NODES}})
+"""
+MONDAY: Final = """from environments.staging import STAGING
+from ultracluster.spec.budget import PriceSpec
+from ultracluster.spec.nodes import CapacityBlockSpec
+BLOCK = CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0")
+PAID = PriceSpec(item="ec2/p4d.24xlarge/capacity-block", usd=11.8, source="the offering")
+MONDAY = STAGING.model_copy(update={
+    "name": "monday",
+    "nodes": STAGING.nodes.model_copy(update={"placement_group": False, "capacity_block": BLOCK}),
+    "budget": STAGING.budget.model_copy(update={"prices": (*STAGING.budget.prices, PAID)}),
+})
+"""
+MEASURED: Final = [(2 ** (3 + n), 30 + 2**n / 250, 0.1, min(2**n / 900, 75.0)) for n in range(25)]
+"""Rows of nccl-tests: bytes, microseconds, and two kinds of GB/s."""
 
 
 def prepare(page: str, bench: Bench, folder: Path) -> None:
-    """Make what a page says that its reader has."""
-    name = {"docs/retention.md": "ultracluster", "docs/deploy.md": ""}.get(page, "staging")
-    bench.values = {"ENVIRONMENT": "staging", "NODE": bench.node.name}
-    if name:
-        bench.deployed(BY_NAME[name])
-    else:
-        bench.empty()
+    """Make it."""
+    bench.clone(folder)
+    bench.values = {"ENVIRONMENT": "staging", "ENV": "staging", "NODE": bench.node.name}
+    PREPARED.get(page, lambda b, _: b.deployed(BY_NAME["staging"]))(bench, folder)
+
+
+def job(bench: Bench, folder: Path) -> None:
+    """Have a job that runs, on a node that a check found sound."""
+    bench.deployed(BY_NAME["staging"])
+    script = folder / "job.sh"
+    script.write_text(ON_NODES)
+    number = bench.slurm.submit(script, options=("--nodes=1", "--requeue"), work=folder)
+    until("a job that runs", lambda: bench.slurm.job(number)["JobState"] == "RUNNING")
+    bench.values["JOB"] = str(number)
+
+
+def unfit_node(bench: Bench, folder: Path) -> None:
+    """Have a node that a check took out."""
+    del folder
+    bench.deployed(BY_NAME["staging"])
+    cloud = bench.node.root / "var/lib/cloud/data/instance-id"
+    cloud.write_text(bench.values["INSTANCE"] + "\n")
+    bench.node.unfit()
+
+
+def nothing(bench: Bench, folder: Path) -> None:
+    """Have an account that is bootstrapped, and nothing more."""
+    del folder
+    bench.empty()
+
+
+def sixteen_nodes(bench: Bench, folder: Path) -> None:
+    """Have 16 nodes, and a file that says 64."""
+    file = folder / "my.py"
+    file.write_text(MORE_NODES.format(count=16))
+    bench.deployed(bench.loaded(file))
+    file.write_text(MORE_NODES.format(count=64))
+
+
+def block(bench: Bench, folder: Path) -> None:
+    """Have the environment's file, and an account without it."""
+    (folder / "monday.py").write_text(MONDAY)
+    bench.empty()
+
+
+def upgraded(bench: Bench, folder: Path) -> None:
+    """Have the version of Slurm that is here where the page names one."""
+    del folder
+    bench.deployed(BY_NAME["staging"])
+    version = bench.slurm.ask("sinfo", "--version").split()[1]
+    bench.values["25.11"] = ".".join(version.split(".")[:2])
+
+
+def reserved(bench: Bench, folder: Path) -> None:
+    """Have an environment with everything that is kept."""
+    del folder
+    deployed = bench.deployed(BY_NAME["ultracluster"]).deployment
+    kinds = {
+        "cr-...": "AWS::EC2::CapacityReservation",
+        "fs-...": "AWS::FSx::FileSystem",
+        "vpc-...": "AWS::EC2::VPC",
+    }
+    for words, kind in kinds.items():
+        bench.values[words] = str(deployed.of_type(kind)[0].physical_id)
+
+
+def measured(bench: Bench, folder: Path) -> None:
+    """Have what nccl-tests and a run wrote."""
+    del bench
+    for name in ("nccl-tests.log", "nccl.log"):
+        (folder / name).write_text(log(2, MEASURED))
+
+
+def job_files(bench: Bench, folder: Path) -> None:
+    """Stand in the folder of the job files."""
+    bench.deployed(BY_NAME["staging"])
+    for file in (ROOT / "training" / "slurm").glob("*.sbatch"):
+        shutil.copy(file, folder / file.name)
+
+
+def ended_job(bench: Bench, folder: Path) -> None:
+    """Have a job that has ended, whose output is there."""
+    bench.deployed(BY_NAME["staging"])
+    script = folder / "job.sh"
+    script.write_text("#!/bin/bash\necho trained\n")
+    number = bench.slurm.submit(script, options=("--nodes=1",), work=folder)
+    bench.slurm.ended(number)
+    bench.values["JOB"] = str(number)
+
+
+PREPARED: Final[dict[str, Callable[[Bench, Path], object]]] = {
+    "docs/deploy.md": nothing,
+    "docs/grow.md": sixteen_nodes,
+    "docs/operate/capacity-block.md": block,
+    "docs/operate/job-hangs.md": job,
+    "docs/operate/node-died.md": unfit_node,
+    "docs/operate/alarms.md": job,
+    "docs/operate/upgrade.md": upgraded,
+    "docs/planner.md": measured,
+    "docs/retention.md": reserved,
+    "docs/training/contract.md": job_files,
+    "docs/training/image.md": measured,
+    "docs/training/slurm.md": ended_job,
+}
+"""By page; every other page has `staging`, deployed."""

@@ -24,6 +24,8 @@ MASKS: Final = tuple(
         (r"-[0-9a-f]{8,}\b", "-ID"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
         (r"-\d{12}\b", "-TIME"),
+        (r"\b\d{12}\b", "ACCOUNT"),
+        (r"\baccept-[0-9a-f]{6}\b", "accept-RUN"),
         (r"\b\d+ rules\b", "N rules"),  # docs/rules.md has the number, and a test of its own
         (r"\d{4}-\d\d-\d\d(T| )\d\d:\d\d(:\d\d)?(\.\d+)?([+-]\d\d:?\d\d|Z)?", "TIME"),
         (r"(?<=AWS_SESSION_TOKEN=)\S+", "TOKEN"),

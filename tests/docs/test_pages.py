@@ -14,6 +14,7 @@ import pytest
 
 import constructs_lib
 from golden import commands_page, specs_page
+from tests.docs import aws_cli
 from tests.docs.pages import PAGES, ROOT, Page
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
@@ -84,9 +85,14 @@ def test_links_lead_somewhere(page: Page):
 
 
 def commands(page: Page) -> Iterator[list[str]]:
-    """Yield the words of each command line of a page, without what a shell adds to it."""
-    for shell in (block for block in page.blocks if block.language == "sh"):
-        for line in shell.text.replace("\\\n", " ").splitlines():
+    """Yield the words of each command of a page, without what a shell adds to it.
+
+    In a sentence a word with one more may be a name, such as `cdk drift`.
+    """
+    shells = [block.text for block in page.blocks if block.language == "sh"]
+    mentioned = (words for words in page.mentioned if len(words.split()) > 2)
+    for text in (*shells, *page.first_commands, *mentioned):
+        for line in text.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|\||;|>|<", line.partition(" #")[0]):
                 try:
                     words = shlex.split(part, comments=True)
@@ -110,6 +116,8 @@ def test_every_command_of_a_page_exists(page: Page):
                 parser(given).parse_args(given)
             except SystemExit as error:
                 pytest.fail(f"{page.name}: {shlex.join(words)} is refused: {error}")
+        elif words[:1] == ["aws"] and "..." not in words and tuple(words[1:3]) not in aws_cli.OWN:
+            aws_cli.read(words[1:])
 
 
 @EVERY_PAGE

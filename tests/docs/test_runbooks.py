@@ -1,59 +1,117 @@
-"""Every command of every other page is typed, in the order of the page, and does what it says."""
+"""Every command of the pages that `test_commands` does not follow is typed, and does what it says.
+
+The lines are read from the page and typed in its order, into a shell whose AWS is emulated and
+whose Slurm is real. What no test can type stands in `not_run.py`, with the reason.
+"""
 
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.docs.bench import Bench, assembled
+from tests.docs.bench import Bench
 from tests.docs.login_node import Node, PagesSlurm
 from tests.docs.not_run import NOT_RUN
-from tests.docs.pages import PAGES, ROOT, Page
-from tests.docs.prepared import PREPARED, STATUSES, prepare
-from tests.docs.terminal import same
+from tests.docs.pages import PAGES, ROOT, Block, Page
+from tests.docs.prepared import prepare
+from tests.docs.templates import Templates
+from tests.docs.terminal import Reader, same
 from tests.docs.test_commands import COURSE, READ_HERE
-from tests.rehearse.conftest import Deployer
 from ultracluster.emulator.process import Emulator
 
-TYPED = [page for page in map(Page, PAGES) if page.name not in (*READ_HERE, COURSE)]
-WITH_COMMANDS = [page for page in TYPED if page.commands]
+LANGUAGES = {"sh", "text", "python", "yaml", "json", "promql", "mermaid"}
+FOLLOWED = (*READ_HERE, COURSE, "docs/first-hour.md")
+"""By `test_commands`, and by tests/accept/test_page.py."""
+EVERY = [Page(path) for path in PAGES]
+TYPED = [page for page in EVERY if page.commands and page.name not in FOLLOWED]
+TELLS = (
+    (r"^ultracluster preflight", (0, 1, 2)),
+    (r"^ultracluster capacity", (0, 1)),
+    (r"^ultracluster accept (dev|staging)$", (0, 1, 2)),
+)
+"""Commands that end with what they found, which an emulated account cannot make all well."""
+
+
+def excused(line: str) -> bool:
+    """Return whether a line stands in the table of those that are not typed."""
+    return any(re.search(pattern, line) for pattern in NOT_RUN)
+
+
+def statuses(line: str, block: Block | None) -> tuple[int, ...]:
+    """Return the exit statuses that are right."""
+    words = line.partition(" #")[0].strip()
+    found = next((those for pattern, those in TELLS if re.search(pattern, words)), (0,))
+    return (int(block.comments["exit"]),) if block and "exit" in block.comments else found
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """All that the pages reach."""
-    folder, assembly, slurm, node = (tmp_path_factory.mktemp(n) for n in "bench assembly slurm node".split())
-    assembled(assembly)
-    login = folder / "login-node"
+    names = ("bench", "templates", "slurm", "node")
+    folder, templates, slurm, node = (tmp_path_factory.mktemp(name) for name in names)
+    command = [sys.executable, "-m", "tests.docs.warm"]
     with (
+        Templates(templates) as made,
         PagesSlurm(slurm, {}) as cluster,
         Node(node, cluster) as machine,
-        Emulator(nodes=login) as emulator,
+        Emulator(nodes=folder / "login-node") as emulator,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.docs.warm"],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as warm,
     ):
-        made = Bench(folder, emulator, Deployer(emulator, assembly, 5000), assembly, cluster, machine)
-        assert warm.stdout is not None and warm.stdin is not None
-        made.install(int(warm.stdout.readline()))
-        made.login_node(login)
-        yield made
+        assert warm.stdout is not None
+        assert warm.stdin is not None
+        bench = Bench(folder, emulator, made, cluster, machine)
+        bench.install(int(warm.stdout.readline()))
+        bench.login_node(folder / "login-node")
+        yield bench
         warm.stdin.close()
 
 
-@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
-def test_the_commands_of_a_page_work(page: Page, bench: Bench, tmp_path: Path):
-    bench.clone(tmp_path)
+def typed(bench: Bench, reader: Reader, line: str, block: Block | None) -> str:
+    """Type one line, and return what it prints."""
+    printed, status = reader.type(bench.filled(line))
+    told = f"exit code {status} of\n{bench.filled(line)}\n{printed}"
+    assert status in statuses(line, block), told
+    return printed
+
+
+@pytest.mark.needs("slurm")
+@pytest.mark.needs("slurmdbd")
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: page.name)
+def test_the_commands_of_a_page_work(page: Page, bench: Bench, tmp_path):
     prepare(page.name, bench, tmp_path)
-    wrong = []
+
     with bench.reader(tmp_path) as reader:
-        for line in page.commands:
-            if any(re.search(p, line) for p in NOT_RUN): continue
-            printed, status = reader.type(bench.filled(line))
-            if status not in (0,):
-                wrong.append(f"--- {line}\n>>> {bench.filled(line)}\n[{status}] {printed[-600:]}")
-    assert not wrong, "\n".join(wrong)
+        for line in page.first_commands:
+            if not excused(line):
+                typed(bench, reader, line, None)
+        for step in page.steps():
+            lines = [line for line in step.block.commands if not excused(line)]
+            printed = "".join(typed(bench, reader, line, step.block) for line in lines)
+            if step.output and lines == step.block.commands:
+                assert same(step.output.text, printed), printed
+    bench.leave()
+
+
+def test_what_is_not_typed_has_a_reason_that_is_needed():
+    """Neither a comment of a page nor a row that nobody needs excuses a command."""
+    lines = [line for page in TYPED for line in page.commands]
+    silent = [
+        f"{page.name}:{block.line}"
+        for page in TYPED
+        for block in page.blocks
+        if block.commands and not block.runs
+    ]
+
+    assert silent == []
+    assert [p for p in NOT_RUN if not any(re.search(p, line) for line in lines)] == []
+
+
+@pytest.mark.parametrize("page", EVERY, ids=lambda page: page.name)
+def test_no_command_hides_in_another_kind_of_block(page: Page):
+    assert {block.language for block in page.blocks} <= LANGUAGES
+    shown = [block for block in page.blocks if block.language == "text"]
+    assert [b.line for b in shown if re.search(r"^\$ ", b.text, re.MULTILINE)] == []
