@@ -165,8 +165,11 @@ def one(words: list[str], *names: str) -> tuple[dict[str, list[str]], list[str]]
 def tail(words: list[str]) -> str:
     """Print the newest lines of a log group."""
     given, (group,) = one(words, "since", "filter-pattern")
-    amount, unit = re.fullmatch(r"(\d+)([mhdw])", given["since"][0]).groups()  # type: ignore[union-attr]
-    seconds = int(amount) * {"m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
+    since = given.get("since", ["10m"])[0]
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    if not re.fullmatch(r"\d+[smhdw]", since):
+        raise UsageError(f"--since {since}: write a number and s, m, h, d or w")
+    seconds = int(since[:-1]) * units[since[-1]]
     pattern = {"filterPattern": given["filter-pattern"][0]} if "filter-pattern" in given else {}
     events = boto3.client("logs").filter_log_events(
         logGroupName=group, startTime=int((time.time() - seconds) * 1000), **pattern

@@ -19,9 +19,9 @@ from tests.rehearse.conftest import Deployed, Deployer
 from tests.repository import ENVIRONMENTS
 from tests.training.slurm.cluster import SYSTEM_PATH
 from ultracluster.aws import Account
-from ultracluster.catalogue.images import EXAMPLE_IMAGE
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.direct import publish
+from ultracluster.run_command import login_node
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
@@ -102,7 +102,7 @@ class Bench:
         for name in ("nvidia-smi", "dcgmi", "timedatectl"):
             (self.bin / name).symlink_to(self.node.machine.folder / "bin" / name)
 
-    def login_node(self, file: Path) -> None:
+    def answer_run_command(self, file: Path) -> None:
         """Write the program that runs what Run Command sends."""
         file.write_text(LOGIN_NODE.format(path=self.path, root=self.node.root))
         file.chmod(0o755)
@@ -130,23 +130,10 @@ class Bench:
         assembly = self.templates.of(spec)
         deployed = Deployer(self.emulator, assembly, self.accounts).deploy(spec)
         self.account()
-        for role in ("login",):
-            tags = {"ultracluster:environment": spec.name, "ultracluster:role": role}
-            row = deployed.cloud.ask(
-                "ec2",
-                "run_instances",
-                ImageId=EXAMPLE_IMAGE,
-                InstanceType="m6i.xlarge",
-                MinCount=1,
-                MaxCount=1,
-                TagSpecifications=[
-                    {
-                        "ResourceType": "instance",
-                        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-                    }
-                ],
-            )["Instances"][0]
-            self.values["INSTANCE"] = row["InstanceId"]
+        for row in deployed.cloud.ask("pcs", "list_clusters")["clusters"]:
+            self.values |= dict.fromkeys(("CLUSTER", "pcs_..."), row["id"])
+        if login := login_node(deployed.cloud, spec.name):
+            self.values["INSTANCE"] = login
         return deployed
 
     def loaded(self, file: Path) -> EnvironmentSpec:

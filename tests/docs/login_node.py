@@ -63,7 +63,6 @@ class Node:
         self.machine = Machine(folder)
         self.name = NODES[0]
         self.slurm = slurm
-        self._metrics: subprocess.Popen[bytes] | None = None
         self.port = 0
 
     @property
@@ -95,21 +94,18 @@ class Node:
         """Return what programs of the node find in their environment."""
         return self.slurm.environment(SLURMD_NODENAME=self.name)
 
-    def __enter__(self) -> Self:
+    def serve(self) -> None:
         """Serve what the node measures of itself."""
         self.mend()
         boot = self.machine.folder / "boot"
         rank = RANK.format(due=2_000_000_000)
         (self.root / f"run/ultracluster/metrics/rank0.{os.getpid()}.prom").write_text(rank)
         (self.port,) = free_ports(1)
-        variables = {"ROOT": str(self.root), "HERE": str(boot), "PORT": str(self.port)}
-        self._metrics = subprocess.Popen(
-            [sys.executable, str(boot / "metrics.py")],
-            env=self.environment() | variables,
-            stdout=subprocess.DEVNULL,
-        )
+        variables = (f"ROOT={self.root}", f"HERE={boot}", f"PORT={self.port}")
+        program = (sys.executable, str(boot / "metrics.py"))
+        # As one of the cluster's machines it ends with them, whatever becomes of the tests.
+        self.slurm._start("metrics", "env", *variables, *program)
         until("what the node measures", lambda: "rank_due" in self.measured())
-        return self
 
     def measured(self) -> str:
         """Return what the node serves, nothing before it does."""
@@ -118,9 +114,3 @@ class Node:
                 return str(answer.read(), "utf-8")
         except OSError:
             return ""
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        assert self._metrics is not None
-        self._metrics.kill()
-        self._metrics.wait()

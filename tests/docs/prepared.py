@@ -30,6 +30,21 @@ MEASURED: Final = [(2 ** (3 + n), 30 + 2**n / 250, 0.1, min(2**n / 900, 75.0)) f
 """Rows of nccl-tests: bytes, microseconds, and two kinds of GB/s."""
 
 
+KEPT: Final = {
+    "AWS::EC2::CapacityReservation": "cr-...",
+    "AWS::EC2::PlacementGroup": "GROUP",
+    "AWS::FSx::FileSystem": "fs-...",
+    "AWS::EC2::SecurityGroup": "sg-...",
+    "AWS::EC2::Subnet": "subnet-...",
+    "AWS::EC2::VPC": "vpc-...",
+    "AWS::S3::Bucket": "BUCKET",
+    "AWS::ECR::Repository": "REPOSITORY",
+    "AWS::Logs::LogGroup": "LOG_GROUP",
+    "AWS::KMS::Key": "KEY",
+}
+"""What the page of deletion calls the first of each type that is kept."""
+
+
 def prepare(page: str, bench: Bench, folder: Path) -> None:
     """Make it."""
     bench.clone(folder)
@@ -44,7 +59,7 @@ def job(bench: Bench, folder: Path) -> None:
     script.write_text(ON_NODES)
     number = bench.slurm.submit(script, options=("--nodes=1", "--requeue"), work=folder)
     until("a job that runs", lambda: bench.slurm.job(number)["JobState"] == "RUNNING")
-    bench.values["JOB"] = str(number)
+    bench.values |= {"JOB": str(number), "NAME": str(number)}
 
 
 def unfit_node(bench: Bench, folder: Path) -> None:
@@ -84,17 +99,14 @@ def upgraded(bench: Bench, folder: Path) -> None:
     bench.values["25.11"] = ".".join(version.split(".")[:2])
 
 
-def reserved(bench: Bench, folder: Path) -> None:
-    """Have an environment with everything that is kept."""
+def kept(bench: Bench, folder: Path) -> None:
+    """Have an environment, and the ids of what its deletion leaves."""
     del folder
-    deployed = bench.deployed(BY_NAME["ultracluster"]).deployment
-    kinds = {
-        "cr-...": "AWS::EC2::CapacityReservation",
-        "fs-...": "AWS::FSx::FileSystem",
-        "vpc-...": "AWS::EC2::VPC",
-    }
-    for words, kind in kinds.items():
-        bench.values[words] = str(deployed.of_type(kind)[0].physical_id)
+    resources = bench.deployed(BY_NAME["ultracluster"]).deployment.resources
+    for resource in resources:
+        words = KEPT.get(resource.resource_type)
+        if words and resource.kept:
+            bench.values.setdefault(words, str(resource.physical_id))
 
 
 def measured(bench: Bench, folder: Path) -> None:
@@ -130,7 +142,7 @@ PREPARED: Final[dict[str, Callable[[Bench, Path], object]]] = {
     "docs/operate/alarms.md": job,
     "docs/operate/upgrade.md": upgraded,
     "docs/planner.md": measured,
-    "docs/retention.md": reserved,
+    "docs/retention.md": kept,
     "docs/training/contract.md": job_files,
     "docs/training/image.md": measured,
     "docs/training/slurm.md": ended_job,

@@ -72,7 +72,7 @@ class Templates:
         known = dict(each.split("=", 1) for each in variables if "=" in each)
         try:
             asked = environments(Path(folder), words, json.loads(known["CDK_CONTEXT_JSON"]))
-            shutil.copytree(self.of(*asked), known["CDK_OUTDIR"], dirs_exist_ok=True)
+            shutil.copytree(self.of(*asked), Path(folder, known["CDK_OUTDIR"]), dirs_exist_ok=True)
         except Exception as error:  # noqa: BLE001  (whoever asked is told that there are none)
             sys.stderr.write(f"{error}\n")
             return 1

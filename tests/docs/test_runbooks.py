@@ -55,7 +55,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with (
         Templates(templates) as made,
         PagesSlurm(slurm, {}) as cluster,
-        Node(node, cluster) as machine,
         Emulator(nodes=folder / "login-node") as emulator,
         subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -63,9 +62,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     ):
         assert warm.stdout is not None
         assert warm.stdin is not None
+        machine = Node(node, cluster)
+        machine.serve()
         bench = Bench(folder, emulator, made, cluster, machine)
         bench.install(int(warm.stdout.readline()))
-        bench.login_node(folder / "login-node")
+        bench.answer_run_command(folder / "login-node")
         yield bench
         warm.stdin.close()
 
