@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,9 @@ BY_NAME: Final = {spec.name: spec for spec in ENVIRONMENTS}
 OF_NODES: Final = "fsx|home|scratch|(opt|var/lib)/ultracluster|sys/class/infiniband"
 PATHS: Final = re.compile(rf"(?<![\w}}/.])/(?=({OF_NODES})\b)")
 """What lies on nodes."""
+DAY: Final = re.compile(r"\b20\d\d-\d\d-\d\d")
+WRITTEN: Final = date(2026, 11, 27)
+"""The day from which pages count."""
 CLONE: Final = ("environments", "recipes", "examples", "golden", "app.py", "Makefile")
 CDK: Final = f"""#!/bin/bash
 [[ $1 != cdk ]] || shift
@@ -158,10 +162,15 @@ class Bench:
 
     def leave(self) -> None:
         """Make the cluster and the node what they were before a page."""
-        for job in self.slurm.ask("squeue", "--noheader", "--format=%A").split():
-            self.slurm.ask("scancel", job)
+        ask = self.slurm.ask
+        for job in ask("squeue", "--noheader", "--format=%A").split():
+            ask("scancel", job)
+        for name in re.findall(r"ReservationName=(\S+)", ask("scontrol", "show", "reservation")):
+            ask("scontrol", "delete", f"ReservationName={name}")
+        ask("scontrol", "update", "PartitionName=train", "State=UP")
         for node in NODES:
-            self.node.machine.mend(node)
+            if self.slurm.states()[node].startswith(("drain", "drng")):
+                ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
         self.node.mend()
 
     def reader(self, folder: Path) -> Reader:
@@ -174,4 +183,7 @@ class Bench:
         """Return a line with what its placeholders stand for, and a node's paths where they lie."""
         for name, value in self.values.items():
             line = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda _, v=value: v, line)
+        # A page names days soon after it was written, and those go by.
+        later = date.today() - WRITTEN  # noqa: DTZ011  (a day more or less is no matter)
+        line = DAY.sub(lambda day: str(date.fromisoformat(day[0]) + later), line)
         return PATHS.sub(f"{self.node.root}/", line)

@@ -26,8 +26,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
-NodeName=p4d-24xlarge-[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs=2
-NodeName=p4d-24xlarge-[3-64] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=2
+NodeName=p4d-24xlarge-[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports} CPUs=96
+NodeName=p4d-24xlarge-[3-64] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=96
 PartitionName=train Nodes=ALL Default=YES
 """
 KNOWN_ALONE: Final = 62

@@ -21,6 +21,7 @@ NOT_RUN: Final = {
     r"training\.image\.build sagemaker": "pulls AWS's base image from its registry",
     r"training\.launch rehearse": LONG,
     r"^aws ec2 get-console-output": "the emulated AWS has no console of an instance",
+    r"^aws imagebuilder": "the emulated AWS knows Image Builder by its schema alone",
     r"^aws ec2 purchase-capacity-block": "buys a Capacity Block: the emulated AWS sells none",
 }
 """By a regular expression that is found in the line. A row that excuses nothing fails a test."""

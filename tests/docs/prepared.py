@@ -1,5 +1,6 @@
 """What the reader of a page has before the first command, as the page says."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 from tests.docs.bench import BY_NAME, Bench
 from tests.docs.pages import ROOT
 from tests.planner.nccl_log import log
+from tests.train.requests import changed, request
 from tests.training.slurm.cluster import until
 
 ON_NODES: Final = "#!/bin/bash\nsleep 600\n"
@@ -25,6 +27,10 @@ MONDAY = STAGING.model_copy(update={
     "nodes": STAGING.nodes.model_copy(update={"placement_group": False, "capacity_block": BLOCK}),
     "budget": STAGING.budget.model_copy(update={"prices": (*STAGING.budget.prices, PAID)}),
 })
+"""
+OWN_IMAGE: Final = """
+from ultracluster.spec.node_image import NodeImageSpec
+STAGING = STAGING.model_copy(update={"node_image": NodeImageSpec()})
 """
 MEASURED: Final = [(2 ** (3 + n), 30 + 2**n / 250, 0.1, min(2**n / 900, 75.0)) for n in range(25)]
 """Rows of nccl-tests: bytes, microseconds, and two kinds of GB/s."""
@@ -123,6 +129,32 @@ def job_files(bench: Bench, folder: Path) -> None:
         shutil.copy(file, folder / file.name)
 
 
+def wrong_request(bench: Bench, folder: Path) -> None:
+    """Have a request with four mistakes, and an image that jobs run."""
+    deployed = bench.deployed(BY_NAME["staging"])
+    repository = deployed.deployment.id_at("Training", "Images/Resource/Resource")
+    manifest = {"imageManifest": '{"schemaVersion":2}', "imageTag": "v1"}
+    deployed.cloud.ask("ecr", "put_image", repositoryName=repository, **manifest)
+    settings = {"parallel.partition_size": "48"}
+    mistakes = {
+        "VpcConfig.Subnets": [f"subnet-{n:017x}" for n in range(17)],
+        "RetryStrategy.MaximumRetryAttempts": 31,
+        "ResourceConfig.VolumeKmsKeyId": "alias",
+        "HyperParameters.settings": json.dumps(settings),
+    }
+    theirs = request()
+    for path, value in mistakes.items():
+        theirs = changed(theirs, path, value)
+    (folder / "theirs.json").write_text(json.dumps(theirs))
+
+
+def own_image(bench: Bench, folder: Path) -> None:
+    """Have an environment whose file asks for an image of its own."""
+    bench.deployed(BY_NAME["staging"])
+    with (folder / "environments" / "staging.py").open("a") as file:
+        file.write(OWN_IMAGE)
+
+
 def ended_job(bench: Bench, folder: Path) -> None:
     """Have a job that has ended, whose output is there."""
     bench.deployed(BY_NAME["staging"])
@@ -145,6 +177,8 @@ PREPARED: Final[dict[str, Callable[[Bench, Path], object]]] = {
     "docs/retention.md": kept,
     "docs/training/contract.md": job_files,
     "docs/training/image.md": measured,
+    "docs/training/node-image.md": own_image,
+    "docs/training/sagemaker.md": wrong_request,
     "docs/training/slurm.md": ended_job,
 }
 """By page; every other page has `staging`, deployed."""
