@@ -120,7 +120,7 @@ class Bench:
         """Return a bootstrapped account that no page has used, and use it from now on."""
         self.accounts += 1
         name = f"{self.accounts:012d}"
-        self.values["ACCOUNT"] = name
+        self.values |= dict.fromkeys(("ACCOUNT", "444455556666"), name)
         own = dict.fromkeys(("AWS_ACCESS_KEY_ID", "CDK_DEFAULT_ACCOUNT"), name)
         self.settings = self.emulator.environment() | own
         return Account("us-east-1", self.settings)

@@ -21,8 +21,8 @@ MASKS: Final = tuple(
         (r"\b(\d+ min )?\d+(\.\d+)? (s|billed node-minutes)(?= |$|,|;)", r"N \3"),
         (r"\d+\.\d(?= │$)", "N"),  # the table of the time of each step
         (r"\b(cr|fs|vpc|subnet|sg|eni|rtb|ami|lt|i|key)-[0-9a-f]{8,}\b", r"\1-ID"),
-        (r"-[0-9a-f]{8,}\b", "-ID"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
+        (r"-[0-9a-f]{8,}\b", "-ID"),
         (r"-\d{12}\b", "-TIME"),
         (r"\b\d{12}\b", "ACCOUNT"),
         (r"\baccept-[0-9a-f]{6}\b", "accept-RUN"),
