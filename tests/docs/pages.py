@@ -55,7 +55,7 @@ class Block:
     def commands(self) -> list[str]:
         """Its command lines: one that goes on in the next line is one."""
         lines = JOINED.sub(" ", self.text).splitlines() if self.language == "sh" else []
-        return [line for line in lines if line.strip() and not line.startswith("#")]
+        return [line for line in lines if line.partition("#")[0].strip()]
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,17 @@ class Page:
 
     def steps(self) -> Iterator[Step]:
         """Yield what is typed, and the files that are written, in the order of the page."""
-        for block, after in zip(self.blocks, [*self.blocks[1:], None], strict=True):
+        for block in self.blocks:
             if block.file:
                 yield Step(block, None)
             elif block.runs:
-                yield Step(block, after if after and self._is_output(block, after) else None)
+                yield Step(block, self.output(block))
 
-    def _is_output(self, block: Block, after: Block) -> bool:
-        between = self.text[block.end : after.start].splitlines()
-        return after.language == "text" and not any(between[1:-1])
+    def output(self, block: Block) -> Block | None:
+        """Return the block of what a block prints, if it follows directly."""
+        after = next((each for each in self.blocks if each.start > block.start), None)
+        between = self.text[block.end : after.start].splitlines() if after else []
+        return after if after and after.language == "text" and not any(between[1:-1]) else None
 
     def unexplained(self) -> list[str]:
         """Return the output blocks that no command is beside, which nothing keeps true."""

@@ -28,6 +28,10 @@ MONDAY = STAGING.model_copy(update={
     "budget": STAGING.budget.model_copy(update={"prices": (*STAGING.budget.prices, PAID)}),
 })
 """
+TEMPLATE: Final = """
+Parameters: {MaxNodes: {Type: Number, Default: 2}}
+Resources: {Place: {Type: AWS::EC2::PlacementGroup, Properties: {Strategy: cluster}}}
+"""
 OWN_IMAGE: Final = """
 from ultracluster.spec.node_image import NodeImageSpec
 STAGING = STAGING.model_copy(update={"node_image": NodeImageSpec()})
@@ -129,6 +133,20 @@ def job_files(bench: Bench, folder: Path) -> None:
         shutil.copy(file, folder / file.name)
 
 
+def templates(bench: Bench, folder: Path) -> None:
+    """Have templates of one's own, and what `cdk synth` made."""
+    bench.empty()
+    for name in ("network", "nodes"):
+        (folder / f"{name}.yaml").write_text(TEMPLATE)
+    shutil.copytree(bench.templates.of(BY_NAME["dev"]), folder / "cdk.out")
+
+
+def file_of_ones_own(bench: Bench, folder: Path) -> None:
+    """Have an environment in a file beside the project."""
+    bench.empty()
+    (folder / "mine.py").write_text(MORE_NODES.format(count=2))
+
+
 def wrong_request(bench: Bench, folder: Path) -> None:
     """Have a request with four mistakes, and an image that jobs run."""
     deployed = bench.deployed(BY_NAME["staging"])
@@ -166,7 +184,10 @@ def ended_job(bench: Bench, folder: Path) -> None:
 
 
 PREPARED: Final[dict[str, Callable[[Bench, Path], object]]] = {
+    "docs/audit.md": templates,
+    "docs/cost.md": file_of_ones_own,
     "docs/deploy.md": nothing,
+    "docs/existing-vpc.md": nothing,
     "docs/grow.md": sixteen_nodes,
     "docs/operate/capacity-block.md": block,
     "docs/operate/job-hangs.md": job,
