@@ -36,6 +36,8 @@ WRITTEN: Final = date(2026, 11, 27)
 CLONE: Final = ("environments", "recipes", "examples", "golden", "app.py", "Makefile")
 CDK: Final = f"""#!/bin/bash
 [[ $1 != cdk ]] || shift
+# A person answers yes.
+[[ $1 != destroy ]] || set -- "$@" --force
 exec node {ROOT}/node_modules/aws-cdk/bin/cdk "$@"
 """
 """npx runs the CLI of the project; whoever types `cdk` has it on the path."""
@@ -120,7 +122,7 @@ class Bench:
         """Return a bootstrapped account that no page has used, and use it from now on."""
         self.accounts += 1
         name = f"{self.accounts:012d}"
-        self.values |= dict.fromkeys(("ACCOUNT", "444455556666"), name)
+        self.values["ACCOUNT"] = name
         own = dict.fromkeys(("AWS_ACCESS_KEY_ID", "CDK_DEFAULT_ACCOUNT"), name)
         self.settings = self.emulator.environment() | own
         return Account("us-east-1", self.settings)

@@ -78,7 +78,14 @@ class Node:
         opt.mkdir(parents=True)
         (opt / "check.py").symlink_to(self.machine.prolog)
         (opt / "ends.py").symlink_to(PROGRAMS / "ends.py")
-        for folder in ("fsx/run", "fsx/checkpoints", "home", "scratch", "run/ultracluster/metrics"):
+        for folder in (
+            "fsx/run",
+            "fsx/checkpoints",
+            "fsx/home",
+            "home",
+            "scratch",
+            "run/ultracluster/metrics",
+        ):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         (self.root / "fsx/checkpoints/step-10").write_text("")
         job_files = ROOT / "training" / "slurm"

@@ -9,6 +9,7 @@ from typing import Final
 from tests.docs.bench import BY_NAME, Bench
 from tests.docs.pages import ROOT
 from tests.planner.nccl_log import log
+from tests.repository import ENVIRONMENTS
 from tests.train.requests import changed, request
 from tests.training.slurm.cluster import until
 
@@ -36,10 +37,21 @@ OWN_IMAGE: Final = """
 from ultracluster.spec.node_image import NodeImageSpec
 STAGING = STAGING.model_copy(update={"node_image": NodeImageSpec()})
 """
-MEASURED: Final = [(2 ** (3 + n), 30 + 2**n / 250, 0.1, min(2**n / 900, 75.0)) for n in range(25)]
-"""Rows of nccl-tests: bytes, microseconds, and two kinds of GB/s."""
-
-
+MICROSECONDS: Final = {size: 60 + size / 24_000 for size in (2**n for n in range(3, 31))}
+"""Of nccl-tests on two nodes, by bytes: 24 GB/s and 60 µs."""
+RUN: Final = {
+    "event": "start",
+    "gpu": "NVIDIA A100-SXM4-40GB",
+    "gpus": 16,
+    "settings": {
+        "model": {"layers": 24, "width": 2048, "heads": 16, "vocabulary": 50304, "sequence": 2048},
+        "data": {"micro_batch": 4, "global_batch": 512},
+        "parallel": {"partition_size": 8},
+        "numerics": {"checkpoint_every": 0, "dtype": "bf16"},
+    },
+}
+STEPS: Final = [{"event": "step", "tokens_per_s": 300_000, "memory_gib": 30}] * 30
+"""What the training program writes."""
 KEPT: Final = {
     "AWS::EC2::CapacityReservation": "cr-...",
     "AWS::EC2::PlacementGroup": "GROUP",
@@ -87,6 +99,26 @@ def nothing(bench: Bench, folder: Path) -> None:
     bench.empty()
 
 
+def without_bootstrap(bench: Bench, folder: Path) -> None:
+    """Have an account in which nothing is."""
+    del folder
+    bench.account()
+
+
+def two_accounts(bench: Bench, folder: Path) -> None:
+    """Have what is deployed in one account, and the credentials of the one that is bootstrapped."""
+    del folder
+    bench.deployed(BY_NAME["staging"])
+    bench.values["npx cdk bootstrap"] = "AWS_ACCESS_KEY_ID=444455556666 npx cdk bootstrap"
+
+
+def pull_request(bench: Bench, folder: Path) -> None:
+    """Have the templates of the branch that a change goes to."""
+    bench.deployed(BY_NAME["staging"])
+    bench.values["my-cluster"] = "staging"
+    shutil.copytree(bench.templates.of(*ENVIRONMENTS), folder / "base" / "cdk.out")
+
+
 def sixteen_nodes(bench: Bench, folder: Path) -> None:
     """Have 16 nodes, and a file that says 64."""
     file = folder / "my.py"
@@ -109,6 +141,12 @@ def upgraded(bench: Bench, folder: Path) -> None:
     bench.values["25.11"] = ".".join(version.split(".")[:2])
 
 
+def reserved(bench: Bench, folder: Path) -> None:
+    """Have the environment that keeps accounting."""
+    del folder
+    bench.deployed(BY_NAME["ultracluster"])
+
+
 def kept(bench: Bench, folder: Path) -> None:
     """Have an environment, and the ids of what its deletion leaves."""
     del folder
@@ -122,8 +160,14 @@ def kept(bench: Bench, folder: Path) -> None:
 def measured(bench: Bench, folder: Path) -> None:
     """Have what nccl-tests and a run wrote."""
     del bench
+    both_ways = 2 * 15 / 16  # what all-reduce sends between 16 ranks, to what it reduces
+    rows = [
+        (size, took, size / took / 1000, both_ways * size / took / 1000)
+        for size, took in MICROSECONDS.items()
+    ]
     for name in ("nccl-tests.log", "nccl.log"):
-        (folder / name).write_text(log(2, MEASURED))
+        (folder / name).write_text(log(2, rows))
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, (RUN, *STEPS))))
 
 
 def job_files(bench: Bench, folder: Path) -> None:
@@ -186,15 +230,18 @@ def ended_job(bench: Bench, folder: Path) -> None:
 PREPARED: Final[dict[str, Callable[[Bench, Path], object]]] = {
     "docs/audit.md": templates,
     "docs/cost.md": file_of_ones_own,
-    "docs/deploy.md": nothing,
+    "docs/deploy.md": without_bootstrap,
     "docs/existing-vpc.md": nothing,
     "docs/grow.md": sixteen_nodes,
     "docs/operate/capacity-block.md": block,
+    "docs/operate/delivery.md": two_accounts,
     "docs/operate/job-hangs.md": job,
     "docs/operate/node-died.md": unfit_node,
     "docs/operate/alarms.md": job,
     "docs/operate/upgrade.md": upgraded,
+    "docs/pipeline.md": pull_request,
     "docs/planner.md": measured,
+    "docs/operate/waste.md": reserved,
     "docs/retention.md": kept,
     "docs/training/contract.md": job_files,
     "docs/training/image.md": measured,
