@@ -157,7 +157,7 @@ class Room:
     """
 
     def __init__(self, room: str, copy: Path) -> None:
-        self.copy = copy
+        self.copy, self.slow = copy, False
         self.files = [
             str(test.relative_to(ROOT))
             for pattern in ROOMS[room][1]
@@ -177,7 +177,8 @@ class Room:
         self.limit = 60 + 2 * (time.monotonic() - before)
 
     def kills(self, mutant: Mutant) -> bool:
-        """Return whether a test fails on a mutant."""
+        """Return whether a test fails on a mutant, or lasts too long (`slow` is true then)."""
+        self.slow = False
         place = self.copy / mutant.path
         was = place.read_text()
         place.write_text(mutant.source)
@@ -215,6 +216,7 @@ class Room:
                 timeout=None if started_by else self.limit,
             )
         except subprocess.TimeoutExpired:
+            self.slow = True
             return True
         return done.returncode not in (0, NO_TEST)
 
@@ -240,7 +242,7 @@ def main() -> None:
             made = drawn(name, chance)
             dies = rooms[name].kills(made)
             dead += dies
-            word = "killed  " if dies else "SURVIVED"
+            word = "too long" if rooms[name].slow else "killed  " if dies else "SURVIVED"
             place = f"{made.path} {made.function}, line {made.line}: {made.what}"
             print(f"{number + 1} {word} {place}", flush=True)
     print(f"{dead} of {given.sample} were killed.")

@@ -133,6 +133,7 @@ MAY_IMPORT = {
         "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.prove",
+        "ultracluster.run_command",
         "ultracluster.spec",
         "ultracluster.synthesis",
         "ultracluster.tables",
@@ -175,6 +176,7 @@ MAY_IMPORT = {
         "ultracluster.spec",
         "ultracluster.synthesis",
         "ultracluster.templates",
+        "ultracluster.waiting",
         "pydantic",
         "rich",
     },
@@ -194,6 +196,7 @@ MAY_IMPORT = {
         "ultracluster.style_sheet",
         "ultracluster.synthesis",
         "ultracluster.train",
+        "ultracluster.waiting",
         "rich",
         "ultracluster.given_file",
         "ultracluster.visible",
@@ -234,6 +237,7 @@ MAY_IMPORT = {
     },
     # The environment file that it writes is a template.
     "ultracluster/plan": {"ultracluster", "jinja2", "rich"},
+    "ultracluster/dashboards": {"ultracluster", "jinja2", "rich"},
     # Its child is a CDK app: the one program of the package that makes constructs.
     "ultracluster/synthesis.py": {"ultracluster", "constructs_lib", "aws_cdk"},
     "ultracluster": {"ultracluster", "argcomplete", "rich", "boto3", "botocore"},

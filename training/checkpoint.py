@@ -34,6 +34,7 @@ from training.failure import everywhere
 from training.manifest import MANIFEST, committed, digest, folder_of, seal
 from training.problems import UserError, first_line
 from training.restore import Say, restored
+from training.settings import CheckpointSettings
 from training.stream import HashingFileSystem
 
 
@@ -58,19 +59,14 @@ class Checkpoints:
     """The checkpoints of one run; every rank makes the same calls.
 
     Args:
-        path: Folder on a file system that all ranks share.
+        settings: Where they are, on a file system that all ranks share, and how many are kept.
         group: A gloo group of all ranks that nobody else uses: the thread talks on it.
-        keep: Newest checkpoints to keep.
-        verify: Read files against their checksums before loading.
-        start_anew: Begin at step 0 where there are checkpoints and none is whole.
         say: Called with a name, a sentence and values; for the record of the run.
     """
 
-    def __init__(
-        self, path: Path, group: Any, *, keep: int, verify: bool, start_anew: bool, say: Say
-    ) -> None:
-        self.path, self.group, self.say = path, group, say
-        self.keep, self.verify, self.start_anew = keep, verify, start_anew
+    def __init__(self, settings: CheckpointSettings, group: Any, say: Say) -> None:
+        self.settings, self.group, self.say = settings, group, say
+        self.path = Path(str(settings.path))
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.thread: threading.Thread | None = None
         self.outcome: Outcome | None = None
@@ -266,20 +262,12 @@ class Checkpoints:
             os.fsync(handle)
         finally:
             os.close(handle)
-        for old in committed(self.path)[self.keep :]:
+        for old in committed(self.path)[self.settings.keep :]:
             shutil.rmtree(folder_of(self.path, old), ignore_errors=True)
 
     def resume(self, state: dict[str, Tensor], model: dict[str, Any]) -> dict[str, Any] | None:
         """Fill the state from the newest checkpoint that is whole; see `training.restore`."""
-        manifest = restored(
-            self.path,
-            self.group,
-            state,
-            model,
-            verify=self.verify,
-            start_anew=self.start_anew,
-            say=self.say,
-        )
+        manifest = restored(self.settings, self.group, state, model, self.say)
         if manifest is not None:
             self.newest = manifest["step"]
         return manifest

@@ -14,11 +14,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
+from training.failure import everywhere
 from training.tokens import TokenFolder, Tokens
-
-__all__ = ["Batches", "Mixture", "Order", "Prefetch", "TokenFolder", "Tokens", "order_of"]
 
 Indices = npt.NDArray[np.uint64]
 
@@ -133,6 +133,15 @@ def order_of(folder: TokenFolder, weights: tuple[float, ...], seed: int) -> Orde
     if weights:
         return Mixture(folder.sizes, weights, seed)
     return Order(len(folder), seed)
+
+
+def opened(path: str, *, sequence: int, vocabulary: int, verify: bool = True) -> TokenFolder:
+    """Return the tokens of a path, which every rank sees and which are what they should be."""
+    folder = everywhere(lambda: TokenFolder.open(path, sequence=sequence, vocabulary=vocabulary))
+    if verify:
+        rank, ranks = dist.get_rank(), dist.get_world_size()
+        everywhere(lambda: folder.verify(rank, ranks), by_all=False)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch.distributed as dist
 
-from training.launch.contract import accuse, node_name
+from training.launch.contract import FAILED, accuse, node_name
 from training.mesh import Launch
 from training.problems import NodeError, UserError, first_line
 from training.record import FILE, now, say
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FAILED: Final = 1
 PATIENCE_SECONDS: Final = 30.0
 """How long a rank may stay in a collective once it is known that a rank failed."""
 RANKS_A_SECOND: Final = 1000

@@ -13,19 +13,18 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 import torch.distributed as dist
 
+from training.blame import Blame
 from training.failure import FIRST, HANGS, NODE, Failure, Witness, append
 from training.launch.contract import HUNG, accuse
 from training.record import FILE, now, say
-
-if TYPE_CHECKING:
-    from training.trainer import Trainer
 
 JUDGE, ASKED, HERE, VERDICT = "judge", "asked", "here", "verdict"
 GAPS: Final = 3
@@ -34,7 +33,7 @@ ENDS_AFTER: Final = 3
 """Times the patience, after which the run ends: until then what hung may go on."""
 SILENT_SECONDS: Final = 10
 """Without an answer of the store, while this rank stalls."""
-OF_OTHERS: Final = ("torch/distributed", "training/sharding.py")
+OF_OTHERS: Final = ("torch/distributed", "torchtitan/distributed", "training/sharding.py")
 """Files in which a rank waits for others."""
 
 
@@ -43,11 +42,14 @@ class Guard:
 
     Args:
         patience: Seconds, `run.hang_seconds`; 0 never says anything.
+        writes: Whether a checkpoint is being written, which all may wait for.
     """
 
-    def __init__(self, witness: Witness, trainer: "Trainer", patience: float) -> None:
-        self.witness, self.trainer, self.patience = witness, trainer, patience
-        self.metrics, self.watch = trainer.metrics, trainer.watch
+    def __init__(
+        self, witness: Witness, blame: Blame, patience: float, writes: Callable[[], bool]
+    ) -> None:
+        self.witness, self.blame, self.patience, self.writes = witness, blame, patience, writes
+        self.watch, self.folder = blame.watch, blame.folder
         self.rank, self.world = witness.launch.rank, witness.launch.world
         self.store = dist.PrefixStore("hang", witness.store)  # type: ignore[attr-defined] # not in its stub
         self.over, self.ending = threading.Event(), threading.Lock()
@@ -73,9 +75,9 @@ class Guard:
     def _look(self) -> None:
         passed, since = -1, time.monotonic()
         while not self.over.wait(min(1.0, self.patience)):
-            heart, before, passed = self.metrics.heart, passed, self.watch.passed()
+            heart, before, passed = self.blame.heart, passed, self.watch.passed()
             # A checkpoint that all wait for takes as long as it takes.
-            pauses = heart.paused and (time.time() < heart.due or self.trainer.writes)
+            pauses = heart.paused and (time.time() < heart.due or self.writes())
             if passed != before or pauses:
                 since = time.monotonic()
             self.stalled = time.monotonic() - since - GAPS * max(self.watch.longest)
@@ -91,7 +93,7 @@ class Guard:
         self.verdict = found
         text = f"HANGS rank {found.rank} on {found.node}: {found.error}"
         if not self.alone:
-            self.metrics.event("hang", text, rank=found.rank, node=found.node)
+            self.blame.tell("hang", text, rank=found.rank, node=found.node)
         elif self.speaks:
             say(text)
 
@@ -100,9 +102,9 @@ class Guard:
             if self.speaks:
                 say(f"FAILED {found}", sys.stderr)
                 accuse(found.node)
-                if self.metrics.path:
-                    append(Path(self.metrics.path) / FILE, found.values())
-            _dump(self.metrics.path, self.rank)
+                if self.folder:
+                    append(self.folder / FILE, found.values())
+            _dump(self.folder, self.rank)
             # To ranks that have not heard of the hang this end would look like a failure. Rank 0's
             # process, which is the store, is the last.
             time.sleep(self.witness.grace * (1 + (self.rank == 0)))
@@ -170,9 +172,9 @@ def _place(stack: traceback.StackSummary) -> str:
     return ", called by ".join(dict.fromkeys(names))
 
 
-def _dump(path: str | None, rank: int) -> None:
+def _dump(folder: Path | None, rank: int) -> None:
     """Write NCCL's flight record of its last collectives, where there is one."""
-    if path is not None and torch.cuda.is_available():
+    if folder is not None and torch.cuda.is_available():
         with contextlib.suppress(OSError, AttributeError, RuntimeError):
             trace = torch._C._distributed_c10d._dump_nccl_trace()  # type: ignore[attr-defined] # noqa: SLF001
-            (Path(path) / "flight" / f"rank_{rank}").write_bytes(trace)
+            (folder / "flight" / f"rank_{rank}").write_bytes(trace)

@@ -8,23 +8,21 @@ with N parameters (without learned positions), L layers, width h, sequence s. Re
 counted, and attention as if it were not causal: PaLM, arXiv 2204.02311, appendix B.
 """
 
-import contextlib
-import math
-import os
 import resource
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from training.heartbeat import PAUSE_SECONDS, Heartbeat
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
+from training.pace import Mark, Marks
 from training.problems import UserError
-from training.record import FILE, Record, say
-from training.settings import ModelSettings
+from training.record import FILE, Record, say, step_text, step_values
+from training.settings import ModelSettings, RunSettings
 
 PEAK_TFLOPS = (
     ("H100 PCIe", 756.0),
@@ -41,10 +39,8 @@ GIB = 2**30
 
 def peak_tflops(device: torch.device, given: float) -> float | None:
     """Return the bf16 peak of a GPU in TFLOP/s, the given one first; None if it is unknown."""
-    if given:
-        return given
-    if device.type != "cuda":
-        return None
+    if given or device.type != "cuda":
+        return given or None
     name = torch.cuda.get_device_name(device)
     return next((peak for part, peak in PEAK_TFLOPS if part in name), None)
 
@@ -54,29 +50,6 @@ def memory_gib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
-
-
-class Mark:
-    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.at = time.perf_counter()
-        self.event: torch.cuda.Event | None = None
-        if device.type == "cuda":
-            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        if self.event:
-            self.event.record()
-
-    def passed(self) -> bool:
-        """Whether the device is through with it; waits for nothing."""
-        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
-
-    def seconds_since(self, earlier: "Mark") -> float:
-        """Return the seconds between two moments, waiting for this one to come."""
-        if self.event is None or earlier.event is None:
-            return self.at - earlier.at
-        self.event.synchronize()
-        return float(earlier.event.elapsed_time(self.event)) / 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,81 +66,7 @@ class Report:
     rate: float
     waited: float
     """Seconds that the step waited for data."""
-    marks: "tuple[list[int], list[Mark]]"
-    """Of `training.pace.Watch`."""
-
-
-FOLDER: Final = "/run/ultracluster/metrics"
-"""Made by a node's boot; elsewhere there is none, and nothing is written."""
-VARIABLE: Final = "ULTRACLUSTER_METRICS"
-PLANNED: Final = "ULTRACLUSTER_PLANNED_MFU"
-"""MFU that the job was planned with, such as 0.42 (`ultracluster plan`)."""
-
-FIRST_SECONDS: Final = 1800
-"""For reading tokens and a checkpoint, and for the first step, which compiles."""
-PAUSE_SECONDS: Final = 600
-"""For a checkpoint, or a validation, beyond a step."""
-MARGIN_SECONDS: Final = 30
-STEPS: Final = 3
-"""Steps that one may take as long as, before somebody is told."""
-
-
-class Heartbeat:
-    """What a rank tells its node: when its step will be over, and the figures of the job.
-
-    The node's program sends them on while the process runs; any program may write the names of
-    docs/operate/metrics.md. Nothing here ends a run: what cannot be written is left out.
-
-    Args:
-        rank: Of all ranks.
-        gpu: Index of its GPU on the node.
-    """
-
-    def __init__(self, rank: int, gpu: int) -> None:
-        folder = Path(os.environ.get(VARIABLE, FOLDER))
-        self.labels = f'{{rank="{rank}",gpu="{gpu}"}}'
-        self.path = folder / f"rank{rank}.{os.getpid()}.prom" if folder.is_dir() else None
-        self.values: dict[str, float] = {}
-        self.due, self.paused, self.seconds = 0.0, True, 0.0
-        self.planned: dict[str, float] = {}
-        with contextlib.suppress(ValueError, KeyError):
-            self.planned = {"job_planned_mfu_ratio": float(os.environ[PLANNED])}
-        self.promise(FIRST_SECONDS)
-
-    def promise(self, seconds: float) -> None:
-        """Say within how many seconds the next step will be over, where it is no usual one."""
-        self.paused, self.due = True, time.time() + seconds
-        self.tell(rank_due_seconds=self.due)
-
-    def stepped(self, seconds: float) -> None:
-        """Say that a step is over, and how long it took."""
-        self.seconds = seconds
-        self.resume()
-
-    def resume(self) -> None:
-        """Say that a pause is over, and that the next step is a usual one."""
-        self.promise(STEPS * self.seconds + MARGIN_SECONDS)
-        self.paused = False
-
-    def tell(self, **values: float | None) -> None:
-        """Add figures, or change them; None is a figure that there is not."""
-        if self.path is None:
-            return
-        self.values |= {name: value for name, value in values.items() if value is not None}
-        lines = (f"ultracluster_{name}{self.labels} {value!r}\n" for name, value in self._rows())
-        beside = self.path.with_suffix(".new")
-        with contextlib.suppress(OSError):
-            beside.write_text("".join(lines))
-            beside.replace(self.path)
-
-    def _rows(self) -> list[tuple[str, float]]:
-        return [*self.values.items(), *(self.planned.items() if "job_loss" in self.values else ())]
-
-    def close(self) -> None:
-        """Take the file away; the node's program leaves those of dead processes out by itself."""
-        if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+    marks: Marks
 
 
 @dataclass
@@ -177,13 +76,12 @@ class Metrics:
     model: ModelSettings
     launch: Launch
     device: torch.device
-    peak: float | None
-    path: str | None
-    print_every: int
+    run: RunSettings
     record: Record | None = None
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
+        self.path, self.peak = self.run.path, peak_tflops(self.device, self.run.peak_tflops)
         self.gpus, self.speaks = self.launch.world, self.launch.rank == 0
         self.heart = Heartbeat(self.launch.rank, self.launch.local_rank)
         self.checkpoint_every = 0
@@ -201,7 +99,7 @@ class Metrics:
         """Say and record something that is not a step."""
         if self.speaks:
             if name in ("start", "checkpoint"):
-                self.heart.tell(job_checkpoint_time_seconds=time.time())
+                self.heart.committed()
             say(text)
             self._record({"event": name, "text": text, **values})
 
@@ -228,64 +126,40 @@ class Metrics:
         step: int,
         *,
         loss: float,
-        norm: float,
-        rate: float,
-        tokens: int,
         seconds: float,
         waited: float,
         skipped: int = 0,
+        **rest: Any,
     ) -> None:
         """Record one finished step.
 
         Args:
             step: Counted from 1.
-            loss: Mean cross entropy of the batch, in nats per token.
-            norm: Norm of the gradient before clipping.
-            rate: Learning rate.
-            tokens: Tokens in the batch over all ranks.
+            loss: As `training.record.step_values` has it, and so on.
             seconds: From the end of the step before to the end of this one.
             waited: Seconds that the step waited for data.
             skipped: Steps in a row up to this one that had no finite gradient.
+            **rest: What else that takes.
         """
         self.heart.stepped(seconds)
-        per_second = tokens / seconds
-        mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
-        memory = memory_gib(self.device)
         if not self.speaks:
             return
-        self.heart.tell(
-            job_loss=_number(loss),
-            job_loss_finite=float(math.isfinite(loss)),
-            job_step_seconds=seconds,
-            job_tokens_per_second=per_second,
-            job_mfu_ratio=mfu,
-            job_data_wait_seconds=waited,
-            job_checkpoint_interval_seconds=self.checkpoint_every * seconds or None,
+        values = step_values(
+            step,
+            loss=loss,
+            seconds=seconds,
+            ranks=self.gpus,
+            flops=self.flops,
+            peak=self.peak and self.peak * 1e12,
+            memory=memory_gib(self.device),
+            waited=waited,
+            **rest,
         )
-        if step % self.print_every == 0 or step == 1 or skipped:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
+        self.heart.figures(values, self.checkpoint_every)
+        if step % self.run.print_every == 0 or step == 1 or skipped:
             note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
-            say(
-                f"step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {rate:.2e}  "
-                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}"
-            )
-        self._record(
-            {
-                "event": "step",
-                "step": step,
-                "loss": _number(loss),
-                "norm": _number(norm),
-                "lr": rate,
-                "tokens": tokens,
-                "seconds": seconds,
-                "tokens_per_s": per_second,
-                "tokens_per_s_per_gpu": per_second / self.gpus,
-                "mfu": mfu,
-                "memory_gib": memory,
-                "data_wait_s": waited,
-                "skipped": skipped > 0,
-            }
-        )
+            say(step_text(values) + note)
+        self._record({**values, "skipped": skipped > 0})
 
     def pause(self) -> None:
         """Announce what takes longer than a step: a checkpoint, or a validation."""
@@ -305,7 +179,3 @@ class Metrics:
         self.heart.close()
         if self.record:
             self.record.close()
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -10,18 +10,17 @@ alike, and the verdict says so.
 """
 
 import statistics
+import time
 from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.mesh import Launch
-from training.metrics import Mark
 
 COMPUTES, DATA, OTHERS = range(3)
 KINDS: Final = 3
@@ -41,9 +40,6 @@ NETWORK: Final = 0.25
 IN_FLIGHT: Final = 2048
 """Marks that a device may still be before: a host is two steps ahead at most."""
 NOBODY: Final = (-1, "")
-PROBE_BYTES: Final = 4 * 2**20
-LIMPS: Final = 1.5
-"""Times the median of all ranks that a rank's best link takes where its network is at fault."""
 SAYS: Final = {
     "clock": "computes {0:.2f} times as long as the median rank: look at its GPU's clock, and at "
     "its processor",
@@ -51,6 +47,33 @@ SAYS: Final = {
     "file system",
     "network": "is slow, and steps take {0:.2f} times as long as before: look at its network card",
 }
+
+
+class Mark:
+    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.at = time.perf_counter()
+        self.event: torch.cuda.Event | None = None
+        if device.type == "cuda":
+            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        if self.event:
+            self.event.record()
+
+    def passed(self) -> bool:
+        """Whether the device is through with it; waits for nothing."""
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def seconds_since(self, earlier: "Mark") -> float:
+        """Return the seconds between two moments, waiting for this one to come."""
+        if self.event is None or earlier.event is None:
+            return self.at - earlier.at
+        self.event.synchronize()
+        return float(earlier.event.elapsed_time(self.event)) / 1e3
+
+
+Marks = tuple[list[int], list[Mark]]
+"""Of one step: what was done between each two of them, and the marks, which are one more."""
 
 
 class Watch:
@@ -81,7 +104,7 @@ class Watch:
         """Forget what was marked since the last step: a pause, which is nobody's fault."""
         self.kinds, self.marks = [], [Mark(self.device)]
 
-    def taken(self) -> tuple[list[int], list[Mark]]:
+    def taken(self) -> Marks:
         """Return the marks of the step that ends now."""
         taken = self.kinds, self.marks
         self.kinds, self.marks = [], [self.marks[-1]]
@@ -92,7 +115,7 @@ class Watch:
         count = self.count
         return count - sum(not mark.passed() for mark in list(self.recent))
 
-    def seconds(self, step: tuple[list[int], list[Mark]]) -> list[float]:
+    def seconds(self, step: Marks) -> list[float]:
         """Return the seconds of a step by kind, once the device is through with it."""
         found = [0.0] * KINDS
         kinds, marks = step
@@ -213,6 +236,20 @@ class Pace:
         return Straggler(-1, 1, "network", times, least - usual)
 
 
+def saw(paces: Sequence[Pace], table: Tensor) -> Straggler | None:
+    """Take in a step of all ranks, a part of them for each `Pace`; return whom it convicts, once.
+
+    Stages of a pipeline have different work, so that each has a `Pace` of its own.
+    """
+    parts = table.view(len(paces), -1, COLUMNS)
+    found = [
+        replace(slow, rank=slow.rank + number * len(part)) if slow.rank >= 0 else slow
+        for number, (pace, part) in enumerate(zip(paces, parts, strict=True))
+        if (slow := pace.saw(part))
+    ]
+    return max(found, key=lambda each: each.seconds, default=None)
+
+
 def row(like: Tensor, launch: Launch, seconds: list[float], *, writes: bool) -> Tensor:
     """Return the table of all ranks with this rank's row alone; the sum over ranks is whole.
 
@@ -223,39 +260,3 @@ def row(like: Tensor, launch: Launch, seconds: list[float], *, writes: bool) -> 
         # A fill, not a copy: a copy from the host would wait for the GPU.
         table[launch.rank, kind].fill_(value)
     return table
-
-
-def slow_link(launch: Launch, device: torch.device) -> int:
-    """Return the rank whose network is slow, -1 where none stands out. All ranks must ask.
-
-    Pairs exchange some megabytes, each GPU with those at the same place of the nodes beside its
-    own. A rank's best link counts: its neighbours' other links are as fast as ever.
-    """
-    stride = launch.local_world if launch.world > launch.local_world else 1
-    place, places = launch.rank // stride, launch.world // stride
-    best = torch.full((), torch.inf, device=device)
-    payload = torch.zeros(PROBE_BYTES // 4, device=device)
-    received = torch.empty_like(payload)
-    for turn in range(2 if places % 2 == 0 else 3):
-        # In an odd ring the last place would meet two at once: it has a turn of its own.
-        pairs = [
-            (at, (at + 1) % places)
-            for at in range(places)
-            if (2 if places % 2 and at == places - 1 else at % 2) == turn
-        ]
-        peer = next((b if place == a else a for a, b in pairs if place in (a, b)), None)
-        if peer is None:
-            continue
-        at = peer * stride + launch.rank % stride
-        for _ in range(2):  # the first connects
-            both = [dist.P2POp(dist.isend, payload, at), dist.P2POp(dist.irecv, received, at)]
-            before = Mark(device)
-            for work in dist.batch_isend_irecv(both):
-                work.wait()
-            spent = Mark(device).seconds_since(before)
-        best = best.clamp(max=spent)
-    table = torch.zeros(launch.world, device=device)
-    table[launch.rank] = best
-    dist.all_reduce(table)
-    rank = int(table.argmax())
-    return rank if float(table[rank]) > LIMPS * float(table.median()) else -1

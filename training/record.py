@@ -8,9 +8,10 @@ the next start.
 import contextlib
 import errno
 import json
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -39,6 +40,61 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def step_values(
+    step: int,
+    *,
+    loss: float,
+    norm: float,
+    rate: float,
+    tokens: int,
+    seconds: float,
+    ranks: int,
+    flops: float,
+    peak: float | None,
+    memory: float,
+    waited: float,
+) -> dict[str, Any]:
+    """Return the line of a step for machines.
+
+    Args:
+        step: Counted from 1.
+        loss: Mean cross entropy of the batch, in nats per token.
+        norm: Norm of the gradient before clipping.
+        rate: Learning rate.
+        tokens: Tokens in the batch over all ranks.
+        seconds: From the end of the step before to the end of this one.
+        ranks: Ranks of the job.
+        flops: Of one token, forward and backward.
+        peak: FLOP/s of one GPU; None where it is unknown.
+        memory: Most GiB held so far.
+        waited: Seconds that the step waited for data.
+    """
+    per_second = tokens / seconds
+    return {
+        "event": "step",
+        "step": step,
+        "loss": loss,
+        "norm": norm,
+        "lr": rate,
+        "tokens": tokens,
+        "seconds": seconds,
+        "tokens_per_s": per_second,
+        "tokens_per_s_per_gpu": per_second / ranks,
+        "mfu": per_second * flops / (ranks * peak) if peak else None,
+        "memory_gib": memory,
+        "data_wait_s": waited,
+    }
+
+
+def step_text(values: Mapping[str, Any]) -> str:
+    """Return the line of a step for people."""
+    share = "" if values["mfu"] is None else f"  mfu {values['mfu']:6.2%}"
+    return (
+        "step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {lr:.2e}  {tokens_per_s:11,.0f} "
+        "tok/s{share}  {memory_gib:6.2f} GiB  {seconds:7.3f} s"
+    ).format(share=share, **values)
 
 
 class Record:
@@ -74,8 +130,12 @@ class Record:
         return self.file
 
     def write(self, values: dict[str, Any]) -> None:
-        """Append a line, and those that wait before it."""
-        self.waiting += json.dumps({"time": now(), **values}).encode() + b"\n"
+        """Append a line, and those that wait before it; JSON has no NaN and no infinity."""
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        self.waiting += json.dumps({"time": now(), **finite}).encode() + b"\n"
         try:
             while self.waiting:
                 # What is written of a line before the disk is full is followed by its rest.

@@ -27,29 +27,25 @@ from training.manifest import (
     set_aside,
 )
 from training.problems import NodeError, UserError, first_line
+from training.settings import CheckpointSettings
 
 Say = Callable[..., None]
 
 
 def restored(
-    path: Path,
+    settings: CheckpointSettings,
     group: Any,
     state: dict[str, Tensor],
     model: dict[str, Any],
-    *,
-    verify: bool,
-    start_anew: bool,
     say: Say,
 ) -> dict[str, Any] | None:
     """Fill the state from the newest checkpoint that is whole.
 
     Args:
-        path: Folder of the checkpoints; every rank makes the same call.
+        settings: Of the checkpoints; every rank makes the same call.
         group: A gloo group of all ranks.
         state: Tensors to fill, laid out in any way.
         model: The shape of the model, which the checkpoint's must equal.
-        verify: Read files against their checksums, rather than only compare their sizes.
-        start_anew: Begin at step 0 where there are checkpoints and none is whole.
         say: Called with a name, a sentence and values; for the record of the run.
 
     Returns:
@@ -59,11 +55,12 @@ def restored(
         UserError: If checkpoints are there and none is whole, or they are of another model.
         NodeError: If a checkpoint cannot be read now.
     """
+    path = Path(str(settings.path))
     steps, before = _listed(path, group)
     wrong: dict[int, str] = {}
     for step in steps:
         folder = folder_of(path, step)
-        manifest, found = _examine(folder, group, full=verify)
+        manifest, found = _examine(folder, group, full=settings.verify)
         if found:
             wrong[step] = "; ".join(found[:3])
             say(
@@ -79,7 +76,7 @@ def restored(
         return manifest
     if not wrong and not before:
         return None
-    if not start_anew:
+    if not settings.start_anew:
         raise UserError(_nothing_whole(path, wrong, before))
     _set_aside(path, wrong, group)
     say(

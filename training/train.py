@@ -32,8 +32,9 @@ import torch
 import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training.failure import FAILED, Witness, of_peers
+from training.failure import Witness, of_peers
 from training.hang import Guard
+from training.launch.contract import FAILED
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
@@ -79,7 +80,7 @@ def train(settings: Settings, launch: Launch) -> int:
         with attention_order(settings.numerics.attention, launch.device()):
             trainer = Trainer(settings, launch)
             witness.metrics = trainer.metrics
-            guard = Guard(witness, trainer, settings.run.hang_seconds)
+            guard = Guard(witness, trainer.blame, settings.run.hang_seconds, lambda: trainer.writes)
             signal.signal(signal.SIGTERM, trainer.stop)
             status = trainer.run()
     except Exception as error:

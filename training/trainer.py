@@ -1,43 +1,26 @@
 """The loop: micro-steps, the optimizer, figures one step late, checkpoints, the end."""
 
 import gc
-import statistics
 import time
-from collections import deque
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
+from functools import partial
 from types import FrameType
-from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule
 
+from training.blame import Blame
 from training.checkpoint import Checkpoints
-from training.data import Batches, Mixture, Order, Prefetch, order_of
+from training.data import Batches, Order, Prefetch, opened, order_of
 from training.failure import everywhere
 from training.health import LAST_IS_LOST, Health, ending
-from training.launch.contract import accuse, node_name
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Mark, Metrics, Report, peak_tflops
+from training.metrics import Metrics, Report
 from training.optimizer import MasterAdamW, learning_rate
-from training.pace import (
-    AGREE,
-    COLUMNS,
-    COMPUTES,
-    DATA,
-    KINDS,
-    OTHERS,
-    Pace,
-    Straggler,
-    Watch,
-    row,
-    slow_link,
-)
+from training.pace import COMPUTES, DATA, OTHERS, Mark
 from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
-from training.tokens import TokenFolder
 
 ABANDON_SECONDS = 20.0
 """How long a checkpoint that is being written may take after a rank has failed."""
@@ -58,39 +41,49 @@ class Trainer:
         self.layout = Layout.of(settings.parallel, launch)
         self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
         self.launch = launch
-        folder = self._opened(data.path)
-        self.fingerprint = folder.fingerprint
+        of_model = {"sequence": model.sequence, "vocabulary": model.vocabulary}
+        folder = opened(data.path, **of_model, verify=data.verify)
         self.grid = Grid.of(self.layout, self.device.type)
-        self.batches = self._batches(
-            folder, order_of(folder, data.weights, settings.run.seed), data.global_batch
+        mine = partial(
+            Batches,
+            micro_batch=data.micro_batch,
+            rank=self.grid.data_index,
+            ranks=self.layout.data_ranks,
         )
+        order = order_of(folder, data.weights, settings.run.seed)
+        self.batches = mine(folder, order, data.global_batch)
+        self.order = {
+            "run.seed": settings.run.seed,
+            "data.global_batch": data.global_batch,
+            "model.sequence": model.sequence,
+            "data.weights": list(data.weights),
+            "tokens of data.path": folder.fingerprint,
+        }
+        """What decides, with the step, which sequences come next."""
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
-        self.watch = Watch(self.device)
+        self.metrics = metrics = everywhere(
+            lambda: Metrics(model, launch, self.device, settings.run), by_all=False
+        )
+        self.blame = Blame(
+            launch,
+            self.device,
+            metrics.heart,
+            tell=metrics.event,
+            speaks=lambda: metrics.speaks,
+            folder=settings.run.path,
+            together=settings.parallel.tensor_parallel,
+            slowest=settings.run.slowest,
+        )
+        self.watch = self.blame.watch
         if isinstance(self.sharded.module, FSDPModule):
             self.watch.follow(self.sharded.module.blocks)
-        self.pace = Pace(settings.parallel.tensor_parallel)
-        self.times = deque([[0.0] * KINDS], maxlen=AGREE)
-        """Seconds by kind of this rank's last steps."""
-        self.nodes: list[str] = [""] * launch.world
-        dist.all_gather_object(self.nodes, node_name())
         self.optimizer = MasterAdamW(
             self.sharded.parameters,
             settings.optimizer,
             self.grid.partition,
             compiled=settings.numerics.compile,
             watch=self.watch,
-        )
-        self.metrics = everywhere(
-            lambda: Metrics(
-                model,
-                launch,
-                self.device,
-                peak_tflops(self.device, settings.run.peak_tflops),
-                settings.run.path,
-                settings.run.print_every,
-            ),
-            by_all=False,
         )
         self.stop_asked = False
         self.mark = Mark(self.device)
@@ -102,42 +95,14 @@ class Trainer:
         self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
-            self.checkpoints = Checkpoints(
-                Path(settings.checkpoint.path),
-                host_group(),
-                keep=settings.checkpoint.keep,
-                verify=settings.checkpoint.verify,
-                start_anew=settings.checkpoint.start_anew,
-                say=self.metrics.event,
-            )
+            self.checkpoints = Checkpoints(settings.checkpoint, host_group(), self.metrics.event)
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
-            held_out = self._opened(data.validation_path)
-            self.layout.accumulation(data.validation_sequences, data.micro_batch)
-            self.held_out = self._batches(
-                held_out, Order(len(held_out), None), data.validation_sequences
-            )
-
-    def _opened(self, path: str) -> TokenFolder:
-        """Return the tokens of a path, which every rank sees and which are what they should be."""
-        model, launch = self.settings.model, self.launch
-        folder = everywhere(
-            lambda: TokenFolder.open(path, sequence=model.sequence, vocabulary=model.vocabulary)
-        )
-        if self.settings.data.verify:
-            everywhere(lambda: folder.verify(launch.rank, launch.world), by_all=False)
-        return folder
-
-    def _batches(self, folder: TokenFolder, order: Order | Mixture, size: int) -> Batches:
-        return Batches(
-            folder,
-            order,
-            size,
-            self.settings.data.micro_batch,
-            self.grid.data_index,
-            self.layout.data_ranks,
-        )
+            held_out = opened(data.validation_path, **of_model, verify=data.verify)
+            size = data.validation_sequences
+            self.layout.accumulation(size, data.micro_batch)
+            self.held_out = mine(held_out, Order(len(held_out), None), size)
 
     def _resume(self, checkpoints: Checkpoints) -> None:
         checkpoints.reserve(self.optimizer.state())
@@ -145,18 +110,7 @@ class Trainer:
         if manifest:
             self.optimizer.publish()
             self.step = self.saved = int(manifest["step"])
-            say_differences(manifest["facts"], self._order_of_data(), self.metrics.event)
-
-    def _order_of_data(self) -> dict[str, Any]:
-        """Return what decides, with the step, which sequences come next."""
-        settings = self.settings
-        return {
-            "run.seed": settings.run.seed,
-            "data.global_batch": settings.data.global_batch,
-            "model.sequence": settings.model.sequence,
-            "data.weights": list(settings.data.weights),
-            "tokens of data.path": self.fingerprint,
-        }
+            say_differences(manifest["facts"], self.order, self.metrics.event)
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a checkpoint and the end, as a signal handler does."""
@@ -268,7 +222,7 @@ class Trainer:
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
         lost = (~norm.isfinite()).to(loss.dtype)
-        mine = row(loss, self.launch, self.times[-1], writes=self.writes).flatten()
+        mine = self.blame.row(loss, writes=self.writes)
         self.watch(COMPUTES, "the optimizer")
         sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
@@ -308,29 +262,8 @@ class Trainer:
                 step=report.step,
                 loss=loss,
             )
-        self.times.append(self.watch.seconds(report.marks))
-        mean = [statistics.fmean(kind) for kind in zip(*self.times, strict=True)]
-        self.metrics.heart.tell(
-            rank_busy_seconds=mean[COMPUTES] + mean[DATA],
-            rank_data_wait_seconds=mean[DATA],
-            rank_network_wait_seconds=mean[OTHERS],
-        )
-        if self.launch.world > 1:
-            found = self.pace.saw(report.values[4:].view(-1, COLUMNS))
-            if found:
-                self._name(report.step, found)
-
-    def _name(self, step: int, found: Straggler) -> None:
-        """Say which rank holds all up, and end the run where it is set to; on all ranks at once."""
-        if found.cause == "network":
-            found = replace(found, rank=slow_link(self.launch, self.device))
-            self.watch.restart()
-        node = self.nodes[found.rank] if found.rank >= 0 else ""
-        self.metrics.event("straggler", found.text(node), step=step, node=node, **asdict(found))
-        if node and 0 < self.settings.run.slowest <= found.times:
-            self.stopped = True
-            if self.metrics.speaks:
-                accuse(node)
+        self.blame.passed(report.marks)
+        self.stopped = self.blame.judge(report.step, report.values[4:]) or self.stopped
 
     def _save(self) -> None:
         if self.checkpoints:
@@ -338,7 +271,7 @@ class Trainer:
             facts = {
                 "model": asdict(self.settings.model),
                 "layout": asdict(self.layout),
-                "order": self._order_of_data(),
+                "order": self.order,
                 "tokens": self.step * self.tokens,
                 "torch": torch.__version__,
             }

@@ -8,8 +8,11 @@ from typing import Any, Final, Protocol
 
 import boto3
 import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.httpsession import URLLib3Session
 
 from ultracluster.exit_status import CommandError
 from ultracluster.service_model import SESSION
@@ -41,6 +44,7 @@ REFUSED: Final = (
 )
 """How error codes begin that say that the caller may not ask; each service has its own."""
 
+OK: Final = 200
 BUSY: Final = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable")
 """How error codes begin that say nothing of what was asked, after every attempt."""
 IAM_PREFIXES: Final = {
@@ -144,6 +148,11 @@ class Caller:
         """`aws`, `aws-cn` or `aws-us-gov`."""
         return self.arn.split(":")[1]
 
+    def document(self) -> dict[str, str]:
+        """Return the same for programs."""
+        named = {"region": self.region, "account": self.account, "caller": self.arn}
+        return {**named, "endpoint": self.endpoint}
+
     @property
     def place(self) -> str:
         """The account and Region, and whether AWS itself answers."""
@@ -228,6 +237,34 @@ class Account:
             name = type(error).__name__
             raise CloudError(service, operation, name, str(error), answered=False) from error
         return answer
+
+    def get(self, service: str, signed_as: str, path: str) -> bytes:
+        """Return what lies at a path of a service's host that no operation of the SDK asks for.
+
+        Args:
+            service: whose host is asked.
+            signed_as: the name that the request is signed for.
+            path: with its query.
+
+        Raises:
+            CloudError: where the answer is no 200, or there is none.
+        """
+        client = self._client(service)
+        request = AWSRequest("GET", client.meta.endpoint_url.rstrip("/") + path)
+        try:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            region = self._session.region_name
+            SigV4Auth(credentials.get_frozen_credentials(), signed_as, region).add_auth(request)
+            answer = URLLib3Session(timeout=RETRIES.read_timeout).send(request.prepare())
+        except BotoCoreError as error:
+            name = type(error).__name__
+            raise CloudError(service, "get", name, str(error), answered=False) from error
+        if answer.status_code != OK:
+            raise CloudError(service, "get", str(answer.status_code), answer.text[:200])
+        found: bytes = answer.content
+        return found
 
     def _client(self, service: str) -> Any:
         # A client may be used by several threads; a session may not.

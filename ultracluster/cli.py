@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from ultracluster.command_line import Parser, not_installed, print_json
 from ultracluster.exit_status import (
@@ -42,7 +42,7 @@ COMMANDS: Final = {
     "review": "what is built, what changes and what it risks, on one page",
     "plan": "say what a model takes to train: nodes, layout, days, money",
     "capacity": "what can be bought ahead, and whether a planned run fits; buys nothing",
-    "dashboards": "write an environment's dashboards as files for Grafana",
+    "dashboards": "an environment's dashboards as files for Grafana, or drawn as pages",
     "waste": "who uses the nodes that are paid for, and what nobody uses",
     "train": "start SageMaker training jobs, and follow them",
 }
@@ -94,7 +94,7 @@ def _run(words: Sequence[str]) -> int:
         return ALL_WELL
     arguments.json = getattr(arguments, "format", None) == "json"
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _interrupt)
+        signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
     try:
         status: int = arguments.run(arguments, terminal())
         sys.stdout.flush()
@@ -157,10 +157,6 @@ def _version() -> str:
         return version("ultracluster")
     except PackageNotFoundError:
         return "(not installed as a package)"
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

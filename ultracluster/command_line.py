@@ -94,11 +94,11 @@ def parameters_of(written: Iterable[str]) -> dict[str, str]:
 
 def print_json(document: Any) -> None:
     """Print a document as JSON to standard output; times are ISO 8601."""
-    sys.stdout.write(f"{json.dumps(document, indent=2, default=_plain)}\n")
 
+    def plain(value: object) -> str:
+        return value.isoformat() if isinstance(value, datetime) else str(value)
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    sys.stdout.write(f"{json.dumps(document, indent=2, default=plain)}\n")
 
 
 def say(shown: "Console", *lines: str, style: str | None = None) -> None:

@@ -1,13 +1,16 @@
 """What is no longer as CloudFormation left it."""
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.aws import Cloud
+from ultracluster.waiting import until
 
 SOON: Final = 1.0
+UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
+"""CloudFormation's words for a change set of nothing (AWS CloudFormation API, DescribeChangeSet,
+StatusReason; aws-cdk 2.1148.1 looks for the same)."""
 NAMES: Final = ("PropertyPath", "ExpectedValue", "ActualValue", "DifferenceType")
 STACK: Final = "AWS::CloudFormation::Stack"
 
@@ -63,11 +66,11 @@ def drift(cloud: Cloud, name: str) -> list[Drifted]:
 
 def finished(cloud: Cloud, operation: str, status: str, asked: Mapping[str, str]) -> dict[str, Any]:
     """Ask until a status says that CloudFormation has come to an end; return the answer."""
-    while True:
-        found = cloud.ask("cloudformation", operation, **asked)
-        if not found[status].endswith(("_PENDING", "_IN_PROGRESS")):
-            return found
-        time.sleep(SOON)
+    return until(
+        lambda: cloud.ask("cloudformation", operation, **asked),
+        lambda found: not found[status].endswith(("_PENDING", "_IN_PROGRESS")),
+        pause=SOON,
+    )
 
 
 def of_answer(stack: str, row: Mapping[str, Any]) -> Iterator[Drifted]:

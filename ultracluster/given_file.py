@@ -150,21 +150,12 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
     """
     found = json.loads(
         text,
-        parse_int=_whole,
-        parse_float=_fraction,
+        parse_int=lambda text: int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text,
+        parse_float=lambda text: float(text) if math.isfinite(float(text)) else text,
         parse_constant=_constant,
         object_pairs_hook=pairs,
     )
     return whole_characters(found) if _WRITTEN_HALF.search(text) else found
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text
-
-
-def _fraction(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
 
 
 def _constant(text: str) -> Any:

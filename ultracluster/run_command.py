@@ -2,13 +2,14 @@
 
 import base64
 import shlex
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, RUN_COMMAND_DOCUMENT
+from ultracluster.waiting import until
 
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
@@ -82,30 +83,38 @@ class RunCommand:
 
     def _answer(self, command_id: str) -> dict[str, Any]:
         named = {"CommandId": command_id, "InstanceId": self.instance_id}
-        answer: dict[str, Any] = {"Status": WAITING[0]}
-        pause = FIRST_PAUSE
-        while answer["Status"] in WAITING:
-            time.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+        def look() -> dict[str, Any]:
             try:
-                answer = self.cloud.ask("ssm", "get_command_invocation", **named)
+                return self.cloud.ask("ssm", "get_command_invocation", **named)
             except CloudError as error:
                 if error.code != NOT_YET:
                     raise
-        return answer
+            return {"Status": WAITING[0]}
+
+        return until(
+            look,
+            lambda answer: answer["Status"] not in WAITING,
+            pause=FIRST_PAUSE,
+            longest=LONGEST_PAUSE,
+        )
 
 
 def login_node(cloud: Cloud, environment: str) -> str | None:
     """Return the id of a login node of an environment, by the tags of its launch template."""
-    wanted = {
-        f"tag:{ENVIRONMENT_TAG}": environment,
-        f"tag:{ROLE_TAG}": LOGIN,
-        "instance-state-name": "running",
-    }
-    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
-    rows = cloud.ask("ec2", "describe_instances", Filters=filters)["Reservations"]
-    found = (str(each["InstanceId"]) for row in rows for each in row["Instances"])
-    return min(found, default=None)
+    wanted = {f"tag:{ENVIRONMENT_TAG}": environment, f"tag:{ROLE_TAG}": LOGIN}
+    found = instances(cloud, {**wanted, "instance-state-name": "running"})
+    return min((str(each["InstanceId"]) for each in found), default=None)
+
+
+def instances(cloud: Cloud, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the instances that pass EC2's filters, each with one value or several."""
+    given = [
+        {"Name": name, "Values": [value] if isinstance(value, str) else list(value)}
+        for name, value in filters.items()
+    ]
+    rows = cloud.ask("ec2", "describe_instances", Filters=given)["Reservations"]
+    return [each for row in rows for each in row["Instances"]]
 
 
 def under_way(cloud: Cloud, comment: str) -> list[str]:
@@ -114,15 +123,11 @@ def under_way(cloud: Cloud, comment: str) -> list[str]:
     Raises:
         CloudError: where AWS refuses or does not answer.
     """
-    rows = [
-        row
-        for status in LISTED
-        for row in cloud.ask("ssm", "list_commands", Filters=[{"key": "Status", "value": status}])[
-            "Commands"
-        ]
-    ]
+    filters = [[{"key": "Status", "value": status}] for status in LISTED]
+    answers = [cloud.ask("ssm", "list_commands", Filters=each) for each in filters]
     return sorted(
         row["CommandId"]
-        for row in rows
+        for answer in answers
+        for row in answer["Commands"]
         if row.get("Comment") == comment and row["Status"] in WAITING
     )

@@ -69,9 +69,12 @@ def _problems(shape: Any, value: object, where: str) -> Iterator[Problem]:
     if not isinstance(value, kinds) or wrong_number:
         yield Problem(where or "the request", value, f"write {words}")
         return
-    if isinstance(value, Mapping):
-        inner = _structure if shape.type_name == "structure" else _map
-        yield from inner(shape, value, where)
+    if isinstance(value, Mapping) and shape.type_name == "structure":
+        yield from _structure(shape, value, where)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _limits(shape.key, key, f"{where}, name {str(key)[:40]!r}")
+            yield from _problems(shape.value, item, _below(where, key))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _problems(shape.member, item, f"{where}[{index}]")
@@ -92,12 +95,6 @@ def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Pro
             yield from _problems(member, item, _below(where, name))
         elif name not in shape.required_members:
             yield Problem(_below(where, name), None, "write a value, or leave the field out")
-
-
-def _map(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    for key, item in value.items():
-        yield from _limits(shape.key, key, f"{where}, name {str(key)[:40]!r}")
-        yield from _problems(shape.value, item, _below(where, key))
 
 
 def _limits(shape: Any, value: object, where: str) -> Iterator[Problem]:

@@ -20,22 +20,13 @@ UNSAFE: Final = re.compile(
 )
 """C0 but for tab and line feed, DEL, C1; marks, embeddings and isolates of direction (Unicode
 Standard Annex 9, 2.1 to 2.6), line and paragraph separators, and halves of characters."""
-_PICTURES: Final = 0x2400
-_PICTURE_OF_DELETE: Final = "\u2421"
-_DELETE: Final = 0x7F
-_SPACE: Final = 0x20
+_PICTURES: Final = {**{code: chr(0x2400 + code) for code in range(0x20)}, 0x7F: "\u2421"}
+"""Signs of C0 and of DEL."""
 
 
 def visible(text: str) -> str:
     """Return a text with a sign for each character that would act on a reader's screen."""
-    return UNSAFE.sub(_sign, text)
-
-
-def _sign(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < _SPACE:
-        return chr(_PICTURES + code)
-    return _PICTURE_OF_DELETE if code == _DELETE else "\ufffd"
+    return UNSAFE.sub(lambda match: _PICTURES.get(ord(match[0]), "\ufffd"), text)
 
 
 class _Clean:

@@ -26,6 +26,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from training.checkpoint import Checkpoints
 from training.manifest import digest
 from training.mesh import Launch
+from training.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,12 +64,9 @@ def main(folder: str = tempfile.gettempdir(), gigabytes: str = "1") -> int:
         work = Path(tempfile.mkdtemp(dir=folder))
         events: list[str] = []
         checkpoints = Checkpoints(
-            work / "c",
+            CheckpointSettings(path=str(work / "c"), keep=2),
             None,
-            keep=2,
-            verify=True,
-            start_anew=False,
-            say=lambda _name, text, events=events, **_: events.append(text),
+            lambda _name, text, events=events, **_: events.append(text),
         )
         checkpoints.reserve(state)
 

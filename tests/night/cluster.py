@@ -229,6 +229,7 @@ class Night(Accounting):
     def watch(self) -> None:
         """Start the monitoring: the nodes' own programs, Prometheus and Alertmanager."""
         manager, prometheus, listener, *_ = free_ports(3)
+        self.prometheus = f"http://127.0.0.1:{prometheus}"
         places = {}
         for node, port in zip((*NODES, LOGIN), free_ports(len(NODES) + 1), strict=True):
             self.measure(node, port)

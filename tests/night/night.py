@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from tests.night.cluster import NODES, Night
 from tests.night.faults import BUSY, ROUNDS, SPARE, Fault, void
+from tests.night.pictures import PAGES, draw_pages, take_pictures
 from tests.repository import ROOT
 from tests.training.slurm.cluster import until
 from tests.training.slurm.jobs import EVERY, VARIABLES, Curve, Job
@@ -84,6 +85,12 @@ Training lost is the longest time without a new step while the round of faults w
 - The loss curve of {steps} steps, with {starts} starts, is the undisturbed run's: {same}.
 - Starts of the job on a node that was out of service: {sick}.
 - The job's end: {end}.
+
+Two of its dashboards, drawn by `ultracluster dashboards --from` before the last round:
+
+![Charts of nodes by state, jobs, GPUs of each job and Xids in that night](night-cluster.webp)
+
+![Charts of the job's steps, loss, ranks and checkpoints in that night](night-job.webp)
 """  # noqa: E501 - rows of a table
 
 
@@ -390,6 +397,7 @@ def main() -> int:
         (folder / "slurm" / "nodes").mkdir(parents=True)
         with Night(folder / "slurm") as night:
             night.watch()
+            print(f"Prometheus: {night.prometheus}; dashboards, after each round: {PAGES}")
             job = LongJob(night, work, tokens)
             before = BEFORE.format(nodes=str(night.nodes.folder), pause=0.7, last=10**9)
             job.submit(nodes=RANKS, partition_size=2, steps=1_000_000, before=before)
@@ -404,6 +412,8 @@ def main() -> int:
                 if number >= COMPARED_AFTER:
                     page.compare(tokens, calm_work)
                 page.write()
+                draw_pages(night.prometheus, page.began, time.time())
+            take_pictures(folder / "chromium")
             until("a job that runs", rehearsal.running, 240)
             rehearsal.round(last)
             ended = job.ended()

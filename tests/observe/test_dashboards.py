@@ -1,14 +1,18 @@
 """Dashboards: no panel is empty, and Grafana's files hold what is asked for."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from tests.observe.hour import CALM, Server
 from tests.observe.node import START
 from ultracluster.cli import main
-from ultracluster.dashboards.command import Panel, dashboards
+from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
+from ultracluster.dashboards.page import Series, page, told
+from ultracluster.prometheus import source
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")
@@ -24,6 +28,47 @@ def test_a_panel_shows_something(server: Server, panel: Panel):
     query = panel.of(CALM).replace("$job", ".*").replace("$node", ".*")
 
     assert server.ask("query", query=query, time=START + 1800)
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize("dashboard", dashboards(), ids=lambda each: each.name)
+def test_a_dashboard_is_drawn_from_a_prometheus(server: Server, dashboard: Dashboard):
+    """Every panel is there, has a line or a table, and the values that its axis ends with."""
+    text = draw(dashboard, CALM, source(server.url, "", None), START, START + 1800)
+
+    assert "Nothing was measured" not in text
+    assert text.count("<section class=card>") == len(dashboard.panels)
+    charts = [panel for panel in dashboard.panels if panel.kind != "table"]
+    assert text.count("<svg ") == len(charts)
+    assert all(escape(panel.title) in text for panel in dashboard.panels)
+    assert re.findall(r'd="M[\d. ]+[LM][^"]*h0"', text), "a line of several points"
+
+
+def test_a_line_is_interrupted_where_nothing_was_measured():
+    series = [Series("n1", tuple((float(at), 1.0) for at in (0, 10, 20, 900, 910)))]
+    panel = {"title": "t", "unit": "s", "kind": "timeseries", "series": series}
+    (path,) = re.findall(r' d="([^"]+)"', page("p", [panel], 0.0, 1000.0))
+
+    assert re.sub(r"[\d. ]", "", path) == "MLLMLh"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(0.425, "percentunit", "42.5 %"), (2.5e9, "Bps", "2.5 GB/s"), (0.0, "s", "0 s")],
+)
+def test_values_have_their_units(value: float, unit: str, text: str):
+    assert told(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    "words", [("--from", "http://127.0.0.1:9"), ("--hours", "0"), ("--hours", "nan")]
+)
+def test_what_cannot_be_drawn_is_told_in_a_line(words, tmp_path, capsys):
+    assert main(["dashboards", "dev", "--output", str(tmp_path), *words]) == 2
+
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert ("no Prometheus answers" if words[0] == "--from" else "--hours") in said
 
 
 def test_a_panel_asks_for_one_environment():

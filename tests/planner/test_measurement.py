@@ -10,6 +10,7 @@ from tests.planner.nccl_log import log
 from training.mesh import Launch
 from training.metrics import Metrics
 from training.recipes import find as recipe
+from training.settings import RunSettings
 from ultracluster.plan.document import document
 from ultracluster.planner.devices import network_of
 from ultracluster.planner.measurement import MeasurementError, metrics
@@ -212,9 +213,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
         model=settings.model,
         launch=Launch(),
         device=torch.device("cpu"),
-        peak=989.4,
-        path=str(folder),
-        print_every=1000,
+        run=RunSettings(steps=40, path=str(folder), peak_tflops=989.4, print_every=1000),
     )
     record.start(settings.as_dict(), "(1 x 1)", 0)
     for number in range(40):

@@ -146,6 +146,12 @@ class Page:
             mobile=False,
         )
 
+    def picture(self, file: Path, width: int, height: int) -> None:
+        """Write what a window of that size shows."""
+        self.resize(width, height)
+        answer = self.ask("Page.captureScreenshot", format="webp", quality=85)
+        file.write_bytes(base64.b64decode(answer["data"]))
+
     def media(self, media: str, theme: Theme = "light") -> None:
         """Show the page on a screen or on paper, in a theme."""
         feature = {"name": "prefers-color-scheme", "value": theme}

@@ -3,7 +3,6 @@
 python -m tests.review.screenshot
 """
 
-import base64
 import subprocess
 import sys
 import tempfile
@@ -30,9 +29,7 @@ def main() -> None:
         browser = Browser(folder / "profile")
         for theme in THEMES:
             page = browser.open(folder / "build/review/staging.html", width=SIZE[0], theme=theme)
-            page.resize(*SIZE)
-            answer = page.ask("Page.captureScreenshot", format="webp", quality=85)
-            (SAMPLES / f"change-{theme}.webp").write_bytes(base64.b64decode(answer["data"]))
+            page.picture(SAMPLES / f"change-{theme}.webp", *SIZE)
         browser.close()
 
 

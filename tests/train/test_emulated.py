@@ -346,7 +346,9 @@ def test_an_unattended_run_is_found_before_its_job_is(
     training: Training, recipe_file: str, capsys: pytest.CaptureFixture[str]
 ):
     """While it waits for capacity there is no job of that name."""
-    training.fail({"type": "SageMaker::TrainingJob", "message": "used", "times": 10**6})
+    # Waits are a thousandth here: 99 attempts would be over in seconds if they took no time.
+    full = {"type": "SageMaker::TrainingJob", "message": "used", "times": 10**6, "seconds": 0.5}
+    training.fail(full)
     given = ["train", "submit", "dev", recipe_file, "--run", "early", "--unattended", "--json"]
     assert main(given) == 0
     name = json.loads(capsys.readouterr().out)["name"]
@@ -355,6 +357,9 @@ def test_an_unattended_run_is_found_before_its_job_is(
     assert "unattended: RUNNING" in capsys.readouterr().out
     assert main(["train", "stop", "dev", name]) == 0
     assert finished(training, name)["status"] == "ABORTED"
+    capsys.readouterr()
+    assert main(["train", "stop", "dev", name]) == 2
+    assert "its unattended run has ended (ABORTED)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("training")

@@ -9,7 +9,7 @@ import torch
 
 from training.mesh import Launch
 from training.metrics import Metrics
-from training.settings import ModelSettings
+from training.settings import ModelSettings, RunSettings
 from ultracluster.train.submission import METRICS
 
 MODEL = ModelSettings(layers=2, width=64, heads=4, vocabulary=320, sequence=64)
@@ -19,7 +19,12 @@ def printed(
     capsys: pytest.CaptureFixture[str], *, peak: float | None, loss: float, skipped: int = 0
 ) -> str:
     """Return a line that the program prints for a step."""
-    metrics = Metrics(MODEL, Launch(world=16), torch.device("cpu"), peak, None, 10)
+    metrics = Metrics(
+        MODEL,
+        Launch(world=16),
+        torch.device("cpu"),
+        RunSettings(steps=100, peak_tflops=peak or 0.0),
+    )
     metrics.step(
         100,
         loss=loss,
@@ -72,7 +77,7 @@ def test_a_loss_that_is_no_number_is_seen(capsys: pytest.CaptureFixture[str], lo
 
 
 def test_the_norm_of_a_lost_step_is_seen(capsys: pytest.CaptureFixture[str]):
-    metrics = Metrics(MODEL, Launch(world=16), torch.device("cpu"), None, None, 10)
+    metrics = Metrics(MODEL, Launch(world=16), torch.device("cpu"), RunSettings(steps=100))
     lost = float("nan")
     metrics.step(3, loss=2.0, norm=lost, rate=1e-4, tokens=64, seconds=1.0, waited=0.0, skipped=1)
     assert math.isnan(found(capsys.readouterr().out)["train:gradient_norm"])

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
-from training.data import Order, TokenFolder
+from training.data import Order
 from training.optimizer import learning_rate
 from training.settings import Settings
+from training.tokens import TokenFolder
 
 
 def attention(x: Tensor, qkv: Tensor, out: Tensor, heads: int, *, rotary: bool) -> Tensor:

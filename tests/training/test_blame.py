@@ -1,5 +1,7 @@
 """A slow rank and a hang are named, with cause and node, by ranks that are real processes."""
 
+import ast
+import inspect
 import json
 import math
 import random
@@ -9,9 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from tests.repository import ROOT
 from tests.training.slowed import CASES, FROM, USUAL
 from tests.training.training_cases import python
-from training.pace import Pace
+from training.blame import Blame
+from training.failure import Witness
+from training.hang import Guard
+from training.heartbeat import Heartbeat
+from training.pace import Pace, saw
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +126,37 @@ def test_ranks_that_share_layers_are_named_together():
     (found,) = filter(None, named)
     assert (found.rank, found.together, found.cause) == (2, 2, "clock")
     assert "one of ranks 2 to 3 on n1 " in found.text("n1")
+
+
+def test_the_calls_that_the_contract_shows_are_there():
+    """Each with the arguments that it takes; the loop itself is torchtitan's, which runs."""
+    page = (ROOT / "docs" / "training" / "contract.md").read_text()
+    block = page.partition("```python\n")[2].partition("```")[0]
+    made = {"Heartbeat": Heartbeat, "Witness": Witness, "Blame": Blame, "Guard": Guard}
+    kinds = {name.lower(): kind for name, kind in made.items()} | {"heart": Heartbeat}
+    found = set()
+    for call in (node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)):
+        names = {word.arg: None for word in call.keywords if word.arg}
+        if isinstance(call.func, ast.Name) and call.func.id in made:
+            inspect.signature(made[call.func.id]).bind(*call.args, **names)
+        elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            kind = kinds.get(call.func.value.id)
+            if kind and call.func.attr != "watch":
+                inspect.signature(getattr(kind, call.func.attr)).bind(None, *call.args, **names)
+                found.add(call.func.attr)
+    assert found == {"row", "passed", "stepped", "judge", "close"}
+
+
+def test_a_stage_of_a_pipeline_is_compared_with_itself_alone():
+    """The last stage has the loss and takes half as long again, which is nobody's fault."""
+    paces, named = [Pace(), Pace()], []
+    for step in range(16):
+        slow = 1.9 if step >= 8 else 1.5
+        table = torch.tensor([[1.0, 0, 1, 0]] * 3 + [[1.5, 0, 0.5, 0]] * 2 + [[slow, 0, 0.1, 0]])
+        named.append(saw(paces, table * (1 + step * 1e-4)))
+    assert not any(named[:8])
+    (found,) = filter(None, named)
+    assert (found.rank, found.cause) == (5, "clock")
 
 
 @pytest.mark.parametrize("writes", [0.0, 1.0])

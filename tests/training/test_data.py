@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data import Batches, Order, Prefetch, TokenFolder, permute
+from training.data import Batches, Order, Prefetch, permute
 from training.prepare import BYTE_VOCABULARY, END_OF_DOCUMENT, main, write
 from training.problems import UserError
+from training.tokens import TokenFolder
 
 
 @given(size=st.integers(1, 3000), key=st.integers(0, 2**40))

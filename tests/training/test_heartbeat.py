@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.alone import Run, met
-from training.metrics import PLANNED, VARIABLE, Heartbeat
+from training.heartbeat import PLANNED, VARIABLE, Heartbeat
 from ultracluster.catalogue.alarms import alarms
 from ultracluster.dashboards.command import dashboards
 

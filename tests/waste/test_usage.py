@@ -11,7 +11,7 @@ from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
 from ultracluster.exit_status import UsageError
 from ultracluster.train.slurm_jobs import LoginNode
-from ultracluster.waste.command import QUESTION, Usage, node_price, usage
+from ultracluster.waste.usage import QUESTION, Usage, node_price, usage
 
 BY_NAME = {each.name: each for each in ENVIRONMENTS}
 CLUSTER, STAGING = BY_NAME["ultracluster"], BY_NAME["staging"]

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 DONE: Final = 0
+FAILED: Final = 1
+"""A rank failed, and the next try may go well."""
 MISTAKEN: Final = 2
 """The next try would end the same way: settings, tokens or image."""
 NOT_FINITE: Final = 65

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.launch.contract import AGAIN, DONE, MISTAKEN, NOT_FINITE, UNSAVED, committed
+from training.launch.contract import AGAIN, DONE, FAILED, MISTAKEN, NOT_FINITE, UNSAVED, committed
 from training.problems import UserError
 from training.recipes import add_arguments
 from training.torchtitan import recipes
@@ -27,31 +27,54 @@ def train(settings: Settings) -> int:
     Raises:
         UserError: If something that the user wrote cannot be.
     """
-    world, local_world = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    layout = settings.placed(world, local_world)
+    from training.mesh import Launch
+
+    launch = Launch.read(os.environ)
+    if "RANK" not in os.environ:
+        raise UserError(
+            "RANK is not set: torchtitan's ranks meet by the variables of torchrun; start with "
+            "torchrun --nproc-per-node N -m training.torchtitan ..., or with python -m "
+            "training.launch rank -- python -m training.torchtitan ..."
+        )
+    layout = settings.placed(launch.world, launch.local_world)
     from training.torchtitan import device
 
     cuda = device.choose().type == "cuda"
+    from training.failure import Witness
+    from training.hang import Guard
     from training.torchtitan.record import NotFiniteError, Record
     from training.torchtitan.trainer import configuration
 
-    record = Record(settings.run.path)
+    record = Record(settings.run.path, launch, settings.checkpoint.every)
     run: Any = configuration(settings, record, layout, cuda=cuda).build()
+    witness = Witness(launch)
+    run.follow(launch, settings)
+    guard = Guard(witness, run.blame, settings.run.hang_seconds, run.checkpointer.writes)
     signal.signal(signal.SIGTERM, run.stop)
     try:
         run.train()
-    except (NotFiniteError, RuntimeError) as error:
-        if not isinstance(error, NotFiniteError) and "not finite" not in str(error):
-            raise
-        record.event("not-finite", f"{error}; the run ends, the newest checkpoint is before it")
-        return NOT_FINITE
-    return ended(run, record, settings)
+        saved = run.checkpointer.now(run.step)
+    except UserError:
+        guard.close()
+        witness.close()
+        raise  # all ranks know it, and rank 0 says it
+    except Exception as error:  # noqa: BLE001 - whatever it is, one rank says it for all
+        guard.close(failed=True)
+        if isinstance(error, NotFiniteError) or "not finite" in str(error):
+            record.event("not-finite", f"{error}; the run ends, the newest checkpoint is before it")
+            return NOT_FINITE
+        first, speaks = witness.testify(error)
+        witness.record(first, settings.run.path, speaks=speaks)
+        return FAILED
+    guard.close()
+    status = ended(run, record, settings) if saved else UNSAVED
+    witness.close()
+    record.heart.close()
+    return status
 
 
 def ended(run: Any, record: Any, settings: Settings) -> int:
-    """Write the last checkpoint and the weights, and return how the run ended."""
-    if not run.checkpointer.now(run.step):
-        return UNSAVED
+    """Write the weights where the run is at its end, and return how it ended."""
     if run.step < settings.run.steps:
         record.event("stopped", f"step {run.step}: stopped, the state is saved", step=run.step)
         return AGAIN
@@ -83,11 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             steps = committed(Path(settings.checkpoint.path))
             sys.stdout.write(f"{max(steps, default=0)}\n")
             return DONE
-        return train(settings)
+        status = train(settings)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             sys.stderr.write(f"{error}\n")
         return MISTAKEN
+    if status == FAILED:
+        # The interpreter's end would wait for threads and groups whose other ranks have gone.
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 from torchtitan.components.checkpointer import CheckpointManager
 
+from training.heartbeat import PAUSE_SECONDS
 from training.launch.contract import committed
 from training.problems import UserError
 from training.torchtitan.record import Record
@@ -28,8 +29,18 @@ class Checkpoints(CheckpointManager):
         self.writing = 0
         self.forced = False
 
+    def writes(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self.save_future is not None and not self.save_future.done()
+
+    def settle(self) -> None:
+        """Say what became of a checkpoint as soon as it is known; waits for nothing."""
+        if self.save_future is not None and self.save_future.done():
+            self._wait_for_saving()
+
     def now(self, step: int) -> bool:
         """Write the state of a step, and return whether that succeeded."""
+        self.record.heart.promise(PAUSE_SECONDS)
         if step in {self.written, self.writing}:
             self.maybe_wait_for_saving()
         if self.written != step:
@@ -44,6 +55,8 @@ class Checkpoints(CheckpointManager):
         return self.forced or (not last_step and super()._should_save(curr_step))
 
     def _save(self, curr_step: int, last_step: bool = False) -> bool:  # noqa: FBT001, FBT002
+        if self._should_save(curr_step, last_step):
+            self.record.heart.promise(PAUSE_SECONDS)
         try:
             began = super()._save(curr_step, last_step)
         except Exception as error:  # noqa: BLE001 - a full disk is no reason to end a healthy run

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torchtitan.components.dataloader import BaseDataLoader
 from torchtitan.components.tokenizer import BaseTokenizer
 
-from training.data import Batches, Order, Prefetch, TokenFolder
-from training.failure import everywhere
+from training.data import Batches, Order, Prefetch, opened
 
 
 class Tokens(BaseDataLoader):
@@ -35,11 +33,7 @@ class Tokens(BaseDataLoader):
         local_batch_size: int,
         **_: Any,
     ) -> None:
-        path, rank, ranks = str(config.dataset_path), dist.get_rank(), dist.get_world_size()
-        folder = everywhere(
-            lambda: TokenFolder.open(path, sequence=seq_len, vocabulary=config.vocabulary)
-        )
-        everywhere(lambda: folder.verify(rank, ranks), by_all=False)
+        folder = opened(str(config.dataset_path), sequence=seq_len, vocabulary=config.vocabulary)
         self.batches = Batches(
             folder=folder,
             order=Order(len(folder), config.seed),

@@ -11,6 +11,8 @@ from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
 from torchtitan.tools.utils import device_type
 
 from training import record
+from training.heartbeat import Heartbeat
+from training.mesh import Launch
 from training.record import say
 
 
@@ -19,11 +21,22 @@ class NotFiniteError(Exception):
 
 
 class Record:
-    """Where one rank writes what happened; only the rank that knows the loss does."""
+    """Where one rank writes what happened; only the rank that knows the loss does.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    Args:
+        folder: `run.path`.
+        launch: This rank.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    def __init__(self, folder: str, launch: Launch, checkpoint_every: int) -> None:
+        self.folder, self.checkpoint_every = Path(folder), checkpoint_every
         self.file: record.Record | None = None
+        self.heart = Heartbeat(launch.rank, launch.local_rank)
+
+    def speaks(self) -> bool:
+        """Whether this is the rank that knows the loss."""
+        return self.file is not None
 
     def open(self) -> None:
         """Have this rank speak.
@@ -32,9 +45,12 @@ class Record:
             OSError: If the folder can never be written.
         """
         self.file = record.Record(self.folder, say)
+        self.heart.committed()
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
+        if self.file and name == "checkpoint":
+            self.heart.committed()
         self.say(text)
         self.line(event=name, text=text, **values)
 
@@ -86,38 +102,30 @@ class Steps(MetricsProcessor):
         seconds = time.perf_counter() - self.time_last_log
         ranks = self.parallel_dims.world_size
         tokens = self.ntokens_since_last_log * ranks // self.parallel_dims.non_data_parallel_size
-        per_second = tokens / seconds
         peak = self.gpu_peak_flops if device_type == "cuda" and not self.has_quantization else None
-        mfu = self.num_flops_per_token * per_second / (ranks * peak) if peak else None
-        memory = self.device_memory_monitor.get_peak_stats().max_reserved_gib
         rate = next((v for k, v in (extra_metrics or {}).items() if k.startswith("lr")), 0.0)
-        if step == 1 or step % self.config.print_every == 0:
-            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
-            self.config.record.say(
-                f"step {step:7d}  loss {global_avg_loss:8.4f}  norm {grad_norm:8.3f}  lr {rate:.2e}"
-                f"  {per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s"
-            )
-        self.config.record.line(
-            event="step",
-            step=step,
-            loss=number(global_avg_loss),
-            norm=number(grad_norm),
-            lr=rate,
+        values = record.step_values(
+            step,
+            loss=global_avg_loss,
+            norm=grad_norm,
+            rate=rate,
             tokens=tokens,
             seconds=seconds,
-            tokens_per_s=per_second,
-            tokens_per_s_per_gpu=per_second / ranks,
-            mfu=mfu,
-            memory_gib=memory,
-            data_wait_s=sum(self.data_loading_times),
+            ranks=ranks,
+            flops=self.num_flops_per_token,
+            peak=peak,
+            memory=self.device_memory_monitor.get_peak_stats().max_reserved_gib,
+            waited=sum(self.data_loading_times),
         )
+        told = self.config.record
+        told.heart.stepped(seconds)
+        if told.speaks():
+            told.heart.figures(values, told.checkpoint_every)
+        if step == 1 or step % self.config.print_every == 0:
+            told.say(record.step_text(values))
+        told.line(**values)
         self.ntokens_since_last_log = 0
         self.data_loading_times.clear()
         self.time_last_log = time.perf_counter()
         if not math.isfinite(grad_norm):
             raise NotFiniteError(f"the gradient's norm is {grad_norm} at step {step}")
-
-
-def number(value: float) -> float | None:
-    """Return what JSON can hold of a number."""
-    return value if math.isfinite(value) else None

@@ -19,6 +19,7 @@ from training.ledger import (
     outside,
     states,
 )
+from training.mesh import Launch
 from training.rehearse import Rehearsal
 from training.torchtitan import device
 from training.torchtitan.layout import INTERLEAVED
@@ -50,8 +51,9 @@ def rehearse(settings: Settings, rank: int, world: int, node: int) -> Rehearsal:
     from training.torchtitan.trainer import configuration
 
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank % node))
-    record = Record(settings.run.path)
+    record = Record(settings.run.path, Launch(rank, world, rank % node, node), 0)
     record.open = lambda: None  # type: ignore[method-assign] # nothing is written
+    record.heart.path = None
     config = configuration(settings, record, layout, cuda=False)
     config.checkpoint.enable = False
     with fake_world(rank, world) as ledger:

@@ -118,6 +118,12 @@ class RunSettings:
     seed: int = 0
     """Decides weights and order of data."""
     print_every: int = 10
+    slowest: float = 0.0
+    """Times the median rank from which on a rank that holds the others up ends the run after a
+    checkpoint, for its node to be left out; 0 never: it is named all the same."""
+    hang_seconds: float = 30.0
+    """Beyond three times what is usual between two layers, without any progress, after which the
+    rank that hangs is named; after three times as long the run ends. 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)

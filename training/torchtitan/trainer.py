@@ -1,6 +1,6 @@
 """torchtitan's trainer, told to stop by SIGTERM, and what it is built from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,9 @@ from torchtitan.config.configs import CommConfig, DebugConfig
 from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
 from torchtitan.trainer import Trainer
 
+from training.blame import Blame
+from training.mesh import Launch
+from training.pace import COMPUTES, DATA, OTHERS, Marks
 from training.torchtitan.checkpoint import Checkpoints
 from training.torchtitan.data import NoTokenizer, Tokens
 from training.torchtitan.layout import Layout
@@ -42,7 +45,10 @@ class Run(Trainer):
     def __init__(self, config: Config) -> None:
         self.told = False
         self.stopped = False
-        self.flag: torch.Tensor | None = None
+        self.sums: torch.Tensor | None = None
+        """Over all ranks, of the step before: who was told to stop, and where time went."""
+        self.blame: Blame | None = None
+        self.marks: Marks | None = None
         self.micro_steps = 0
         super().__init__(config)
         if self.parallel_dims.pp_enabled:
@@ -54,6 +60,42 @@ class Run(Trainer):
         for part in self.sharded_parts():
             # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
             part.set_force_sum_reduction_for_comms(enable=True)
+
+    def follow(self, launch: Launch, settings: Settings) -> None:
+        """Have this rank know which rank holds the others up. All ranks do so at once.
+
+        Tensor, context and expert parallelism exchange inside of layers: of their ranks nobody can
+        say which one is slow.
+        """
+        parallel, record = settings.parallel, self.config.record
+        inside = parallel.tensor_parallel * parallel.context_parallel
+        self.blame = Blame(
+            launch,
+            self.device,
+            record.heart,
+            tell=record.event,
+            speaks=record.speaks,
+            folder=settings.run.path,
+            together=max(inside, parallel.expert_parallel),
+            stages=parallel.pipeline_parallel,
+            slowest=settings.run.slowest,
+        )
+        self.blame.watch.follow(
+            block for part in self.model_parts for block in part.layers.values()
+        )
+
+    def _mark(self, kind: int, what: str) -> None:
+        if self.blame:
+            self.blame.watch(kind, what)
+
+    def batch_generator(self, data_iterable: Iterable[Any]) -> Iterator[Any]:
+        """Return torchtitan's batches, with a mark before and after each."""
+        batches = super().batch_generator(data_iterable)
+        while True:
+            self._mark(COMPUTES, "what is between two passes")
+            batch = next(batches)
+            self._mark(DATA, "the wait for data")
+            yield batch
 
     def sharded_parts(self) -> Iterator[FSDPModule]:
         for part in self.model_parts:
@@ -70,7 +112,9 @@ class Run(Trainer):
             last = self.micro_steps % self.gradient_accumulation_steps == 0
             for part in self.sharded_parts():
                 part.set_requires_all_reduce(last, recurse=False)
-        return super().forward_backward_step(**given)
+        loss = super().forward_backward_step(**given)
+        self._mark(OTHERS, "the wait for gradients")
+        return loss
 
     def stop(self, *_: object) -> None:
         """Handle SIGTERM."""
@@ -81,12 +125,32 @@ class Run(Trainer):
 
         The answer of the step before is read: it has arrived, so nobody waits for it.
         """
-        if self.flag is not None and int(self.flag):
-            self.stopped = True
-        flag = torch.tensor(int(self.told), device=self.device)
-        dist.all_reduce(flag)
-        self.flag = flag
+        self.checkpointer.settle()
+        mine = torch.tensor([float(self.told)], device=self.device)
+        if self.blame:
+            self._passed(self.blame)
+            row = self.blame.row(mine, writes=self.checkpointer.writes())
+            mine = torch.cat((mine, row))
+        if self.sums is not None:
+            sums = self.sums.cpu()
+            ends = self.blame is not None and self.blame.judge(self.step, sums[1:])
+            self.stopped = self.stopped or bool(sums[0]) or ends
+        dist.all_reduce(mine)
+        self.sums = mine
         return not self.stopped and super().should_continue_training()
+
+    def _passed(self, blame: Blame) -> None:
+        """Take in the marks of the step before, so that nobody waits for the GPU.
+
+        Those of a step with a pause say nothing of a rank.
+        """
+        if self.marks:
+            blame.passed(self.marks)
+        blame.watch(OTHERS, "the end of the step")
+        marks = blame.watch.taken()
+        self.marks = None if blame.heart.paused else marks
+        if blame.heart.paused and blame.heart.seconds:
+            blame.heart.resume()
 
 
 class Rounds(dict[int, Any]):

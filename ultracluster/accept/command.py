@@ -64,7 +64,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Start little, measure it, and take it down again; write a report."""
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
     shown = new_console(stderr=True) if arguments.json else console
-
     tell = partial(say, shown)
     with _scene(arguments) as scene:
         tell(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
@@ -118,7 +117,6 @@ def _consents(stage: str) -> bool:
 
 
 def _write(session: Session, folder: Path, tell: Say, *, as_json: bool) -> None:
-
     found = document(session)
     folder.mkdir(parents=True, exist_ok=True)
     write_output(folder / "report.json", f"{json.dumps(found, indent=2)}\n", "--output")

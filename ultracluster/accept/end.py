@@ -1,10 +1,11 @@
 """The last stage: a deployment changes nothing, and nothing that was started is left."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.accept.journal import clean_up
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal
+from ultracluster.drift import UNCHANGED
 from ultracluster.prove.deployment import StackTemplate
 
 CHANGE_SET_SECONDS: Final = 300
@@ -12,8 +13,6 @@ SCALE_DOWN_SECONDS: Final = 900
 """On top of the time after which Slurm stops an idle node."""
 METADATA: Final = "CDKMetadata"
 """Names the version of CDK, which changes nothing."""
-NOTHING: Final = ("didn't contain changes", "No updates are to be performed")
-"""How CloudFormation says it (AWS CloudFormation API, DescribeChangeSet, StatusReason)."""
 
 
 def _redeploy(scene: Scene) -> Found:
@@ -58,25 +57,21 @@ def _changes(scene: Scene, stack: str) -> str:
         lambda found: found["Status"] in ("CREATE_COMPLETE", "FAILED"),
         CHANGE_SET_SECONDS,
     )
-    if answer["Status"] == "FAILED" and any(n in answer.get("StatusReason", "") for n in NOTHING):
+    if answer["Status"] == "FAILED" and any(n in answer.get("StatusReason", "") for n in UNCHANGED):
         return ""
-    changes = [_change(each) for each in answer.get("Changes", ())]
+    rows = [each["ResourceChange"] for each in answer.get("Changes", ())]
+    changes = [f"{row['Action']} {row['LogicalResourceId']}" for row in rows]
     return ", ".join(changes) or ("" if answer["Status"] == "CREATE_COMPLETE" else str(answer))
 
 
-def _change(row: dict[str, Any]) -> str:
-    change = row["ResourceChange"]
-    return f"{change['Action']} {change['LogicalResourceId']}"
-
-
 def _scaled_down(scene: Scene) -> Found:
-    slurm = scene.spec.slurm
-    least = slurm.always_running(scene.spec.nodes) if slurm else 0
-    least += sum(group.least_nodes for group in slurm.node_groups) if slurm else 0
-    seconds = SCALE_DOWN_SECONDS + (slurm.idle_seconds if slurm else 0)
-    scene.commands.append(
-        "aws ec2 describe-instances, by the environment's tag, without login nodes"
-    )
+    slurm, least, seconds = scene.spec.slurm, 0, SCALE_DOWN_SECONDS
+    if slurm:
+        least = slurm.always_running(scene.spec.nodes)
+        least += sum(group.least_nodes for group in slurm.node_groups)
+        seconds += slurm.idle_seconds
+    what = "aws ec2 describe-instances, by the environment's tag, without login nodes"
+    scene.commands.append(what)
     running = scene.until(lambda: len(scene.nodes()), lambda count: count <= least, seconds)
     return equal(f"{least} nodes run", f"{running} nodes run")
 

@@ -1,7 +1,6 @@
 """The stage of planted faults: a node is drained, its job goes back, and the node comes back."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -64,18 +63,21 @@ def _planted(fault: Fault, scene: Scene) -> Found:
     before = str(instance_of(scene, node).get("InstanceId", ""))
     if not before:
         return Found("an instance behind the node", f"{node} has none", ok=False)
-    _write_down(scene, fault, node, before)
     drains = bool(fault.plant)
     if drains:
+        # Newest first: the node is mended before it resumes.
+        scene.journal.will_make("shell", instance="", command=_resume(node))
+        scene.journal.will_make("shell", instance=before, command=fault.undo)
         scene.root(fault.plant, before)
     job = _submit(scene, node)
     if not drains:
-        _reach(scene, job, "JobState=RUNNING", DRAIN_SECONDS)
+        _reached(scene, f"job {job}", "JobState=RUNNING", DRAIN_SECONDS)
         scene.ask("ec2", fault.call, InstanceIds=[before])
     said = [_drained(scene, node)] if drains else []
     # Slurm misses a node that reboots when it is back, or by SlurmdTimeout: a p4d takes minutes.
     seconds = DRAIN_SECONDS if drains else BACK_SECONDS
-    said.append("requeued" if _requeued(scene, job, seconds) else "NOT requeued")
+    requeued = _reached(scene, f"job {job}", r" Restarts=[1-9]", seconds)
+    said.append("requeued" if requeued else "NOT requeued")
     wanted = [*(["drained"] if drains else []), "requeued", "back"]
     wanted += ["replaced"] if fault.replaced else []
     if any("NOT" in words for words in said):
@@ -84,20 +86,13 @@ def _planted(fault: Fault, scene: Scene) -> Found:
     if drains:
         scene.root(fault.undo, before)
         scene.root(_resume(node))
-    back = _reach(scene, job, "JobState=COMPLETED", BACK_SECONDS)
+    back = _reached(scene, f"job {job}", "JobState=COMPLETED", BACK_SECONDS)
     said.append("back" if back else "NOT back")
     if fault.replaced:
         after = instance_of(scene, node).get("InstanceId")
         said.append("replaced" if after not in (None, before) else "NOT replaced")
     ok = not any("NOT" in words for words in said)
     return Found(", ".join(wanted), ", ".join(said), ok)
-
-
-def _write_down(scene: Scene, fault: Fault, node: str, instance: str) -> None:
-    """Write down how the node is mended: newest first, so that it resumes when it is whole."""
-    if fault.plant:
-        scene.journal.will_make("shell", instance="", command=_resume(node))
-        scene.journal.will_make("shell", instance=instance, command=fault.undo)
 
 
 def _resume(node: str) -> str:
@@ -117,30 +112,22 @@ def _submit(scene: Scene, node: str) -> str:
     return answer.stdout.strip()
 
 
-def _shown(scene: Scene, what: str) -> Callable[[], str]:
-    return lambda: scene.shell(f"scontrol show {what} --oneliner").stdout
+def _reached(scene: Scene, what: str, words: str, seconds: float) -> str:
+    """Return what Slurm says of a job or node once an expression is found in it; else nothing."""
 
+    def look() -> str:
+        shown = scene.shell(f"scontrol show {what} --oneliner").stdout
+        return shown if re.search(words, shown) else ""
 
-def _reach(scene: Scene, job: str, words: str, seconds: float) -> bool:
-    shown = scene.until(_shown(scene, f"job {job}"), lambda text: words in text, seconds)
-    return words in shown
-
-
-def _requeued(scene: Scene, job: str, seconds: float) -> bool:
-    def has(text: str) -> bool:
-        return re.search(r" Restarts=[1-9]", text) is not None
-
-    return has(scene.until(_shown(scene, f"job {job}"), has, seconds))
+    found: str = scene.until(look, bool, seconds)
+    return found
 
 
 def _drained(scene: Scene, node: str) -> str:
-    def is_drained(text: str) -> bool:
-        return bool(re.search(r" State=[A-Z+]*DRAIN", text)) and BY_PROLOG in text
-
-    shown = scene.until(_shown(scene, f"node {node}"), is_drained, DRAIN_SECONDS)
+    drained = f" State=[A-Z+]*DRAIN.*{BY_PROLOG}"
+    shown = _reached(scene, f"node {node}", drained, DRAIN_SECONDS)
     reason = re.search(r"Reason=(.*?)(?: \[|$)", shown)
-    words = reason[1] if reason else "no reason"
-    return f"drained ({words})" if is_drained(shown) else "NOT drained"
+    return f"drained ({reason[1] if reason else 'no reason'})" if shown else "NOT drained"
 
 
 STAGE: Final = Stage(

@@ -45,11 +45,12 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            there = path.exists()
-            self.entries: list[Entry] = json_of(path, text_of(path)) if there else []
+            self.entries: list[Entry] = json_of(path, text_of(path)) if path.exists() else []
         except UnreadableError as error:
             raise UsageError(f"{error}; it was not written by this") from error
-        if not (isinstance(self.entries, list) and all(map(_is_entry, self.entries))):
+        if not isinstance(self.entries, list) or any(
+            not isinstance(each, dict) or each.get("kind") not in REMOVERS for each in self.entries
+        ):
             raise UsageError(f"{path}: it is no list of things made; it was not written by this")
 
     def will_make(self, kind: str, **details: str) -> None:
@@ -71,10 +72,6 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
-
-
-def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.get("kind") in REMOVERS
 
 
 def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
@@ -105,22 +102,22 @@ def _end_commands(scene: "Scene", say: Callable[[str], None]) -> bool:
     """
     shells = [entry for entry in reversed(scene.journal.entries) if entry["kind"] == SHELL]
     running: list[str] = []
+
+    def look() -> list[str]:
+        return _patiently(scene, lambda: under_way(scene.cloud, scene.comment))
+
     try:
-        if shells and (running := _running(scene)):
+        if shells and (running := look()):
             for entry in shells:
                 with suppress(CommandError):
                     _take_away(scene, entry)
-            running = scene.until(lambda: _running(scene), lambda ids: not ids, COMMAND_SECONDS)
+            running = scene.until(look, lambda ids: not ids, COMMAND_SECONDS)
     except CommandError as error:
         say(f"whether commands on nodes have ended is not known: {error}")
         return False
     if running:
         say(f"commands on nodes that have not ended: {', '.join(running)}")
     return not running
-
-
-def _running(scene: "Scene") -> list[str]:
-    return _patiently(scene, lambda: under_way(scene.cloud, scene.comment))
 
 
 def _take_away(scene: "Scene", entry: Entry) -> None:

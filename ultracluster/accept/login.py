@@ -8,7 +8,8 @@ from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, 
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
-from ultracluster.run_command import ROOT
+from ultracluster.prove.slurm_proof import GROUP_TAG
+from ultracluster.run_command import ROOT, instances
 from ultracluster.spec.lustre import DataRepositorySpec
 
 LUSTRE: Final = "/fsx"
@@ -16,9 +17,6 @@ SYNC_SECONDS: Final = 300
 TEXT: Final = "ultracluster"
 LOGIN_NODES: Final = "LoginNodes"
 """In the construct path of their group."""
-GROUP_TAG: Final = "aws:pcs:compute-node-group-id"
-"""Of every instance of a group (PCS user guide, finding compute node group instances, read
-2026-11-27)."""
 
 
 def _configuration(scene: Scene) -> Found:
@@ -47,12 +45,7 @@ def _tagged(scene: Scene) -> Found:
     groups = scene.deployment.of_type("AWS::PCS::ComputeNodeGroup")
     login = next(str(each.physical_id) for each in groups if LOGIN_NODES in each.path)
     filters = {f"tag:{GROUP_TAG}": login.rpartition("/")[2], "instance-state-name": "running"}
-    rows = scene.ask(
-        "ec2",
-        "describe_instances",
-        Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
-    )["Reservations"]
-    found = [tags(instance) for row in rows for instance in row["Instances"]]
+    found = [tags(instance) for instance in instances(scene, filters)]
     if not found:
         raise NotThereError(f"{scene.spec.name}: no login node runs")
     wanted = {ENVIRONMENT_TAG: scene.spec.name, ROLE_TAG: LOGIN}
@@ -64,14 +57,10 @@ def _tagged(scene: Scene) -> Found:
 
 def _linked(scene: Scene, *, imports: bool) -> DataRepositorySpec | None:
     """Return the first folder that comes from S3, or that goes there."""
-    return next(
-        (
-            each
-            for each in scene.spec.storage.data_repositories
-            if (each.auto_import if imports else each.auto_export)
-        ),
-        None,
-    )
+    for each in scene.spec.storage.data_repositories:
+        if each.auto_import if imports else each.auto_export:
+            return each
+    return None
 
 
 def _bucket(scene: Scene, link: DataRepositorySpec) -> str:

@@ -64,19 +64,13 @@ def _allocate(scene: Scene) -> Found:
     scene.memory[JOB] = granted[1]
     names = scene.shell(
         f"squeue --noheader --jobs={granted[1]} --format=%N | xargs scontrol show hostnames"
-    )
-    scene.memory["nodes"] = names.stdout.split()
-    scene.memory[GRES] = _gres(scene, scene.memory["nodes"][:1])
+    ).stdout.split()
+    # The GPUs that Slurm counts on a node, as the job files ask for them.
+    gres = re.search(r" Gres=(gpu[^ ,(]*)", _shown(scene, names[0]) if names else "")
+    scene.memory |= {"nodes": names, GRES: gres[1] if gres else ""}
     # The node check may drain a node that was just granted; an allocation is not requeued.
-    found = ", ".join(scene.memory["nodes"]) or "an allocation that ended at once; see sinfo -R"
-    return Found(f"{NODES} nodes", found, len(scene.memory["nodes"]) == NODES)
-
-
-def _gres(scene: Scene, nodes: list[str]) -> str:
-    """Return the GPUs that Slurm counts on a node, as the job files ask for them."""
-    shown = "".join(_shown(scene, node) for node in nodes)
-    found = re.search(r" Gres=(gpu[^ ,(]*)", shown)
-    return found[1] if found else ""
+    found = ", ".join(names) or "an allocation that ended at once; see sinfo -R"
+    return Found(f"{NODES} nodes", found, len(names) == NODES)
 
 
 def _shown(scene: Scene, node: str) -> str:
@@ -126,11 +120,6 @@ def _reservation(scene: Scene) -> str:
     return getattr(given, "capacity_reservation_id", None) or "none"
 
 
-def _free(scene: Scene) -> None:
-    """Give the allocation back: what follows are jobs of their own, on the same nodes."""
-    scene.shell(f"scancel --quiet --name={scene.run}")
-
-
 def _workplace(scene: Scene) -> str:
     """Return the start of a command that works in a folder of this run's, beside the program."""
     folder = shlex.quote(f"{scene.program}/{scene.run}")
@@ -140,7 +129,8 @@ def _workplace(scene: Scene) -> str:
 
 
 def _nccl(scene: Scene) -> Found:
-    _free(scene)
+    # Given back: what follows are jobs of their own, on the same nodes.
+    scene.shell(f"scancel --quiet --name={scene.run}")
     instance, run = scene.spec.nodes.instance_type, scene.run
     answer = scene.shell(
         f"{_workplace(scene)}sbatch --wait --nodes={NODES} --time={MINUTES} --job-name={run} "

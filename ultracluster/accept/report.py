@@ -16,10 +16,7 @@ def document(session: Session) -> dict[str, Any]:
     scene = session.scene
     return {
         "environment": scene.spec.name,
-        "region": scene.spec.region,
-        "account": scene.caller.account,
-        "caller": scene.caller.arn,
-        "endpoint": scene.caller.endpoint,
+        **scene.caller.document(),
         "emulated": bool(scene.caller.endpoint),
         "run": scene.run,
         "begun": session.begun.isoformat(timespec="seconds"),
@@ -49,16 +46,14 @@ def _facts(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
     """
     for fact in facts():
         told = [each for each in results if fact.id in each.settles and each.verdict in CONFIRMED]
-        told.sort(key=lambda each: each.verdict == PASS)
-        verdict = CONFIRMED[told[0].verdict] if told else OPEN
-        commands = list(told[0].commands) if told else []
+        decides = min(told, key=lambda each: each.verdict == PASS, default=None)
         yield {
             "id": fact.id,
             "what": fact.what,
             "assumed": fact.does,
-            "verdict": verdict,
-            "measured": told[0].measured if told else "",
-            "commands": commands,
+            "verdict": CONFIRMED[decides.verdict] if decides else OPEN,
+            "measured": decides.measured if decides else "",
+            "commands": list(decides.commands) if decides else [],
             "settled_by": fact.settled_by,
         }
 
@@ -91,16 +86,13 @@ def page(session: Session) -> str:
 
 def _table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     """Return rows as a table; the commands of each stand below it, where they have room."""
-    head = "".join(f"<th>{name}</th>" for name in names)
-    body = "".join(_row(names, row) for row in rows)
+    head, body = "".join(f"<th>{name}</th>" for name in names), ""
+    for row in rows:
+        cells = (
+            f"<td><span class=narrow>{name}: </span>{escape(str(row[name]))}</td>" for name in names
+        )
+        commands = "<br>".join(f"<code>{escape(each)}</code>" for each in row["commands"])
+        body += f"<tr>{''.join(cells)}</tr><tr><td colspan={len(names)}>{commands}</td></tr>"
     return (
         f"<div class=card><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _row(names: Sequence[str], row: dict[str, Any]) -> str:
-    cells = "".join(
-        f"<td><span class=narrow>{name}: </span>{escape(str(row[name]))}</td>" for name in names
-    )
-    commands = "<br>".join(f"<code>{escape(each)}</code>" for each in row["commands"])
-    return f"<tr>{cells}</tr><tr><td colspan={len(names)}>{commands}</td></tr>"

@@ -37,13 +37,13 @@ def _run(scene: Scene) -> Found:
 
 
 def _request(scene: Scene, deployed: Deployed) -> dict[str, Any]:
-    bucket, mount = deployed["data-bucket"], deployed["lustre-mount-name"]
     source = {
         "FileSystemId": deployed["file-system-id"],
         "FileSystemType": "FSxLustre",
         "FileSystemAccessMode": "rw",
-        "DirectoryPath": f"/{mount}",
+        "DirectoryPath": f"/{deployed['lustre-mount-name']}",
     }
+    channel = {"ChannelName": CHANNEL, "DataSource": {"FileSystemDataSource": source}}
     return {
         "TrainingJobName": scene.run,
         "AlgorithmSpecification": {
@@ -53,15 +53,9 @@ def _request(scene: Scene, deployed: Deployed) -> dict[str, Any]:
             "ContainerArguments": [f"ls /opt/ml/input/data/{CHANNEL} && sleep {CANARY_SECONDS}"],
         },
         "RoleArn": deployed["execution-role-arn"],
-        "InputDataConfig": [
-            {
-                "ChannelName": CHANNEL,
-                "DataSource": {"FileSystemDataSource": source},
-                "InputMode": "File",
-            }
-        ],
+        "InputDataConfig": [channel | {"InputMode": "File"}],
         "OutputDataConfig": {
-            "S3OutputPath": f"s3://{bucket}/output",
+            "S3OutputPath": f"s3://{deployed['data-bucket']}/output",
             "KmsKeyId": deployed["data-key-arn"],
         },
         "ResourceConfig": {"InstanceType": INSTANCE, "InstanceCount": 1, "VolumeSizeInGB": 30},

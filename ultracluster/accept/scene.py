@@ -1,8 +1,7 @@
 """What a step of an acceptance has at hand, what it says, and what a stage costs."""
 
 import shlex
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -17,9 +16,10 @@ from ultracluster.exit_status import CommandError
 from ultracluster.preflight.inquiry import Question
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proof import Evidence
-from ultracluster.run_command import ROOT, RunCommand, Said, login_node
+from ultracluster.run_command import ROOT, RunCommand, Said, instances, login_node
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.waiting import until
 
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
@@ -112,32 +112,19 @@ class Scene:
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return the environment's instances that run or start, but for login nodes."""
-        filters = {
-            f"tag:{ENVIRONMENT_TAG}": [self.spec.name],
-            "instance-state-name": ["pending", "running"],
-        }
-        rows = self.cloud.ask(
-            "ec2",
-            "describe_instances",
-            Filters=[{"Name": name, "Values": values} for name, values in filters.items()],
-        )["Reservations"]
-        every = (instance for row in rows for instance in row["Instances"])
+        own = {f"tag:{ENVIRONMENT_TAG}": self.spec.name}
+        every = instances(self.cloud, {**own, "instance-state-name": ["pending", "running"]})
         return [instance for instance in every if tags(instance).get(ROLE_TAG) != LOGIN]
 
     def until(self, look: Callable[[], Any], good: Callable[[Any], bool], seconds: float) -> Any:
-        """Return what is seen once it is good, or at last."""
-        return next(value for value, last in self._looks(look, seconds) if last or good(value))
+        """Return what is seen once it is good, or at last; one look says how it is done."""
+        noted = len(self.commands)
 
-    def _looks(self, look: Callable[[], Any], seconds: float) -> Iterator[tuple[Any, bool]]:
-        deadline, pause = time.monotonic() + seconds * self.patience, FIRST_PAUSE
-        while time.monotonic() < deadline:
-            noted = len(self.commands)
-            yield look(), False
-            # One look says how it is done.
+        def once() -> Any:
             del self.commands[noted:]
-            time.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
-        yield look(), True
+            return look()
+
+        return until(once, good, seconds * self.patience, FIRST_PAUSE, LONGEST_PAUSE)
 
 
 def tags(row: dict[str, Any]) -> dict[str, str]:

@@ -77,9 +77,8 @@ class Session:
         """Return whether to go on."""
         scene = self.scene
         if stage.needs_slurm and scene.spec.slurm is None:
-            self._note(
-                f"{stage.name}: {scene.spec.name} has no Slurm; not accepted by this program"
-            )
+            words = f"{stage.name}: {scene.spec.name} has no Slurm"
+            self._note(f"{words}; not accepted by this program")
             return True
         self.say(f"\n{stage.name}: {stage.title}")
         self.say(f"  starts: {said(stage.starts, scene)}")

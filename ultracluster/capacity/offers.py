@@ -121,10 +121,11 @@ class Market:
         needed = (self.run.hours, self.run.likely[1])
         for hours in sorted({offerings.hours_for(each, block=kind == BLOCK) for each in needed}):
             for row in (self._blocks if kind == BLOCK else self._plans)(hours):
-                if (usable := _usable(kind, row)) > 0:
+                runs = sum((end - start).total_seconds() for start, end in row["spans"]) / 3600
+                if (usable := runs - offerings.LAST_HOURS * (kind == BLOCK)) > 0:
                     yield self._offer(kind, ids, row, usable)
 
-    def _blocks(self, hours: int) -> list[Row]:
+    def _blocks(self, hours: int) -> Iterator[Row]:
         answer = self.cloud.ask(
             "ec2",
             "describe_capacity_block_offerings",
@@ -133,14 +134,9 @@ class Market:
             CapacityDurationHours=hours,
             StartDateRange=self.first,
         )
-        return [
-            {
-                **row,
-                "id": row["CapacityBlockOfferingId"],
-                "spans": [(row["StartDate"], row["EndDate"])],
-            }
-            for row in answer["CapacityBlockOfferings"]
-        ]
+        for row in answer["CapacityBlockOfferings"]:
+            spans = [(row["StartDate"], row["EndDate"])]
+            yield {**row, "id": row["CapacityBlockOfferingId"], "spans": spans}
 
     def _plans(self, hours: int) -> Iterator[Row]:
         answer = self.cloud.ask(
@@ -180,12 +176,6 @@ class Market:
             per_exaflop=float(row["UpfrontFee"]) / (run.exaflop * covers),
             command=buy,
         )
-
-
-def _usable(kind: str, row: Row) -> float:
-    """Return the hours in which instances run."""
-    hours = sum((end - start).total_seconds() for start, end in row["spans"]) / 3600
-    return float(hours - offerings.LAST_HOURS * (kind == BLOCK))
 
 
 def _rank(offer: Offer) -> tuple[object, ...]:

@@ -1,10 +1,12 @@
 """The console command, and dashboards in Grafana's JSON, made of one table of panels.
 
-ultracluster dashboards ENVIRONMENT [--output FOLDER]
+ultracluster dashboards ENVIRONMENT [--output FOLDER] [--from URL [--hours 6]]
 """
 
 import argparse
 import json
+import re
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +19,13 @@ from rich.console import Console
 
 from ultracluster.catalogue.alarms import over
 from ultracluster.command_line import add_environment, say
+from ultracluster.dashboards.page import page, series
 from ultracluster.environments import find
-from ultracluster.exit_status import ALL_WELL
+from ultracluster.exit_status import ALL_WELL, UsageError
+from ultracluster.prometheus import Prometheus, source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     parser.add_argument(
         "--output",
@@ -31,16 +34,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder of the files, one for each dashboard (build/dashboards)",
     )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="draw them as pages as well, from cloudwatch or a Prometheus: http://127.0.0.1:9090",
+    )
+    parser.add_argument(
+        "--hours",
+        type=float,
+        default=6.0,
+        metavar="HOURS",
+        help="how far back the pages look, such as 0.5 (6)",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the dashboards of an environment as files that Grafana imports."""
     spec, _ = find(arguments.environment)
+    if not 0 < arguments.hours <= LONGEST_HOURS:
+        raise UsageError(f"--hours {arguments.hours}: write more than 0, at most {LONGEST_HOURS}")
+    asked = source(arguments.source, spec.region, spec.account) if arguments.source else None
+    until = time.time()
+    since = until - 3600 * arguments.hours
     arguments.output.mkdir(parents=True, exist_ok=True)
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
         file.write_text(json.dumps(grafana(dashboard, spec.name), indent=1) + "\n")
         say(console, f"{file}: {len(dashboard.panels)} panels")
+        if asked:
+            drawn = file.with_suffix(".html")
+            drawn.write_text(draw(dashboard, spec.name, asked, since, until))
+            say(console, f"{drawn}: drawn from {asked.name}")
     say(
         console,
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
@@ -49,6 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return ALL_WELL
 
 
+LONGEST_HOURS: Final = 24 * 365
 COLUMNS: Final = 2
 HEIGHT: Final = 8
 WIDTH: Final = 24 // COLUMNS
@@ -94,6 +120,7 @@ def dashboards() -> tuple[Dashboard, ...]:
 
 def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
     """Return a dashboard of an environment, as Grafana imports it."""
+    source = {"name": "source", "label": "Data source", "type": "datasource"}
     return {
         "uid": f"{environment}-{dashboard.name}"[:40],
         "title": f"{environment} / {dashboard.title}",
@@ -101,11 +128,27 @@ def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
         "schemaVersion": 39,
         "time": {"from": "now-6h", "to": "now"},
         "refresh": "30s",
-        "templating": {"list": [_source(), *_variables(environment)]},
-        "panels": [
-            _panel(panel, index, environment) for index, panel in enumerate(dashboard.panels)
-        ],
+        "templating": {"list": [source | {"query": "prometheus"}, *_variables(environment)]},
+        "panels": [_panel(each, index, environment) for index, each in enumerate(dashboard.panels)],
     }
+
+
+def draw(
+    dashboard: Dashboard, environment: str, asked: Prometheus, since: float, until: float
+) -> str:
+    """Return a dashboard as a page, of all jobs and nodes between two Unix times.
+
+    Raises:
+        UsageError: If no Prometheus answers.
+    """
+    panels = []
+    for panel in dashboard.panels:
+        query = re.sub(r"\$(job|node)\b", ".*", panel.of(environment))
+        lines = series(asked, query, panel.legend, since, until)
+        panels.append(
+            {"title": panel.title, "unit": panel.unit, "kind": panel.kind, "series": lines}
+        )
+    return page(f"{environment} / {dashboard.title}", panels, since, until)
 
 
 def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
@@ -123,10 +166,6 @@ def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [target],
     }
-
-
-def _source() -> dict[str, Any]:
-    return {"name": "source", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
 def _variables(environment: str) -> list[Mapping[str, Any]]:

@@ -51,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Run one step."""
     step = {"prepare": _prepare, "execute": _execute, "drift": _drift}[arguments.step]
     return step(arguments, console)
 

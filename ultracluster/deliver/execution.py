@@ -1,14 +1,16 @@
 """A plan that was approved: held against the account once more, and executed as it is."""
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from ultracluster.aws import Caller, Cloud, CloudError
 from ultracluster.deliver.plan import Plan, PreparedStack, described, digest, last_change
 from ultracluster.drift import drift
+from ultracluster.waiting import until
 
 SOON: Final = 2.0
+GONE: Final = {"StackStatus": "DELETE_COMPLETE"}
 WELL: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 
 
@@ -66,18 +68,14 @@ def execute(cloud: Cloud, plan: Plan, note: Callable[[str], None]) -> bool:
             continue
         asked = {"StackName": stack.name, "ChangeSetName": stack.change_set}
         cloud.ask("cloudformation", "execute_change_set", **asked)
-        status, reason = _rest(cloud, stack.name)
+        row = until(partial(described, cloud, stack.name), _rests, pause=SOON) or GONE
+        status, reason = row["StackStatus"], row.get("StackStatusReason", "")
         note(f"{stack.name}: {status}{reason and f': {reason}'}")
         if status not in WELL:
             return False
     return True
 
 
-def _rest(cloud: Cloud, name: str) -> tuple[str, str]:
-    """Wait until a stack rests; return its status, and why."""
-    while True:
-        row = described(cloud, name) or {"StackStatus": "DELETE_COMPLETE"}
-        status = str(row["StackStatus"])
-        if status in WELL or not status.endswith("_IN_PROGRESS"):
-            return status, str(row.get("StackStatusReason", ""))
-        time.sleep(SOON)
+def _rests(row: dict[str, Any] | None) -> bool:
+    status = (row or GONE)["StackStatus"]
+    return status in WELL or not status.endswith("_IN_PROGRESS")

@@ -14,15 +14,13 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ultracluster.aws import Caller, Cloud, CloudError
-from ultracluster.drift import Drifted, drift, finished
+from ultracluster.drift import UNCHANGED, Drifted, drift, finished
 from ultracluster.exit_status import UsageError
 from ultracluster.given_file import json_of, text_of
 from ultracluster.partitions import url_suffix
 from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
 
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
-UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
-"""CloudFormation's words for a change set of nothing (aws-cdk 2.1148.1 looks for the same)."""
 
 
 class Change(BaseModel):
@@ -135,7 +133,16 @@ def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -
     asked = {"StackName": name, "ChangeSetName": answer["Id"]}
     found = finished(cloud, "describe_change_set", "Status", asked)
     if found["Status"] == "CREATE_COMPLETE":
-        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(_changes(found)))
+        changes = [
+            Change(
+                action=row["ResourceChange"]["Action"],
+                logical_id=row["ResourceChange"]["LogicalResourceId"],
+                resource_type=row["ResourceChange"]["ResourceType"],
+                replacement=row["ResourceChange"].get("Replacement", ""),
+            )
+            for row in found["Changes"]
+        ]
+        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(changes))
     reason = str(found.get("StatusReason", ""))
     cloud.ask("cloudformation", "delete_change_set", **asked)
     problem = "" if any(words in reason for words in UNCHANGED) else reason
@@ -160,19 +167,6 @@ def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]
         "RoleARN": filled(properties["cloudFormationExecutionRoleArn"]),
         "Tags": [{"Key": key, "Value": value} for key, value in tags],
     }
-
-
-def _changes(found: Mapping[str, Any]) -> list[Change]:
-    rows = [row["ResourceChange"] for row in found["Changes"]]
-    return [
-        Change(
-            action=row["Action"],
-            logical_id=row["LogicalResourceId"],
-            resource_type=row["ResourceType"],
-            replacement=row.get("Replacement", ""),
-        )
-        for row in rows
-    ]
 
 
 def digest(template: Mapping[str, Any]) -> str:

@@ -105,9 +105,12 @@ class Rule(BaseModel):
         )
 
     def concerns_call(self, service: str, operation: str) -> bool:
+        """Whether it is about a call, by the name that its service signs requests with."""
         if not self.call or not operation:
             return False
-        return fnmatchcase(f"{service}:{operation}", _signed(self.call))
+        wanted, _, name = self.call.partition(":")
+        signed = wanted if wanted == "*" else wire.model(wanted).signing_name
+        return fnmatchcase(f"{service}:{operation}", f"{signed}:{name}")
 
     @property
     def fails(self) -> bool:
@@ -130,13 +133,6 @@ def _call_problems(call: str) -> Iterator[str]:
         yield f"call: single operations of {service} cannot be told apart here; write {service}:*"
     elif not any(fnmatchcase(name, operation) for name in model.operation_names):
         yield f"call: {service} has no operation {operation}"
-
-
-def _signed(call: str) -> str:
-    """Return a call with the service's name as requests are signed by it."""
-    service, _, operation = call.partition(":")
-    name = service if service == "*" else wire.model(service).signing_name
-    return f"{name}:{operation}"
 
 
 RULES: Final = TypeAdapter(list[Rule])
@@ -189,8 +185,7 @@ class Count:
         return True
 
     def __str__(self) -> str:
-        given = self.rule.model_dump(include=self.rule.model_fields_set)
-        return json.dumps(given)
+        return json.dumps(self.rule.model_dump(include=self.rule.model_fields_set))
 
 
 @dataclass

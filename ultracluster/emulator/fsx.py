@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.emulator import semantics, wire
-from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.ministack import network
 from ultracluster.emulator.provisioning import (
-    Ledger,
+    LEDGER,
     Order,
     Record,
     Resource,
@@ -29,39 +29,22 @@ INTERFACES: Final = 2
 """Interfaces of a file system. AWS's number grows with the capacity and is not documented."""
 
 
-@dataclass(frozen=True)
 class FileSystems:
     """`AWS::FSx::FileSystem`."""
 
-    ledger: Ledger
-    network: Network
-
     def create(self, order: Order) -> Resource:
-        given = dict(order.properties)
-        subnet_ids = [str(subnet_id) for subnet_id in given.get("SubnetIds") or ()]
-        subnets = [required_subnet(self.network, "Fsx", each) for each in subnet_ids]
+        scope, given = order.scope, dict(order.properties)
+        subnet, *_ = (network.required_subnet("Fsx", each) for each in given["SubnetIds"])
         semantics.require_file_system(given)
-        groups = required_groups(
-            self.network,
-            "Fsx",
-            [str(each) for each in given.get("SecurityGroupIds") or ()],
-            str(subnets[0]["VpcId"]),
-        )
+        groups = network.required_groups("Fsx", given.get("SecurityGroupIds"), subnet)
         if given.get("FileSystemType") == semantics.LUSTRE:
-            semantics.require_lustre_traffic(groups, str(subnets[0]["CidrBlock"]))
+            semantics.require_lustre_traffic(groups, str(subnet["CidrBlock"]))
         file_system_id = f"fs-{hexadecimal()}"
-        interfaces = [
-            self.network.add_interface(
-                subnet_ids[0],
-                [str(group["GroupId"]) for group in groups],
-                f"Created by Amazon FSx for file system {file_system_id}",
-                "amazon-fsx",
-            )
-            for _ in range(INTERFACES)
-        ]
-        scope = order.scope
+        where = (subnet["SubnetId"], groups)
+        what = f"Created by Amazon FSx for file system {file_system_id}"
+        interfaces = [network.add_interface(*where, what, "amazon-fsx") for _ in range(INTERFACES)]
         record = Record(FILE_SYSTEM, file_system_id, scope, given)
-        record.state = {"interfaces": interfaces, "vpc": subnets[0]["VpcId"]}
+        record.state = {"interfaces": interfaces, "vpc": subnet["VpcId"]}
         record.attributes = {
             "Id": file_system_id,
             "DNSName": f"{file_system_id}.fsx.{scope.region}.amazonaws.com",
@@ -69,21 +52,18 @@ class FileSystems:
             "ResourceARN": scope.arn("fsx", f"file-system/{file_system_id}"),
             "RootVolumeId": "",
         }
-        self.ledger.keep(record)
+        LEDGER.keep(record)
         return Resource(file_system_id, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order) -> Resource:
         """Change a file system; its capacity can only grow."""
-        record = _required(self.ledger, order.scope, FILE_SYSTEM, physical_id)
+        record = _required(order.scope, FILE_SYSTEM, physical_id)
         given = dict(order.properties)
         semantics.require_file_system(given)
         before, after = order.previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
-            raise fsx_refusal(
-                "BadRequest",
-                f"The requested storage capacity {after} GiB must be greater than the current "
-                f"{before} GiB",
-            )
+            words = f"The requested storage capacity {after} GiB must be greater than the current "
+            raise fsx_refusal("BadRequest", f"{words}{before} GiB")
         # What UpdateFileSystem has no member for, and CloudFormation does not replace for.
         fabric = [(each.get("LustreConfiguration") or {}) for each in (order.previous, given)]
         if len({bool(each.get("EfaEnabled")) for each in fabric}) > 1:
@@ -93,13 +73,13 @@ class FileSystems:
         return Resource(physical_id, dict(record.attributes))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        record = self.ledger.forget(order.scope, FILE_SYSTEM, physical_id)
+        record = LEDGER.forget(order.scope, FILE_SYSTEM, physical_id)
         if record is None:
             return
-        self.network.remove_interfaces(record.state["interfaces"])
-        for association in list(self.ledger.of_type(order.scope, ASSOCIATION)):
+        network.remove_interfaces(record.state["interfaces"])
+        for association in LEDGER.of_type(order.scope, ASSOCIATION):
             if association.properties["FileSystemId"] == physical_id:
-                self.ledger.forget(order.scope, ASSOCIATION, association.physical_id)
+                LEDGER.forget(order.scope, ASSOCIATION, association.physical_id)
 
 
 @dataclass(frozen=True)
@@ -110,117 +90,100 @@ class Associations:
     (aws-parallelcluster pull request 6649, read 2026-11-26); here they always do.
     """
 
-    ledger: Ledger
     made_at_once: Callable[[Order], Sequence[str]]
 
     def create(self, order: Order) -> Resource:
         given = dict(order.properties)
-        file_system = _required(self.ledger, order.scope, FILE_SYSTEM, str(given["FileSystemId"]))
+        file_system = _required(order.scope, FILE_SYSTEM, str(given["FileSystemId"]))
         others = [
             record.properties
-            for record in self.ledger.of_type(order.scope, ASSOCIATION)
+            for record in LEDGER.of_type(order.scope, ASSOCIATION)
             if record.properties["FileSystemId"] == given["FileSystemId"]
         ]
         if others and (together := self.made_at_once(order)):
-            raise fsx_refusal(
-                "NotStabilized",
-                f"{order.logical_id} timed out: it was created at the same time as "
-                f"{', '.join(together)} of the same file system",
-            )
+            words = f"{order.logical_id} timed out: it was created at the same time as "
+            words += f"{', '.join(together)} of the same file system"
+            raise fsx_refusal("NotStabilized", words)
         semantics.require_associations(file_system.properties, [*others, given])
         association_id = f"dra-{hexadecimal()}"
         arn = order.scope.arn("fsx", f"association/{given['FileSystemId']}/{association_id}")
         record = Record(ASSOCIATION, association_id, order.scope, given)
         record.attributes = {"AssociationId": association_id, "ResourceARN": arn}
-        self.ledger.keep(record)
+        LEDGER.keep(record)
         return Resource(association_id, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order) -> Resource:
-        record = _required(self.ledger, order.scope, ASSOCIATION, physical_id)
+        record = _required(order.scope, ASSOCIATION, physical_id)
         record.properties = dict(order.properties)
         return Resource(physical_id, dict(record.attributes))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        self.ledger.forget(order.scope, ASSOCIATION, physical_id)
+        LEDGER.forget(order.scope, ASSOCIATION, physical_id)
 
 
-@dataclass(frozen=True)
-class Api:
-    """FSx's own API over the same records."""
+def describe_file_systems(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    wanted = arguments.get("FileSystemIds")
+    records = [_required(scope, FILE_SYSTEM, each) for each in wanted or ()]
+    found = records if wanted else LEDGER.of_type(scope, FILE_SYSTEM)
+    return {"FileSystems": [_file_system(record) for record in found]}
 
-    ledger: Ledger
-    file_systems: FileSystems
 
-    @property
-    def operations(self) -> Mapping[str, wire.Operation]:
-        return {
-            "DescribeFileSystems": self.describe_file_systems,
-            "DescribeDataRepositoryAssociations": self.describe_associations,
-            "DeleteFileSystem": self.delete_file_system,
-        }
+def describe_associations(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    wanted = arguments.get("AssociationIds") or ()
+    file_systems = {
+        value
+        for each in arguments.get("Filters") or ()
+        if each.get("Name") == "file-system-id"
+        for value in each.get("Values") or ()
+    }
+    rows = [
+        _association(record)
+        for record in LEDGER.of_type(scope, ASSOCIATION)
+        if (not wanted or record.physical_id in wanted)
+        and (not file_systems or record.properties["FileSystemId"] in file_systems)
+    ]
+    return {"Associations": rows}
 
-    def describe_file_systems(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        wanted = arguments.get("FileSystemIds") or ()
-        for file_system_id in wanted:
-            _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
-        rows = [
-            _file_system(record)
-            for record in self.ledger.of_type(scope, FILE_SYSTEM)
-            if not wanted or record.physical_id in wanted
-        ]
-        return {"FileSystems": rows}
 
-    def describe_associations(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        wanted = arguments.get("AssociationIds") or ()
-        file_systems = {
-            value
-            for each in arguments.get("Filters") or ()
-            if each.get("Name") == "file-system-id"
-            for value in each.get("Values") or ()
-        }
-        rows = [
-            _association(record)
-            for record in self.ledger.of_type(scope, ASSOCIATION)
-            if (not wanted or record.physical_id in wanted)
-            and (not file_systems or record.properties["FileSystemId"] in file_systems)
-        ]
-        return {"Associations": rows}
+def delete_file_system(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    file_system_id = arguments["FileSystemId"]
+    record = _required(scope, FILE_SYSTEM, file_system_id)
+    order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
+    FileSystems().delete(file_system_id, order)
+    return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
 
-    def delete_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        file_system_id = arguments["FileSystemId"]
-        record = _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
-        order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
-        self.file_systems.delete(file_system_id, order)
-        return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
+
+OPERATIONS: Final[Mapping[str, wire.Operation]] = {
+    "DescribeFileSystems": describe_file_systems,
+    "DescribeDataRepositoryAssociations": describe_associations,
+    "DeleteFileSystem": delete_file_system,
+}
 
 
 def _file_system(record: Record) -> dict[str, Any]:
     given = record.properties
-    configuration: dict[str, Any] = dict(given.get("LustreConfiguration") or {})
+    configuration: dict[str, Any] = {
+        "DeploymentType": "SCRATCH_1",
+        "DataCompressionType": "NONE",
+        **(given.get("LustreConfiguration") or {}),
+        "MountName": record.attributes["LustreMountName"],
+    }
     log = configuration.get("LogConfiguration")
-    configuration.setdefault("DeploymentType", "SCRATCH_1")
-    configuration.setdefault("DataCompressionType", "NONE")
-    configuration["MountName"] = record.attributes["LustreMountName"]
     if isinstance(log, Mapping) and log.get("Destination"):
         # FSx answers a log group's ARN without the `:*` that CloudFormation's attribute ends in.
-        configuration["LogConfiguration"] = {
-            **log,
-            "Destination": str(log["Destination"]).removesuffix(":*"),
-        }
+        destination = str(log["Destination"]).removesuffix(":*")
+        configuration["LogConfiguration"] = {**log, "Destination": destination}
+    names = ("FileSystemType", "FileSystemTypeVersion", "StorageCapacity", "SubnetIds", "KmsKeyId")
     return {
+        **{name: given.get(name) for name in names},
         "OwnerId": record.scope.account,
         "CreationTime": record.created,
         "FileSystemId": record.physical_id,
-        "FileSystemType": given.get("FileSystemType"),
-        "FileSystemTypeVersion": given.get("FileSystemTypeVersion"),
         "Lifecycle": "AVAILABLE",
-        "StorageCapacity": given.get("StorageCapacity"),
         "StorageType": given.get("StorageType", "SSD"),
         "VpcId": record.state["vpc"],
-        "SubnetIds": given.get("SubnetIds"),
         "NetworkInterfaceIds": record.state["interfaces"],
         "DNSName": record.attributes["DNSName"],
-        "KmsKeyId": given.get("KmsKeyId"),
         "ResourceARN": record.attributes["ResourceARN"],
         "Tags": tags_of(given),
         "LustreConfiguration": configuration,
@@ -238,8 +201,8 @@ def _association(record: Record) -> dict[str, Any]:
     }
 
 
-def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Record:
-    record = ledger.find(scope, kind, physical_id)
+def _required(scope: Scope, kind: str, physical_id: str) -> Record:
+    record = LEDGER.find(scope, kind, physical_id)
     if record is None:
         code = f"{kind.rpartition('::')[2]}NotFound"
         raise fsx_refusal(code, f"'{physical_id}' does not exist.")

@@ -65,21 +65,19 @@ def plans(scope: Scope, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ServiceError("SageMaker", "ValidationException", text)
     hours = offerings.hours_for(float(given.get("DurationHours", 1)), block=False)
     item = prices.sagemaker_training(name)
-    more: dict[str, Any] = {"DurationHours": hours}
-    more |= {"UpfrontFee": _fee(item, item, scope.region, count * hours), "CurrencyCode": "USD"}
-    more |= {"TargetResources": given.get("TargetResources") or ["training-job"]}
+    more = {
+        "DurationHours": hours,
+        "UpfrontFee": _fee(item, item, scope.region, count * hours),
+        "CurrencyCode": "USD",
+        "TargetResources": given.get("TargetResources") or ["training-job"],
+    }
     rows = []
     for zone, start in _places(scope, name.removeprefix("ml."), given.get("StartTimeAfter")):
         part = {"InstanceType": name, "InstanceCount": count, "AvailabilityZone": zone}
-        times = {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
+        part |= {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
         offering = f"tpo-{_digest(name, count, hours, zone, start)}"
-        rows.append(
-            {
-                "TrainingPlanOfferingId": offering,
-                "ReservedCapacityOfferings": [part | times],
-                **more,
-            }
-        )
+        own = {"TrainingPlanOfferingId": offering, "ReservedCapacityOfferings": [part]}
+        rows.append(own | more)
     return {"TrainingPlanOfferings": rows}
 
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
 from ultracluster.emulator import pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.ministack import network
 from ultracluster.emulator.provisioning import (
-    Ledger,
+    LEDGER,
     Order,
     Record,
     Resource,
@@ -34,7 +34,6 @@ NOWHERE: Final = "255.255.255.255/32"
 UNVERIFIED (2026-11-27)."""
 KEPT: Final = ("Name", "ClusterId")
 """What a template may leave out, or give by another name, and an update leaves as it is."""
-OF_A_CLUSTER: Final = (NODE_GROUP, QUEUE)
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
 
@@ -42,27 +41,21 @@ NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queu
 class Parts:
     """One of the three types; `Ref` is the ARN."""
 
-    ledger: Ledger
-    network: Network
     faults: Faults
     kind: str
 
     def update(self, physical_id: str, order: Order) -> Resource:
-        record = self.ledger.find(order.scope, self.kind, physical_id)
+        record = LEDGER.find(order.scope, self.kind, physical_id)
         if record is None:
             raise not_found(NOUNS[self.kind], physical_id)
-        _require_settings(self.kind, order.properties, self._version(record))
+        cluster_id = record.properties.get("ClusterId", record.physical_id)
+        cluster = found_cluster(record.scope, cluster_id)
+        _require_settings(self.kind, order.properties, cluster.properties)
         before = record.properties
         kept: dict[str, Any] = {name: before[name] for name in KEPT if name in before}
         record.properties = {**order.properties, **kept}
-        pcs_nodes.follow(self.network, self.faults, record, before)
+        pcs_nodes.follow(self.faults, record, before)
         return Resource(physical_id, dict(record.attributes))
-
-    def _version(self, record: Record) -> str:
-        """Return the version of Slurm of the cluster that a record is, or is of."""
-        cluster_id = record.properties.get("ClusterId", record.physical_id)
-        cluster = found(self.ledger.of_type(record.scope, CLUSTER), CLUSTER, cluster_id)
-        return str(cluster.properties["Scheduler"]["Version"])
 
     def _made(self, order: Order, parent: str, own: Mapping[str, Any], **state: Any) -> Resource:
         identifier = str(state.setdefault("id", f"pcs_{hexadecimal(10)}"))
@@ -71,8 +64,8 @@ class Parts:
         record.attributes = {"Arn": arn, "Id": identifier, "Status": "ACTIVE", "ErrorInfo": []}
         if self.kind == CLUSTER:
             record.attributes["Endpoints"] = []
-        self.ledger.keep(record)
-        pcs_nodes.follow(self.network, self.faults, record, {})
+        LEDGER.keep(record)
+        pcs_nodes.follow(self.faults, record, {})
         return Resource(arn, dict(record.attributes))
 
     def _new_name(self, order: Order, longest: int, siblings: Iterable[Record]) -> str:
@@ -92,40 +85,32 @@ class Clusters(Parts):
 
     def create(self, order: Order) -> Resource:
         given = dict(order.properties)
-        name = self._new_name(order, 40, self.ledger.of_type(order.scope, CLUSTER))
+        name = self._new_name(order, 40, LEDGER.of_type(order.scope, CLUSTER))
         request = {key: value for key, value in wire.camel(given).items() if key != "name"}
         wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
-        subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
-        groups = required_groups(
-            self.network,
-            "Pcs",
-            [str(each) for each in networking.get("SecurityGroupIds") or ()],
-            str(subnet["VpcId"]),
-        )
+        subnet = network.required_subnet("Pcs", str(networking["SubnetIds"][0]))
+        groups = network.required_groups("Pcs", networking.get("SecurityGroupIds"), subnet)
         _require_outbound(groups)
-        _require_settings(CLUSTER, given, str(given["Scheduler"]["Version"]))
+        _require_settings(CLUSTER, given, given)
         cluster_id = f"pcs_{hexadecimal(10)}"
-        interface = self.network.add_interface(
-            str(subnet["SubnetId"]),
-            [str(group["GroupId"]) for group in groups],
-            f"AWS PCS cluster {cluster_id}",
-            "amazon-pcs",
+        interface = network.add_interface(
+            str(subnet["SubnetId"]), groups, f"AWS PCS cluster {cluster_id}", "amazon-pcs"
         )
         secret = order.scope.arn("secretsmanager", f"secret:pcs!slurm-secret-{cluster_id}-a1b2c3")
         state = {"authKey": {"secretArn": secret, "secretVersion": "1"}, "interfaces": [interface]}
         return self._made(order, "", {"Name": name}, id=cluster_id, **state)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        record = self.ledger.find(order.scope, CLUSTER, physical_id)
+        record = LEDGER.find(order.scope, CLUSTER, physical_id)
         if record is None:
             return
         cluster_id = record.state["id"]
-        if any(children(self.ledger, order.scope, kind, cluster_id) for kind in OF_A_CLUSTER):
+        if any(children(order.scope, kind, cluster_id) for kind in (NODE_GROUP, QUEUE)):
             words = f"Cluster {cluster_id} still has compute node groups or queues"
             raise pcs_refusal("ConflictException", words)
-        self.network.remove_interfaces(record.state["interfaces"])
-        self.ledger.forget(order.scope, CLUSTER, physical_id)
+        network.remove_interfaces(record.state["interfaces"])
+        LEDGER.forget(order.scope, CLUSTER, physical_id)
 
 
 @dataclass(frozen=True)
@@ -134,34 +119,33 @@ class Children(Parts):
 
     def create(self, order: Order) -> Resource:
         given = order.properties
-        clusters = self.ledger.of_type(order.scope, CLUSTER)
-        cluster = found(clusters, CLUSTER, str(given["ClusterId"]))
+        cluster = found_cluster(order.scope, str(given["ClusterId"]))
         cluster_id = cluster.state["id"]
-        siblings = children(self.ledger, order.scope, self.kind, cluster_id)
+        siblings = children(order.scope, self.kind, cluster_id)
         own = {"Name": self._new_name(order, 25, siblings), "ClusterId": cluster_id}
         if len(siblings) >= MOST_PARTS:
             words = f"A cluster takes at most {MOST_PARTS} of {NOUNS[self.kind]}"
             raise pcs_refusal("ServiceQuotaExceededException", words)
         if self.kind == NODE_GROUP:
-            _require_node_group(self.network, given)
-        _require_settings(self.kind, given, self._version(cluster))
+            _require_node_group(given)
+        _require_settings(self.kind, given, cluster.properties)
         for each in given.get("ComputeNodeGroupConfigurations") or ():
-            groups = self.ledger.of_type(order.scope, NODE_GROUP)
+            groups = LEDGER.of_type(order.scope, NODE_GROUP)
             found(groups, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         return self._made(order, f"cluster/{cluster_id}/", own)
 
     def delete(self, physical_id: str, order: Order) -> None:
         """Remove a node group or a queue; a node group that a queue uses is refused."""
-        record = self.ledger.find(order.scope, self.kind, physical_id)
+        record = LEDGER.find(order.scope, self.kind, physical_id)
         if record is None:
             return
-        for queue in self.ledger.of_type(order.scope, QUEUE):
+        for queue in LEDGER.of_type(order.scope, QUEUE):
             users = queue.properties.get("ComputeNodeGroupConfigurations") or ()
             if any(each.get("ComputeNodeGroupId") == record.state["id"] for each in users):
                 words = f"Compute node group {record.state['id']} is used by a queue"
                 raise pcs_refusal("ConflictException", words)
-        pcs_nodes.stop(self.network, record)
-        self.ledger.forget(order.scope, self.kind, physical_id)
+        pcs_nodes.stop(record)
+        LEDGER.forget(order.scope, self.kind, physical_id)
 
 
 def _require_outbound(groups: Sequence[Mapping[str, Any]]) -> None:
@@ -175,32 +159,30 @@ def _require_outbound(groups: Sequence[Mapping[str, Any]]) -> None:
         raise _refused("At least one security group must have outbound rules")
 
 
-def _require_settings(kind: str, given: Mapping[str, Any], version: str) -> None:
+def _require_settings(kind: str, given: Mapping[str, Any], cluster: Mapping[str, Any]) -> None:
     """Refuse what is not on the allow-list of Slurm's parameters, and an empty list."""
+    version = str(cluster["Scheduler"]["Version"])
     settings = (given.get("SlurmConfiguration") or {}).get("SlurmCustomSettings")
     if settings is None:
         return
     if not settings:
         raise _refused("slurmCustomSettings must have at least one member")
     for each in settings:
-        why = untaken_setting(kind, str(each["ParameterName"]), version)
-        if why:
+        if why := untaken_setting(kind, str(each["ParameterName"]), version):
             raise _refused(f"Slurm custom settings parameter {why}")
 
 
-def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
+def _require_node_group(given: Mapping[str, Any]) -> None:
     for subnet_id in given["SubnetIds"]:
-        required_subnet(network, "Pcs", str(subnet_id))
+        network.required_subnet("Pcs", str(subnet_id))
     template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
     if template is not None and network.find("launch template", str(template)) is None:
-        raise pcs_refusal(
-            "InvalidLaunchTemplateId.NotFound",
-            f"The specified launch template, with template ID {template}, does not exist",
-        )
-    _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
+        words = f"The specified launch template, with template ID {template}, does not exist"
+        raise pcs_refusal("InvalidLaunchTemplateId.NotFound", words)
+    _require_role_for_pcs(str(given["IamInstanceProfileArn"]))
 
 
-def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
+def _require_role_for_pcs(profile_arn: str) -> None:
     """Refuse a profile whose role PCS does not take; the profile's own name and path are free.
 
     CreateComputeNodeGroup, iamInstanceProfileArn (botocore 1.43.106): the role's name starts with
@@ -232,51 +214,51 @@ def found(records: Iterable[Record], kind: str, identifier: str) -> Record:
     raise not_found(NOUNS[kind], identifier)
 
 
+def found_cluster(scope: Scope, identifier: str) -> Record:
+    return found(LEDGER.of_type(scope, CLUSTER), CLUSTER, identifier)
+
+
 def not_found(noun: str, identifier: str) -> ServiceError:
     return pcs_refusal("ResourceNotFoundException", f"The {noun} {identifier} was not found")
 
 
-def children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
-    return [r for r in ledger.of_type(scope, kind) if r.properties["ClusterId"] == cluster_id]
+def children(scope: Scope, kind: str, cluster_id: str) -> list[Record]:
+    return [r for r in LEDGER.of_type(scope, kind) if r.properties["ClusterId"] == cluster_id]
 
 
-@dataclass(frozen=True)
-class Api:
-    """The get and list calls."""
+def operations() -> Mapping[str, wire.Operation]:
+    """Return the get and list calls."""
+    found: dict[str, wire.Operation] = {"ListTagsForResource": _tags}
+    for kind in NOUNS:
+        name = kind.rpartition("::")[2]
+        found[f"Get{name}"] = partial(_get, kind)
+        found[f"List{name}s"] = partial(_list, kind)
+    return found
 
-    ledger: Ledger
 
-    @property
-    def operations(self) -> Mapping[str, wire.Operation]:
-        found: dict[str, wire.Operation] = {"ListTagsForResource": self._tags}
-        for kind in NOUNS:
-            name = kind.rpartition("::")[2]
-            found[f"Get{name}"] = partial(self._get, kind)
-            found[f"List{name}s"] = partial(self._list, kind)
-        return found
+def _get(kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
+    return {NOUNS[kind]: description(found(_rows(kind, scope, arguments), kind, identifier))}
 
-    def _get(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
-        rows = self._rows(kind, scope, arguments)
-        return {NOUNS[kind]: description(found(rows, kind, identifier))}
 
-    def _list(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {f"{NOUNS[kind]}s": [description(r) for r in self._rows(kind, scope, arguments)]}
+def _list(kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    return {f"{NOUNS[kind]}s": [description(r) for r in _rows(kind, scope, arguments)]}
 
-    def _rows(self, kind: str, scope: Scope, arguments: wire.Arguments) -> list[Record]:
-        """Return all of a kind, of one cluster where it has clusters: names are its own."""
-        parent = arguments.get("clusterIdentifier")
-        if kind == CLUSTER or not parent:
-            return list(self.ledger.of_type(scope, kind))
-        cluster = found(self.ledger.of_type(scope, CLUSTER), CLUSTER, str(parent))
-        return children(self.ledger, scope, kind, cluster.state["id"])
 
-    def _tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        for kind in NOUNS:
-            record = self.ledger.find(scope, kind, str(arguments["resourceArn"]))
-            if record is not None:
-                return {"tags": dict(record.properties.get("Tags") or {})}
-        raise not_found("resource", str(arguments["resourceArn"]))
+def _rows(kind: str, scope: Scope, arguments: wire.Arguments) -> list[Record]:
+    """Return all of a kind, of one cluster where it has clusters: names are its own."""
+    parent = arguments.get("clusterIdentifier")
+    if kind == CLUSTER or not parent:
+        return list(LEDGER.of_type(scope, kind))
+    return children(scope, kind, found_cluster(scope, str(parent)).state["id"])
+
+
+def _tags(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    for kind in NOUNS:
+        record = LEDGER.find(scope, kind, str(arguments["resourceArn"]))
+        if record is not None:
+            return {"tags": dict(record.properties.get("Tags") or {})}
+    raise not_found("resource", str(arguments["resourceArn"]))
 
 
 def description(record: Record) -> dict[str, Any]:

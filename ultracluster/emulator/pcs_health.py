@@ -5,7 +5,7 @@ the instances (AWS PCS API, `InstanceHealthChecks`, botocore 1.44.8; user guide;
 Not modelled: the checks themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,8 +14,7 @@ from ultracluster.catalogue import instances
 from ultracluster.catalogue.slurm import CHECKS_OFF, HEALTH_CHECKS_SINCE
 from ultracluster.emulator import pcs, pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.network import Network
-from ultracluster.emulator.provisioning import Ledger, Record, Scope, pcs_refusal
+from ultracluster.emulator.provisioning import Record, Scope, pcs_refusal
 
 MEMBER: Final = "instanceHealthChecks"
 _refused: Final = partial(pcs_refusal, "ValidationException")
@@ -25,16 +24,13 @@ _refused: Final = partial(pcs_refusal, "ValidationException")
 class Api:
     """The call that sets them; it changes nothing else of a group here."""
 
-    ledger: Ledger
-    network: Network
     faults: Faults
 
     def update(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """`UpdateComputeNodeGroup`."""
         given = {name: value for name, value in arguments.items() if name != "clientToken"}
-        clusters = self.ledger.of_type(scope, pcs.CLUSTER)
-        cluster = pcs.found(clusters, pcs.CLUSTER, str(given.pop("clusterIdentifier")))
-        groups = pcs.children(self.ledger, scope, pcs.NODE_GROUP, cluster.state["id"])
+        cluster = pcs.found_cluster(scope, str(given.pop("clusterIdentifier")))
+        groups = pcs.children(scope, pcs.NODE_GROUP, cluster.state["id"])
         name = str(given.pop("computeNodeGroupIdentifier"))
         group = pcs.found(groups, pcs.NODE_GROUP, name)
         checks = given.pop(MEMBER, None)
@@ -42,14 +38,12 @@ class Api:
             raise _refused(f"an update of {', '.join(given)} by the API is not emulated")
         if checks is not None:
             _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
-            self._set(group, {**CHECKS_OFF, **checks})
+            wanted = {**CHECKS_OFF, **checks}
+            if wanted != group.state.get(MEMBER, CHECKS_OFF):
+                pcs_nodes.stop(group)
+            group.state[MEMBER] = wanted
+            pcs_nodes.follow(self.faults, group, group.properties)
         return {"computeNodeGroup": pcs.description(group)}
-
-    def _set(self, group: Record, checks: Mapping[str, Any]) -> None:
-        if checks != group.state.get(MEMBER, CHECKS_OFF):
-            pcs_nodes.stop(self.network, group)
-        group.state[MEMBER] = checks
-        pcs_nodes.follow(self.network, self.faults, group, group.properties)
 
 
 def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> None:
@@ -60,23 +54,15 @@ def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> No
         raise _refused(
             f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later"
         )
-    for name, value, half in _halves(checks):
-        if value == "NONE" and "repairAction" in half:
-            raise _refused(f"repairAction must not be specified when {name} is NONE")
-        if name == "profile" and value != "NONE" and not _has_gpus(group):
-            raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")
-
-
-def _halves(checks: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     monitoring = checks.get("healthMonitoring", {"mode": "NONE"})
     deep = checks.get("deepHealthChecks", CHECKS_OFF["deepHealthChecks"])["onStart"]
-    yield "mode", monitoring["mode"], monitoring
-    yield "profile", deep["profile"], deep
-
-
-def _has_gpus(group: Record) -> bool:
+    for name, half in (("mode", monitoring), ("profile", deep)):
+        if half[name] == "NONE" and "repairAction" in half:
+            raise _refused(f"repairAction must not be specified when {name} is NONE")
     try:
-        found = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
+        kind = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
+        has_gpus = kind.accelerator.is_nvidia
     except instances.UnknownInstanceTypeError:
-        return False
-    return found.accelerator.is_nvidia
+        has_gpus = False
+    if deep["profile"] != "NONE" and not has_gpus:
+        raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")

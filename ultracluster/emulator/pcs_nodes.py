@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.faults import Faults, InjectedFaultError
-from ultracluster.emulator.network import Network
+from ultracluster.emulator.ministack import network
 from ultracluster.emulator.provisioning import Record
 
 INSTANCE: Final = "AWS::EC2::Instance"
@@ -19,14 +19,13 @@ REPLACES_NOTHING: Final = {SCALING, "Tags", "Name", "ClusterId"}
 (AWS PCS user guide, "Updating an AWS PCS compute node group", read 2026-11-27)."""
 
 
-def follow(network: Network, faults: Faults, record: Record, before: Mapping[str, Any]) -> None:
+def follow(faults: Faults, record: Record, before: Mapping[str, Any]) -> None:
     """Launch, replace and stop instances until they are what a group's properties say.
 
     The group itself stays active where an instance cannot be launched: PCS tries again, which is
     UNVERIFIED (2026-11-27) and happens here at the next update.
 
     Args:
-        network: where instances run.
         faults: what fails on purpose, such as capacity that is not there.
         record: the group as it is now.
         before: its properties as they were; empty where it is new.
@@ -36,7 +35,7 @@ def follow(network: Network, faults: Faults, record: Record, before: Mapping[str
         return  # a cluster or a queue
     changed = {name for name in {*before, *given} if before.get(name) != given.get(name)}
     if changed - REPLACES_NOTHING:
-        stop(network, record)
+        stop(record)
     running = state.setdefault("instances", [])
     least = int(given[SCALING]["MinInstanceCount"])
     network.terminate(running[least:])
@@ -47,15 +46,15 @@ def follow(network: Network, faults: Faults, record: Record, before: Mapping[str
         except InjectedFaultError as error:
             state["errors"] = [{"code": "InsufficientInstanceCapacity", "message": str(error)}]
             return
-        running.append(_launched(network, record))
+        running.append(_launched(record))
     state["errors"] = []
 
 
-def stop(network: Network, record: Record) -> None:
+def stop(record: Record) -> None:
     network.terminate(record.state.pop("instances", []))
 
 
-def _launched(network: Network, record: Record) -> str:
+def _launched(record: Record) -> str:
     """Launch one instance; it has the tags of the launch template, never those of the group.
 
     PCS tags its own resources only, and instances have what the template's tag specifications say

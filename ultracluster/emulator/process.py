@@ -24,8 +24,6 @@ LOG_TAIL_LINES: Final = 30
 MODULE: Final = "ultracluster.emulator"
 REBOOT: Final = "systemctl reboot"
 """The script that an instance gets when it is rebooted."""
-
-
 REPORT_PATH: Final = "/_emulator/report"
 """Where a running emulator answers with its report."""
 
@@ -157,7 +155,9 @@ class Emulator:
             self._port = int(line)
             self.report(START_SECONDS)
         except (ValueError, OSError, HTTPException) as error:
-            raise EmulatorError(self._failure("did not start")) from error
+            end = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+            words = "The emulator did not start. Its log ends:"
+            raise EmulatorError("\n".join((words, *end))) from error
         self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
 
     def _child_environment(self) -> dict[str, str]:
@@ -186,7 +186,3 @@ class Emulator:
         if self._nodes is not None:
             own["EMULATOR_NODES"] = str(self._nodes.resolve())
         return {**inherited, **own}
-
-    def _failure(self, what: str) -> str:
-        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join((f"The emulator {what}. Its log ends:", *lines))

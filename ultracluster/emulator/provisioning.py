@@ -59,6 +59,9 @@ class Ledger:
                 yield record
 
 
+LEDGER: Final = Ledger()
+
+
 def tags_of(properties: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return tags as the services' APIs list them, whichever shape the template used."""
     tags = properties.get("Tags") or []
@@ -150,8 +153,5 @@ def hexadecimal(length: int = 17) -> str:
 
 def tag_specifications(properties: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     """Return a template's tags in the form that EC2's create calls take."""
-    tags = [
-        {"Key": str(tag["Key"]), "Value": str(tag.get("Value", ""))}
-        for tag in properties.get("Tags") or []
-    ]
+    tags = tags_of(properties)
     return [{"ResourceType": kind, "Tags": tags}] if tags else []

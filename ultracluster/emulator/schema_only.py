@@ -17,7 +17,7 @@ from typing import Any, Final
 from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
-from ultracluster.emulator.provisioning import Ledger, Order, Record, Resource, Scope, hexadecimal
+from ultracluster.emulator.provisioning import LEDGER, Order, Record, Resource, Scope, hexadecimal
 from ultracluster.registry import schemas
 from ultracluster.registry.schemas import Schema, schema
 
@@ -27,6 +27,9 @@ VERSIONED: Final = {
 }
 """Types whose ARN ends with their version: others name them by it (EC2 Image Builder user guide,
 semantic versioning, read 2026-11-27)."""
+
+
+SETTLED: Final = ("ACTIVE", "InService", "AVAILABLE", "active", "available", "Active", "Available")
 
 
 def completed(
@@ -56,16 +59,11 @@ def plausible(schema: Schema, name: str, order: Order, physical_id: str) -> Any:
     if re.search(r"(Time|Date|Timestamp|At|On)$", leaf):
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if leaf in ("Status", "State"):
-        return next(iter(_settled(schema, name)), "ACTIVE")
+        values = schema.node(name).get("enum", ())
+        return next((value for value in SETTLED if value in values), "ACTIVE")
     if leaf.endswith("Id"):
         return physical_id
     return f"{leaf.lower()}-{physical_id.rsplit('/', maxsplit=1)[-1]}"
-
-
-def _settled(schema: Schema, name: str) -> list[str]:
-    values = schema.node(name).get("enum", ())
-    wanted = ("ACTIVE", "InService", "AVAILABLE", "active", "available", "Active", "Available")
-    return [value for value in wanted if value in values]
 
 
 def arn(type_name: str, scope: Scope, physical_id: str) -> str:
@@ -80,37 +78,28 @@ def arn(type_name: str, scope: Scope, physical_id: str) -> str:
 class SchemaOnly:
     """A provisioner for any type that the registry knows."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
     def create(self, order: Order) -> Resource:
         schema = schemas.schema(order.type_name, order.scope.region)
         if schema is None:
             raise ValueError(
                 f"Resource type {order.type_name} is not available in {order.scope.region}"
             )
-        physical_id = _physical_id(schema, order)
+        parts = [_part(schema, name, order) for name in schema.primary_identifier]
+        physical_id = "|".join(parts) or order.generated_name
         attributes = completed(schema, order, physical_id, {})
-        record = Record(
-            order.type_name, physical_id, order.scope, dict(order.properties), attributes
-        )
-        self._ledger.keep(record)
+        given = dict(order.properties)
+        LEDGER.keep(Record(order.type_name, physical_id, order.scope, given, attributes))
         return Resource(physical_id, attributes)
 
     def update(self, physical_id: str, order: Order) -> Resource:
-        record = self._ledger.find(order.scope, order.type_name, physical_id)
+        record = LEDGER.find(order.scope, order.type_name, physical_id)
         if record is None:
             return self.create(order)
         record.properties = dict(order.properties)
         return Resource(physical_id, record.attributes)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        self._ledger.forget(order.scope, order.type_name, physical_id)
-
-
-def _physical_id(schema: Schema, order: Order) -> str:
-    parts = [_part(schema, name, order) for name in schema.primary_identifier]
-    return "|".join(parts) or order.generated_name
+        LEDGER.forget(order.scope, order.type_name, physical_id)
 
 
 def _part(schema: Schema, name: str, order: Order) -> str:

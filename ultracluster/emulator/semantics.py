@@ -77,10 +77,8 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
     except instances.UnknownInstanceTypeError as error:
         if error.lacks is not None:
             return
-        raise ec2_refusal(
-            "InvalidInstanceType",
-            f"The instance type '{instance_type}' is invalid or not offered in {scope.region}.",
-        ) from None
+        words = f"The instance type '{instance_type}' is invalid or not offered in {scope.region}."
+        raise ec2_refusal("InvalidInstanceType", words) from None
     if zone_id is None or offered is None or scope.region not in instances.zones_by_region():
         return
     sellers = offered.get(scope.region, ())

@@ -7,7 +7,7 @@ never work is refused by the catalogue's rules, more of it than SageMaker itself
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import refused
 from ultracluster.emulator import fsx, wire
 from ultracluster.emulator.faults import Faults, InjectedFaultError
-from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Ledger, Record, Scope, ServiceError
+from ultracluster.emulator.ministack import network
+from ultracluster.emulator.provisioning import LEDGER, Record, Scope, ServiceError
 
 JOB: Final = "SageMaker::TrainingJob"
 SERVICE: Final = "SageMaker"
@@ -35,9 +35,7 @@ STEPS: Final = ("Starting", "Downloading", "Training", "Uploading")
 class TrainingJobs:
     """The training job part of SageMaker's API."""
 
-    ledger: Ledger
-    network: Network
-    faults: Faults = field(default_factory=lambda: Faults(None))
+    faults: Faults
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
@@ -50,13 +48,10 @@ class TrainingJobs:
 
     def create(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         name = str(arguments["TrainingJobName"])
-        if self.ledger.find(scope, JOB, name) is not None:
-            raise ServiceError(
-                SERVICE,
-                "ResourceInUse",
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({_arn(scope, name)})",
-            )
+        if LEDGER.find(scope, JOB, name) is not None:
+            words = "Training job names must be unique within an AWS account and region, and a "
+            words += f"training job with this name already exists ({_arn(scope, name)})"
+            raise ServiceError(SERVICE, "ResourceInUse", words)
         if found := list(refused(parsed(arguments), scope.region)):
             # The rules that a launcher checks by: what the catalogue knows could never work.
             raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
@@ -68,65 +63,43 @@ class TrainingJobs:
         record.state = {
             "status": IN_PROGRESS,
             "step": 0,
-            "failure": self._injected(name) or next(self._failures(scope, arguments), None),
+            "failure": self._injected(name) or next(_failures(scope, arguments), None),
             "transitions": [{"Status": STEPS[0], "StartTime": record.created}],
-            "interfaces": self._interfaces(name, arguments.get("VpcConfig") or {}),
+            "interfaces": _interfaces(name, arguments.get("VpcConfig") or {}),
         }
-        self.ledger.keep(record)
+        LEDGER.keep(record)
         return {"TrainingJobArn": _arn(scope, name)}
 
     def describe(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer DescribeTrainingJob, and move the job one step on."""
-        record = self._required(scope, arguments)
+        record = _required(scope, arguments)
         answer = _description(record)
-        self._advance(record)
+        _advance(record)
         return answer
 
     def list_jobs(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer ListTrainingJobs by status and part of the name, newest first."""
-        rows = [_description(record) for record in self.ledger.of_type(scope, JOB)]
+        rows = [_description(record) for record in LEDGER.of_type(scope, JOB)]
         status, part = arguments.get("StatusEquals"), str(arguments.get("NameContains", ""))
-        # Warm pools are not modelled: no job has one.
-        if arguments.get("WarmPoolStatusEquals"):
-            rows = []
         kept = [
             row
             for row in reversed(rows)
-            if part in row["TrainingJobName"] and status in (None, row["TrainingJobStatus"])
+            if part in row["TrainingJobName"]
+            and status in (None, row["TrainingJobStatus"])
+            # Warm pools are not modelled: no job has one.
+            and not arguments.get("WarmPoolStatusEquals")
         ]
         return {"TrainingJobSummaries": kept[: arguments.get("MaxResults")]}
 
     def stop(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer StopTrainingJob; the next describe finds the job stopped."""
-        record = self._required(scope, arguments)
+        record = _required(scope, arguments)
         if record.state["status"] != IN_PROGRESS:
-            raise ServiceError(
-                SERVICE,
-                "ValidationException",
-                f"The request was rejected because the training job is in status "
-                f"{record.state['status']}.",
-            )
+            words = "The request was rejected because the training job is in status "
+            words += f"{record.state['status']}."
+            raise ServiceError(SERVICE, "ValidationException", words)
         record.state["status"] = "Stopping"
         return {}
-
-    def _advance(self, record: Record) -> None:
-        state = record.state
-        if state["status"] == "Stopping":
-            self._end(record, "Stopped")
-        elif state["status"] == IN_PROGRESS:
-            state["step"] += 1
-            if state["step"] < len(STEPS):
-                _enter(record, STEPS[state["step"]])
-            if state["failure"] and state["step"] > STEPS.index("Downloading"):
-                self._end(record, "Failed")
-            elif state["step"] == len(STEPS):
-                self._end(record, "Completed")
-
-    def _end(self, record: Record, status: str) -> None:
-        record.state["status"] = status
-        _enter(record, status)
-        record.state["ended"] = datetime.now(UTC)
-        self.network.remove_interfaces(record.state["interfaces"])
 
     def _injected(self, name: str) -> str | None:
         try:
@@ -135,43 +108,67 @@ class TrainingJobs:
             return str(error)
         return None
 
-    def _required(self, scope: Scope, arguments: wire.Arguments) -> Record:
-        record = self.ledger.find(scope, JOB, str(arguments["TrainingJobName"]))
-        if record is None:
-            raise ServiceError(SERVICE, "ValidationException", "Requested resource not found.")
-        return record
 
-    def _interfaces(self, name: str, vpc: Mapping[str, Any]) -> list[str]:
-        made = []
-        for subnet_id in vpc.get("Subnets") or ():
-            vpc_id = str(required_subnet(self.network, SERVICE, subnet_id)["VpcId"])
-            groups = required_groups(self.network, SERVICE, vpc["SecurityGroupIds"], vpc_id)
-            ids, words = [str(group["GroupId"]) for group in groups], f"Training job {name}"
-            made.append(self.network.add_interface(subnet_id, ids, words, "amazon-sagemaker"))
-        return made
+def _advance(record: Record) -> None:
+    state = record.state
+    if state["status"] == "Stopping":
+        _end(record, "Stopped")
+    elif state["status"] == IN_PROGRESS:
+        state["step"] += 1
+        if state["step"] < len(STEPS):
+            _enter(record, STEPS[state["step"]])
+        if state["failure"] and state["step"] > STEPS.index("Downloading"):
+            _end(record, "Failed")
+        elif state["step"] == len(STEPS):
+            _end(record, "Completed")
 
-    def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
-        """Yield why a job's file systems cannot be mounted (SageMaker guide, "FSx for Lustre")."""
-        request = parsed(arguments)
-        records = {each.physical_id: each for each in self.ledger.of_type(scope, fsx.FILE_SYSTEM)}
-        for channel in request.file_systems:
-            if channel.file_system_id not in records:
-                yield f"ClientError: File system {channel.file_system_id} does not exist."
-        place = Place(
-            scope.region,
-            subnets={each: OfferedSubnet(self._zone(each), 0) for each in request.subnets},
-            file_systems={
-                name: OfferedFileSystem(
-                    self._zone(record.properties["SubnetIds"][0]),
-                    record.attributes["LustreMountName"],
-                )
-                for name, record in records.items()
-            },
-        )
-        yield from (f"ClientError: {each}" for each in file_system_problems(request, place))
 
-    def _zone(self, subnet_id: str) -> str:
-        return str((self.network.find("subnet", subnet_id) or {}).get("AvailabilityZoneId"))
+def _end(record: Record, status: str) -> None:
+    record.state["status"] = status
+    _enter(record, status)
+    record.state["ended"] = datetime.now(UTC)
+    network.remove_interfaces(record.state["interfaces"])
+
+
+def _required(scope: Scope, arguments: wire.Arguments) -> Record:
+    record = LEDGER.find(scope, JOB, str(arguments["TrainingJobName"]))
+    if record is None:
+        raise ServiceError(SERVICE, "ValidationException", "Requested resource not found.")
+    return record
+
+
+def _interfaces(name: str, vpc: Mapping[str, Any]) -> list[str]:
+    made = []
+    for subnet_id in vpc.get("Subnets") or ():
+        subnet = network.required_subnet(SERVICE, subnet_id)
+        groups = network.required_groups(SERVICE, vpc["SecurityGroupIds"], subnet)
+        what = f"Training job {name}"
+        made.append(network.add_interface(subnet_id, groups, what, "amazon-sagemaker"))
+    return made
+
+
+def _failures(scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
+    """Yield why a job's file systems cannot be mounted (SageMaker guide, "FSx for Lustre")."""
+    request = parsed(arguments)
+    records = {each.physical_id: each for each in LEDGER.of_type(scope, fsx.FILE_SYSTEM)}
+    for channel in request.file_systems:
+        if channel.file_system_id not in records:
+            yield f"ClientError: File system {channel.file_system_id} does not exist."
+    place = Place(
+        scope.region,
+        subnets={each: OfferedSubnet(_zone(each), 0) for each in request.subnets},
+        file_systems={
+            name: OfferedFileSystem(
+                _zone(record.properties["SubnetIds"][0]), record.attributes["LustreMountName"]
+            )
+            for name, record in records.items()
+        },
+    )
+    yield from (f"ClientError: {each}" for each in file_system_problems(request, place))
+
+
+def _zone(subnet_id: str) -> str:
+    return str((network.find("subnet", subnet_id) or {}).get("AvailabilityZoneId"))
 
 
 def _enter(record: Record, status: str) -> None:

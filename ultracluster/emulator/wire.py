@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import count, takewhile
 from typing import Any, Final
 from uuid import uuid4
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -28,12 +29,13 @@ Operation = Callable[[Scope, Arguments], Mapping[str, Any]]
 Flat = Mapping[str, Sequence[str]]
 """Query parameters as a web server decodes them."""
 
+VALUE: Final = ""
+"""Where a tree of parameters has the value of a name that ends there."""
 EC2_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 @cache
 def model(service: str) -> Any:
-    """Return botocore's model of a service."""
     return botocore.session.Session(session_vars=SESSION).get_service_model(service)
 
 
@@ -64,8 +66,13 @@ def answer_members(service: str, operation: str, result: Mapping[str, Any]) -> d
 
 def ec2_arguments(operation: str, flat: Flat) -> dict[str, Any]:
     """Return the request members that query parameters carry."""
-    shape = model("ec2").operation_model(operation).input_shape
-    result: dict[str, Any] = _unflattened(shape, "", flat) if shape else {}
+    shape, tree = model("ec2").operation_model(operation).input_shape, dict[str, Any]()
+    for key, values in flat.items():
+        node = tree
+        for part in key.split("."):
+            node = node.setdefault(part, {})
+        node[VALUE] = values[0]
+    result: dict[str, Any] = _read(shape, tree) if shape else {}
     return result
 
 
@@ -189,23 +196,15 @@ def _write(element: Element, shape: Any, value: Any) -> None:
         element.text = _text(value)
 
 
-def _unflattened(shape: Any, prefix: str, flat: Flat) -> Any:
+def _read(shape: Any, node: dict[str, Any]) -> Any:
+    """Return what parameters hold, as a tree by the parts of their names."""
     if shape.type_name == "structure":
-        found: dict[str, Any] = {}
-        for name, member in shape.members.items():
-            key = f"{prefix}.{_query_name(name, member)}" if prefix else _query_name(name, member)
-            if any(given == key or given.startswith(f"{key}.") for given in flat):
-                found[name] = _unflattened(member, key, flat)
-        return found
+        names = {name: _query_name(name, member) for name, member in shape.members.items()}
+        return {n: _read(shape.members[n], node[key]) for n, key in names.items() if key in node}
     if shape.type_name == "list":
-        items: list[Any] = []
-        while any(
-            given == (key := f"{prefix}.{len(items) + 1}") or given.startswith(f"{key}.")
-            for given in flat
-        ):
-            items.append(_unflattened(shape.member, f"{prefix}.{len(items) + 1}", flat))
-        return items
-    text = flat[prefix][0]
+        present = takewhile(node.__contains__, map(str, count(1)))
+        return [_read(shape.member, node[number]) for number in present]
+    text = node[VALUE]
     if shape.type_name in ("integer", "long"):
         return int(text)
     if shape.type_name in ("double", "float"):

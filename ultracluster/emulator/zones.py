@@ -23,23 +23,13 @@ def zones(region: str) -> dict[str, str]:
     known.update(instances.zones_by_region().get(region, ()))
     prefix = instances.zone_id_prefix(region) or region
     known.update(f"{prefix}-az{n}" for n in range(1, FEWEST_ZONES + 1) if not known)
-    return {zone_id: f"{region}{_letter(zone_id)}" for zone_id in sorted(known)}
+    numbers = {zone_id: int(zone_id.rsplit("-az", 1)[1]) for zone_id in sorted(known)}
+    return {zone_id: f"{region}{chr(ord('a') + n - 1)}" for zone_id, n in numbers.items()}
 
 
 def zone_name(region: str, zone_id: str) -> str | None:
     """Return the name of a zone; None where the Region has no zone of that id."""
     return zones(region).get(zone_id)
-
-
-def zone_id(region: str, name: str) -> str | None:
-    """Return the id of a zone; None where the Region has no zone of that name."""
-    found = (zone for zone, its_name in zones(region).items() if its_name == name)
-    return next(found, None)
-
-
-def _letter(zone_id: str) -> str:
-    number = int(zone_id.rsplit("-az", 1)[1])
-    return chr(ord("a") + number - 1)
 
 
 def describe(region: str, given: Mapping[str, Any]) -> dict[str, Any]:

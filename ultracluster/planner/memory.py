@@ -203,9 +203,8 @@ def _in_work(  # noqa: PLR0917 - bytes of six kinds
 
 def _in_layer(shape: ModelShape, layout: Layout) -> float:
     """Return the parameters that a GPU has of a whole layer, dense and mixed ones averaged."""
-    experts = shape.experts * shape.expert_parameters * shape.mixed_layers / shape.layers
-    rest = shape.of_blocks(0) / shape.layers
-    return rest / layout.tensor + experts / layout.experts_over
+    experts = shape.experts * shape.expert_parameters * shape.share_of_mixed
+    return shape.in_block / layout.tensor + experts / layout.experts_over
 
 
 def _activations(setup: Setup, layout: Layout) -> tuple[float, float]:
@@ -215,7 +214,7 @@ def _activations(setup: Setup, layout: Layout) -> tuple[float, float]:
     network four times as wide as the stream), and every product of the feed-forward network.
     """
     shape, stack = setup.shape, setup.stack
-    h, queries, mixed = shape.hidden, shape.query_width, shape.mixed_layers / shape.layers
+    h, queries, mixed = shape.hidden, shape.query_width, shape.share_of_mixed
     copies = shape.experts_per_token * mixed
     gated = (1 - mixed) * shape.gated * shape.inner
     gated += (copies + shape.shared_experts * mixed) * shape.expert_width

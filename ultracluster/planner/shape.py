@@ -58,30 +58,30 @@ class ModelShape:
     """Parameters of a block's attention where its matrices are of low rank (DeepSeek's); 0 stands
     for the four matrices that the heads make."""
 
-    @property
+    @cached_property
     def head(self) -> int:
         return self.head_size or self.hidden // self.heads
 
-    @property
+    @cached_property
     def query_width(self) -> int:
         return self.head * self.heads
 
-    @property
+    @cached_property
     def inner(self) -> int:
         """Width inside the feed-forward network."""
         return self.feed_forward or 4 * self.hidden
 
-    @property
+    @cached_property
     def key_value_width(self) -> int:
         """Width of the keys, and of the values."""
         return self.head * (self.key_value_heads or self.heads)
 
-    @property
+    @cached_property
     def mixed_layers(self) -> int:
         """Blocks that have experts."""
         return self.layers - self.dense_layers if self.experts else 0
 
-    @property
+    @cached_property
     def expert_parameters(self) -> int:
         """Parameters of one expert."""
         return 3 * self.hidden * self.expert_width
@@ -102,6 +102,16 @@ class ModelShape:
         """Return the parameters of a block that has so many routed experts."""
         router, passed = self.hidden * self.experts, experts + self.shared_experts
         return self.attention_parameters + router + passed * self.expert_parameters
+
+    @cached_property
+    def share_of_mixed(self) -> float:
+        """Blocks that have experts, of all blocks."""
+        return self.mixed_layers / self.layers
+
+    @cached_property
+    def in_block(self) -> float:
+        """Parameters of a block without its routed experts, dense and mixed ones averaged."""
+        return self.of_blocks(0) / self.layers
 
     def of_blocks(self, experts: float) -> float:
         """Return the parameters of all blocks with so many experts in each that has any."""

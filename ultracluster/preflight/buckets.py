@@ -16,14 +16,7 @@ from typing import Any, Final
 from ultracluster.aws import Caller
 from ultracluster.model.permissions import Question, Test
 from ultracluster.model.policies import Statement, listed
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Situation,
-    failed,
-    passed,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
 from ultracluster.spec.lustre import DataRepositorySpec
 from ultracluster.templates.resolved import Place
@@ -143,7 +136,10 @@ def _key_policy(situation: Situation) -> Iterator[Finding]:
         if answer is None:
             yield skipped(f"key of {name}", "it has none, or is no bucket; see bucket-region")
             continue
-        key = _customer_key(answer["ServerSideEncryptionConfiguration"]["Rules"])
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        defaults = [rule.get("ApplyServerSideEncryptionByDefault") or {} for rule in rules]
+        by_kms = [d for d in defaults if str(d.get("SSEAlgorithm", "")).startswith("aws:kms")]
+        key = by_kms[0].get("KMSMasterKeyID") if by_kms else None
         if key is None:
             yield passed(f"key of {name}", "S3's own, which FSx may use", asked)
         else:
@@ -198,15 +194,6 @@ def _given(situation: Situation) -> dict[str, list[DataRepositorySpec]]:
         if entry.bucket_name is not None:
             found.setdefault(entry.bucket_name, []).append(entry)
     return found
-
-
-def _customer_key(rules: list[dict[str, Any]]) -> str | None:
-    for rule in rules:
-        default = rule.get("ApplyServerSideEncryptionByDefault") or {}
-        if str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
-            key: str | None = default.get("KMSMasterKeyID")
-            return key
-    return None
 
 
 CHECKS: Final = (

@@ -37,7 +37,7 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
 
 def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Iterator[Finding]:
     name = row["CapacityReservationId"]
-    faults = [*_kind(situation, row), *_place(situation, row), *_time(situation, row)]
+    faults = [*_kind(situation, row), *_time(situation, row)]
     # A cancelled reservation has no places: one fault is enough to say so.
     if not any(fault.subject == "state" for fault in faults):
         faults += _size(situation, row)
@@ -52,7 +52,7 @@ def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Itera
 
 
 def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
-    nodes = situation.spec.nodes
+    spec, nodes, zone = situation.spec, situation.spec.nodes, _zone(row)
     is_block = row.get("ReservationType") == CAPACITY_BLOCK
     if is_block != (nodes.capacity_block is not None):
         found, wanted = "a Capacity Block", "an on-demand reservation"
@@ -61,29 +61,22 @@ def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
             found, wanted = wanted, found
             field = "capacity_reservation=CapacityReservationSpec"
         yield failed("kind", found, wanted, f"write {field}(capacity_reservation_id=...)")
-    if row["InstanceType"] != nodes.instance_type:
-        fix = f"use a reservation of {nodes.instance_type}, or nodes of {row['InstanceType']}"
-        yield failed("instance type", row["InstanceType"], nodes.instance_type, fix)
-    if row.get("InstancePlatform", PLATFORM) != PLATFORM:
-        fix = "use a reservation of that platform; the image is a Linux one"
-        yield failed("platform", row["InstancePlatform"], PLATFORM, fix)
-    if row.get("Tenancy", "default") != "default":
-        fix = "use a reservation of default tenancy; nodes are launched with it"
-        yield failed("tenancy", row["Tenancy"], "default", fix)
-
-
-def _place(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
-    spec = situation.spec
-    zone = _zone(row)
-    if zone != spec.availability_zone_id:
-        fix = f"write availability_zone_id={zone!r} with subnets there, or use another reservation"
-        yield failed("zone", zone, spec.availability_zone_id, fix)
+    other_type = f"use a reservation of {nodes.instance_type}, or nodes of {row['InstanceType']}"
+    there = f"write availability_zone_id={zone!r} with subnets there, or use another reservation"
+    platform = "use a reservation of that platform; the image is a Linux one"
+    tenancy = "use a reservation of default tenancy; nodes are launched with it"
+    for subject, found, wanted, fix in (
+        ("instance type", row["InstanceType"], nodes.instance_type, other_type),
+        ("platform", row.get("InstancePlatform", PLATFORM), PLATFORM, platform),
+        ("tenancy", row.get("Tenancy", "default"), "default", tenancy),
+        ("zone", zone, spec.availability_zone_id, there),
+    ):
+        if found != wanted:
+            yield failed(subject, found, wanted, fix)
     group = row.get("PlacementGroupArn")
-    if group and not spec.nodes.placement_group:
-        fix = (
-            "use a reservation outside of placement groups: only instances launched into that "
-            "group find it, and the nodes are not"
-        )
+    if group and not nodes.placement_group:
+        fix = "use a reservation outside of placement groups: only instances launched into that "
+        fix += "group find it, and the nodes are not"
         yield failed("placement group", group.rpartition("/")[2], "none", fix)
 
 

@@ -31,7 +31,6 @@ PATIENT_SECONDS: Final = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     add_environment(parser)
     add_recipe(
         parser,
@@ -52,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-
     found = _look(arguments)
     if arguments.json:
         print_json(document(found))
@@ -62,7 +60,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _look(arguments: argparse.Namespace) -> Preflight:
-
     for name in arguments.only:
         if name not in NAMES:
             raise UsageError(

@@ -94,11 +94,11 @@ class Situation:
         partition, account = self.caller.partition, self.caller.account
         return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
 
-    def role_arn(self, name: str) -> str:
-        return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
+    def iam_arn(self, resource: str) -> str:
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:{resource}"
 
-    def profile_arn(self, name: str) -> str:
-        return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
+    def role_arn(self, name: str) -> str:
+        return self.iam_arn(f"role/{name}")
 
 
 Examination = Callable[[Situation], Iterator[Finding]]
@@ -144,13 +144,6 @@ def failed(
 def skipped(subject: str, why: str, fix: str = "", question: Question | None = None) -> Finding:
     """Return that something does not apply, or that nobody can tell."""
     return Finding(Verdict.SKIP, subject, why, fix=fix, question=question)
-
-
-def or_passed(findings: Iterator[Finding], good: Finding) -> Iterator[Finding]:
-    """Yield what was found, or that all is well where there is nothing to say."""
-    first = next(findings, None)
-    yield good if first is None else first
-    yield from findings
 
 
 def unanswered(error: UnansweredError) -> Finding:

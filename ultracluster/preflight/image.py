@@ -109,11 +109,11 @@ def _image_check(
 
 def _architecture(situation: Situation, found: Image, row: Row) -> Finding:
     instance, subject = situation.spec.nodes.instance, f"architecture of {found.image_id}"
-    if row["Architecture"] == instance.architecture:
-        return passed(subject, instance.architecture, found.question)
-    wanted = f"{instance.architecture}, of {instance.name}"
-    fix = f"write an image of {instance.architecture} in nodes.image"
-    return failed(subject, row["Architecture"], wanted, fix, question=found.question)
+    wanted = instance.architecture
+    if row["Architecture"] == wanted:
+        return passed(subject, wanted, found.question)
+    fix, words = f"write an image of {wanted} in nodes.image", f"{wanted}, of {instance.name}"
+    return failed(subject, row["Architecture"], words, fix, question=found.question)
 
 
 def _boot_mode(situation: Situation, found: Image, row: Row) -> Finding:
@@ -153,11 +153,8 @@ def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
 
 def _plain(situation: Situation) -> Iterator[Finding]:
     """Login nodes and CPU groups may be of another architecture, with an image of their own."""
-    every = list(plain_nodes(situation.spec))
-    if not every:
-        yield skipped("login image", "the environment has no login nodes")
-    for each in every:
-        yield _bootable(situation, each)
+    every = [_bootable(situation, each) for each in plain_nodes(situation.spec)]
+    yield from every or [skipped("login image", "the environment has no login nodes")]
 
 
 def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
@@ -189,7 +186,10 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
         found = image(situation, name)
         if found.row is None:
             yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
-        elif name.startswith(PCS_READY) or _is_amazons_for_pcs(found.row):
+        elif name.startswith(PCS_READY) or (
+            found.row.get("ImageOwnerAlias") == "amazon"
+            and "pcs" in str(found.row.get("Name", "")).lower()
+        ):
             words = f"PCS-ready, by AWS; whether it has Slurm {slurm.version} no API says"
             yield passed(f"Slurm on {name}", words, found.question)
         else:
@@ -200,10 +200,6 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
                 "starts, is billed, and never becomes idle",
                 found.question,
             )
-
-
-def _is_amazons_for_pcs(row: Row) -> bool:
-    return row.get("ImageOwnerAlias") == "amazon" and "pcs" in str(row.get("Name", "")).lower()
 
 
 CHECKS: Final = (

@@ -105,7 +105,12 @@ class Inquiry:
             first = question.key not in self.answers
             answer = self.answers.setdefault(question.key, Future())
         if first:
-            self._call(question, answer)
+            try:
+                asked = self.cloud.ask(question.service, question.operation, **question.parameters)
+                answer.set_result(asked)
+            except BaseException as error:  # noqa: BLE001  (`result` raises it)
+                # Whoever waits for the answer is told as well, so that no thread waits for ever.
+                answer.set_exception(error)
         try:
             return answer.result()
         except CloudError as error:
@@ -119,14 +124,3 @@ class Inquiry:
         """
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self.ask, questions))
-
-    def _call(self, question: Question, answer: Future[Answer]) -> None:
-        try:
-            found = self.cloud.ask(question.service, question.operation, **question.parameters)
-        except BaseException as error:
-            # Whoever waits for the answer is told as well, so that no thread waits for ever.
-            answer.set_exception(error)
-            if not isinstance(error, CloudError):
-                raise
-        else:
-            answer.set_result(found)

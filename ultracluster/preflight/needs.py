@@ -16,7 +16,6 @@ from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.recipe import RecipeSpec
 
 NO_TYPE: Final = "InvalidInstanceType"
 GIVEN_VPC: Final = "the environment uses a VPC that is there already"
@@ -41,19 +40,14 @@ def _on_demand(situation: Situation) -> Iterator[Vcpus]:
             words += ", from the moment they are reserved"
         yield Vcpus(nodes.instance_type, count * each, words)
     for plain in plain_nodes(situation.spec):
-        each = _vcpus_of(situation, plain.instance_type)
+        each = 0  # of a type that EC2 does not know here
+        try:
+            each = usage.vcpus_of(situation, [plain.instance_type]).get(plain.instance_type, 0)
+        except UnansweredError as error:
+            if error.code != NO_TYPE:
+                raise
         words = f"{plain.count:,} x {plain.instance_type} of {each:,} vCPU"
         yield Vcpus(plain.instance_type, plain.count * each, words)
-
-
-def _vcpus_of(situation: Situation, instance_type: str) -> int:
-    """Return the vCPUs of an instance type; 0 for one that EC2 does not know here."""
-    try:
-        return usage.vcpus_of(situation, [instance_type]).get(instance_type, 0)
-    except UnansweredError as error:
-        if error.code != NO_TYPE:
-            raise
-        return 0
 
 
 def _nodes(situation: Situation) -> Iterator[Need | Finding]:
@@ -135,12 +129,14 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     )
 
 
+def _why_no_vpc(situation: Situation) -> str:
+    return "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
+
+
 def _why_no_nat(situation: Situation) -> str:
-    network = situation.spec.network
-    if not isinstance(network, NetworkSpec):
-        return GIVEN_VPC
-    closed = network.public_subnet_cidr is None
-    return "the environment's network has no NAT gateway" if closed else ""
+    closed = getattr(situation.spec.network, "public_subnet_cidr", None) is None
+    nothing = "the environment's network has no NAT gateway" if closed else ""
+    return _why_no_vpc(situation) or nothing
 
 
 def _one(
@@ -200,30 +196,24 @@ def _of_recipes(subject: str, field: str, kind: str, in_use: Callable[[str], usa
         recipes = [each for each in situation.recipes if getattr(each, field)]
         if not recipes:
             yield _no_recipe(situation, subject, field)
-        for name, amount, words in _by_type(recipes):
+        types = {each.instance.sagemaker_training_type or "" for each in recipes}
+        for name in sorted(types):
+            own = [r for r in recipes if (r.instance.sagemaker_training_type or "") == name]
+            words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
+            amount = sum(each.nodes for each in own)
             yield Need(quotas.of_training(name, kind), amount, words, in_use(name))
 
     return needs
 
 
 def _run_time(situation: Situation) -> Iterator[Need | Finding]:
-    recipes = situation.recipes
-    if not recipes:
+    if not situation.recipes:
         yield _no_recipe(situation, "longest run time", "max_runtime_seconds")
         return
-    longest = max(recipes, key=lambda each: each.limits.max_runtime_seconds)
+    longest = max(situation.recipes, key=lambda each: each.limits.max_runtime_seconds)
     seconds = longest.limits.max_runtime_seconds
     words = f"seconds of {longest.name}, all attempts together"
     yield Need(quotas.LONGEST_RUN, seconds, words, lambda _: 0)
-
-
-def _by_type(recipes: list[RecipeSpec]) -> Iterator[tuple[str, int, str]]:
-    """Yield each instance type of recipes with how many they take, and how that comes about."""
-    names = {each.instance.sagemaker_training_type or "" for each in recipes}
-    for name in sorted(names):
-        own = [r for r in recipes if r.instance.sagemaker_training_type == name]
-        words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
-        yield name, sum(each.nodes for each in own), words
 
 
 def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
@@ -247,7 +237,7 @@ _vpcs = _one(
     quotas.VPCS_PER_REGION,
     "the VPC",
     usage.others(usage.VPCS, "Vpcs"),
-    lambda situation: "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC,
+    _why_no_vpc,
 )
 _addresses = _one(
     quotas.ELASTIC_IPS,
@@ -264,10 +254,7 @@ _clusters = _one(
 
 NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
-    "quota-login-vcpus": (
-        "On-demand vCPUs of other families, as login nodes are",
-        _others,
-    ),
+    "quota-login-vcpus": ("On-demand vCPUs of other families, as login nodes are", _others),
     "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
     "quota-vpcs": ("VPCs of the Region", _vpcs),
     "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),

@@ -1,18 +1,10 @@
 """What zone and account have: types, endpoint services, bootstrap stack, somebody who is told."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Situation,
-    failed,
-    or_passed,
-    passed,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
@@ -26,18 +18,16 @@ SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1
 
 
 def _instance_type(situation: Situation) -> Iterator[Finding]:
-    yield from _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
+    yield _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
 
 
 def _plain_types(situation: Situation) -> Iterator[Finding]:
-    found = list(plain_nodes(situation.spec))
-    if not found:
-        yield skipped("login nodes", "the environment has none")
-    for each in found:
-        yield from _offered(situation, each.instance_type, each.type_field)
+    every = plain_nodes(situation.spec)
+    found = [_offered(situation, each.instance_type, each.type_field) for each in every]
+    yield from found or [skipped("login nodes", "the environment has none")]
 
 
-def _offered(situation: Situation, name: str, field: str) -> Iterator[Finding]:
+def _offered(situation: Situation, name: str, field: str) -> Finding:
     spec = situation.spec
     zone = spec.availability_zone_id
     asked = question(
@@ -50,23 +40,23 @@ def _offered(situation: Situation, name: str, field: str) -> Iterator[Finding]:
     zones = sorted(row["Location"] for row in rows if row["InstanceType"] == name)
     subject = f"{name} in {zone}"
     if zone in zones:
-        yield passed(subject, f"offered in {', '.join(zones)}; an offering is not capacity", asked)
-    elif zones:
+        words = f"offered in {', '.join(zones)}; an offering is not capacity"
+        return passed(subject, words, asked)
+    found = "offered in no zone of the Region"
+    fix = f"use another Region, or write another type in {field}; {spec.region} offers {name} "
+    fix += "in no zone"
+    if zones:
+        found = f"offered in {', '.join(zones)} to this account"
         fix = f"write availability_zone_id={choices([repr(each) for each in zones])}"
         if name != spec.nodes.instance_type:
             fix = f"write another type in {field}; it has to be where the nodes are"
-        found = f"offered in {', '.join(zones)} to this account"
-        yield failed(subject, found, zone, fix, question=asked)
-    else:
-        fix = f"use another Region, or write another type in {field}; {spec.region} offers {name} "
-        fix += "in no zone"
-        yield failed(subject, "offered in no zone of the Region", zone, fix, question=asked)
+    return failed(subject, found, zone, fix, question=asked)
 
 
 def _endpoint_services(situation: Situation) -> Iterator[Finding]:
     spec = situation.spec
-    wanted = spec.network.interface_endpoints
-    subject = f"endpoint services in {spec.availability_zone_id}"
+    wanted, zone = spec.network.interface_endpoints, spec.availability_zone_id
+    subject = f"endpoint services in {zone}"
     if not wanted:
         yield skipped(subject, "the environment adds no interface endpoint")
         return
@@ -76,22 +66,19 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
     for row in situation.ask(SERVICES)["ServiceDetails"]:
         name = row["ServiceName"].partition(marker)[2]
         zones.setdefault(name, []).extend(row.get("AvailabilityZoneIds") or ())
-    good = passed(subject, f"all {len(wanted)} that the network asks for", SERVICES)
-    yield from or_passed(_not_offered(wanted, zones, subject, spec.availability_zone_id), good)
-
-
-def _not_offered(
-    wanted: Iterable[str], zones: dict[str, list[str]], subject: str, zone: str
-) -> Iterator[Finding]:
+    faults = []
     for name in wanted:
         fix = f'take "{name}" out of network.interface_endpoints'
         if name not in zones:
             found = f"the Region has no endpoint service {name}"
-            yield failed(subject, found, name, fix, question=SERVICES)
+            faults.append(failed(subject, found, name, fix, question=SERVICES))
         # Zone ids came to this answer late; where a row has none, nothing is known of its zones.
         elif zones[name] and zone not in zones[name]:
             found = f"{name} has endpoints in {', '.join(sorted(set(zones[name])))}"
-            yield failed(subject, found, zone, f"{fix}, or use another zone", question=SERVICES)
+            fix = f"{fix}, or use another zone"
+            faults.append(failed(subject, found, zone, fix, question=SERVICES))
+    words = f"all {len(wanted)} that the network asks for"
+    yield from faults or [passed(subject, words, SERVICES)]
 
 
 def _persistent_2(situation: Situation) -> Iterator[Finding]:

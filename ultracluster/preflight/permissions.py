@@ -82,10 +82,8 @@ def _slurm(situation: Situation) -> Iterator[tuple[str, str]]:
     secret = f"secret:pcs!slurm-secret-pcs_{HEX[:10]}"
     for action in ("CreateSecret", "TagResource"):
         yield f"secretsmanager:{action}", arn("secretsmanager", secret)
-    yield (
-        "iam:CreateInstanceProfile",
-        situation.profile_arn(f"{ROLE_PATH[1:]}{situation.spec.name}"),
-    )
+    profile = f"instance-profile/{ROLE_PATH[1:]}{situation.spec.name}"
+    yield "iam:CreateInstanceProfile", situation.iam_arn(profile)
 
 
 def _ec2(situation: Situation) -> Iterator[tuple[str, str]]:
@@ -156,13 +154,11 @@ def _service_roles(situation: Situation) -> Iterator[Finding]:
     launching = AUTO_SCALING if situation.spec.slurm is None else PCS
     for service, name in (launching, FSX):
         asked = question("iam", "get_role", RoleName=name)
-        if situation.ask_unless(asked, NO_ROLE) is None:
-            yield from _missing_role(situation, service, name)
-        else:
-            yield passed(name, "there", asked)
+        there = situation.ask_unless(asked, NO_ROLE) is not None
+        yield passed(name, "there", asked) if there else _missing_role(situation, service, name)
 
 
-def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Finding]:
+def _missing_role(situation: Situation, service: str, name: str) -> Finding:
     """A service makes its role at its first use, if whoever uses it may."""
     maker = situation.role_arn(_bootstrap_role(situation, "cfn-exec"))
     arn = situation.role_arn(f"aws-service-role/{service}/{name}")
@@ -171,14 +167,12 @@ def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Fin
     answer = situation.ask_unless(asked, NO_ROLE)
     if answer is None:
         why = "not there; made at the service's first use by whoever bootstraps and deploys"
-        yield skipped(name, why, question=asked)
-        return
+        return skipped(name, why, question=asked)
     if all(r["EvalDecision"] == "allowed" or _open(r) for r in answer["EvaluationResults"]):
-        yield passed(name, "not there; the service makes it at its first use", asked)
-    else:
-        fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
-        found = "not there, and CloudFormation may not have it made"
-        yield failed(name, found, "there", fix, question=asked, fix_command=command)
+        return passed(name, "not there; the service makes it at its first use", asked)
+    fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
+    found = "not there, and CloudFormation may not have it made"
+    return failed(name, found, "there", fix, question=asked, fix_command=command)
 
 
 def _judged(
@@ -202,8 +196,14 @@ def _judged(
             by_decision.setdefault(_decision(row), []).append((row, each))
     # One line for each decision: a role that may do nothing would fill a screen otherwise.
     for decision, refused in by_decision.items():
-        found = f"{decision}: {_actions([row for row, _ in refused])}"
-        yield failed(subject, found, "allowed", fix, question=refused[0][1])
+        # What they were asked for on tells a few apart.
+        actions = ", ".join(
+            f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}"
+            if len(refused) <= FEW
+            else row["EvalActionName"]
+            for row, _ in refused
+        )
+        yield failed(subject, f"{decision}: {actions}", "allowed", fix, question=refused[0][1])
     if all(row["EvalDecision"] == "allowed" for row, _ in results):
         yield passed(subject, f"{len(results)} actions allowed", asked[0])
 
@@ -211,15 +211,6 @@ def _judged(
 def _open(row: dict[str, Any]) -> bool:
     """Whether a refusal may be due to a condition that the simulator could not judge."""
     return row["EvalDecision"] == "implicitDeny" and bool(row.get("MissingContextValues"))
-
-
-def _actions(rows: Sequence[dict[str, Any]]) -> str:
-    """Return refused actions, with what they were asked for on where that tells a few apart."""
-    if len(rows) > FEW:
-        return ", ".join(row["EvalActionName"] for row in rows)
-    return ", ".join(
-        f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}" for row in rows
-    )
 
 
 def _decision(row: dict[str, Any]) -> str:

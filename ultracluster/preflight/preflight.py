@@ -120,6 +120,8 @@ def preflight(
     return Preflight(spec.name, spec.region, caller, results)
 
 
+NOT_WRITTEN: Final = ("question", "by_hand")
+"""Of a finding: `command` says it."""
 COLOURS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -132,16 +134,13 @@ def show(preflight: Preflight, console: Console) -> None:
     where = f"account {preflight.caller.account}, {preflight.region}"
     say(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)
-    for verdict in (Verdict.FAIL, Verdict.SKIP):
-        for check, finding in preflight.having(verdict):
-            if finding.fix:
-                _explain(console, preflight, check, finding)
-    seen: dict[str, list[str]] = {}
+    for check, finding in (*preflight.having(Verdict.FAIL), *preflight.having(Verdict.SKIP)):
+        if finding.fix:
+            _explain(console, preflight, check, finding)
+    seen: dict[str, dict[str, None]] = {}
     for check, finding in preflight.having(Verdict.PASS):
-        if not _command(preflight, finding):
-            continue
-        names = seen.setdefault(_command(preflight, finding), [])
-        names.extend({check.name} - set(names))
+        if command := _command(preflight, finding):
+            seen.setdefault(command, {})[check.name] = None
     if seen:
         say(console, "\nAWS CLI calls that confirm what passed:")
     for command, names in seen.items():
@@ -163,7 +162,8 @@ def _table(preflight: Preflight, console: Console) -> None:
                 beside.setdefault(finding.found, []).append(result.check.name)
                 continue
             colour = COLOURS[finding.verdict]
-            words = Text(_words(finding))
+            wanted = f"; wanted: {finding.wanted}" if finding.wanted else ""
+            words = Text(f"{finding.subject}: {finding.found}{wanted}")
             table.add_row(Text(finding.verdict, style=colour), Text(result.check.name), words)
     console.print(table)
     for why, names in beside.items():
@@ -188,23 +188,13 @@ def document(preflight: Preflight) -> dict[str, Any]:
         "exit_status": preflight.exit_status,
         "summary": {verdict.value: counts[verdict] for verdict in Verdict},
         "findings": [
-            _row(preflight, result.check, finding)
+            {"check": result.check.name, "what": result.check.what}
+            | {key: value for key, value in asdict(finding).items() if key not in NOT_WRITTEN}
+            | {"command": _command(preflight, finding)}
             for result in preflight.results
             for finding in result.findings
         ],
     }
-
-
-def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]:
-    row = {"check": check.name, "what": check.what, **asdict(finding)}
-    for name in ("question", "by_hand"):
-        del row[name]
-    return row | {"command": _command(preflight, finding)}
-
-
-def _words(finding: Finding) -> str:
-    wanted = f"; wanted: {finding.wanted}" if finding.wanted else ""
-    return f"{finding.subject}: {finding.found}{wanted}"
 
 
 def _explain(console: Console, preflight: Preflight, check: Check, finding: Finding) -> None:

@@ -1,6 +1,5 @@
 """Whether a service quota leaves room for what an environment adds to what is in use."""
 
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -59,37 +58,32 @@ def fits(need: Need, situation: Situation) -> Finding:
             "look at the service's quotas in the console",
             listing(quota),
         )
-    shown = question(
-        "service-quotas",
-        "get_service_quota",
-        ServiceCode=quota.service,
-        QuotaCode=row["QuotaCode"],
-    )
+    named = {"ServiceCode": quota.service, "QuotaCode": str(row["QuotaCode"])}
+    shown = question("service-quotas", "get_service_quota", **named)
     allowed = int(row["Value"])
     try:
         used, usage = need.in_use(situation), ""
     except UnansweredError as error:
         # What is in use need not be known to see that the need alone is too much.
         if need.amount <= allowed:
-            why = (
-                "no permission to read current usage"
-                if error.refused
-                else f"current usage could not be read ({error.code})"
-            )
+            why = f"current usage could not be read ({error.code})"
+            why = "no permission to read current usage" if error.refused else why
             return replace(unanswered(error), subject=quota.name, found=f"limit {allowed:,}; {why}")
         used, usage = 0, f" (not known: {error.question.action} was not answered)"
     found = f"limit {allowed:,}, in use {used:,}{usage}"
     # What adds nothing fits, whatever was granted and taken back before.
     if not need.amount or used + need.amount <= allowed:
         return passed(quota.name, f"{found}, to come {need.amount:,}", shown)
-    return failed(
-        quota.name,
-        found,
-        f"{need.amount:,} more ({need.made_of})",
-        fix(row, used + need.amount),
-        question=shown,
-        fix_command=increase(quota, row, used + need.amount, situation.spec.region),
-    )
+    wanted, code = used + need.amount, named["QuotaCode"]
+    fix = f"ask for {code} to be {wanted:,}; AWS may take days to grant it"
+    asking = "request_service_quota_increase"
+    increase = question("service-quotas", asking, **named, DesiredValue=wanted)
+    command = increase.command(situation.spec.region)
+    if row.get("Adjustable") is False:
+        fix = f"{code} cannot be raised; delete what is not needed, or ask for less"
+        command = ""
+    more = f"{need.amount:,} more ({need.made_of})"
+    return failed(quota.name, found, more, fix, question=shown, fix_command=command)
 
 
 def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:
@@ -109,19 +103,3 @@ def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:
 def listing(quota: Quota, operation: str = "list_service_quotas") -> Question:
     """Return the question for all quotas of a service, in the largest pages there are."""
     return question("service-quotas", operation, ServiceCode=quota.service, MaxResults=100)
-
-
-def fix(row: dict[str, Any], wanted: int) -> str:
-    """Return what to do about a quota that is too low."""
-    if row.get("Adjustable") is False:
-        return f"{row['QuotaCode']} cannot be raised; delete what is not needed, or ask for less"
-    return f"ask for {row['QuotaCode']} to be {wanted:,}; AWS may take days to grant it"
-
-
-def increase(quota: Quota, row: dict[str, Any], wanted: int, region: str) -> str:
-    """Return the AWS CLI call that asks for a quota; empty where it cannot be raised."""
-    if row.get("Adjustable") is False:
-        return ""
-    words = ["aws", "service-quotas", "request-service-quota-increase"]
-    words += ["--service-code", quota.service, "--quota-code", str(row["QuotaCode"])]
-    return shlex.join([*words, "--desired-value", str(wanted), "--region", region])

@@ -17,7 +17,6 @@ from ultracluster.preflight.finding import (
     Finding,
     Situation,
     failed,
-    or_passed,
     passed,
     skipped,
 )
@@ -81,21 +80,20 @@ def _name(situation: Situation) -> Iterator[Finding]:
     if situation.spec.slurm is None:
         yield skipped("PCS cluster", NO_SLURM)
         return
-    name = _planned_name(situation)
-    words = "the name is free or the environment's, and none is created"
-    yield from or_passed(_in_the_way(situation, name), passed(name, words, CLUSTERS))
-
-
-def _in_the_way(situation: Situation, name: str) -> Iterator[Finding]:
-    others = [row for row in _rows(situation) if not _is_own(situation, row)]
-    for row in others:
+    name, faults = _planned_name(situation), []
+    for row in _rows(situation):
+        if _is_own(situation, row):
+            continue
         if row["name"] == name:
-            fix = "delete that cluster, or give the environment another name"
-            yield failed(name, f"{row['id']} has the name", "free", fix, question=CLUSTERS)
+            fix, found = "delete that cluster, or give the environment another name", row["id"]
+            faults.append(failed(name, f"{found} has the name", "free", fix, question=CLUSTERS))
         # botocore 1.43.106, CreateCluster: a second one is refused while one is being created.
         if row["status"] == CREATING:
-            fix = f"wait until {row['name']} is ACTIVE; a Region creates one cluster at a time"
-            yield failed("clusters being created", row["name"], "none", fix, question=CLUSTERS)
+            fix, subject = f"wait until {row['name']} is ACTIVE", "clusters being created"
+            fix += "; a Region creates one cluster at a time"
+            faults.append(failed(subject, row["name"], "none", fix, question=CLUSTERS))
+    words = "the name is free or the environment's, and none is created"
+    yield from faults or [passed(name, words, CLUSTERS)]
 
 
 def _planned_name(situation: Situation) -> str:

@@ -4,15 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ultracluster.catalogue.interfaces import layout
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Situation,
-    failed,
-    or_passed,
-    passed,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
 from ultracluster.spec.cidr import prefix_for
 from ultracluster.spec.network import ExistingNetworkSpec
@@ -71,30 +63,30 @@ WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
 
 
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    words = f"{len(network.training_subnets)} in {situation.spec.availability_zone_id}"
-    good = passed("given subnets", words, of_subnets(network))
-    yield from or_passed(_misplaced(situation, network), good)
-
-
-def _misplaced(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
+    wanted_zone, good = situation.spec.availability_zone_id, True
     for index, subnet in enumerate(network.training_subnets):
         field = f"network.training_subnets[{index}]"
         row = found.get(subnet.subnet_id)
         if row is None:
+            good = False
             fix = f"write the id of a subnet of this account and Region in {field}"
             yield failed(subnet.subnet_id, "no such subnet here", "there", fix, question=asked)
             continue
-        zone, wanted_zone = row.get("AvailabilityZoneId"), situation.spec.availability_zone_id
+        zone = row.get("AvailabilityZoneId")
         for words, is_there, wanted, name in (
             ("VPC", row["VpcId"], network.vpc_id, "network.vpc_id"),
             ("zone", zone, wanted_zone, f"{field}.availability_zone_id"),
             ("block", row["CidrBlock"], subnet.cidr, f"{field}.cidr"),
         ):
             if is_there != wanted:
+                good = False
                 fix = f"use another subnet, or correct {name}"
                 subject = f"{words} of {subnet.subnet_id}"
                 yield failed(subject, str(is_there), wanted, fix, question=asked)
+    if good:
+        words = f"{len(network.training_subnets)} in {wanted_zone}"
+        yield passed("given subnets", words, asked)
 
 
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
@@ -133,7 +125,7 @@ def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Ite
         yield skipped("public addresses", f"{nodes.instance_type} has one interface here")
         return
     asked = of_subnets(network)
-    giving = (
+    giving = [
         failed(
             f"public addresses of {name}",
             "given at launch",
@@ -145,8 +137,8 @@ def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Ite
         )
         for name, row in subnets(situation, network).items()
         if row.get("MapPublicIpOnLaunch") is True
-    )
-    yield from or_passed(giving, passed("public addresses", "given by no subnet", asked))
+    ]
+    yield from giving or [passed("public addresses", "given by no subnet", asked)]
 
 
 CHECKS: Final = (

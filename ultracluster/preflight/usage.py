@@ -52,20 +52,19 @@ def on_demand_vcpus(families: tuple[str, ...]) -> Usage:
             if "InstanceLifecycle" not in instance and not situation.of_environment(instance):
                 counts[instance["InstanceType"]] += 1
         for row in situation.ask(RESERVATIONS)["CapacityReservations"]:
+            # One that the environment's stack made has no tags of its own, but it lies in the
+            # stack's placement group, whose name CloudFormation begins with the stack's.
+            group = str(row.get("PlacementGroupArn") or "").rpartition("/")[2]
             if (
                 row.get("OwnerId") == situation.caller.account
                 and row.get("ReservationType", "default") != CAPACITY_BLOCK
-                and not _made_by(situation, row)
+                and not group.startswith(f"{situation.spec.name}-Cluster-")
             ):
                 counts[row["InstanceType"]] += int(row["AvailableInstanceCount"])
-        return _sum_of_vcpus(situation, counts, families)
+        own = {name: n for name, n in counts.items() if n and letters(name) in families}
+        return sum(vcpus * own[name] for name, vcpus in vcpus_of(situation, own).items())
 
     return count
-
-
-def _sum_of_vcpus(situation: Situation, counts: Counter[str], families: tuple[str, ...]) -> int:
-    counting = {name: n for name, n in counts.items() if n and letters(name) in families}
-    return sum(vcpus * counting[name] for name, vcpus in vcpus_of(situation, counting).items())
 
 
 def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
@@ -81,16 +80,6 @@ def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
         for row in situation.ask(asked)["InstanceTypes"]:
             known[row["InstanceType"]] = int(row["VCpuInfo"]["DefaultVCpus"])
     return known
-
-
-def _made_by(situation: Situation, row: dict[str, Any]) -> bool:
-    """Whether a reservation is the one that the environment's own stack made.
-
-    A reservation of CloudFormation has no tags of its own, but it lies in the stack's placement
-    group, whose name CloudFormation begins with the stack's.
-    """
-    group = str(row.get("PlacementGroupArn") or "").rpartition("/")[2]
-    return group.startswith(f"{situation.spec.name}-Cluster-")
 
 
 def others(asked: Question, key: str) -> Usage:
@@ -113,11 +102,8 @@ def file_systems(kind: LustreQuotas, member: str = "") -> Usage:
     """Count file systems, or add up a member of them: `StorageCapacity`, `ThroughputCapacity`."""
 
     def count(situation: Situation) -> int:
-        rows = [
-            row
-            for row in existing_file_systems(situation, *kind.deployment_types)
-            if not situation.of_environment(row)
-        ]
+        every = existing_file_systems(situation, *kind.deployment_types)
+        rows = [row for row in every if not situation.of_environment(row)]
         if not member:
             return len(rows)
         if member == "StorageCapacity":
@@ -155,14 +141,13 @@ def training_instances(name: str | None = None, *, spot: bool | None = None) -> 
 
 def warm_pools(name: str) -> Usage:
     def count(situation: Situation) -> int:
-        rows: dict[str, Answer] = {}
-        for status in POOL_IN_USE:
-            asked = question(
-                "sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, MaxResults=100
-            )
-            for row in situation.ask(asked)["TrainingJobSummaries"]:
-                rows[row["TrainingJobName"]] = row
-        return _of_jobs(situation, list(rows.values()))[name]
+        named: dict[str, Any] = {"MaxResults": 100}
+        asked = [
+            question("sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, **named)
+            for status in POOL_IN_USE
+        ]
+        every = [row for each in asked for row in situation.ask(each)["TrainingJobSummaries"]]
+        return _of_jobs(situation, every)[name]
 
     return count
 
@@ -170,7 +155,7 @@ def warm_pools(name: str) -> Usage:
 def _of_jobs(
     situation: Situation, rows: Sequence[Answer], *, spot: bool | None = None
 ) -> Counter[str]:
-    names = [row["TrainingJobName"] for row in rows]
+    names = dict.fromkeys(row["TrainingJobName"] for row in rows)
     counts: Counter[str] = Counter()
     for job in situation.inquiry.together(
         [question("sagemaker", "describe_training_job", TrainingJobName=name) for name in names]

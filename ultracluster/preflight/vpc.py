@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
-from ultracluster.preflight.inquiry import Question, question
+from ultracluster.preflight.finding import Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
-from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec
+from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec, ExistingSubnetSpec
 
 NO_VPC: Final = "InvalidVpcID"
 ATTRIBUTES: Final = (
@@ -59,64 +59,50 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
             command += f" --region {situation.spec.region}"
             subject = f"{attribute} of {name}"
             wrong += [failed(subject, "off", "on", fix, question=asked, fix_command=command)]
-    good = passed(f"DNS of {name}", "resolution and host names are on", asked)
-    yield from or_passed(iter(wrong), good)
+    yield from wrong or [passed(f"DNS of {name}", "resolution and host names are on", asked)]
 
 
 def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked = of_vpc("describe_route_tables", network)
-    if situation.ask(asked)["RouteTables"]:
-        good = passed("routes", "AWS's services are reached from every subnet", asked)
-        yield from or_passed(_wrong_routes(situation, network), good)
-    else:
+    tables = situation.ask(asked)["RouteTables"]
+    if not tables:
         yield skipped("routes", "no such VPC; see vpc-shape")
-
-
-def _wrong_routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    asked = of_vpc("describe_route_tables", network)
+        return
+    faults = []
     for subnet in network.training_subnets:
-        table = route_table(situation.ask(asked)["RouteTables"], subnet.subnet_id)
+        table = route_table(tables, subnet.subnet_id)
         routes = table.get("Routes", []) if table else []
         default = [r for r in routes if r.get("DestinationCidrBlock") == EVERYWHERE]
-        fault = _fault_of(default)
-        if fault:
-            found, fix = fault
-            subject = f"default route of {subnet.subnet_id}"
-            yield failed(subject, found, "a NAT gateway, or none", fix, question=asked)
-        elif not default:
-            s3_comes = subnet.route_table_id is not None
-            missing = list(_not_reached(situation, network, table, s3_comes=s3_comes))
-            if missing:
-                yield failed(
-                    f"way out of {subnet.subnet_id}",
-                    f"no default route, and no endpoint of {', '.join(missing)}",
-                    "a NAT gateway, or an endpoint of each service",
-                    "add them to network.interface_endpoints (S3: name the subnet's "
-                    "route_table_id), or a route to a NAT gateway",
-                    question=of_vpc("describe_vpc_endpoints", network),
-                )
-
-
-def _fault_of(default: list[dict[str, Any]]) -> tuple[str, str] | None:
-    for route in default:
-        if route.get("State") == "blackhole":
-            return "a black hole: what it leads to is gone", "replace the route"
-        if str(route.get("GatewayId", "")).startswith("igw-"):
-            return (
-                f"the internet gateway {route['GatewayId']}",
-                "use private subnets: nodes have no public address, so nothing answers them",
+        open_ones = [r["GatewayId"] for r in default if "igw-" in str(r.get("GatewayId"))]
+        subject, wanted = f"default route of {subnet.subnet_id}", "a NAT gateway, or none"
+        if any(route.get("State") == "blackhole" for route in default):
+            found = "a black hole: what it leads to is gone"
+            faults.append(failed(subject, found, wanted, "replace the route", question=asked))
+        elif open_ones:
+            fix = "use private subnets: nodes have no public address, so nothing answers them"
+            found = f"the internet gateway {open_ones[0]}"
+            faults.append(failed(subject, found, wanted, fix, question=asked))
+        elif not default and (missing := _not_reached(situation, network, table, subnet)):
+            way = failed(
+                f"way out of {subnet.subnet_id}",
+                f"no default route, and no endpoint of {', '.join(missing)}",
+                "a NAT gateway, or an endpoint of each service",
+                "add them to network.interface_endpoints (S3: name the subnet's "
+                "route_table_id), or a route to a NAT gateway",
+                question=of_vpc("describe_vpc_endpoints", network),
             )
-    return None
+            faults.append(way)
+    good = passed("routes", "AWS's services are reached from every subnet", asked)
+    yield from faults or [good]
 
 
 def _not_reached(
     situation: Situation,
     network: ExistingNetworkSpec,
     table: dict[str, Any] | None,
-    *,
-    s3_comes: bool,
-) -> Iterator[str]:
-    """Yield the services that a subnet without a default route does not reach."""
+    subnet: ExistingSubnetSpec,
+) -> list[str]:
+    """Return the services that a subnet without a default route does not reach."""
     marker = f".{situation.spec.region}."
     reached = set(network.interface_endpoints)
     for row in situation.ask(of_vpc("describe_vpc_endpoints", network))["VpcEndpoints"]:
@@ -124,9 +110,9 @@ def _not_reached(
         gateway = row.get("VpcEndpointType") == "Gateway"
         if not gateway or (table and table["RouteTableId"] in row.get("RouteTableIds", ())):
             reached.add(service)
-    if s3_comes:
+    if subnet.route_table_id is not None:  # the environment adds the gateway endpoint of S3
         reached.add("s3")
-    yield from (name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached)
+    return [name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached]
 
 
 def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
@@ -143,7 +129,7 @@ def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
         and row.get("PrivateDnsEnabled")
         and not situation.of_environment(row)
     }
-    twice = (
+    twice = [
         failed(
             f"endpoint of {name}",
             f"{there[name]} is there",
@@ -153,8 +139,8 @@ def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
         )
         for name in network.interface_endpoints
         if name in there
-    )
-    yield from or_passed(twice, passed("endpoints to add", "none of them is there already", asked))
+    ]
+    yield from twice or [passed("endpoints to add", "none of them is there already", asked)]
 
 
 TCP: Final = "6"
@@ -177,14 +163,7 @@ class Traffic:
 
 
 def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    asked = of_vpc("describe_network_acls", network)
-    good = passed("network ACLs", "admit what the environment needs", asked)
-    yield from or_passed(_blocking(situation, network, asked), good)
-
-
-def _blocking(
-    situation: Situation, network: ExistingNetworkSpec, asked: Question
-) -> Iterator[Finding]:
+    asked, good = of_vpc("describe_network_acls", network), True
     acls = situation.ask(asked)["NetworkAcls"]
     tables = situation.ask(of_vpc("describe_route_tables", network))["RouteTables"]
     for subnet in network.training_subnets:
@@ -199,6 +178,7 @@ def _blocking(
         for traffic in needed(EVERYWHERE if outside else network.cidr, peers):
             verdict = admits(acl["Entries"], traffic)
             subject = f"{traffic.words} of {subnet.subnet_id}"
+            good &= verdict is True
             if verdict is None:
                 why = f"{acl['NetworkAclId']} admits it in part; read its rules"
                 yield skipped(subject, why, question=asked)
@@ -211,6 +191,8 @@ def _blocking(
                     "default ACL",
                     question=asked,
                 )
+    if good:
+        yield passed("network ACLs", "admit what the environment needs", asked)
 
 
 def needed(services: str, peers: Sequence[str]) -> Iterator[Traffic]:

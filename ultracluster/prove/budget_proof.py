@@ -1,7 +1,7 @@
 """Proof of the budget and of the alarms: what they watch, and who is told."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.catalogue.alarms import alarms, service_alarms
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
@@ -10,6 +10,8 @@ from ultracluster.prove.proof import Check, Evidence, equal, members
 
 LATEST: Final = 15
 """Minutes after which somebody has to know that capacity is idle."""
+OF_AN_ALERT: Final = ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+"""By which AWS Budgets knows a notification."""
 
 
 def budget(evidence: Evidence) -> Iterator[Check]:
@@ -39,9 +41,9 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
     yield equal("alerts of the budget", sorted(asked), sorted(have))
     notified = sorted(spec.notify) or [evidence.id_at("Network", "Budget/Topic/Resource")]
     for alert in alerts:
-        answer = cloud.ask(
-            "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
-        )
+        key = {name: alert[name] for name in OF_AN_ALERT if name in alert}
+        named = {**which, "Notification": key}
+        answer = cloud.ask("budgets", "describe_subscribers_for_notification", **named)
         addresses = sorted(subscriber["Address"] for subscriber in answer["Subscribers"])
         yield equal(f"who is notified at {alert['Threshold']:.0f} %", notified, addresses)
 
@@ -85,14 +87,6 @@ def subscribers(evidence: Evidence, topic: str) -> set[str]:
     return {each["Endpoint"] for each in answer["Subscriptions"]}
 
 
-def _key(alert: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: alert[key]
-        for key in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
-        if key in alert
-    }
-
-
 MOST_NAMES: Final = 100
 """Names of one DescribeAlarms call (CloudWatch API, botocore 1.43.106)."""
 
@@ -101,12 +95,9 @@ def measured(evidence: Evidence) -> Iterator[Check]:
     """Every alarm asks for this environment alone, and tells everybody who is named."""
     spec = evidence.spec
     stated = spec.observability
+    every_alarm = evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
     names, of_aws = (
-        [
-            each.physical_id
-            for each in evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
-            if each.path.startswith(part) and each.physical_id
-        ]
+        [e.physical_id for e in every_alarm if e.path.startswith(part) and e.physical_id]
         for part in ("Observability/", "ServiceAlarms/")
     )
     if stated is None:

@@ -56,16 +56,12 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
 def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     nodes, data = fabric.nodes, evidence.launch_template(fabric.template)
     yield equal("instance type", nodes.instance_type, data.get("InstanceType"))
-    wanted = [
-        interface.properties() for interface in layout(nodes.instance, nodes.interface_layout)
-    ]
-    interfaces = data.get("NetworkInterfaces", [])
-    found = [
-        {name: interface.get(name) for name in wanted[0]}
-        for interface in sorted(
-            interfaces, key=lambda i: (i.get("NetworkCardIndex", 0), i.get("DeviceIndex", 0))
-        )
-    ]
+    wanted = [each.properties() for each in layout(nodes.instance, nodes.interface_layout)]
+    interfaces = sorted(
+        data.get("NetworkInterfaces", []),
+        key=lambda i: (i.get("NetworkCardIndex", 0), i.get("DeviceIndex", 0)),
+    )
+    found = [{name: interface.get(name) for name in wanted[0]} for interface in interfaces]
     # A card that carries IP alone adds nothing to the fabric.
     cards = {
         i.get("NetworkCardIndex") for i in interfaces if i.get("InterfaceType") in FABRIC_TYPES

@@ -9,14 +9,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from ultracluster.aws import Account, Caller, Cloud, caller_of
+from ultracluster.aws import Account, Cloud, caller_of
 from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
 from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.prove.proof import Evidence, Results, as_document, failures, prove, table_of
 from ultracluster.prove.proofs import PROOFS
-from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.synthesis import Synthesis
 
 READING: Final = ("describe_", "get_", "head_", "list_")
@@ -64,9 +63,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         results = prove(PROOFS, Evidence(spec, deployment, cloud))
     status = exit_status(results)
     if arguments.json:
-        print_json(_document(spec, caller, results, status))
-    else:
-        _show(spec, caller, results, status, console)
+        about = {"environment": spec.name, **caller.document(), "exit_status": status}
+        print_json({**about, "checks": as_document(results)})
+        return status
+    say(console, f"{spec.name} in {caller.place}")
+    console.print(table_of(results, "Proved by API calls"))
+    verdict = f"{spec.name}: {VERDICTS[status]}. Nothing was changed."
+    say(console, *failures(results), verdict)
     return status
 
 
@@ -75,28 +78,3 @@ def exit_status(results: Results) -> int:
     if any(not check.lacks for check in checks):
         return SOME_FAIL
     return COULD_NOT_RUN if checks else ALL_WELL
-
-
-def _show(
-    spec: EnvironmentSpec, caller: Caller, results: Results, status: int, console: Console
-) -> None:
-
-    verdict = f"{spec.name}: {VERDICTS[status]}. Nothing was changed."
-    say(console, f"{spec.name} in {caller.place}")
-    console.print(table_of(results, "Proved by API calls"))
-    say(console, *failures(results), verdict)
-
-
-def _document(
-    spec: EnvironmentSpec, caller: Caller, results: Results, status: int
-) -> dict[str, Any]:
-
-    return {
-        "environment": spec.name,
-        "region": spec.region,
-        "account": caller.account,
-        "caller": caller.arn,
-        "endpoint": caller.endpoint,
-        "exit_status": status,
-        "checks": as_document(results),
-    }

@@ -142,14 +142,11 @@ def strays(
             if identifier in ids or is_gone(row):
                 continue
             if _tagged(row, environment) or found & ids or any(map(own.search, found)):
-                yield _stray(kind, identifier, related=bool(found & kept))
-
-
-def _stray(kind: str, name: str, *, related: bool) -> Leftover:
-    why = next((why for what, why in STRAYS.items() if f"{kind} {name}".startswith(what)), "")
-    why = why or (OF_THE_KEPT if related else "")
-    resource = Resource("", "", kind, {}, "", bool(why), name, None)
-    return Leftover(resource, there=True, why=why or UNMANAGED)
+                named = f"{kind} {identifier}"
+                why = next((why for what, why in STRAYS.items() if named.startswith(what)), "")
+                why = why or (OF_THE_KEPT if found & kept else "")
+                resource = Resource("", "", kind, {}, "", bool(why), identifier, None)
+                yield Leftover(resource, there=True, why=why or UNMANAGED)
 
 
 def _tagged(row: Row, environment: str) -> bool:

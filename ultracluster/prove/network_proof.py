@@ -123,12 +123,9 @@ def endpoints(evidence: Evidence, vpc: str) -> Iterator[Check]:
     yield equal("interface endpoints with private DNS", wanted, private)
     if isinstance(spec.network, NetworkSpec):
         gateways = [e for e in found if e["ServiceName"].endswith(".s3")]
-        tables = len({table for e in gateways for table in e.get("RouteTableIds", [])})
-        yield equal(
-            "route tables with the S3 gateway endpoint",
-            len(spec.network.training_subnet_cidrs),
-            tables,
-        )
+        tables = {table for e in gateways for table in e.get("RouteTableIds", [])}
+        wanted_tables = len(spec.network.training_subnet_cidrs)
+        yield equal("route tables with the S3 gateway endpoint", wanted_tables, len(tables))
 
 
 def rules_of(evidence: Evidence, group_id: str) -> set[tuple[bool, str, int, int, str]]:

@@ -177,16 +177,11 @@ COLUMNS: Final = (Column("area"), Column("checks", "number"), Column("result"))
 def table_of(results: Results, title: str) -> Rows:
     table = Rows(COLUMNS, title=title)
     for area, checks in results.items():
-        table.add(area, str(len(checks)), _verdict(checks))
+        hidden = sum(bool(check.lacks) for check in checks)
+        failed = sum(not check.ok and not check.lacks for check in checks)
+        verdict = Text(f"{hidden} not shown", "yellow") if hidden else Text("all true", "green")
+        table.add(area, str(len(checks)), Text(f"{failed} failed", "red") if failed else verdict)
     return table
-
-
-def _verdict(checks: Sequence[Check]) -> Text:
-    failed = sum(not check.ok and not check.lacks for check in checks)
-    if failed:
-        return Text(f"{failed} failed", style="red")
-    hidden = sum(bool(check.lacks) for check in checks)
-    return Text(f"{hidden} not shown", "yellow") if hidden else Text("all true", style="green")
 
 
 def failures(results: Results) -> Iterator[str]:

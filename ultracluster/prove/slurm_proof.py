@@ -18,14 +18,16 @@ from ultracluster.catalogue.slurm import (
     group_name,
 )
 from ultracluster.prove.deployment import described
-from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
+from ultracluster.prove.network_proof import rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
+from ultracluster.run_command import instances
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
 
+CLUSTER = "Slurm/Cluster/Resource"
 PROLOG_PARAMETER = "Prolog"
-GROUP_TAG = "tag:aws:pcs:compute-node-group-id"
+GROUP_TAG = "aws:pcs:compute-node-group-id"
 """By which PCS's instances are found (AWS PCS user guide, "Finding compute node group instances",
 read 2026-11-27)."""
 
@@ -37,7 +39,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
         every = evidence.cloud.ask("pcs", "list_clusters")["clusters"]
         yield equal("Slurm clusters", 0, len(every))
         return
-    cluster = _cluster(evidence)
+    cluster = evidence.described("Cluster", CLUSTER)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
     yield equal(
         "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.total), cluster["size"]
@@ -121,9 +123,8 @@ def _running(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[
     """Each group runs what it always runs; what a budget sees of it is its instances' own tag."""
     own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
     for name, group in groups.items():
-        filters = {GROUP_TAG: group["id"], "instance-state-name": "running"}
-        rows = filtered(evidence, "describe_instances", "Reservations", **filters)
-        every = [each for row in rows for each in row["Instances"]]
+        filters = {f"tag:{GROUP_TAG}": group["id"], "instance-state-name": "running"}
+        every = instances(evidence.cloud, filters)
         least = group["scalingConfiguration"]["minInstanceCount"]
         good = len(every) >= least
         yield Check(f"instances of {name} that run", f"at least {least}", len(every), ok=good)
@@ -172,13 +173,9 @@ def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
     yield equal(words, LAUNCHED, tagged(evidence, data))
 
 
-def _cluster(evidence: Evidence) -> dict[str, Any]:
-    return evidence.described("Cluster", "Slurm/Cluster/Resource")
-
-
 def _listed(evidence: Evidence, operation: str, key: str, resource_type: str) -> dict[str, Any]:
     """Return the parts of the cluster, by name, as PCS describes each."""
-    cluster = _cluster(evidence)["id"]
+    cluster = evidence.described("Cluster", CLUSTER)["id"]
     rows = evidence.cloud.ask("pcs", operation, clusterIdentifier=cluster)[key]
     return {row["name"]: described(evidence.cloud, resource_type, row["arn"])[0] for row in rows}
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.prove.network_proof import training_subnets
-from ultracluster.prove.proof import Check, Evidence, equal, present
-from ultracluster.spec.lustre import DataRepositorySpec
+from ultracluster.prove.proof import Check, Evidence, as_list, equal, present
 
 KEY: Final = "Key/Resource/Resource"
 
@@ -23,7 +22,11 @@ def lustre(evidence: Evidence) -> Iterator[Check]:
             yield equal(f"{key} of the file system", asked[key], found.get(key))
     configuration = found.get("LustreConfiguration", {})
     for key, wanted in asked["LustreConfiguration"].items():
-        yield from _setting(key, wanted, configuration.get(key))
+        is_there = configuration.get(key)
+        if isinstance(wanted, Mapping):
+            # What the service adds beside it (IOPS it chose) is its own.
+            is_there = {name: (is_there or {}).get(name) for name in wanted}
+        yield equal(f"{key} of the file system", wanted, is_there)
     subnet = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnets of the file system", [subnet], found.get("SubnetIds"))
     if spec.customer_key:
@@ -40,15 +43,6 @@ def lustre(evidence: Evidence) -> Iterator[Check]:
     yield from _associations(evidence, found["FileSystemId"])
 
 
-def _setting(key: str, wanted: Any, found: Any) -> Iterator[Check]:
-    """Compare one setting; what the service adds beside it (IOPS it chose) is its own."""
-    if isinstance(wanted, Mapping):
-        part = {name: (found or {}).get(name) for name in wanted}
-        yield equal(f"{key} of the file system", dict(wanted), part)
-    else:
-        yield equal(f"{key} of the file system", wanted, found)
-
-
 def _associations(evidence: Evidence, file_system_id: str) -> Iterator[Check]:
     spec = evidence.spec.storage
     found = evidence.cloud.ask(
@@ -57,7 +51,15 @@ def _associations(evidence: Evidence, file_system_id: str) -> Iterator[Check]:
         Filters=[{"Name": "file-system-id", "Values": [file_system_id]}],
     )["Associations"]
     bucket = evidence.id_at("Storage", "Data/Resource/Resource")
-    wanted = sorted(_link(entry, bucket) for entry in spec.data_repositories)
+    wanted = sorted(
+        (
+            entry.file_system_path,
+            f"s3://{entry.bucket_name or bucket}/{entry.prefix}",
+            entry.auto_import,
+            entry.auto_export,
+        )
+        for entry in spec.data_repositories
+    )
     have = sorted(
         (
             entry["FileSystemPath"],
@@ -68,13 +70,6 @@ def _associations(evidence: Evidence, file_system_id: str) -> Iterator[Check]:
         for entry in found
     )
     yield equal("data repository associations", wanted, have)
-
-
-def _link(
-    entry: DataRepositorySpec, bucket: str
-) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
-    path = f"s3://{entry.bucket_name or bucket}/{entry.prefix}"
-    return entry.file_system_path, path, entry.auto_import, entry.auto_export
 
 
 def homes(evidence: Evidence) -> Iterator[Check]:
@@ -130,7 +125,7 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
 
 def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
     """Whether a statement denies everybody everything in a bucket where there is no TLS."""
-    resources = {str(each).rpartition(":")[2] for each in _listed(statement.get("Resource"))}
+    resources = {str(each).rpartition(":")[2] for each in as_list(statement.get("Resource"))}
     return _without_tls(statement) and {bucket_name, f"{bucket_name}/*"} <= resources
 
 
@@ -139,11 +134,7 @@ def _without_tls(statement: Mapping[str, Any]) -> bool:
     return (
         statement["Effect"] == "Deny"
         and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        and _listed(statement.get("Action")) in (["s3:*"], ["*"])
+        and as_list(statement.get("Action")) in (["s3:*"], ["*"])
         # Another condition beside it would let some requests through.
         and condition in [{"Bool": {"aws:SecureTransport": given}} for given in ("false", False)]
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ultracluster.prove.cluster_proof import template_path
-from ultracluster.prove.deployment import Resource
 from ultracluster.prove.proof import Check, Evidence, as_list, document, equal, members, present
-from ultracluster.spec.environment import EnvironmentSpec
 
 SERVICE = "sagemaker.amazonaws.com"
 
@@ -94,37 +92,27 @@ def images(evidence: Evidence) -> Iterator[Check]:
 def parameters(evidence: Evidence) -> Iterator[Check]:
     """Each parameter is where jobs look for it, and holds what was deployed."""
     spec = evidence.spec
-    path = parameter_path(spec)
+    path = f"/ultracluster/{spec.name}/"
     found = evidence.cloud.ask("ssm", "get_parameters_by_path", Path=path, Recursive=True)
     values = {entry["Name"].removeprefix(path): entry["Value"] for entry in found["Parameters"]}
     deployment = evidence.deployment
+    if spec.slurm is None:  # who launches the nodes
+        launching = {"node-group-name": deployment.id_at("Cluster", "Nodes/Resource")}
+    else:
+        cluster = deployment.id_at("Cluster", "Slurm/Cluster/Resource").rsplit("/", 1)[-1]
+        launching = {"slurm-cluster-id": cluster, "slurm-queue": spec.slurm.queue}
     for name, wanted in {
         "availability-zone-id": spec.availability_zone_id,
         "instance-type": spec.nodes.instance_type,
         "data-bucket": deployment.id_at("Storage", "Data/Resource/Resource"),
         "file-system-id": deployment.id_at("Storage", "Lustre/Resource"),
         "launch-template-id": deployment.id_at("Cluster", template_path(spec)),
-        **_of_the_nodes(evidence),
+        **launching,
     }.items():
         yield equal(f"parameter {path}{name}", wanted, values.get(name))
-    wanted_count = sum(
-        len(deployment.of_type("AWS::SSM::Parameter", stack)) for stack in ("Cluster", "Training")
-    )
-    yield equal("parameters", wanted_count, len(values))
-
-
-def _of_the_nodes(evidence: Evidence) -> dict[str, str]:
-    """Return the parameters that say who launches the nodes."""
-    slurm, deployment = evidence.spec.slurm, evidence.deployment
-    if slurm is None:
-        return {"node-group-name": deployment.id_at("Cluster", "Nodes/Resource")}
-    cluster = deployment.id_at("Cluster", "Slurm/Cluster/Resource")
-    return {"slurm-cluster-id": cluster.rsplit("/", 1)[-1], "slurm-queue": slurm.queue}
-
-
-def parameter_path(spec: EnvironmentSpec) -> str:
-    """Return the path below which an environment's parameters lie."""
-    return f"/ultracluster/{spec.name}/"
+    stacks = ("Cluster", "Training")
+    count = sum(len(deployment.of_type("AWS::SSM::Parameter", stack)) for stack in stacks)
+    yield equal("parameters", count, len(values))
 
 
 Allowance = tuple[str, tuple[str, ...], tuple[str, ...], int]
@@ -149,17 +137,12 @@ def policies(evidence: Evidence) -> Iterator[Check]:
             _difference(wanted, found),
             ok=wanted == found,
         )
-        holders = [roles.get((policy.stack, str(role.get("Ref"))), "") for role in _roles(policy)]
-        answer = evidence.cloud.ask(
-            "iam", "list_entities_for_policy", PolicyArn=str(policy.physical_id)
-        )
+        given = policy.properties.get("Roles", [])
+        holders = [roles.get((policy.stack, str(role.get("Ref"))), "") for role in given]
+        asked = {"PolicyArn": str(policy.physical_id)}
+        answer = evidence.cloud.ask("iam", "list_entities_for_policy", **asked)
         attached = [role["RoleName"] for role in answer["PolicyRoles"]]
         yield equal(f"roles with {policy.path}", sorted(holders), sorted(attached))
-
-
-def _roles(policy: Resource) -> list[dict[str, Any]]:
-    roles: list[dict[str, Any]] = policy.properties.get("Roles", [])
-    return roles
 
 
 def _allowance(statement: Mapping[str, Any]) -> Allowance:

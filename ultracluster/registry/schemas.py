@@ -61,11 +61,12 @@ class Schema:
     @cached_property
     def custom_name(self) -> str | None:
         """The property with which a template can name the resource, if it has one."""
+        more = (each for some in self.document.get("additionalIdentifiers", ()) for each in some)
+        identifiers = {"Name", *self.primary_identifier, *(each.split("/")[-1] for each in more)}
         for name, *rest in self.create_only:
-            if not rest and name.endswith("Name") and self.node(name).get("type") == "string":
-                identifiers = (*self.primary_identifier, *self._additional_identifiers())
-                if name == "Name" or name in identifiers:
-                    return name
+            named = name.endswith("Name") and self.node(name).get("type") == "string"
+            if not rest and named and name in identifiers:
+                return name
         return None
 
     @cached_property
@@ -98,10 +99,6 @@ class Schema:
     def _pointers(self, key: str) -> Iterator[tuple[str, ...]]:
         for pointer in self.document.get(key, ()):
             yield tuple(pointer.split("/")[2:])
-
-    def _additional_identifiers(self) -> Iterator[str]:
-        for identifier in self.document.get("additionalIdentifiers", ()):
-            yield from (pointer.split("/")[-1] for pointer in identifier)
 
 
 @cache

@@ -4,21 +4,19 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.synthesis import qualifier
+from ultracluster.waiting import until
 
 MOST_BYTES_OF_A_BODY: Final = 51_200
 """CloudFormation API, TemplateBody (botocore 1.44.8)."""
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
 MOST_SECONDS: Final = 60.0
 SOON: Final = 0.05
-FAILED: Final = "_FAILED"
-T = TypeVar("T")
 
 
 def publish(cloud: Cloud, region: str, assembly: Path) -> None:
@@ -35,18 +33,12 @@ def publish(cloud: Cloud, region: str, assembly: Path) -> None:
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     home = region == "us-east-1"
     cloud.ask("s3", "create_bucket", Bucket=bucket, **({} if home else elsewhere))
-    for key, source in _archives(assembly):
-        cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=zipped(source))
-
-
-def _archives(assembly: Path) -> Iterator[tuple[str, Path]]:
-    for manifest in assembly.glob("*.assets.json"):
-        for asset in json.loads(manifest.read_text())["files"].values():
-            if asset["source"]["packaging"] == "zip":
-                source = (assembly / asset["source"]["path"]).resolve()
-                yield from (
-                    (place["objectKey"], source) for place in asset["destinations"].values()
-                )
+    manifests = [json.loads(path.read_text()) for path in assembly.glob("*.assets.json")]
+    for asset in (each for manifest in manifests for each in manifest["files"].values()):
+        if asset["source"]["packaging"] == "zip":
+            body = zipped((assembly / asset["source"]["path"]).resolve())
+            for place in asset["destinations"].values():
+                cloud.ask("s3", "put_object", Bucket=bucket, Key=place["objectKey"], Body=body)
 
 
 def zipped(directory: Path) -> bytes:
@@ -74,14 +66,9 @@ def create(cloud: Cloud, stack: StackTemplate, region: str, **more: Any) -> str:
 
 def update(cloud: Cloud, name: str, template: Any, region: str) -> str:
     """Update a stack, and return the status that it comes to rest in."""
-    body = template_of(cloud, name, template, region)
-    cloud.ask(
-        "cloudformation",
-        "update_stack",
-        StackName=name,
-        **body,
-        Capabilities=list(CAPABILITIES),
-    )
+    asked = {"StackName": name, "Capabilities": list(CAPABILITIES)}
+    asked |= template_of(cloud, name, template, region)
+    cloud.ask("cloudformation", "update_stack", **asked)
     return settled(cloud, name)
 
 
@@ -132,17 +119,7 @@ def settled(cloud: Cloud, name: str) -> str:
         return str(answer["Stacks"][0]["StackStatus"])
 
     time.sleep(SOON)  # what was asked for has begun
-    return until(look, lambda status: not status.endswith("IN_PROGRESS"), MOST_SECONDS)
-
-
-def until(
-    look: Callable[[], T], good: Callable[[T], object], seconds: float, pause: float = SOON
-) -> T:
-    """Return what is seen once it is good, or when so many seconds are over."""
-    deadline = time.monotonic() + seconds
-    while not good(found := look()) and time.monotonic() < deadline:
-        time.sleep(pause)
-    return found
+    return until(look, lambda status: not status.endswith("IN_PROGRESS"), MOST_SECONDS, SOON)
 
 
 def reasons(cloud: Cloud, name: str) -> list[str]:
@@ -151,5 +128,5 @@ def reasons(cloud: Cloud, name: str) -> list[str]:
     return [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
         for event in events
-        if event["ResourceStatus"].endswith(FAILED)
+        if event["ResourceStatus"].endswith("_FAILED")
     ]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from rich.console import Console
@@ -44,10 +44,6 @@ class Display:
         step = Step(name)
         started = time.monotonic()
         self._bars = {}
-        if not self.console.is_terminal:
-            yield step
-            self._done(step, started)
-            return
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -56,12 +52,10 @@ class Display:
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         ) as self._progress:
             self._progress.add_task(name, total=None, detail="")
             yield step
-        self._done(step, started)
-
-    def _done(self, step: Step, started: float) -> None:
         step.seconds = time.monotonic() - started
         self.steps.append(step)
         result = f"  {step.result}" if step.result else ""
@@ -86,10 +80,8 @@ class Display:
 
     def document(self, spec: EnvironmentSpec, *, good: bool) -> dict[str, Any]:
         """Return the rehearsal as one JSON document."""
-        steps = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in self.steps]
-        return {"environment": spec.name, "emulated": True, "good": good, "steps": steps} | (
-            self.record
-        )
+        document = {"environment": spec.name, "emulated": True, "good": good}
+        return {**document, "steps": [asdict(each) for each in self.steps], **self.record}
 
     def proof(self, results: Results) -> None:
         self.record["checks"] = as_document(results)
@@ -141,10 +133,9 @@ class Display:
             self.console.print("Nothing is left of the environment.")
         else:
             table = _table("Left after destroy, on purpose", "type", "id", "why")
-            for entry in there:
-                if entry.expected:
-                    resource = entry.resource
-                    table.add_row(resource.resource_type, resource.physical_id, entry.reason)
+            for entry in (each for each in there if each.expected):
+                resource = entry.resource
+                table.add_row(resource.resource_type, resource.physical_id, entry.reason)
             self.console.print(table)
         for entry in found:
             if not entry.expected:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.training_request import SYNC_MEMBERS
 from ultracluster.prove.proof import Check, Evidence, equal
-from ultracluster.rehearse.direct import MOST_SECONDS, until
+from ultracluster.rehearse.direct import MOST_SECONDS, SOON
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
@@ -19,6 +19,7 @@ from ultracluster.spec.recipe import NVIDIA, RecipeSpec
 from ultracluster.train.deployed import read
 from ultracluster.train.jobs import EXECUTION_OVER, Jobs, is_over
 from ultracluster.train.submission import prepare
+from ultracluster.waiting import until
 
 TAG: Final = "rehearsal"
 NOT_DESCRIBED: Final = ("Tags",)
@@ -90,7 +91,7 @@ def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     again = prepare(recipe, jobs, datetime.now(UTC), run="direct")
     fields = [problem.field for problem in again.problems]
     yield equal("what refuses a second job of the same run", ["--run"], fields)
-    ended = until(lambda: jobs.describe(name), is_over, MOST_SECONDS)
+    ended = until(lambda: jobs.describe(name), is_over, MOST_SECONDS, SOON)
     yield equal("how the job ended", "Completed", ended["TrainingJobStatus"])
 
 
@@ -103,6 +104,7 @@ def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
         lambda: jobs.execution(name) or {},
         lambda found: found.get("status") in EXECUTION_OVER,
         MOST_SECONDS,
+        SOON,
     )
     yield equal("how the unattended run ended", "SUCCEEDED", execution.get("status"))
     passed_on = {key: value for key, value in prepared.request.items() if key in SYNC_MEMBERS}

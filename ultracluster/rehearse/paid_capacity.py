@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.aws import Cloud
+from ultracluster.prove.deployment import described
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 STACK: Final = "AWS::CloudFormation::Stack"
@@ -46,36 +47,29 @@ def paid_capacity(cloud: Cloud, stack: str) -> Iterator[PaidCapacity]:
     """
     answer = cloud.ask("cloudformation", "describe_stack_events", StackName=stack)
     events = answer["StackEvents"][::-1]  # AWS answers the newest first
-    for event in events:
-        if (event["ResourceType"], event["ResourceStatus"]) == (RESERVATION, "CREATE_COMPLETE"):
-            yield _paid(cloud, event, events)
-
-
-def _paid(cloud: Cloud, made: dict[str, Any], events: list[dict[str, Any]]) -> PaidCapacity:
-    reservation, begin = made["PhysicalResourceId"], made["Timestamp"]
-    (row,) = cloud.ask(
-        "ec2", "describe_capacity_reservations", CapacityReservationIds=[reservation]
-    )["CapacityReservations"]
-    gone = [
-        event["Timestamp"]
-        for event in events
-        if event["PhysicalResourceId"] == reservation
-        and event["ResourceStatus"] == "DELETE_COMPLETE"
-    ]
-    active = row["State"] == "active"
-    # Without an event it was released by somebody else: then it is counted until now.
-    end = gone[0] if gone and not active else datetime.now(UTC)
-    return PaidCapacity(
-        reservation_id=reservation,
-        instances=row["TotalInstanceCount"],
-        seconds=(end - begin).total_seconds(),
-        active=active,
-        later=tuple(
-            dict.fromkeys(
-                event["LogicalResourceId"]
-                for event in events[events.index(made) + 1 :]
-                if event["ResourceStatus"] == "CREATE_IN_PROGRESS"
-                and event["ResourceType"] != STACK
-            )
-        ),
-    )
+    for index, made in enumerate(events):
+        if (made["ResourceType"], made["ResourceStatus"]) != (RESERVATION, "CREATE_COMPLETE"):
+            continue
+        reservation, after = made["PhysicalResourceId"], events[index + 1 :]
+        (row,) = described(cloud, RESERVATION, reservation)
+        gone = [
+            event["Timestamp"]
+            for event in after
+            if event["PhysicalResourceId"] == reservation
+            and event["ResourceStatus"] == "DELETE_COMPLETE"
+        ]
+        active = row["State"] == "active"
+        # Without an event it was released by somebody else: then it is counted until now.
+        end = gone[0] if gone and not active else datetime.now(UTC)
+        begun = [
+            event["LogicalResourceId"]
+            for event in after
+            if event["ResourceStatus"] == "CREATE_IN_PROGRESS" and event["ResourceType"] != STACK
+        ]
+        yield PaidCapacity(
+            reservation_id=reservation,
+            instances=row["TotalInstanceCount"],
+            seconds=(end - made["Timestamp"]).total_seconds(),
+            active=active,
+            later=tuple(dict.fromkeys(begun)),
+        )

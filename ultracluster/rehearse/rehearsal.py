@@ -113,7 +113,10 @@ class Rehearsal:
         finally:
             self._paid(cloud, deployment)
         evidence = Evidence(self._spec, deployment, cloud)
-        results = self._prove(evidence) | self._train(evidence)
+        with self._display.step("Prove by API calls") as step:
+            results = prove(PROOFS, evidence)
+            step.result = f"{sum(map(len, results.values()))} checks"
+        results |= self._train(evidence)
         self._display.proof(results)
         good = all(check.ok for checks in results.values() for check in checks)
         self._report(emulator)
@@ -142,13 +145,9 @@ class Rehearsal:
         self._display.summary(self._spec, evidence.facts)
         self._display.times()
 
-    @property
-    def _pattern(self) -> str:
-        return f"{self._spec.name}/*"
-
     def _synthesize(self, assembly: Path) -> None:
         with self._display.step("Synthesize") as step:
-            arguments = ["synth", self._pattern, "--quiet", "--output", str(assembly)]
+            arguments = ["synth", f"{self._spec.name}/*", "--quiet", "--output", str(assembly)]
             given = self._spec.name if self._file is None else str(self._file.resolve())
             arguments += ["--app", shlex.join(synthesize_command(given))]
             Cdk({}).run(arguments)
@@ -162,17 +161,11 @@ class Rehearsal:
             self._cdk(cdk, assembly, "bootstrap", target, *EVENTS)
 
     def _deploy(self, cdk: Cdk, assembly: Path) -> list[str]:
-        approved = ("--require-approval", "never")
-        return self._cdk(cdk, assembly, "deploy", self._pattern, *approved, *EVENTS)
+        approved = (f"{self._spec.name}/*", "--require-approval", "never")
+        return self._cdk(cdk, assembly, "deploy", *approved, *EVENTS)
 
     def _cdk(self, cdk: Cdk, assembly: Path, *arguments: str) -> list[str]:
         return cdk.run([*arguments, "--app", str(assembly), "--ci"], self._display.listen)
-
-    def _prove(self, evidence: Evidence) -> Results:
-        with self._display.step("Prove by API calls") as step:
-            results = prove(PROOFS, evidence)
-            step.result = f"{sum(map(len, results.values()))} checks"
-        return results
 
     def _train(self, evidence: Evidence) -> Results:
         """Submit a job as `ultracluster train submit` does, directly and unattended."""
@@ -228,7 +221,7 @@ class Rehearsal:
         unasked: list[CloudError] = []
         self._lift_protection(cloud, deployment)
         with self._display.step("cdk destroy"):
-            self._cdk(cdk, assembly, "destroy", self._pattern, "--force")
+            self._cdk(cdk, assembly, "destroy", f"{self._spec.name}/*", "--force")
         with self._display.step("Look at what is left") as step:
             known = list(leftovers(cloud, resources))
             others = list(strays(cloud, self._spec.name, resources, unasked))

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -38,14 +38,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     open_ones = [stack for stack in found if stack.to_type]
     deploy = "" if open_ones else f"npx cdk deploy {shlex.quote(f'{spec.name}/*')}"
     if arguments.json:
-        rows = [_row(stack) for stack in found]
+        rows = [
+            {
+                "name": stack.name,
+                "status": stack.status,
+                "meaning": stack.meaning,
+                "held": stack.held,
+                "lifted": stack.lifts,
+                "type": stack.to_type,
+            }
+            for stack in found
+        ]
         print_json({"environment": spec.name, "stacks": rows, "next": deploy})
         return SOME_FAIL if open_ones else ALL_WELL
-    say(
-        console,
-        f"{spec.name} in {caller.place}",
-        *(line for stack in found for line in _lines(stack)),
-    )
+    say(console, f"{spec.name} in {caller.place}")
+    say(console, *(line for stack in found for line in _lines(stack)))
     if not found:
         say(console, "No stack of it is left from a deployment that failed.")
     if deploy:
@@ -62,17 +69,6 @@ def _lines(stack: "FailedStack") -> list[str]:
     if stack.to_type:
         lines.append(f"  Type: {stack.to_type}")
     return lines
-
-
-def _row(stack: "FailedStack") -> dict[str, Any]:
-    return {
-        "name": stack.name,
-        "status": stack.status,
-        "meaning": stack.meaning,
-        "held": stack.held,
-        "lifted": stack.lifts,
-        "type": stack.to_type,
-    }
 
 
 NEVER_CREATED: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
@@ -121,7 +117,17 @@ def stacks(cloud: Cloud, names: Collection[str]) -> Iterator[FailedStack]:
     """
     for row in cloud.ask("cloudformation", "describe_stacks")["Stacks"]:
         if row["StackName"] in names and row["StackStatus"] not in SAYINGS["WELL"]["statuses"]:
-            yield _failed(cloud, row)
+            listed = cloud.ask("cloudformation", "list_stack_resources", StackName=row["StackId"])
+            yield FailedStack(
+                name=str(row["StackName"]),
+                status=str(row["StackStatus"]),
+                protected=bool(row.get("EnableTerminationProtection")),
+                held=tuple(
+                    str(each["LogicalResourceId"])
+                    for each in listed["StackResourceSummaries"]
+                    if each["ResourceStatus"] not in GONE and each.get("PhysicalResourceId")
+                ),
+            )
 
 
 def lift(cloud: Cloud, stack: FailedStack) -> None:
@@ -141,17 +147,3 @@ def unprotect(cloud: Cloud, name: str) -> None:
     """Take the protection from a stack, whatever it guards, as an operator does by hand."""
     named = {"StackName": name, "EnableTerminationProtection": False}
     cloud.ask("cloudformation", "update_termination_protection", **named)
-
-
-def _failed(cloud: Cloud, row: dict[str, Any]) -> FailedStack:
-    listed = cloud.ask("cloudformation", "list_stack_resources", StackName=row["StackId"])
-    return FailedStack(
-        name=str(row["StackName"]),
-        status=str(row["StackStatus"]),
-        protected=bool(row.get("EnableTerminationProtection")),
-        held=tuple(
-            str(each["LogicalResourceId"])
-            for each in listed["StackResourceSummaries"]
-            if each["ResourceStatus"] not in GONE and each.get("PhysicalResourceId")
-        ),
-    )

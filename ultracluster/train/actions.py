@@ -192,7 +192,13 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
         jobs.stop_execution(execution)
         stopped = str(execution["executionArn"])
     else:
-        jobs.stop(name)
+        try:
+            jobs.stop(name)
+        except NoSuchJobError as error:
+            if execution is None:
+                raise
+            ended = f"{name}: its unattended run has ended ({execution['status']})"
+            raise NoSuchJobError(f"{ended}; there is nothing to stop") from error
     words = f"{stopped} is being stopped; its program has 120 s for a checkpoint."
     told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL

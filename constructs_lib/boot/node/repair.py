@@ -178,16 +178,16 @@ class Case:
         if not self.entries:
             self.resume("new")
         elif steps == {"drain"}:
-            # That nothing is wrong without a job says nothing of what only a job shows.
-            if not self.slurm()[1].startswith(f"{OURS}: drain: {readings.OF_A_USER} "):
-                self.resume()
+            self.resume()
         elif steps & {"reset", "reboot"} and not steps & {"replace"} and not self.waits():
             self.start("accept")
 
     def resume(self, did: str = "accepted") -> None:
         """Put the node back into service, unless somebody else has taken it out."""
         state, reason = self.slurm()
-        if reason.startswith(OURS) and re.search("DRAIN|DOWN", state):
+        # That nothing is wrong without a job says nothing of what only a job shows.
+        of_a_job = did != "new" and re.match(rf"{OURS}: \w+: {readings.OF_A_USER} ", reason)
+        if reason.startswith(OURS) and not of_a_job and re.search("DRAIN|DOWN", state):
             self.scontrol("update", f"NodeName={self.node}", "State=RESUME")
             # A node that has not registered yet is not taken; the next check tries again.
             if re.search("DRAIN|DOWN|REBOOT", self.slurm()[0]):

@@ -15,7 +15,7 @@ from tests.training.slurm.accounting import Accounting
 from tests.training.slurm.cluster import located, until
 from ultracluster.spec.slurm import QueueSpec, SlurmSpec
 from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
-from ultracluster.waste.command import QUESTION
+from ultracluster.waste.usage import QUESTION
 
 SCRIPT = Path(__file__).parents[3] / "constructs_lib" / "boot" / "accounts.sh"
 ALICE, BOB, EVE = "games", "news", "irc"

@@ -295,3 +295,17 @@ def test_what_only_a_job_shows_is_not_well_because_nothing_else_is_wrong(node: B
     node.state("IDLE", "")
     assert node.health() == "IDLE"
     assert steps(node) == ["drain", "accepted"]
+
+
+def test_the_deep_check_knows_of_no_user_either(node: ByHand):
+    """It was under way for a GPU when a job's user was found unknown, and put the node back."""
+    node.log(NODE, LOST)
+    node.health()
+    come_back(node)
+    node.health()
+    why = "ultracluster check: accepting: user 1001 is other instead of ssm-user"
+    node.state("IDLE+DRAIN", why)
+    assert node.run("accept") == 0
+
+    assert node.health() == why
+    assert steps(node) == ["reboot", "accepted"]

@@ -16,6 +16,7 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
+from training.mesh import Launch  # noqa: E402
 from training.torchtitan.recipes import chosen  # noqa: E402
 from training.torchtitan.record import Record  # noqa: E402
 from training.torchtitan.trainer import configuration  # noqa: E402
@@ -33,7 +34,8 @@ def main(folder: str, tokens: str) -> None:
                 f"run.path={scratch}",
             ],
         )
-        run = configuration(settings, Record(scratch), settings.placed(1, 1), cuda=False).build()
+        record = Record(scratch, Launch(), 0)
+        run = configuration(settings, record, settings.placed(1, 1), cuda=False).build()
         run.checkpointer.load()
         model = run.model_parts[0]
         model._skip_lm_head = False

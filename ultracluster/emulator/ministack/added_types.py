@@ -1,19 +1,12 @@
 """Types whose API MiniStack has and whose CloudFormation it lacks."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, existing, gone_or_here
-from ultracluster.emulator.ministack.vpc import NETWORK
-from ultracluster.emulator.network import required_subnet
-from ultracluster.emulator.provisioning import (
-    Order,
-    Resource,
-    ec2_refusal,
-    tag_specifications,
-)
+from ultracluster.emulator.ministack import internals, network
+from ultracluster.emulator.ministack.calls import checked, ec2, existing, gone_or_here
+from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal, tag_specifications
+from ultracluster.emulator.reservations import require_empty
 
 
 class Budget:
@@ -86,6 +79,27 @@ def _asking(order: Order, resource: Resource) -> Resource:
     return resource
 
 
+class InstanceProfile:
+    """`AWS::IAM::InstanceProfile`: `Ref` is the name, although MiniStack's is the ARN."""
+
+    def __init__(self) -> None:
+        self._inner = existing("AWS::IAM::InstanceProfile")
+
+    def create(self, order: Order) -> Resource:
+        made = self._inner.create(order)
+        return Resource(made.physical_id.rsplit("/", 1)[-1], made.attributes)
+
+    def update(self, physical_id: str, order: Order) -> Resource:
+        return Resource(physical_id, self._inner.update(_arn(physical_id), order).attributes)
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        self._inner.delete(_arn(physical_id), order)
+
+
+def _arn(name: str) -> str:
+    return str((internals.iam._instance_profiles.get(name) or {}).get("Arn", name))
+
+
 class _Tagged:
     """What nothing but the tags can be changed of in place."""
 
@@ -95,7 +109,7 @@ class _Tagged:
     def update(self, physical_id: str, order: Order) -> Resource:
         attributes = self.attributes(physical_id)
         tagged = attributes.get("AllocationId", physical_id)
-        apply_tags(tagged, order.properties, order.previous)
+        internals.provisioners._ec2_apply_tags(tagged, order.properties, order.previous)
         return Resource(physical_id, attributes)
 
 
@@ -114,9 +128,8 @@ class ElasticIp(_Tagged):
         del order
         address = _address(physical_id)
         if address.get("AssociationId"):
-            raise ec2_refusal(
-                "InvalidIPAddress.InUse", f"Address {address['AllocationId']} is in use."
-            )
+            words = f"Address {address['AllocationId']} is in use."
+            raise ec2_refusal("InvalidIPAddress.InUse", words)
         if address:
             ec2("ReleaseAddress", AllocationId=address["AllocationId"])
 
@@ -131,7 +144,7 @@ class NatGateway(_Tagged):
     def create(self, order: Order) -> Resource:
         properties = order.properties
         subnet_id = str(properties.get("SubnetId"))
-        required_subnet(NETWORK, "Ec2", subnet_id)
+        network.required_subnet("Ec2", subnet_id)
         allocation_id = properties.get("AllocationId")
         address = _allocation(allocation_id) if allocation_id else None
         answer = ec2(
@@ -142,19 +155,17 @@ class NatGateway(_Tagged):
             TagSpecifications=tag_specifications(properties, "natgateway") or None,
         )
         gateway_id = answer["NatGateway"]["NatGatewayId"]
-        interface_id = NETWORK.add_interface(
-            subnet_id, [], f"Interface for NAT Gateway {gateway_id}", "amazon-nat"
-        )
+        what = f"Interface for NAT Gateway {gateway_id}"
+        interface_id = network.add_interface(subnet_id, [], what, "amazon-nat")
         record = internals.ec2._nat_gateways[gateway_id]
-        record["NatGatewayAddresses"] = [
-            {
-                "AllocationId": allocation_id,
-                "PublicIp": address and address["PublicIp"],
-                "NetworkInterfaceId": interface_id,
-                "IsPrimary": True,
-                "Status": "succeeded",
-            }
-        ]
+        own = {
+            "AllocationId": allocation_id,
+            "PublicIp": address and address["PublicIp"],
+            "NetworkInterfaceId": interface_id,
+            "IsPrimary": True,
+            "Status": "succeeded",
+        }
+        record["NatGatewayAddresses"] = [own]
         if address is not None:
             address["AssociationId"] = f"eipassoc-{interface_id.removeprefix('eni-')}"
             address["NetworkInterfaceId"] = interface_id
@@ -167,7 +178,7 @@ class NatGateway(_Tagged):
             return
         ec2("DeleteNatGateway", NatGatewayId=physical_id)
         for each in record.get("NatGatewayAddresses", ()):
-            NETWORK.remove_interfaces([each["NetworkInterfaceId"]])
+            network.remove_interfaces([each["NetworkInterfaceId"]])
             address = internals.ec2._addresses.get(each["AllocationId"])
             if address is not None:
                 address["AssociationId"] = address["NetworkInterfaceId"] = None
@@ -179,15 +190,12 @@ class FlowLog(_Tagged):
     def create(self, order: Order) -> Resource:
         given = order.properties
         stated = {name: given.get(name) for name in FLOW_LOG}
-        tags = tag_specifications(given, "vpc-flow-log") or None
-        answer = ec2(
-            "CreateFlowLogs", ResourceIds=[given["ResourceId"]], TagSpecifications=tags, **stated
-        )
+        stated |= {"TagSpecifications": tag_specifications(given, "vpc-flow-log") or None}
+        answer = ec2("CreateFlowLogs", ResourceIds=[given["ResourceId"]], **stated)
         flow_log_id = answer["FlowLogIds"][0]
-        record = internals.ec2._flow_logs[flow_log_id]
-        for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
-            record[name] = given.get(name)
-        apply_tags(flow_log_id, given)
+        kept = ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval")
+        internals.ec2._flow_logs[flow_log_id].update({name: given.get(name) for name in kept})
+        internals.provisioners._ec2_apply_tags(flow_log_id, given, None)
         return Resource(flow_log_id, self.attributes(flow_log_id))
 
     def delete(self, physical_id: str, order: Order) -> None:
@@ -205,11 +213,8 @@ FLOW_LOG: Final = (
 class PlacementGroup(_Tagged):
     """`AWS::EC2::PlacementGroup`: `Ref` is the generated name."""
 
-    def __init__(self, require_free: Callable[[str], None]) -> None:
-        self._require_free = require_free
-
     def attributes(self, physical_id: str) -> dict[str, Any]:
-        group = NETWORK.placement_group(physical_id) or {}
+        group = network.placement_group(physical_id) or {}
         return {"GroupName": physical_id, "GroupId": group.get("GroupId")}
 
     def create(self, order: Order) -> Resource:
@@ -224,9 +229,8 @@ class PlacementGroup(_Tagged):
         return Resource(name, self.attributes(name))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        del order
-        if NETWORK.placement_group(physical_id) is not None:
-            self._require_free(physical_id)
+        require_empty(order.scope, physical_id)
+        if network.placement_group(physical_id) is not None:
             ec2("DeletePlacementGroup", GroupName=physical_id)
 
 
@@ -238,12 +242,9 @@ def _address(public_ip: str) -> dict[str, Any]:
 def _allocation(allocation_id: str) -> dict[str, Any]:
     found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)
     if found is None:
-        raise ec2_refusal(
-            "InvalidAllocationID.NotFound", f"The allocation ID '{allocation_id}' does not exist"
-        )
+        words = f"The allocation ID '{allocation_id}' does not exist"
+        raise ec2_refusal("InvalidAllocationID.NotFound", words)
     if found.get("AssociationId"):
-        raise ec2_refusal(
-            "Resource.AlreadyAssociated",
-            f"Elastic IP address [{allocation_id}] is already associated",
-        )
+        words = f"Elastic IP address [{allocation_id}] is already associated"
+        raise ec2_refusal("Resource.AlreadyAssociated", words)
     return found

@@ -8,8 +8,6 @@ from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, ServiceError
 
 Given = Mapping[str, Any]
-
-
 ALGORITHM: Final = "x-amz-server-side-encryption"
 KEY_ID: Final = "x-amz-server-side-encryption-aws-kms-key-id"
 
@@ -43,12 +41,19 @@ def apply_settings(bucket: str, order: Order) -> dict[str, Any]:
     """Hand encryption, lifecycle and tags to S3; CDK's emptying function reads the tags."""
     s3, given = internals.s3, order.properties
     if given.get("BucketEncryption"):
-        rules = _encryption(given["BucketEncryption"])
-        _put("PutBucketEncryption", s3._put_bucket_encryption, bucket, rules)
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": rule.get("ServerSideEncryptionByDefault"),
+                "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
+            }
+            for rule in given["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        ]
+        stated: Given = {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+        _put("PutBucketEncryption", s3._put_bucket_encryption, bucket, stated)
     if given.get("LifecycleConfiguration"):
-        rules = {"LifecycleConfiguration": {"Rules": _lifecycle(given["LifecycleConfiguration"])}}
+        stated = {"LifecycleConfiguration": {"Rules": _lifecycle(given["LifecycleConfiguration"])}}
         put = s3._put_bucket_lifecycle
-        _put("PutBucketLifecycleConfiguration", put, bucket, rules)
+        _put("PutBucketLifecycleConfiguration", put, bucket, stated)
     if given.get("Tags"):
         tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given["Tags"]]
         _put("PutBucketTagging", s3._put_bucket_tagging, bucket, {"Tagging": {"TagSet": tags}})
@@ -62,30 +67,15 @@ def _put(operation: str, put: Callable[..., Any], bucket: str, arguments: Given)
         raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
 
 
-def _lifecycle(given: Given) -> list[Given]:
+def _lifecycle(given: Given) -> list[dict[str, Any]]:
     """Return CloudFormation's rules by the API's names, as far as buckets here have them."""
     rules = []
     for rule in given["Rules"]:
-        days = rule.get("ExpirationInDays")
-        rules.append(
-            {
-                "ID": rule.get("Id"),
-                "Status": rule["Status"],
-                "Filter": {"Prefix": rule.get("Prefix", "")},
-                "Expiration": None if days is None else {"Days": days},
-                "NoncurrentVersionExpiration": rule.get("NoncurrentVersionExpiration"),
-                "AbortIncompleteMultipartUpload": rule.get("AbortIncompleteMultipartUpload"),
-            }
-        )
-    return [{key: value for key, value in rule.items() if value is not None} for rule in rules]
-
-
-def _encryption(given: Given) -> Given:
-    rules = [
-        {
-            "ApplyServerSideEncryptionByDefault": rule.get("ServerSideEncryptionByDefault"),
-            "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
-        }
-        for rule in given["ServerSideEncryptionConfiguration"]
-    ]
-    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+        same = ("Status", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
+        stated = {name: rule[name] for name in same if name in rule}
+        if "ExpirationInDays" in rule:
+            stated["Expiration"] = {"Days": rule["ExpirationInDays"]}
+        if "Id" in rule:
+            stated["ID"] = rule["Id"]
+        rules.append({**stated, "Filter": {"Prefix": rule.get("Prefix", "")}})
+    return rules

@@ -71,12 +71,6 @@ def tags(resource_id: str) -> list[dict[str, str]]:
     return [dict(tag) for tag in found]
 
 
-def apply_tags(
-    resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
-) -> None:
-    internals.provisioners._ec2_apply_tags(resource_id, properties, previous)
-
-
 Check = Callable[[Order], None]
 Addition = Callable[[str, Order], Mapping[str, Any]]
 
@@ -122,24 +116,3 @@ class Wrapped:
     def _completed(self, resource: Resource, order: Order) -> Resource:
         more = self.addition(resource.physical_id, order)
         return Resource(resource.physical_id, {**resource.attributes, **more})
-
-
-class NamedByAttribute:
-    """A provisioner whose `Ref` is a name although MiniStack's is the ARN."""
-
-    def __init__(self, type_name: str, arn_of: Callable[[str], str]) -> None:
-        self._inner = existing(type_name)
-        self._arn_of = arn_of
-
-    def create(self, order: Order) -> Resource:
-        return _named(self._inner.create(order))
-
-    def update(self, physical_id: str, order: Order) -> Resource:
-        return _named(self._inner.update(self._arn_of(physical_id), order))
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        self._inner.delete(self._arn_of(physical_id), order)
-
-
-def _named(resource: Resource) -> Resource:
-    return Resource(resource.physical_id.rsplit("/", 1)[-1], resource.attributes)

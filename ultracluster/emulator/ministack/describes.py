@@ -12,10 +12,11 @@ from botocore import xform_name
 
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.filters import chosen
-from ultracluster.emulator.ministack import images, internals, security_groups
+from ultracluster.emulator.ministack import images, internals, network, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
-from ultracluster.emulator.ministack.vpc import free_addresses, group_references
 from ultracluster.emulator.provisioning import Order, ec2_refusal
+
+Row = dict[str, Any]
 
 
 def require_launch_template(order: Order) -> None:
@@ -29,39 +30,23 @@ def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, An
 
 
 def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    rows = [
-        {**version, "CreatedBy": internals.current_scope().account}
-        for template in _templates(arguments)
-        for version in _chosen(template, arguments.get("Versions") or ())
-    ]
-    return {"LaunchTemplateVersions": rows}
-
-
-def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    template_id = arguments.get("LaunchTemplateId")
-    every = internals.ec2._launch_templates
+    template_id, account = arguments.get("LaunchTemplateId"), internals.current_scope().account
+    every, rows = internals.ec2._launch_templates, []
     if template_id and template_id not in every:
         words = f"The specified launch template, with template ID {template_id}, does not exist."
         raise ec2_refusal("InvalidLaunchTemplateId.NotFound", words)
-    yield from [every[template_id]] if template_id else every.values()
-
-
-def _chosen(template: Mapping[str, Any], wanted: Any) -> Iterator[Mapping[str, Any]]:
-    named = {
-        "$Latest": str(template["LatestVersionNumber"]),
-        "$Default": str(template["DefaultVersionNumber"]),
-    }
-    numbers = {named.get(each, each) for each in wanted}
-    for version in sorted(template["Versions"], key=_number, reverse=True):
-        if not numbers or str(version["VersionNumber"]) in numbers:
-            yield version
-
-
-def _number(version: Mapping[str, Any]) -> int:
-    return int(version["VersionNumber"])
-
-
-Row = dict[str, Any]
+    for template in [every[template_id]] if template_id else every.values():
+        named = {
+            f"${name}": str(template[f"{name}VersionNumber"]) for name in ("Latest", "Default")
+        }
+        wanted = {named.get(each, each) for each in arguments.get("Versions") or ()}
+        newest_first = sorted(template["Versions"], key=lambda each: -int(each["VersionNumber"]))
+        rows += [
+            {**version, "CreatedBy": account}
+            for version in newest_first
+            if not wanted or str(version["VersionNumber"]) in wanted
+        ]
+    return {"LaunchTemplateVersions": rows}
 
 
 class Description(NamedTuple):
@@ -89,13 +74,9 @@ def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
     def answer(arguments: Mapping[str, Any]) -> Row:
         # Two calls name their filter parameter in the singular.
         given = {**arguments, "Filters": arguments.get("Filters") or arguments.get("Filter")}
-        rows = chosen(
-            list((description.rows or stored)()),
-            given,
-            key=description.key,
-            missing=description.missing,
-        )
-        return {description.answer: rows}
+        rows = list((description.rows or stored)())
+        found = chosen(rows, given, key=description.key, missing=description.missing)
+        return {description.answer: found}
 
     return answer
 
@@ -112,7 +93,7 @@ def _subnets() -> Iterator[Row]:
     scope = internals.current_scope()
     for row in _stored("_subnets", "SubnetId")():
         arn = scope.arn("ec2", f"subnet/{row['SubnetId']}")
-        yield {**row, "AvailableIpAddressCount": free_addresses(row), "SubnetArn": arn}
+        yield {**row, "AvailableIpAddressCount": network.free_addresses(row), "SubnetArn": arn}
 
 
 def _interfaces() -> Iterator[Row]:
@@ -124,22 +105,16 @@ def _interfaces() -> Iterator[Row]:
 def _endpoints() -> Iterator[Row]:
     for row in _stored("_vpc_endpoints", "VpcEndpointId")():
         policy = row.get("PolicyDocument")
-        yield {
-            **row,
-            "PolicyDocument": policy
-            if isinstance(policy, str) or not policy
-            else json.dumps(policy),
-            "Groups": group_references(row.get("SecurityGroupIds", ())),
-        }
+        text = policy if isinstance(policy, str) or not policy else json.dumps(policy)
+        groups = network.group_references(row.get("SecurityGroupIds", ()))
+        yield {**row, "PolicyDocument": text, "Groups": groups}
 
 
 def _groups() -> Iterator[Row]:
     scope = internals.current_scope()
     for row in _stored("_security_groups", "GroupId")():
         arn = scope.arn("ec2", f"security-group/{row['GroupId']}")
-        merged = {
-            name: _merged(row.get(name, ())) for name in ("IpPermissions", "IpPermissionsEgress")
-        }
+        merged = {each: _merged(row.get(each, ())) for each in security_groups.STORES.values()}
         yield {**row, **merged, "SecurityGroupArn": arn}
 
 
@@ -149,17 +124,11 @@ def _merged(rules: Any) -> list[Row]:
     account = internals.current_scope().account
     for rule in rules:
         key = (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
-        entry = entries.setdefault(
-            key,
-            {"IpProtocol": key[0], "FromPort": key[1], "ToPort": key[2]}
-            | {name: [] for name in security_groups.PEERS},
-        )
+        new = dict(zip(("IpProtocol", "FromPort", "ToPort"), key, strict=True))
+        entry = entries.setdefault(key, new | {name: [] for name in security_groups.PEERS})
         for name in security_groups.PEERS:
-            entry[name].extend(rule.get(name, ()))
-    for entry in entries.values():
-        entry["UserIdGroupPairs"] = [
-            {"UserId": account, **pair} for pair in entry["UserIdGroupPairs"]
-        ]
+            own = {"UserId": account} if name == "UserIdGroupPairs" else {}
+            entry[name] += [{**own, **peer} for peer in rule.get(name, ())]
     return list(entries.values())
 
 

@@ -42,7 +42,15 @@ def guarded(application: Any, secret: str) -> Any:
         elif because := refusal(scope, secret):
             await _refuse(send, scope, 403, "InvalidClientTokenId", because)
         else:
-            await application(scope, receive, _without_cors(send))
+
+            async def without_cors(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    rows = message["headers"]
+                    kept = [each for each in rows if not each[0].lower().startswith(CORS)]
+                    message = {**message, "headers": kept}
+                await send(message)
+
+            await application(scope, receive, without_cors)
 
     return checked
 
@@ -70,16 +78,6 @@ def _credentials(scope: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[
     signed = headers.get("authorization", "").partition("Credential=")[2]
     key = (signed or query.get("X-Amz-Credential", [""])[0]).partition("/")[0]
     return key, headers.get(TOKEN, given).encode("latin-1", errors="replace")
-
-
-def _without_cors(send: Any) -> Any:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [each for each in message["headers"] if not each[0].lower().startswith(CORS)]
-            message = {**message, "headers": kept}
-        await send(message)
-
-    return sent
 
 
 def failing(application: Any, faults: Faults) -> Any:

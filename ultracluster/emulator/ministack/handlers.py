@@ -5,17 +5,15 @@ properties against the registry, raises injected faults, completes `Fn::GetAtt`,
 journal what stands behind the type.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 from ultracluster.emulator import schema_only
 from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.process import Report
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
 from ultracluster.emulator.schema_only import SchemaOnly, completed
 from ultracluster.registry import schemas as registry
@@ -35,17 +33,12 @@ SAME_NAMED_ATTRIBUTES: Final = {
 }
 
 
+@dataclass
 class Journal:
     """The server's running record, from which reports are made; each thing is noted once."""
 
-    def __init__(self, faults: Faults) -> None:
-        self.schema_only: dict[str, None] = {}
-        self.problems: dict[str, None] = {}
-        self._faults = faults
-
-    def to_json(self) -> str:
-        kinds, problems = tuple(sorted(self.schema_only)), tuple(self.problems)
-        return json.dumps(asdict(Report(kinds, problems, tuple(self._faults.unfired()))))
+    schema_only: dict[str, None] = field(default_factory=dict)
+    problems: dict[str, None] = field(default_factory=dict)
 
 
 class Table:
@@ -93,7 +86,10 @@ class Table:
         ) -> Answer:
             order = _order(type_name, logical_id or physical_id, new, stack_name, old)
             with self._failing(order, "update", lambda: entry.update(physical_id, order)):
-                if _replaces(order, entry):
+                # A nested create-only property changed; the engine itself sees only outer ones.
+                own = not isinstance(entry, Existing)
+                where = (order.previous, order.properties, order.scope.region)
+                if own and registry.replaced_by(type_name, *where):
                     answer: Answer = internals.provisioners._replace_resource(
                         type_name, physical_id, old, new, stack_name, logical_id
                     )
@@ -125,10 +121,6 @@ class Table:
             if error.made:
                 act()
             raise
-        self._check(order)
-        yield
-
-    def _check(self, order: Order) -> None:
         own = _without_system_tags(order.properties)
         problems = schema_only.problems(order.type_name, own, order.scope.region)
         if problems:
@@ -136,6 +128,7 @@ class Table:
                 f"Properties validation failed for resource {order.logical_id} with message: "
                 + "; ".join(problems)
             )
+        yield
 
 
 class Existing:
@@ -145,10 +138,8 @@ class Existing:
         self._handler = dict(handler)
 
     def create(self, order: Order) -> Resource:
-        created = self._handler["create"](
-            order.logical_id, dict(order.properties), order.stack_name
-        )
-        return Resource(*created)
+        given = (order.logical_id, dict(order.properties), order.stack_name)
+        return Resource(*self._handler["create"](*given))
 
     def update(self, physical_id: str, order: Order) -> Resource:
         update: Callable[..., Answer] = self._handler["update"]
@@ -173,14 +164,6 @@ def _answer(order: Order, resource: Resource) -> Answer:
     if schema is not None:
         attributes = completed(schema, order, resource.physical_id, attributes)
     return resource.physical_id, attributes
-
-
-def _replaces(order: Order, entry: Provisioner) -> bool:
-    """Whether a nested create-only property changed; the engine itself sees only outer ones."""
-    if isinstance(entry, Existing):
-        return False
-    region = order.scope.region
-    return bool(registry.replaced_by(order.type_name, order.previous, order.properties, region))
 
 
 def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
@@ -258,11 +241,8 @@ def _without_system_tags(properties: Properties) -> dict[str, Any]:
 
 def _own_tags(value: Any) -> Any:
     if isinstance(value, list):
-        return [
-            tag
-            for tag in value
-            if not (isinstance(tag, Mapping) and str(tag.get("Key")).startswith(SYSTEM_TAG))
-        ]
+        keys = [str(tag.get("Key")) if isinstance(tag, Mapping) else "" for tag in value]
+        return [t for t, key in zip(value, keys, strict=True) if not key.startswith(SYSTEM_TAG)]
     if isinstance(value, Mapping):
         return {key: item for key, item in value.items() if not key.startswith(SYSTEM_TAG)}
     return value

@@ -1,6 +1,6 @@
 """Delivery of a service's logs: sources, destinations and what joins them, by the API of Logs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from ultracluster.emulator.ministack.calls import Response, checked, gone_or_her
 from ultracluster.emulator.provisioning import Order, Resource
 
 Call = Callable[[dict[str, Any]], Response]
-Given = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -20,11 +19,18 @@ class LogDelivery:
     put: Call
     remove: Call
     noun: str
-    request: Callable[[Given], dict[str, Any]]
+    named: tuple[str, ...]
+    """Properties that the request names likewise."""
+    within: str = ""
+    """The member of the request that holds where a destination leads."""
     identifier: str = "name"
 
     def create(self, order: Order) -> Resource:
-        answer = checked("Logs", self.put(self.request(order.properties)))[self.noun]
+        request = wire.camel({name: order.properties[name] for name in self.named})
+        if self.within:
+            where = order.properties["DestinationResourceArn"]
+            request[self.within] = {"destinationResourceArn": where}
+        answer = checked("Logs", self.put(request))[self.noun]
         identifier = str(answer[self.identifier])
         return Resource(identifier, {"Arn": answer["arn"], "DeliveryId": identifier})
 
@@ -47,27 +53,20 @@ def types() -> dict[str, LogDelivery]:
             logs._put_delivery_source,
             logs._delete_delivery_source,
             "deliverySource",
-            request=lambda given: _stated(given, "Name", "ResourceArn", "LogType"),
+            ("Name", "ResourceArn", "LogType"),
         ),
         "AWS::Logs::DeliveryDestination": LogDelivery(
             logs._put_delivery_destination,
             logs._delete_delivery_destination,
             "deliveryDestination",
-            request=lambda given: {
-                **_stated(given, "Name"),
-                "deliveryDestinationConfiguration": _stated(given, "DestinationResourceArn"),
-            },
+            ("Name",),
+            within="deliveryDestinationConfiguration",
         ),
         "AWS::Logs::Delivery": LogDelivery(
             logs._create_delivery,
             logs._delete_delivery,
             "delivery",
-            request=lambda given: _stated(given, "DeliverySourceName", "DeliveryDestinationArn"),
+            ("DeliverySourceName", "DeliveryDestinationArn"),
             identifier="id",
         ),
     }
-
-
-def _stated(given: Given, *names: str) -> dict[str, Any]:
-    found: dict[str, Any] = wire.camel({name: given[name] for name in names})
-    return found

@@ -57,7 +57,9 @@ def install(program: str | None) -> None:
         return response
 
     actions["RebootInstances"] = reboot
-    internals.ec2.instance_is_managed = _runs
+    internals.ec2.instance_is_managed = lambda each: (
+        internals.ec2._instances.get(each, {}).get("State", {}).get("Name") == RUNNING
+    )
     internals.ec2.exec_in_instance_blocking = run
 
 
@@ -76,19 +78,11 @@ def _keep_groups() -> None:
 
     def with_group(instance: Mapping[str, Any]) -> str:
         text, group = str(shown(instance)), instance["Placement"].get("GroupName")
-        return (
-            text.replace("<tenancy>", f"<groupName>{escape(group)}</groupName><tenancy>", 1)
-            if (group)
-            else text
-        )
+        name = f"<groupName>{escape(group)}</groupName>" if group else ""
+        return text.replace("<tenancy>", f"{name}<tenancy>", 1)
 
     actions["RunInstances"] = run
     internals.ec2._instance_xml = with_group
-
-
-def _runs(instance_id: str) -> bool:
-    instance = internals.ec2._instances.get(instance_id) or {}
-    return bool(instance.get("State", {}).get("Name") == RUNNING)
 
 
 def let_launches_fail(faults: Faults) -> None:

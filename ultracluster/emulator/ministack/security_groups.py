@@ -1,6 +1,7 @@
 """Security groups and their rules, through EC2's API and through CloudFormation."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
@@ -22,8 +23,8 @@ Rule = dict[str, Any]
 def install() -> None:
     """Let authorize and revoke calls work rule by rule, as EC2's do."""
     for direction in STORES:
-        offer(f"AuthorizeSecurityGroup{direction}", _authorizing(direction))
-        offer(f"RevokeSecurityGroup{direction}", _revoking(direction))
+        offer(f"AuthorizeSecurityGroup{direction}", partial(_authorize, direction))
+        offer(f"RevokeSecurityGroup{direction}", partial(_revoke, direction))
 
 
 class SecurityGroupRule:
@@ -74,62 +75,59 @@ def require_new_group(order: Order) -> None:
         raise ec2_refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
 
 
-def _authorizing(direction: str) -> Any:
-    def authorize(arguments: Mapping[str, Any]) -> Rule:
-        group = _group(arguments.get("GroupId"))
-        store = group[STORES[direction]]
-        wanted = _singles(arguments.get("IpPermissions") or ())
-        present = set(map(_identity, _singles(store)))
-        for rule in wanted:
-            for pair in rule["UserIdGroupPairs"]:
-                _group(pair["GroupId"])
-            if _identity(rule) in present:
-                raise ec2_refusal("InvalidPermission.Duplicate", _duplicate(rule))
-        for rule in wanted:
-            rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(
-                group["GroupId"], direction == "Egress", rule
-            )
-            store.append(rule)
-        made = [{"SecurityGroupRuleId": rule["SecurityGroupRuleId"]} for rule in wanted]
-        return {"Return": True, "SecurityGroupRules": made}
+def _authorize(direction: str, arguments: Mapping[str, Any]) -> Rule:
+    group = _group(arguments.get("GroupId"))
+    store = group[STORES[direction]]
+    wanted = _singles(arguments.get("IpPermissions") or ())
+    present = set(map(_identity, _singles(store)))
+    for rule in wanted:
+        for pair in rule["UserIdGroupPairs"]:
+            _group(pair["GroupId"])
+        if _identity(rule) in present:
+            protocol, lowest, highest, _, peer = _identity(rule)
+            ports = f"{protocol.upper()}, from port: {lowest}, to port: {highest}"
+            ports = "ALL" if protocol == EVERYTHING else ports
+            words = f'the specified rule "peer: {peer}, {ports}, ALLOW" already exists'
+            raise ec2_refusal("InvalidPermission.Duplicate", words)
+    for rule in wanted:
+        rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(
+            group["GroupId"], direction == "Egress", rule
+        )
+        store.append(rule)
+    made = [{"SecurityGroupRuleId": rule["SecurityGroupRuleId"]} for rule in wanted]
+    return {"Return": True, "SecurityGroupRules": made}
 
-    return authorize
 
-
-def _revoking(direction: str) -> Any:
-    def revoke(arguments: Mapping[str, Any]) -> Rule:
-        group = _group(arguments.get("GroupId"))
-        group_id, egress = group["GroupId"], direction == "Egress"
-        singles = [
-            {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(group_id, egress, rule)}
-            for rule in group[STORES[direction]]
-            for single in _singles([rule])
-        ]
-        ids = set(arguments.get("SecurityGroupRuleIds") or ())
-        unknown = ids - {rule["SecurityGroupRuleId"] for rule in singles}
-        identities = set(map(_identity, _singles(arguments.get("IpPermissions") or ())))
-        missing = identities - set(map(_identity, singles))
-        if unknown or missing:
-            code = "InvalidSecurityGroupRuleId" if unknown else "InvalidPermission"
-            what = f"The security group rule ID '{', '.join(sorted(unknown))}' does not exist"
-            text = what if unknown else "The specified rule does not exist in this security group."
-            raise ec2_refusal(f"{code}.NotFound", text)
-        group[STORES[direction]] = [
-            rule
-            for rule in singles
-            if rule["SecurityGroupRuleId"] not in ids and _identity(rule) not in identities
-        ]
-        return {"Return": True}
-
-    return revoke
+def _revoke(direction: str, arguments: Mapping[str, Any]) -> Rule:
+    group = _group(arguments.get("GroupId"))
+    group_id, egress = group["GroupId"], direction == "Egress"
+    singles = [
+        {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(group_id, egress, rule)}
+        for rule in group[STORES[direction]]
+        for single in _singles([rule])
+    ]
+    ids = set(arguments.get("SecurityGroupRuleIds") or ())
+    unknown = ids - {rule["SecurityGroupRuleId"] for rule in singles}
+    identities = set(map(_identity, _singles(arguments.get("IpPermissions") or ())))
+    missing = identities - set(map(_identity, singles))
+    if unknown or missing:
+        code = "InvalidSecurityGroupRuleId" if unknown else "InvalidPermission"
+        what = f"The security group rule ID '{', '.join(sorted(unknown))}' does not exist"
+        text = what if unknown else "The specified rule does not exist in this security group."
+        raise ec2_refusal(f"{code}.NotFound", text)
+    group[STORES[direction]] = [
+        rule
+        for rule in singles
+        if rule["SecurityGroupRuleId"] not in ids and _identity(rule) not in identities
+    ]
+    return {"Return": True}
 
 
 def _group(group_id: Any) -> Any:
     group = internals.ec2._security_groups.get(group_id)
     if group is None:
-        raise ec2_refusal(
-            "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
-        )
+        words = f"The security group '{group_id}' does not exist"
+        raise ec2_refusal("InvalidGroup.NotFound", words)
     return group
 
 
@@ -153,13 +151,6 @@ def _identity(rule: Mapping[str, Any]) -> tuple[Any, ...]:
     name = next(name for name in PEERS if rule.get(name))
     protocol = str(rule.get("IpProtocol"))
     return (protocol, rule.get("FromPort"), rule.get("ToPort"), name, rule[name][0][PEERS[name]])
-
-
-def _duplicate(rule: Mapping[str, Any]) -> str:
-    protocol, lowest, highest, _, peer = _identity(rule)
-    ports = f"{protocol.upper()}, from port: {lowest}, to port: {highest}"
-    detail = "ALL" if protocol == EVERYTHING else ports
-    return f'the specified rule "peer: {peer}, {detail}, ALLOW" already exists'
 
 
 def _permission(given: Mapping[str, Any]) -> Rule:

@@ -1,9 +1,11 @@
 """The web server: MiniStack's application, with the report beside it."""
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +13,10 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ministack import functions, internals, nodes
-from ultracluster.emulator.ministack.adapter import Adapter
+from ultracluster.emulator.ministack import adapter, functions, internals, nodes
 from ultracluster.emulator.ministack.guard import failing, guarded
 from ultracluster.emulator.ministack.handlers import Journal
-from ultracluster.emulator.process import REPORT_PATH
+from ultracluster.emulator.process import REPORT_PATH, Report
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -28,8 +29,8 @@ NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Un
 
 
 def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
-    journal = Journal(faults)
-    Adapter(faults, journal).install()
+    journal = Journal()
+    adapter.install(faults, journal)
     functions.install(state)
     nodes.install(os.environ.get("EMULATOR_NODES"))
     config = Config()
@@ -48,7 +49,10 @@ def _with_report(journal: Journal, faults: Faults) -> Any:
         if scope["type"] == "http" and scope["path"] == REPORT_PATH:
             headers = [(b"content-type", b"application/json")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": journal.to_json().encode()})
+            kinds, problems = tuple(sorted(journal.schema_only)), tuple(journal.problems)
+            report = Report(kinds, problems, tuple(faults.unfired()))
+            body = json.dumps(asdict(report)).encode()
+            await send({"type": "http.response.body", "body": body})
             return
         await services(scope, receive, _watched(scope, send, journal))
 

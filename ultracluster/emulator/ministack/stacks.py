@@ -20,7 +20,6 @@ from ultracluster.partitions import partition, url_suffix
 LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
 RESOLVING: Final = (internals.engine, internals.stacks, internals.handlers, internals.changesets)
 """Modules that have the functions for values and conditions under names of their own."""
-PARTITIONED: Final = ("AWS::Partition", "AWS::URLSuffix")
 
 
 def _install_partitions() -> None:
@@ -29,11 +28,8 @@ def _install_partitions() -> None:
     def resolve(value: Any, *rest: Any) -> Any:
         if isinstance(value, Mapping):
             region = internals.current_scope().region
-            names = {
-                "AWS::Partition": partition(region),
-                "AWS::URLSuffix": url_suffix(region),
-            }
-            if value.get("Ref") in PARTITIONED:
+            names = {"AWS::Partition": partition(region), "AWS::URLSuffix": url_suffix(region)}
+            if value.get("Ref") in names:
                 return names[value["Ref"]]
             if "Fn::Sub" in value:
                 value = {**value, "Fn::Sub": _partitioned(value["Fn::Sub"], names)}
@@ -96,12 +92,13 @@ def made_at_once(order: Order) -> list[str]:
         return []  # none, or YAML
     if stack.get("StackStatus") != CREATING:
         return []
-    same = [name for name, each in resources.items() if each["Type"] == order.type_name]
     own = _awaited(resources, order.logical_id)
     return [
         name
-        for name in same
-        if name not in own and order.logical_id not in _awaited(resources, name)
+        for name, each in resources.items()
+        if each["Type"] == order.type_name
+        and name not in own
+        and order.logical_id not in _awaited(resources, name)
     ]
 
 
@@ -132,11 +129,8 @@ def _install_faults(faults: Faults) -> None:
     emulator goes on answering.
     """
     stacks, threaded = internals.stacks, internals.stacks._runs_on_worker_thread
-    provision, update, delete = (
-        stacks._provision_resource,
-        stacks._update_resource,
-        stacks._delete_resource,
-    )
+    provision, update = stacks._provision_resource, stacks._update_resource
+    delete = stacks._delete_resource
 
     def failing_provision(kind: str, logical_id: str, properties: Any, stack: str) -> Any:
         if kind.startswith(CUSTOM):
@@ -203,21 +197,16 @@ def _require_unused(stack_id: str, exports: dict[str, Any]) -> None:
     for name, export in before.items():
         if name in exports and exports[name]["Value"] == export["Value"]:
             continue
-        users = _importers(name, stack_id)
-        if users:
-            verb = "updated" if name in exports else "deleted"
-            raise ValueError(f"Export {name} cannot be {verb} as it is in use by {users[0]}")
+        for user, stack in internals.cloudformation._stacks.items():
+            others = stack.get("StackId") != stack_id
+            if (
+                others
+                and stack.get("StackStatus") != "DELETE_COMPLETE"
+                and name in internals.handlers._imported_export_names(stack, user)
+            ):
+                verb = "updated" if name in exports else "deleted"
+                raise ValueError(f"Export {name} cannot be {verb} as it is in use by {user}")
         every.pop(name, None)
-
-
-def _importers(export: str, stack_id: str) -> list[str]:
-    return [
-        str(name)
-        for name, stack in internals.cloudformation._stacks.items()
-        if stack.get("StackId") != stack_id
-        and stack.get("StackStatus") != "DELETE_COMPLETE"
-        and export in internals.handlers._imported_export_names(stack, name)
-    ]
 
 
 def _install_cleanup() -> None:

@@ -13,7 +13,7 @@ from ultracluster.prove.deployment import LISTS, STRAYS, StackTemplate, listed, 
 from ultracluster.prove.leftovers import is_gone, words_of
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.substitutes import substitute_image_parameter
-from ultracluster.retry.command import FailedStack, lift, unprotect
+from ultracluster.retry.command import unprotect
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.node_groups import images
 
@@ -78,13 +78,7 @@ class Place:
             return True
         if not direct.refuses_deletion(self.cloud, stack.name):
             return False
-        row = self.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
-        status = row["Stacks"][0]["StackStatus"]
-        found = FailedStack(stack.name, status, protected=True, held=())
-        if found.lifts:
-            lift(self.cloud, found)
-        else:
-            unprotect(self.cloud, stack.name)
+        unprotect(self.cloud, stack.name)
         return True
 
     def inventory(self) -> Inventory:

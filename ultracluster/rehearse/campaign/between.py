@@ -1,15 +1,14 @@
 """Faults that are of no single resource: between calls, in a rollback, at a launch, in the CLI."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from ultracluster.aws import CloudError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
-from ultracluster.rehearse.campaign.cycle import BETWEEN, Row, changed, unless
+from ultracluster.rehearse.campaign.cycle import BETWEEN, Found, Row, changed, timed, unless
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.retry.command import NEVER_CREATED
 from ultracluster.spec.environment import EnvironmentSpec
@@ -57,8 +56,6 @@ NEEDED: Final = {"stuck in progress": ORPHAN, "made, and reported as failed": OR
 """The type that a fault is of, where it is no endpoint."""
 OTHERS: Final = {"the CLI is killed": "_killed", "no capacity for a node": "_no_capacity"}
 
-Found = dict[str, Any]
-
 
 class KilledError(Exception):
     """The CLI is to be killed now."""
@@ -80,17 +77,8 @@ class Between:
         return [*CALLS, "the CLI is killed", *possible, *nodes]
 
     def run(self, name: str) -> Row:
-        began = time.monotonic()
-        try:
-            if name in CALLS:
-                found = self._calls(name)
-            else:
-                found = getattr(self, OF_STACKS.get(name) or OTHERS[name])()
-        except CloudError as error:
-            found = {"ended": "refused", "retried": "", "problems": [str(error)]}
-        seconds = time.monotonic() - began
-        found = {"note": "", **found, "problems": tuple(found.get("problems", ()))}
-        return Row(stack=BETWEEN, logical_id=name, kind="", operation="", seconds=seconds, **found)
+        named = getattr(self, OF_STACKS.get(name) or OTHERS.get(name, "_calls"))
+        return timed(partial(named, name) if name in CALLS else named, BETWEEN, name, "", "")
 
     @property
     def _first(self) -> StackTemplate:
@@ -157,8 +145,11 @@ class Between:
 
     def _creation_rollback(self) -> Found:
         stack = self._first
-        names = [n for n, each in stack.template["Resources"].items() if _deleted(each)]
-        last = names[-1]
+        *_, last = (
+            name
+            for name, each in stack.template["Resources"].items()
+            if each["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in each
+        )
         self.place.fail(
             {"logical_id": f"^{last}$", "message": "no"},
             {"operation": "rollback", "message": "not undone either"},
@@ -243,7 +234,3 @@ def _kill(line: str) -> None:
     """End the CLI, which is killed with whoever reads its lines."""
     if "CREATE_IN_PROGRESS" in line:
         raise KilledError
-
-
-def _deleted(resource: dict[str, Any]) -> bool:
-    return resource["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in resource

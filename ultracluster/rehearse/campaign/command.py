@@ -92,27 +92,22 @@ def by_type(rows: Iterable[Row]) -> list[tuple[str, ...]]:
 
 
 def _line(rows: list[Row]) -> tuple[str, ...]:
-    resources = len({row.logical_id for row in rows})
     ends = [_ends([row for row in rows if row.operation == each]) for each in OPERATIONS]
-    problems = sum(len(row.problems) for row in rows)
+    minutes, usd = sum(row.node_minutes for row in rows), sum(row.usd for row in rows)
     return (
         rows[0].stack,
         rows[0].kind,
-        str(resources),
+        str(len({row.logical_id for row in rows})),
         *ends,
         f"{sum(row.seconds for row in rows):.0f}",
-        *_money(rows),
-        str(problems) if problems else "none",
+        *((f"{minutes:.1f}", f"{usd:.2f}") if minutes else ("", "")),
+        str(sum(len(row.problems) for row in rows) or "none"),
     )
 
 
 def _ends(rows: list[Row]) -> str:
     """Return how faults of one operation ended, and how its repetition did."""
     said = [row.note or _end(row) for row in rows]
-    said = [
-        row.note if row.note.startswith("kept") else each
-        for row, each in zip(rows, said, strict=True)
-    ]
     counts = [(each, said.count(each)) for each in dict.fromkeys(said)]
     return "; ".join(each if len(counts) == 1 else f"{count} {each}" for each, count in counts)
 
@@ -122,23 +117,13 @@ def _end(row: Row) -> str:
     return "as it must" if end in AS_IT_MUST and not row.problems else ", then ".join(end)
 
 
-def _money(rows: Iterable[Row]) -> tuple[str, str]:
-    paid = [row for row in rows if row.node_minutes]
-    minutes, usd = sum(row.node_minutes for row in paid), sum(row.usd for row in paid)
-    return (f"{minutes:.1f}", f"{usd:.2f}") if paid else ("", "")
-
-
 def between(rows: Iterable[Row]) -> list[tuple[str, ...]]:
     """Return a line for each fault that is of no resource."""
     return [
-        (row.logical_id, row.ended, row.retried, f"{row.seconds:.0f}", row.note, _problems(row))
+        (row.logical_id, row.ended, row.retried, f"{row.seconds:.0f}", row.note, row.wrong)
         for row in sorted(rows, key=lambda row: row.logical_id)
         if row.stack == BETWEEN
     ]
-
-
-def _problems(row: Row) -> str:
-    return "; ".join(row.problems) or "none"
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -165,9 +150,7 @@ def markdown(environment: str, rows: Sequence[Row]) -> str:
     ]
     if wrong:
         parts += ["\n## What ended otherwise than it must\n"]
-        parts += [
-            f"* {row.stack}/{row.logical_id} ({row.operation}): {_problems(row)}" for row in wrong
-        ]
+        parts += [f"* {row.stack}/{row.logical_id} ({row.operation}): {row.wrong}" for row in wrong]
     return "\n".join(parts) + "\n"
 
 

@@ -47,6 +47,10 @@ class Row:
     usd: float = 0
 
     @property
+    def wrong(self) -> str:
+        return "; ".join(self.problems) or "none"
+
+    @property
     def key(self) -> tuple[str, str, str]:
         return self.stack, self.logical_id, self.operation
 
@@ -89,6 +93,21 @@ class Record:
         return {row.key for row in self.rows}
 
 
+Found = dict[str, Any]
+"""What came of a fault, by the names that a row has."""
+
+
+def timed(act: Callable[[], Found], stack: str, name: str, kind: str, operation: str) -> Row:
+    """Return the row of a fault: stack, resource, type and operation, and what came of it."""
+    began = time.monotonic()
+    try:
+        found = act()
+    except CloudError as error:
+        found = {"ended": "refused", "retried": "", "problems": [str(error)]}
+    found = {**found, "problems": tuple(found.get("problems", ()))}
+    return Row(stack, name, kind, operation, seconds=time.monotonic() - began, **found)
+
+
 REASON: Final = "Campaign: this fails on purpose"
 NOT_POSSIBLE: Final = "no change of it alone is possible"
 KEPT: Final = "kept on purpose: it is never deleted"
@@ -117,31 +136,19 @@ class Cycle:
         ):
             yield self._timed(operation, act)
 
-    def _timed(self, operation: str, act: Callable[[], dict[str, Any]]) -> Row:
-        began = time.monotonic()
+    def _timed(self, operation: str, act: Callable[[], Found]) -> Row:
+        which = (self._stack.construct_id, self._id, self._resource["Type"], operation)
         try:
-            found = act()
-        except CloudError as error:
-            found = {"ended": "refused", "retried": "", "problems": [str(error)]}
+            row = timed(act, *which)
         finally:
             self._place.fail()
-        problems = tuple(found.pop("problems", ()))
-        row = Row(
-            stack=self._stack.construct_id,
-            logical_id=self._id,
-            kind=self._resource["Type"],
-            operation=operation,
-            seconds=time.monotonic() - began,
-            problems=problems,
-            **found,
-        )
         return replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
 
     def _fault(self, operation: str) -> None:
         name = f"^{re.escape(self._id)}$"
         self._place.fail({"operation": operation, "logical_id": name, "message": REASON})
 
-    def _create(self, before: Inventory) -> dict[str, Any]:
+    def _create(self, before: Inventory) -> Found:
         place, stack = self._place, self._stack
         self._fault("create")
         stack_id, ended = place.create(stack)
@@ -161,7 +168,7 @@ class Cycle:
             "node_minutes": sum(each.node_minutes for each in paid),
         }
 
-    def _update(self) -> dict[str, Any]:
+    def _update(self) -> Found:
         place, stack = self._place, self._stack
         change = changed(stack.template, self._id, place.spec.region)
         if change is None:
@@ -175,7 +182,7 @@ class Cycle:
         problems += unless(retried, "UPDATE_COMPLETE")
         return {"ended": ended, "retried": retried, "problems": problems}
 
-    def _delete(self, before: Inventory) -> dict[str, Any]:
+    def _delete(self, before: Inventory) -> Found:
         place, stack = self._place, self._stack
         stays = self._resource.get("DeletionPolicy", "").startswith("Retain")
         kept, stack_id = place.kept(stack), place.stack_id(stack)

@@ -107,21 +107,19 @@ class Campaign:
 
     def _cycles(self, stack: StackTemplate, names: list[str]) -> Iterator[Row]:
         left, done = list(names), self.record.done
+        found = prices.price(prices.on_demand(self.spec.nodes.instance_type), self.spec.region)
+        usd = float(found.usd) if found else 0.0
         while left:
             with self._place() as place:
                 for before in place.stacks[: place.stacks.index(stack)]:
                     place.create(before)
                 # A stack that could not be deleted again is in the way of all that follow.
                 while left and not place.exists(stack):
-                    rows = Cycle(place, stack, left.pop(0), self._price()).run()
+                    rows = Cycle(place, stack, left.pop(0), usd).run()
                     yield from (row for row in rows if row.key not in done)
 
     def _place(self) -> Place:
         return Place(self.spec, self.assembly, Path(tempfile.mkdtemp(prefix="campaign-")))
-
-    def _price(self) -> float:
-        found = prices.price(prices.on_demand(self.spec.nodes.instance_type), self.spec.region)
-        return float(found.usd) if found else 0.0
 
 
 def digest(assembly: Path, environment: str) -> str:

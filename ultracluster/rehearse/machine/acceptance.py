@@ -15,7 +15,7 @@ from ultracluster.aws import Cloud, caller_of
 from ultracluster.emulator.process import Emulator
 from ultracluster.environments import project_folder
 from ultracluster.exit_status import UsageError
-from ultracluster.prove.deployment import Deployment
+from ultracluster.prove.deployment import Deployment, Resource, described
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
@@ -43,11 +43,7 @@ class NodeAcceptance(Rehearsal):
     """
 
     def __init__(
-        self,
-        spec: EnvironmentSpec,
-        *,
-        environment_file: Path | None,
-        display: Display,
+        self, spec: EnvironmentSpec, *, environment_file: Path | None, display: Display
     ) -> None:
         super().__init__(spec, environment_file=environment_file, display=display)
         if spec.slurm is None:
@@ -137,14 +133,12 @@ def node_groups(cloud: Cloud, deployment: Deployment) -> tuple[NodeGroup, NodeGr
     groups = deployment.of_type("AWS::PCS::ComputeNodeGroup")
     login = next(each for each in groups if LOGIN_NODES in each.path)
     nodes = next(each for each in groups if each is not login)
-    return _group(cloud, str(login.physical_id)), _group(cloud, str(nodes.physical_id))
+    return _group(cloud, login), _group(cloud, nodes)
 
 
-def _group(cloud: Cloud, arn: str) -> NodeGroup:
-    cluster, _, identifier = arn.rpartition(":cluster/")[2].split("/")
-    asked = {"clusterIdentifier": cluster, "computeNodeGroupIdentifier": identifier}
-    group = cloud.ask("pcs", "get_compute_node_group", **asked)["computeNodeGroup"]
-    return NodeGroup(identifier, group["customLaunchTemplate"]["id"])
+def _group(cloud: Cloud, resource: Resource) -> NodeGroup:
+    (group,) = described(cloud, resource.resource_type, str(resource.physical_id))
+    return NodeGroup(group["id"], group["customLaunchTemplate"]["id"])
 
 
 def prepare(shared: Path, training: Path) -> None:
@@ -156,11 +150,7 @@ def prepare(shared: Path, training: Path) -> None:
     shutil.copytree(training, home / "program" / "training", ignore=left_out)
     # A link of this machine is none on the others.
     shutil.copytree(training / "slurm", home / "slurm")
-    for name, place in (
-        ("python3", "venv/bin"),
-        ("all_reduce_perf", "bin"),
-        ("train", "."),
-    ):
+    for name, place in (("python3", "venv/bin"), ("all_reduce_perf", "bin"), ("train", ".")):
         copied = shutil.copy(PROGRAM / name, home / place / name)
         Path(copied).chmod(0o755)
     home.chmod(0o1777)

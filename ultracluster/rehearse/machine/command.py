@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
@@ -66,20 +66,6 @@ def show(
     for row in stand_ins:
         stood.add(*row)
     console.print(stood)
-
-
-def document(
-    name: str, findings: Sequence[Finding], accelerator: str, stand_ins: StandIns
-) -> dict[str, Any]:
-    """Return the same for programs."""
-    return {
-        "environment": name,
-        "virtual": True,
-        "accelerator": accelerator,
-        "good": all(each.ok for each in findings),
-        "findings": [vars(each) for each in findings],
-        "stand_ins": dict(stand_ins),
-    }
 
 
 def run(
@@ -153,11 +139,14 @@ def _told(
 ) -> int:
     """Print what was found; return the exit status."""
     with_what, stood = accelerator(made), (*STAND_INS, *more)
+    good = all(each.ok for each in findings)
     if as_json:
-        print_json(document(spec.name, findings, with_what, stood))
+        about = {"environment": spec.name, "virtual": True, "accelerator": with_what, "good": good}
+        found = [vars(each) for each in findings]
+        print_json({**about, "findings": found, "stand_ins": dict(stood)})
     else:
         show(console, spec.name, findings, with_what, stood)
-    return ALL_WELL if all(each.ok for each in findings) else SOME_FAIL
+    return ALL_WELL if good else SOME_FAIL
 
 
 def synthesized(spec: EnvironmentSpec, file: Path | None) -> BootedNodes:

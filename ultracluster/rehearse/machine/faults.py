@@ -34,7 +34,6 @@ def _nvidia_smi(name: str, setting: str, reason: str) -> Fault:
 USER: Final = "ssm-user"
 """Who a session of Systems Manager is."""
 FAULTS: Final = (
-    # First: a check that began under a silent nvidia-smi ends 40 s later, and drains the mended.
     # A driver that starts anew for each question: 25 to 30 s on eight A100 (Azure/AgentBaker#2829),
     # of which a processor that is emulated takes its own part for six questions at once.
     _nvidia_smi("gpu-slow", "SECONDS_EACH=20", ""),

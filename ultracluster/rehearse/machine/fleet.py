@@ -20,13 +20,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Self
 
-from ultracluster.accept.login import GROUP_TAG
 from ultracluster.aws import Cloud
 from ultracluster.emulator.process import REBOOT
 from ultracluster.prove.deployment import Deployment
+from ultracluster.prove.slurm_proof import GROUP_TAG
 from ultracluster.rehearse.machine.machine import MachineError
 from ultracluster.rehearse.machine.room import LOGIN, Room
-from ultracluster.run_command import SECONDS
+from ultracluster.run_command import SECONDS, instances
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.lustre import DataRepositorySpec
 
@@ -113,12 +113,12 @@ class Fleet:
         """
         self._cloud, self._nodes = cloud, nodes
         self._names[self._running(login.identifier).pop()] = LOGIN
-        self._pool.submit(self._watched, self._look)
+        self._pool.submit(self._watch)
 
-    def _watched(self, look: Callable[[], None]) -> None:
+    def _watch(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
             try:
-                look()
+                self._look()
             except Exception as error:  # noqa: BLE001  (a thread of its own: nobody else would see)
                 self.problems.append(str(error))
 
@@ -147,12 +147,8 @@ class Fleet:
                 self._room.switch_off(name)
 
     def _running(self, group: str = "*") -> set[str]:
-        filters = [
-            {"Name": "instance-state-name", "Values": ["pending", "running"]},
-            {"Name": f"tag:{GROUP_TAG}", "Values": [group]},
-        ]
-        rows = self._cloud.ask("ec2", "describe_instances", Filters=filters)["Reservations"]
-        return {each["InstanceId"] for row in rows for each in row["Instances"]}
+        there = {"instance-state-name": ["pending", "running"], f"tag:{GROUP_TAG}": group}
+        return {each["InstanceId"] for each in instances(self._cloud, there)}
 
     def _instance(self, name: str) -> None:
         """Launch an instance as its template says, at the address of its machine."""

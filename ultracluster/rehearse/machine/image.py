@@ -90,7 +90,8 @@ def image() -> Image:
         UsageError: where it cannot be built: not Debian, or a program or the archive is not there.
     """
     need_programs()
-    folder = _cache() / _name()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "ultracluster" / "machines" / _name()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as building:
@@ -102,11 +103,6 @@ def image() -> Image:
                 if not folder.is_dir():
                     raise
     return Image(folder / "root.img", folder / "vmlinuz", folder / "initrd")
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "ultracluster" / "machines"
 
 
 def _sources() -> list[Path]:
@@ -121,9 +117,8 @@ def _name() -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for path in _sources():
         digest.update(path.read_bytes())
-    for path in sorted(TREE.rglob("*")):
-        if path.is_file():
-            digest.update(str(path.relative_to(TREE)).encode() + path.read_bytes())
+    for path, name in _files():
+        digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -193,13 +188,8 @@ def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command,
-        text=True,
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PATH": _path()},
-    )
+    own = {**os.environ, "PATH": _path()}
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=own)
     if done.returncode:
         raise UsageError(
             f"{command[0]} could not make the image of the virtual nodes: "

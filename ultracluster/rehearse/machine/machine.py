@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, located
+from ultracluster.waiting import until
 
 BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
@@ -29,8 +30,6 @@ DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
 GATEWAY: Final = "10.77.0.254"
 """Where a subnet's router would be; nothing answers there."""
-
-
 COMMAND_LINE: Final = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off systemd.show_status=no quiet "
     "no_timer_check"  # on a busy machine the emulated timer is late, and not broken
@@ -114,7 +113,6 @@ class Machine:
         self._temporary.cleanup()
 
     def power_off(self) -> None:
-        """Cut its power."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
@@ -125,8 +123,7 @@ class Machine:
         # Sparse, as the image is.
         copy = ["/bin/cp", "--sparse=always", "--reflink=auto", str(self._image.root), str(root)]
         subprocess.run(copy, check=True)
-        seed = "/var/lib/cloud/seed/nocloud"
-        name = self.name
+        seed, name = "/var/lib/cloud/seed/nocloud", self.name
         files = {
             f"{seed}/user-data": self.hardware.user_data,
             f"{seed}/meta-data": f"instance-id: i-{name}\nlocal-hostname: {name}\n",
@@ -136,16 +133,12 @@ class Machine:
             ),
             **self.hardware.files,
         }
-        commands: list[str] = []
-        made: set[str] = set()
+        commands: dict[str, None] = {}
         for number, (path, text) in enumerate(files.items()):
-            for parent in reversed(Path(path).parents[:-1]):
-                if str(parent) not in made:
-                    commands.append(f"mkdir {parent}")
-                    made.add(str(parent))
             source = self._folder / f"file{number}"
             source.write_text(text)
-            commands += [f"rm {path}", f"write {source} {path}"]
+            commands |= dict.fromkeys(f"mkdir {each}" for each in Path(path).parents[-2::-1])
+            commands |= dict.fromkeys((f"rm {path}", f"write {source} {path}"))
         script = self._folder / "debugfs"
         script.write_text("\n".join(commands) + "\n")
         # Folders that are there and files that are not are said, and no mistake.
@@ -209,12 +202,10 @@ class Machine:
 
     def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
         """Return what is seen once there is something to see."""
-        pause = FIRST_PAUSE
-        while (found := look()) is None:
-            if time.monotonic() > deadline:
-                raise self._silent(failure)
-            time.sleep(pause)
-            pause = min(pause * 1.2, LONGEST_PAUSE)
+        left = deadline - time.monotonic()
+        found = until(look, lambda each: each is not None, left, FIRST_PAUSE, LONGEST_PAUSE)
+        if found is None:
+            raise self._silent(failure)
         return found
 
     def ask(self, command: str, seconds: float = 300.0) -> str:

@@ -22,9 +22,11 @@ class BootCheck:
     what: str
     command: str
     wanted: str
+    concerns: str = "every"
+    """Machine that is asked: every one, or one with homes, training, Slurm, or its daemon."""
 
 
-EVERY: Final = (
+BOOT_CHECKS: Final = (
     BootCheck("user data has run to its end", "cloud-init status", "status: done"),
     BootCheck("no unit has failed", "systemctl --failed --plain --no-legend", ""),
     BootCheck(
@@ -44,39 +46,36 @@ EVERY: Final = (
         "runuser --login ssm-user --command 'ulimit -l; ulimit -n'",
         "unlimited\n1048576",
     ),
-)
-TRAINING: Final = (
+    BootCheck(
+        "/home is mounted, and the image's own user is at home there",
+        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
+        "/home\nubuntu",
+        "homes",
+    ),
     BootCheck(
         "one array of all NVMe at /scratch",
         "findmnt --noheadings --output FSTYPE --mountpoint /scratch && stat --format %a /scratch"
         " && grep -c '^md.* active raid0 nvme.* nvme' /proc/mdstat",
         "xfs\n1777\n1",
+        "training",
     ),
     BootCheck(
         "persistence and fabric manager run",
         "systemctl is-active nvidia-persistenced nvidia-fabricmanager",
         "active\nactive",
+        "training",
     ),
-)
-SHARED_HOMES: Final = (
-    BootCheck(
-        "/home is mounted, and the image's own user is at home there",
-        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
-        "/home\nubuntu",
-    ),
-)
-SLURM: Final = (
     BootCheck(
         "Slurm's commands are the cluster's",
         f"{CONF} readlink /usr/local/bin/sbatch | grep -cFx $SLURM_BIN/sbatch",
         "1",
+        "slurm",
     ),
-)
-SLURMD: Final = (
     BootCheck(
         "slurmd may lock memory",
         "systemctl show slurmd --property=LimitMEMLOCK,LimitNOFILE --value",
         "1048576\ninfinity",
+        "slurmd",
     ),
 )
 
@@ -103,12 +102,9 @@ def boot_findings(
         slurm: whether Slurm is there.
         when: what follows each question, `after a reboot` for example.
     """
-    checks = [*EVERY]
-    checks += SHARED_HOMES if HOMES in machine.hardware.user_data else ()
-    checks += TRAINING if training else ()
-    checks += SLURM if slurm else ()
-    checks += SLURMD if slurm and training else ()
-    for check in checks:
+    has = {"every": True, "training": training, "slurm": slurm, "slurmd": slurm and training}
+    has["homes"] = HOMES in machine.hardware.user_data
+    for check in (each for each in BOOT_CHECKS if has[each.concerns]):
         found = machine.run(check.command).said
         what = f"{check.what} {when}".strip()
         yield Finding(machine.name, what, found == check.wanted, found)
@@ -130,7 +126,7 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
     slurm = booted.slurm_version is not None
     names = ("n1", "n2") if slurm else ("n1",)
     with Room(image, booted, names, login=booted.login is not None) as room:
-        yield from _booted(room, slurm=slurm)
+        yield from _up(room, "wait_for_boot", "boots", "power-on", slurm=slurm)
         if slurm:
             room.start_slurm()
             yield job_runs(room, "a healthy node takes a job")
@@ -138,7 +134,10 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
                 yield _user_submits(room)
             for fault in (each for each in faults if each.needs in booted.node):
                 yield unfit(room, fault)
-        yield from _rebooted(room, slurm=slurm)
+        yield from _up(room, "reboot", "reboots", "it", "after a reboot", slurm=slurm)
+        if slurm:
+            room.start_slurm()
+            yield job_runs(room, "a healthy node takes a job after a reboot")
 
 
 def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
@@ -155,21 +154,14 @@ def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
     return list(zip(machines, seconds, strict=True))
 
 
-def _booted(room: Room, *, slurm: bool) -> Iterator[Finding]:
-    for machine, seconds in _together(room, "wait_for_boot"):
-        yield Finding(machine.name, "boots", True, f"up {seconds:.0f} s after power-on", seconds)
+def _up(
+    room: Room, work: str, what: str, after: str, when: str = "", *, slurm: bool
+) -> Iterator[Finding]:
+    """Boot or reboot all machines, and look at each."""
+    for machine, seconds in _together(room, work):
+        yield Finding(machine.name, what, True, f"up {seconds:.0f} s after {after}", seconds)
         training = machine in room.nodes
-        yield from boot_findings(machine, training=training, slurm=slurm)
-
-
-def _rebooted(room: Room, *, slurm: bool) -> Iterator[Finding]:
-    for machine, seconds in _together(room, "reboot"):
-        yield Finding(machine.name, "reboots", True, f"up {seconds:.0f} s after it", seconds)
-        training = machine in room.nodes
-        yield from boot_findings(machine, training=training, slurm=slurm, when="after a reboot")
-    if slurm:
-        room.start_slurm()
-        yield job_runs(room, "a healthy node takes a job after a reboot")
+        yield from boot_findings(machine, training=training, slurm=slurm, when=when)
 
 
 def _ended(room: Room, number: int) -> dict[str, str]:
@@ -183,15 +175,11 @@ def _ended(room: Room, number: int) -> dict[str, str]:
     return room.job(number)
 
 
-def _output(room: Room, job: int) -> str:
-    return room.controller.run(f"cat /fsx/slurm-{job}.out").said
-
-
 def job_runs(room: Room, what: str) -> Finding:
     """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
     started = time.monotonic()
     job = _ended(room, room.submit(JOB))
-    said = _output(room, int(job["JobId"]))
+    said = room.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").said
     ok = job["JobState"] == "COMPLETED" and said == SAID.format(node=job["NodeList"])
     return Finding(job["NodeList"], what, ok, said, time.monotonic() - started)
 
@@ -215,6 +203,11 @@ def _user_submits(room: Room) -> Finding:
     return Finding(room.controller.name, what, ok, found, time.monotonic() - started)
 
 
+CHECKS_END: Final = (
+    "while grep -qas '[/]ultracluster/check.py' /proc/[0-9]*/cmdline; do sleep 1; done"
+)
+
+
 def unfit(room: Room, fault: Fault) -> Finding:
     """Plant a fault on the first node, submit a job, and mend the node again.
 
@@ -226,7 +219,8 @@ def unfit(room: Room, fault: Fault) -> Finding:
     node.ask(fault.plant)
     job = _ended(room, room.submit(JOB, user=fault.user))
     state, reason = room.states()[node.name], room.reason(node.name)
-    node.ask(fault.mend)
+    # A check that began while the node was unfit would drain it once it is mended.
+    node.ask(f"{{ {fault.mend}; }} && {CHECKS_END}")
     seconds = time.monotonic() - started
     there = job["NodeList"] == node.name
     ok = job["JobState"] == "COMPLETED" and there == (not fault.reason)

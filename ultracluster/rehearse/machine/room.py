@@ -2,6 +2,7 @@
 
 import random
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -9,11 +10,11 @@ from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Final, Self
 
-from ultracluster.rehearse.direct import until
 from ultracluster.rehearse.machine import slurm
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import DISK, Hardware, Machine, MachineError
 from ultracluster.rehearse.machine.user_data import BootedNodes
+from ultracluster.waiting import until
 
 LOGIN: Final = "login"
 DISKS: Final = 2
@@ -68,8 +69,8 @@ class Room:
                 each.mkdir()
                 # As FSx and EFS make the root of a file system.
                 each.chmod(0o755)
-            self._key = slurm.key()
-            stack.callback(self._all_off)
+            self._key = secrets.token_hex(64)  # by which machines of one Slurm know each other
+            stack.callback(lambda: [self.switch_off(name) for name in list(self.machines)])
             for name in self._names if self._idle_seconds is None else self._names[:1]:
                 self.switch_on(name)
             self._stack = stack.pop_all()
@@ -87,10 +88,6 @@ class Room:
         """Take a machine away, with its disks."""
         self.machines.pop(name).__exit__()
 
-    def _all_off(self) -> None:
-        for name in list(self.machines):
-            self.switch_off(name)
-
     @property
     def controller(self) -> Machine:
         """The machine that Slurm's controller runs on, and its commands work on."""
@@ -103,8 +100,10 @@ class Room:
 
     def _hardware(self, name: str) -> Hardware:
         version = self._booted.slurm_version or ""
+        # Virtual machines have no name server.
+        hosts = ["127.0.0.1 localhost", *(f"{at} {each}" for each, at in self.addresses.items())]
         files = {
-            "/etc/hosts": slurm.hosts(self.addresses),
+            "/etc/hosts": "\n".join(hosts) + "\n",
             "/etc/stand-in/slurm-version": version,
             "/etc/stand-in/slurm.key": self._key,
         }
@@ -177,7 +176,7 @@ class Room:
 
     def comes(self, holds: Callable[[], object]) -> bool:
         """Wait until something holds; return whether it came to hold in that time."""
-        return bool(until(holds, bool, PATIENCE, pause=1))
+        return bool(until(holds, bool, PATIENCE))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something holds.

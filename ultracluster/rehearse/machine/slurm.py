@@ -5,8 +5,7 @@ controller; GPUs are gres where the node group says so (AWS PCS user guide, Slur
 custom settings, read 2026-11-26).
 """
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 CONTROLLER: Final = "10.77.0.1"
@@ -90,14 +89,3 @@ def files(
         # Cores that a virtual machine does not have cannot be given to a step.
         "/etc/slurm/cgroup.conf": "ConstrainDevices=yes\n" + "ConstrainCores=yes\n" * fixed,
     }
-
-
-def key() -> str:
-    """Return a key by which machines of one Slurm know each other."""
-    return secrets.token_hex(64)
-
-
-def hosts(addresses: Mapping[str, str]) -> str:
-    """Return the table of names: virtual machines have no name server."""
-    lines: Sequence[str] = [f"{address} {name}" for name, address in addresses.items()]
-    return "\n".join(("127.0.0.1 localhost", *lines)) + "\n"

@@ -1,6 +1,6 @@
 """What nodes boot and what their controller is told, read from an environment's templates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,26 +72,17 @@ def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
 
 def text_of(user_data: Any) -> str:
     """Return user data as a node gets it, its references filled in."""
-    return "".join(_pieces(user_data))
-
-
-def _pieces(value: Any) -> Iterator[str]:
-    match value:
+    match user_data:
         case str():
-            yield value
+            return user_data
         case {"Fn::Base64": inner}:
-            yield from _pieces(inner)
-        case {"Fn::Join": [separator, parts]}:
-            yield separator.join(text_of(part) for part in parts)
-        case _:
-            yield _filled(str(value))
-
-
-def _filled(reference: str) -> str:
+            return text_of(inner)
+        case {"Fn::Join": [str() as separator, parts]}:
+            return separator.join(text_of(part) for part in parts)
     for name, text in FILLED.items():
-        if name in reference:
+        if name in str(user_data):
             return text
     raise UserDataError(
-        f"user data refers to {reference}, and nothing stands in for it; add it to FILLED of "
+        f"user data refers to {user_data}, and nothing stands in for it; add it to FILLED of "
         "ultracluster/rehearse/machine/user_data.py"
     )

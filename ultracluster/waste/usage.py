@@ -1,0 +1,150 @@
+"""What Slurm's accounting says of users and nodes, in GPU hours and dollars."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ultracluster.catalogue import prices
+from ultracluster.exit_status import UsageError
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.waste.jobs import JobUse
+
+QUESTION: Final = """
+set -o pipefail
+sacct -a -X -n -P --truncate --starttime="now-$1" --endtime=now \\
+  --format=User,Account,Partition,State,ElapsedRaw,NNodes |
+  awk -F '|' '{
+    sub(/ by .*/, "", $4)
+    key = $1 "|" $2 "|" $3 "|" $4
+    jobs[key]++
+    seconds[key] += $5 * $6
+  } END { for (key in jobs) print key "|" jobs[key] "|" seconds[key] }'
+"""
+"""Asked on a login node, and summed up there: Run Command returns 24,000 characters at most."""
+LOST: Final = (
+    *("FAILED", "NODE_FAIL", "TIMEOUT", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"),
+)
+"""States of jobs whose time bought nothing but what they had saved."""
+SECONDS: Final = Decimal(3600)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one user had of one queue, charged to one account."""
+
+    user: str
+    account: str
+    queue: str
+    jobs: int
+    node_hours: Decimal
+    gpu_hours: Decimal
+    usd: Decimal
+    lost_usd: Decimal
+    """Of it for jobs that failed, ran out of time or memory, or lost a node."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Who used what, and what nobody did."""
+
+    hours: Decimal
+    """Of the time looked at."""
+    shares: tuple[Share, ...]
+    """The dearest first."""
+    idle_gpu_hours: Decimal
+    """Of nodes that are paid for, running or not, and that no job had."""
+    idle_usd: Decimal
+    jobs: tuple[JobUse, ...] = ()
+    """Those with the most idle hours first; none where the nodes' measurements were not asked."""
+
+
+def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
+    """Return what the answer to `QUESTION` means for an environment.
+
+    Raises:
+        UsageError: where a line is no answer to it.
+    """
+    groups = _groups(spec)
+    found: dict[tuple[str, str, str], list[tuple[str, int, Decimal]]] = {}
+    for line in text.splitlines():
+        user, account, queue, state, jobs, seconds = _cells(line)
+        row = (state, int(jobs), Decimal(seconds) / SECONDS)
+        found.setdefault((user, account, queue), []).append(row)
+    shares = [_share(spec, groups, key, rows) for key, rows in found.items()]
+    used = {queue: Decimal(0) for queue in groups}
+    for share in shares:
+        used[share.queue] = used.get(share.queue, Decimal(0)) + share.node_hours
+    idle = [
+        (nodes, max(hours * nodes.total - _of(nodes, groups, used), Decimal(0)))
+        for nodes in spec.fabrics().values()
+        if nodes.pays_for_all
+    ]
+    return Usage(
+        hours,
+        tuple(sorted(shares, key=lambda share: -share.usd)),
+        sum((each * nodes.instance.accelerator.count for nodes, each in idle), Decimal(0)),
+        sum((each * node_price(spec, nodes) for nodes, each in idle), Decimal(0)),
+    )
+
+
+def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
+    """Return what an hour of one node costs, by the environment's own cost sheet; 0 if unknown."""
+    bought = prices.on_demand if nodes.capacity_block is None else prices.capacity_block
+    item = bought(nodes.instance_type)
+    lines = (each for each in spec.cost_sheet().lines if each.quantity.item == item)
+    return next((line.price.usd for line in lines), Decimal(0))
+
+
+def _cells(line: str) -> list[str]:
+    cells = line.split("|")
+    if len(cells) != 6 or not cells[4].isdigit():  # noqa: PLR2004 - as QUESTION prints them
+        raise UsageError(f"the login node answered {line[:80]!r}, which is no row of sacct's")
+    return cells
+
+
+def _groups(spec: EnvironmentSpec) -> Mapping[str, tuple[NodesSpec, ...]]:
+    """Return the accelerated nodes of each queue; of queues without a GPU, none."""
+    if spec.slurm is None:
+        return {}
+    named = {group.name: group for group in spec.slurm.accelerated}
+    return {
+        queue.name: tuple(
+            named.get(name, spec.nodes)
+            for name in queue.node_groups
+            if name in named or name not in {group.name for group in spec.slurm.cpu}
+        )
+        for queue in spec.slurm.queues
+    }
+
+
+def _share(
+    spec: EnvironmentSpec,
+    groups: Mapping[str, tuple[NodesSpec, ...]],
+    key: tuple[str, str, str],
+    rows: Iterable[tuple[str, int, Decimal]],
+) -> Share:
+    user, account, queue = key
+    nodes = next(iter(groups.get(queue, ())), None)
+    price = node_price(spec, nodes) if nodes else Decimal(0)
+    rows = list(rows)
+    hours = sum((each for _, _, each in rows), Decimal(0))
+    lost = sum((each for state, _, each in rows if state in LOST), Decimal(0))
+    return Share(
+        user,
+        account,
+        queue,
+        sum(jobs for _, jobs, _ in rows),
+        hours,
+        hours * (nodes.instance.accelerator.count if nodes else 0),
+        hours * price,
+        lost * price,
+    )
+
+
+def _of(
+    nodes: NodesSpec, groups: Mapping[str, tuple[NodesSpec, ...]], used: Mapping[str, Decimal]
+) -> Decimal:
+    """Return the node hours that jobs had of some nodes, by the first queue group they are in."""
+    return sum((used[queue] for queue, of in groups.items() if of and of[0] is nodes), Decimal(0))
