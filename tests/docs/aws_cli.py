@@ -67,6 +67,7 @@ def read(words: list[str]) -> tuple[str, dict[str, Any], dict[str, str]]:
         UsageError: where the CLI would refuse it.
     """
     service, name, *rest = [*words, "", ""][: max(len(words), 2)]
+    service = "s3" if service == "s3api" else service  # the CLI's own name for the API
     session = get_session()
     if service not in session.get_available_services():
         raise UsageError(f"no service {service!r}")

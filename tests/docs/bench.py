@@ -53,7 +53,7 @@ RUNUSER: Final = """#!/bin/bash
 exec bash -c "$4"
 """
 LOGIN_NODE: Final = """#!/bin/bash
-export PATH={path}
+export PATH={path} SLURM_CONF={conf}
 script=$(cat)
 if [[ $script =~ echo\\ ([A-Za-z0-9+/=]+)\\ \\| ]]; then
   text=$(base64 --decode <<<"${{BASH_REMATCH[1]}}")
@@ -110,7 +110,9 @@ class Bench:
 
     def answer_run_command(self, file: Path) -> None:
         """Write the program that runs what Run Command sends."""
-        file.write_text(LOGIN_NODE.format(path=self.path, root=self.node.root))
+        file.write_text(
+            LOGIN_NODE.format(path=self.path, root=self.node.root, conf=self.slurm.conf)
+        )
         file.chmod(0o755)
 
     @property

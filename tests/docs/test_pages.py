@@ -23,8 +23,10 @@ from ultracluster.spec.base import Spec
 
 BASES = r"Construct|efs\.FileSystem|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
 LINK = re.compile(r"""\]\((?!https?:|mailto:)([^)#]+)|(?:src|srcset|href)="(?!https?:)([^"#]+)""")
-LEFT_OUT = re.compile("required|expected one argument|has no operation ''")
-REFERENCE = f"{commands_page.PAGE.read_text()} --version"
+LEFT_OUT = re.compile(
+    r"required|expected one argument|needs a value|Invalid length|got COMMAND|got \w+:"
+)
+REFERENCE = f"{commands_page.PAGE.read_text()} --version --help --debug"
 MAKEFILE = (ROOT / "Makefile").read_text()
 EVERY_PAGE = pytest.mark.parametrize(
     "page", [Page(path) for path in PAGES], ids=lambda page: page.name
