@@ -150,7 +150,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deploye
     with (
         FakeNodes(folder) as nodes,
         Emulator(nodes=nodes.runner, faults=folder / "faults.json") as emulator,
-        Door(emulator.endpoint_url, "", emulator.token, nodes=nodes) as door,
+        Door(emulator.endpoint_url, emulator.endpoint_url, emulator.token, nodes=nodes) as door,
     ):
         shutil.copytree(folder / "root", folder / "clean")
         yield Deployer(emulator, assembly, accounts=700), door, assembly

@@ -8,6 +8,9 @@ A page is plain Markdown. Of its fenced blocks
 
 A comment before a block says what differs: `<!-- exit: 1 -->`, `<!-- terminal: 2 -->`,
 `<!-- stays up -->` (a command that does not end), `<!-- not run: REASON -->`.
+
+The commands of alarms stand in a line that begins with `- First:`, each in backticks. In other
+sentences a command may be a part of one: it has to exist, and is not typed.
 """
 
 import re
@@ -25,6 +28,9 @@ FENCE: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 COMMENT: Final = re.compile(r"<!-- (?P<name>[\w ]+?)(?:: (?P<value>.*?))? -->")
+FIRST: Final = re.compile(r"^- First: .*$", re.MULTILINE)
+SPAN: Final = re.compile(r"`([^`\n]+)`")
+JOINED: Final = re.compile(r"\\\n|(?<=\|)\n")
 TITLE: Final = re.compile(r'title="(?P<file>[^"]+)"')
 
 
@@ -44,6 +50,12 @@ class Block:
     @property
     def runs(self) -> bool:
         return self.language == "sh" and "not run" not in self.comments
+
+    @property
+    def commands(self) -> list[str]:
+        """Its command lines: one that goes on in the next line is one."""
+        lines = JOINED.sub(" ", self.text).splitlines() if self.language == "sh" else []
+        return [line for line in lines if line.partition("#")[0].strip()]
 
 
 @dataclass(frozen=True)
@@ -85,17 +97,34 @@ class Page:
             end=found.end("text"),
         )
 
+    @property
+    def first_commands(self) -> list[str]:
+        """What alarms say to type first."""
+        return [span for line in FIRST.findall(self.text) for span in SPAN.findall(line)]
+
+    @property
+    def commands(self) -> list[str]:
+        """Every command line of the page, whether somebody types it or not."""
+        return [*self.first_commands, *(line for b in self.blocks for line in b.commands)]
+
+    @property
+    def mentioned(self) -> list[str]:
+        """The code of its sentences, blocks aside."""
+        return SPAN.findall(FENCE.sub("", self.text))
+
     def steps(self) -> Iterator[Step]:
         """Yield what is typed, and the files that are written, in the order of the page."""
-        for block, after in zip(self.blocks, [*self.blocks[1:], None], strict=True):
+        for block in self.blocks:
             if block.file:
                 yield Step(block, None)
             elif block.runs:
-                yield Step(block, after if after and self._is_output(block, after) else None)
+                yield Step(block, self.output(block))
 
-    def _is_output(self, block: Block, after: Block) -> bool:
-        between = self.text[block.end : after.start].splitlines()
-        return after.language == "text" and not any(between[1:-1])
+    def output(self, block: Block) -> Block | None:
+        """Return the block of what a block prints, if it follows directly."""
+        after = next((each for each in self.blocks if each.start > block.start), None)
+        between = self.text[block.end : after.start].splitlines() if after else []
+        return after if after and after.language == "text" and not any(between[1:-1]) else None
 
     def unexplained(self) -> list[str]:
         """Return the output blocks that no command is beside, which nothing keeps true."""

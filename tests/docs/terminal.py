@@ -21,9 +21,11 @@ MASKS: Final = tuple(
         (r"\b(\d+ min )?\d+(\.\d+)? (s|billed node-minutes)(?= |$|,|;)", r"N \3"),
         (r"\d+\.\d(?= │$)", "N"),  # the table of the time of each step
         (r"\b(cr|fs|vpc|subnet|sg|eni|rtb|ami|lt|i|key)-[0-9a-f]{8,}\b", r"\1-ID"),
-        (r"-[0-9a-f]{8,}\b", "-ID"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
+        (r"-[0-9a-f]{8,}\b", "-ID"),
         (r"-\d{12}\b", "-TIME"),
+        (r"\b\d{12}\b", "ACCOUNT"),
+        (r"\baccept-[0-9a-f]{6}\b", "accept-RUN"),
         (r"\b\d+ rules\b", "N rules"),  # docs/rules.md has the number, and a test of its own
         (r"\d{4}-\d\d-\d\d(T| )\d\d:\d\d(:\d\d)?(\.\d+)?([+-]\d\d:?\d\d|Z)?", "TIME"),
         (r"(?<=AWS_SESSION_TOKEN=)\S+", "TOKEN"),
@@ -154,6 +156,10 @@ class Reader:
             ]
             place = output.end
         return "".join([*pieces, page.text[place:]])
+
+    def type(self, words: str) -> tuple[str, int]:
+        """Type something into the first terminal; return what it prints, and its exit status."""
+        return self._typed(self._terminal("1"), words, "")
 
     def _do(self, page: Page, step: Step) -> tuple[str, str]:
         """Do one step; return what it prints, and what is wrong with the page."""

@@ -7,19 +7,26 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 import constructs_lib
 from golden import commands_page, specs_page
+from tests.docs import aws_cli
 from tests.docs.pages import PAGES, ROOT, Page
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
 
 BASES = r"Construct|efs\.FileSystem|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
 LINK = re.compile(r"""\]\((?!https?:|mailto:)([^)#]+)|(?:src|srcset|href)="(?!https?:)([^"#]+)""")
+LEFT_OUT = re.compile(
+    r"required|expected one argument|needs a value|Invalid length|got COMMAND|got \w+:"
+)
+REFERENCE = f"{commands_page.PAGE.read_text()} --version --help --debug"
 MAKEFILE = (ROOT / "Makefile").read_text()
 EVERY_PAGE = pytest.mark.parametrize(
     "page", [Page(path) for path in PAGES], ids=lambda page: page.name
@@ -83,10 +90,10 @@ def test_links_lead_somewhere(page: Page):
     assert [target for target in targets if not (page.path.parent / target).exists()] == []
 
 
-def commands(page: Page) -> Iterator[list[str]]:
-    """Yield the words of each command line of a page, without what a shell adds to it."""
-    for shell in (block for block in page.blocks if block.language == "sh"):
-        for line in shell.text.replace("\\\n", " ").splitlines():
+def commands(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the words of each command of some lines, without what a shell adds to it."""
+    for text in texts:
+        for line in text.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|\||;|>|<", line.partition(" #")[0]):
                 try:
                     words = shlex.split(part, comments=True)
@@ -95,21 +102,50 @@ def commands(page: Page) -> Iterator[list[str]]:
                 yield [word for word in words if word not in ("sudo", "$")]
 
 
+def refusal(words: list[str]) -> str:
+    """Return why a command cannot be typed, nothing where it can."""
+    given = ["1" if word == "N" else word for word in words[1:]]
+    if words[:1] == ["make"]:
+        targets = [word for word in given if "=" not in word and word[0] != "-"]
+        return " ".join(t for t in targets if not re.search(rf"^{t}:", MAKEFILE, re.MULTILINE))
+    if (
+        any("..." in word or "$(" in word for word in given)
+        or not given
+        or {"--help", "--version", "[--nodes]"} & set(given)
+    ):
+        return ""
+    with redirect_stderr(StringIO()) as told:
+        try:
+            if words[0] == "ultracluster":
+                parser(given).parse_args(given)
+            elif words[0] == "aws" and tuple(given[:2]) not in aws_cli.OWN:
+                aws_cli.read(given)
+        except SystemExit:
+            return told.getvalue()
+        except aws_cli.UsageError as error:
+            return str(error)
+    return ""
+
+
 @EVERY_PAGE
 def test_every_command_of_a_page_exists(page: Page):
     """A verb, an option or a make target that is promised can be typed."""
-    for words in commands(page):
-        if words[:1] == ["make"]:
-            targets = [word for word in words[1:] if "=" not in word and word[0] != "-"]
-            assert [t for t in targets if not re.search(rf"^{t}:", MAKEFILE, re.MULTILINE)] == []
-        elif words[:1] == ["ultracluster"] and "..." not in words:
-            given = ["1" if word in ("N", "...") else word for word in words[1:]]
-            if {"--help", "--version", "[--nodes]"} & set(given) or not given:
-                continue
-            try:
-                parser(given).parse_args(given)
-            except SystemExit as error:
-                pytest.fail(f"{page.name}: {shlex.join(words)} is refused: {error}")
+    shells = [block.text for block in page.blocks if block.language == "sh"]
+
+    found = {tuple(words): refusal(words) for words in commands((*shells, *page.first_commands))}
+    assert {words: why for words, why in found.items() if why} == {}
+
+
+@EVERY_PAGE
+def test_a_command_in_a_sentence_exists(page: Page):
+    """It may be told by its verb and the option that a sentence is about, without the rest."""
+    if page.name == "CHANGELOG.md" or "decisions" in page.name:
+        return  # what was there on its day
+    found = {tuple(words): refusal(words) for words in commands(page.mentioned)}
+
+    assert {w: why for w, why in found.items() if why and not LEFT_OUT.search(why)} == {}
+    options = {word for words in found for word in words[1:] if words[0] == "ultracluster"}
+    assert {o for o in options if o.startswith("--") and o not in REFERENCE} == set()
 
 
 @EVERY_PAGE

@@ -51,7 +51,7 @@ def page(server: Server) -> str:
         ]
         parts.append(
             f"## {name}\n\n{alarm.means}\n\n"
-            f"- Likely: {alarm.causes}\n- First: `{alarm.first}`\n\n"
+            f"- Likely: {alarm.causes}\n- First: {alarm.first}\n\n"
             f"```promql\n{alarm.query}\n```\n\n"
             "| fault | seconds until it fires |\n| --- | --- |\n" + "\n".join(rows) + "\n"
         )
@@ -63,7 +63,7 @@ def _of_aws(alarm: ServiceAlarm) -> str:
     minutes = f"{5 * alarm.periods} minutes" if alarm.periods > 1 else "five minutes"
     return (
         f"### {alarm.name}\n\n{alarm.means}\n\n"
-        f"- Likely: {alarm.causes}\n- First: `{alarm.first}`\n"
+        f"- Likely: {alarm.causes}\n- First: {alarm.first}\n"
         f"- Fires above {alarm.above}, for {minutes}, of: `{measured}`\n"
     )
 

@@ -55,9 +55,13 @@ class Accounting(Slurm):
         super().__init__(folder, prolog=Path("/bin/true"))
         self.settings = settings
 
+    def configuration(self, known: Mapping[str, object]) -> str:
+        """Return the file of the controller."""
+        return CONF.format(**known)
+
     def __enter__(self) -> Self:
         """Start them, and wait until accounting answers."""
-        for name in ("etc", "state", "log"):
+        for name in ("etc", "state", "spool", "log"):
             (self.folder / name).mkdir()
         controller, database, mariadb = free_ports(3)
         known = {
@@ -69,7 +73,7 @@ class Accounting(Slurm):
             "mariadb": mariadb,
             "settings": "\n".join(f"{name}={value}" for name, value in self.settings.items()),
         }
-        self.conf.write_text(CONF.format(**known))
+        self.conf.write_text(self.configuration(known))
         dbd = self.conf.with_name("slurmdbd.conf")
         dbd.write_text(DBD.format(**known))
         dbd.chmod(0o600)

@@ -1,0 +1,127 @@
+"""Every command of the pages that `test_commands` does not follow is typed, and does what it says.
+
+The lines are read from the page and typed in its order, into a shell whose AWS is emulated and
+whose Slurm is real. What no test can type stands in `not_run.py`, with the reason.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docs.bench import Bench
+from tests.docs.login_node import Node, PagesSlurm
+from tests.docs.not_run import NOT_RUN
+from tests.docs.pages import PAGES, ROOT, Block, Page
+from tests.docs.prepared import prepare
+from tests.docs.templates import Templates
+from tests.docs.terminal import Reader, same
+from tests.docs.test_commands import COURSE, READ_HERE
+from ultracluster.emulator.process import Emulator
+
+LANGUAGES = {"sh", "text", "python", "yaml", "json", "promql", "mermaid"}
+FOLLOWED = (*READ_HERE, COURSE, "docs/first-hour.md")
+"""By `test_commands`, and by tests/accept/test_page.py, but for what a comment takes out there."""
+EVERY = [Page(path) for path in PAGES]
+
+
+def blocks(page: Page) -> list[Block]:
+    """Return the blocks of a page that nobody else types."""
+    followed = page.name in FOLLOWED
+    return [block for block in page.blocks if block.commands and not (followed and block.runs)]
+
+
+def lines(page: Page) -> list[str]:
+    """Return the command lines of a page that nobody else types."""
+    return [*page.first_commands, *(line for block in blocks(page) for line in block.commands)]
+
+
+TYPED = [page for page in EVERY if lines(page)]
+TELLS = (
+    (r"^ultracluster preflight", (0, 1, 2)),
+    (r"^ultracluster capacity", (0, 1)),
+    (r"^ultracluster accept dev$", (0, 1, 2)),
+    (r"^ultracluster audit", (0, 1)),
+)
+"""Commands that end with what they found, which an emulated account cannot make all well."""
+
+
+def excused(line: str) -> bool:
+    """Return whether a line stands in the table of those that are not typed."""
+    words = line.partition(" #")[0]
+    return any(re.search(pattern, words) for pattern in NOT_RUN)
+
+
+def statuses(line: str, block: Block | None) -> tuple[int, ...]:
+    """Return the exit statuses that are right."""
+    words = line.partition(" #")[0].strip()
+    found = next((those for pattern, those in TELLS if re.search(pattern, words)), (0,))
+    return (int(block.comments["exit"]),) if block and "exit" in block.comments else found
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """All that the pages reach."""
+    names = ("bench", "templates", "slurm", "node")
+    folder, templates, slurm, node = (tmp_path_factory.mktemp(name) for name in names)
+    command = [sys.executable, "-m", "tests.docs.warm"]
+    with (
+        Templates(templates) as made,
+        PagesSlurm(slurm, {}) as cluster,
+        Emulator(nodes=folder / "login-node") as emulator,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as warm,
+    ):
+        assert warm.stdout is not None
+        assert warm.stdin is not None
+        machine = Node(node, cluster)
+        machine.serve()
+        bench = Bench(folder, emulator, made, cluster, machine)
+        bench.install(int(warm.stdout.readline()))
+        bench.answer_run_command(folder / "login-node")
+        yield bench
+        warm.stdin.close()
+
+
+def typed(bench: Bench, reader: Reader, line: str, block: Block | None) -> str:
+    """Type one line, and return what it prints."""
+    printed, status = reader.type(bench.filled(line))
+    told = f"exit code {status} of\n{bench.filled(line)}\n{printed}"
+    assert status in statuses(line, block), told
+    return printed
+
+
+@pytest.mark.needs("slurm")
+@pytest.mark.needs("slurmdbd")
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: page.name)
+def test_the_commands_of_a_page_work(page: Page, bench: Bench, tmp_path):
+    prepare(page.name, bench, tmp_path)
+
+    with bench.reader(tmp_path) as reader:
+        for line in page.first_commands:
+            if not excused(line):
+                typed(bench, reader, line, None)
+        for block in blocks(page):
+            left = [line for line in block.commands if not excused(line)]
+            printed = "".join(typed(bench, reader, line, block) for line in left)
+            output = page.output(block)
+            if output and left == block.commands:
+                assert same(output.text, printed), printed
+    bench.leave()
+
+
+def test_each_reason_for_not_typing_is_needed():
+    """A row that excuses no command any more goes."""
+    every = [line.partition(" #")[0] for page in TYPED for line in lines(page)]
+
+    assert [row for row in NOT_RUN if not any(re.search(row, line) for line in every)] == []
+
+
+@pytest.mark.parametrize("page", EVERY, ids=lambda page: page.name)
+def test_no_command_hides_in_another_kind_of_block(page: Page):
+    assert {block.language for block in page.blocks} <= LANGUAGES
+    shown = [block for block in page.blocks if block.language == "text"]
+    assert [b.line for b in shown if re.search(r"^\$ ", b.text, re.MULTILINE)] == []

@@ -1,0 +1,89 @@
+"""Commands of this project, run by a process that has imported what they need already.
+
+    python -m tests.docs.warm
+
+It listens on loopback, names its port, and ends with its standard input. A program of a page
+(`SHIM`) says what was typed; a fork of this process runs it in the shell's folder, with the
+shell's variables and files, as a process of its own that starts in milliseconds.
+"""
+
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Final
+
+from tests.docs import aws_cli
+from ultracluster import cli, synthesis
+
+SHIM: Final = """#!/bin/bash
+exec 3<>/dev/tcp/127.0.0.1/{port}
+printf '%s\\0' {name} $$ "$PWD" $# "$@" >&3
+env -0 >&3
+printf '\\4\\0' >&3
+read -r -u 3 status
+exit "$status"
+"""
+END: Final = b"\0\4\0"
+PROGRAMS: Final = {"ultracluster": cli.main, "aws": aws_cli.main}
+
+
+def received(connection: socket.socket) -> list[str]:
+    """Return the words of a request."""
+    data = b""
+    while not data.endswith(END):
+        data += connection.recv(65536)
+    return data[: -len(END)].decode().split("\0")
+
+
+def run(connection: socket.socket) -> int:
+    """Run what a shell asks for, as that shell's child."""
+    name, shell, folder, count, *rest = received(connection)
+    words, variables = rest[: int(count)], rest[int(count) :]
+    for number in range(3):
+        way = os.O_WRONLY | os.O_APPEND if number else os.O_RDONLY
+        os.dup2(os.open(f"/proc/{shell}/fd/{number}", way), number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(each.split("=", 1) for each in variables if "=" in each)
+    sys.argv = [name, *words]
+    try:
+        return PROGRAMS[name](words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def serve() -> None:
+    """Answer until standard input ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if listener not in ready:
+            return
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            status = 70
+            try:
+                status = run(connection)
+            except BaseException:  # noqa: BLE001  (a fork must not go on as its parent)
+                traceback.print_exc()
+            connection.sendall(f"{status}\n".encode())
+            os._exit(0)
+        connection.close()
+
+
+if __name__ == "__main__":
+    for command in cli.COMMANDS:
+        importlib.import_module(f"ultracluster.{command}.command")
+    synthesis.synthesize_command = lambda given: ["synthesis", given]
+    serve()
