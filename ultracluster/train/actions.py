@@ -8,9 +8,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from ultracluster.aws import Account
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.command_line import print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError

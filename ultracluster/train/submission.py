@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from ultracluster.catalogue.training_advice import FABRIC, advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import FABRIC, advice
 from ultracluster.problem import Problem
 from ultracluster.spec.environment import LONGEST_NAME
 from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
