@@ -16,8 +16,14 @@ from ultracluster.catalogue.images import PCS_READY_AMI
 
 ON_NODES: Final = "#!/bin/bash\nsleep 600\n"
 MORE_NODES: Final = """from environments.staging import STAGING
+from ultracluster.spec.budget import PriceSpec
 NODES = STAGING.nodes.model_copy(update={{"count": {count}}})
-MY = STAGING.model_copy(update={{"name": "my", "nodes": NODES}})
+ITEMS = ("pcs/MEDIUM/controller", "pcs/MEDIUM/node")
+PRICES = tuple(PriceSpec(item=item, usd=1, source="assumed") for item in ITEMS)
+BUDGET = STAGING.budget.model_copy(
+    update={{"ceiling_usd_per_day": 60_000, "prices": (*STAGING.budget.prices, *PRICES)}}
+)
+MY = STAGING.model_copy(update={{"name": "my", "nodes": NODES, "budget": BUDGET}})
 """
 MONDAY: Final = """from environments.staging import STAGING
 from ultracluster.spec.budget import PriceSpec
