@@ -56,6 +56,7 @@ an environment that is deployed once in each process."""
 LONGEST: Final = (
     *(
         "docs/test_commands.py",
+        "docs/test_runbooks.py",
         "rehearse/test_nodes.py",
         "test_examples.py",
         "training/slurm",

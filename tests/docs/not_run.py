@@ -18,7 +18,7 @@ NOT_RUN: Final = {
     r"^python -m training\.train smoke|llama3-smoke|training\.launch rehearse": MINUTE,
     r"ACTIONS_ID_TOKEN": "asks GitHub, inside of a workflow",
     r"training\.image\.build sagemaker": "pulls AWS's base image from its registry",
-    r" --(from|metrics) (http|cloudwatch)": "asks where series of nodes are; tests/observe has them",
+    r" --(from|metrics) (http|cloudwatch)": "asks for series of nodes, as tests/observe does",
     r" --refresh": "asks AWS's price list over the internet",
     r"^aws imagebuilder": "the emulated AWS knows Image Builder by its schema alone",
     r"^aws ec2 get-console-output": "the emulated AWS has no console of an instance",

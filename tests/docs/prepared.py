@@ -9,14 +9,21 @@ from typing import Final
 from tests.docs.bench import BY_NAME, Bench
 from tests.docs.pages import ROOT
 from tests.planner.nccl_log import log
-from tests.repository import ENVIRONMENTS
-from tests.train.requests import changed, request
+from tests.repository import ENVIRONMENTS, RECIPES
+from tests.train.requests import REGISTRY, changed, request
 from tests.training.slurm.cluster import until
+from ultracluster.catalogue.images import PCS_READY_AMI
 
 ON_NODES: Final = "#!/bin/bash\nsleep 600\n"
 MORE_NODES: Final = """from environments.staging import STAGING
+from ultracluster.spec.budget import PriceSpec
 NODES = STAGING.nodes.model_copy(update={{"count": {count}}})
-MY = STAGING.model_copy(update={{"name": "my", "nodes": NODES}})
+ITEMS = ("pcs/MEDIUM/controller", "pcs/MEDIUM/node")
+PRICES = tuple(PriceSpec(item=item, usd=1, source="assumed") for item in ITEMS)
+BUDGET = STAGING.budget.model_copy(
+    update={{"ceiling_usd_per_day": 60_000, "prices": (*STAGING.budget.prices, *PRICES)}}
+)
+MY = STAGING.model_copy(update={{"name": "my", "nodes": NODES, "budget": BUDGET}})
 """
 MONDAY: Final = """from environments.staging import STAGING
 from ultracluster.spec.budget import PriceSpec
@@ -37,8 +44,8 @@ OWN_IMAGE: Final = """
 from ultracluster.spec.node_image import NodeImageSpec
 STAGING = STAGING.model_copy(update={"node_image": NodeImageSpec()})
 """
-MICROSECONDS: Final = {size: 60 + size / 24_000 for size in (2**n for n in range(3, 31))}
-"""Of nccl-tests on two nodes, by bytes: 24 GB/s and 60 µs."""
+MICROSECONDS: Final = {size: 60 + size / 42_000 for size in (2**n for n in range(3, 31))}
+"""Of nccl-tests on two nodes, by bytes: 42 GB/s and 60 µs."""
 RUN: Final = {
     "event": "start",
     "gpu": "NVIDIA A100-SXM4-40GB",
@@ -158,8 +165,8 @@ def kept(bench: Bench, folder: Path) -> None:
 
 
 def measured(bench: Bench, folder: Path) -> None:
-    """Have what nccl-tests and a run wrote."""
-    del bench
+    """Have what nccl-tests and a run wrote, and the name of a repository."""
+    bench.values["REPOSITORY_URI"] = f"{REGISTRY}/training"
     both_ways = 2 * 15 / 16  # what all-reduce sends between 16 ranks, to what it reduces
     rows = [
         (size, took, size / took / 1000, both_ways * size / took / 1000)
@@ -195,24 +202,29 @@ def wrong_request(bench: Bench, folder: Path) -> None:
     """Have a request with four mistakes, and an image that jobs run."""
     deployed = bench.deployed(BY_NAME["staging"])
     repository = deployed.deployment.id_at("Training", "Images/Resource/Resource")
-    manifest = {"imageManifest": '{"schemaVersion":2}', "imageTag": "v1"}
+    (tag,) = {recipe.image for recipe in RECIPES if recipe.name == "gpt-13b"}
+    manifest = {"imageManifest": '{"schemaVersion":2}', "imageTag": tag}
     deployed.cloud.ask("ecr", "put_image", repositoryName=repository, **manifest)
-    settings = {"parallel.partition_size": "48"}
+    theirs = request()
+    settings = json.loads(theirs["HyperParameters"]["settings"])
+    settings |= {"parallel.partition_size": "48"}
     mistakes = {
         "VpcConfig.Subnets": [f"subnet-{n:017x}" for n in range(17)],
         "RetryStrategy.MaximumRetryAttempts": 31,
         "ResourceConfig.VolumeKmsKeyId": "alias",
         "HyperParameters.settings": json.dumps(settings),
     }
-    theirs = request()
     for path, value in mistakes.items():
         theirs = changed(theirs, path, value)
     (folder / "theirs.json").write_text(json.dumps(theirs))
 
 
 def own_image(bench: Bench, folder: Path) -> None:
-    """Have an environment whose file asks for an image of its own."""
-    bench.deployed(BY_NAME["staging"])
+    """Have an environment whose file asks for an image of its own, which was built before."""
+    cloud = bench.deployed(BY_NAME["staging"]).cloud
+    today = cloud.ask("ssm", "get_parameter", Name=PCS_READY_AMI)["Parameter"]["Value"]
+    built = {"Name": "/ultracluster/staging/node-image-id", "Value": today}
+    cloud.ask("ssm", "put_parameter", Type="String", **built)
     with (folder / "environments" / "staging.py").open("a") as file:
         file.write(OWN_IMAGE)
 
