@@ -3,9 +3,10 @@
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from constructs_lib.notice_topic import notice_topic
+from constructs_lib.alarms import notice_topic
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
 
@@ -17,6 +18,15 @@ class CostBudget(Construct):
 
     It sees what carries the environment's tag, and that only after the tag has been activated as
     a cost allocation tag by the account that pays: until then it counts nothing.
+
+    Args:
+        spec: the ceiling, the alerts and who is told.
+        environment_name: value of the tag that is watched.
+        key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own policy
+            has to do that.
+
+    Raises:
+        ValueError: where a topic is needed and no key is given.
     """
 
     def __init__(
@@ -28,19 +38,6 @@ class CostBudget(Construct):
         environment_name: str,
         key: kms.IKey | None = None,
     ) -> None:
-        """Define the budget, and a topic where the spec tells nobody.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: the ceiling, the alerts and who is told.
-            environment_name: value of the tag that is watched.
-            key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own
-                policy has to do that.
-
-        Raises:
-            ValueError: where a topic is needed and no key is given.
-        """
         super().__init__(scope, construct_id)
         if not spec.notify and key is None:
             raise ValueError(
@@ -48,14 +45,12 @@ class CostBudget(Construct):
                 "made; pass a key, or an address in notify"
             )
 
-        self.topic = (
-            notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
-            if not spec.notify and key is not None
-            else None
-        )
+        self.topic: sns.Topic | None = None
         """The topic that is told; None where the spec names who is."""
-        own = (self.topic.topic_arn,) if self.topic is not None else ()
-        subscribers = [_subscriber(address) for address in (*spec.notify, *own)]
+        if not spec.notify and key is not None:
+            self.topic = notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
+        told = spec.notify if self.topic is None else (self.topic.topic_arn,)
+        subscribers = [_subscriber(address) for address in told]
         self.resource = budgets.CfnBudget(
             self,
             "Resource",
@@ -77,10 +72,9 @@ class CostBudget(Construct):
             ],
         )
         """The L1 resource."""
-        policy = self.topic.node.find_child("Policy") if self.topic is not None else None
-        if policy is not None:
+        if self.topic is not None:
             # A topic that does not admit AWS Budgets yet could be refused as a subscriber.
-            self.resource.node.add_dependency(policy)
+            self.resource.node.add_dependency(self.topic.node.find_child("Policy"))
 
 
 def _alert(

@@ -1,5 +1,7 @@
 """The S3 bucket that data sets, checkpoints and job outputs live in."""
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -19,7 +21,13 @@ NOT_REPLICATED = (
 
 
 class DataBucket(Construct):
-    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log."""
+    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log.
+
+    Args:
+        key: the key that objects are encrypted with.
+        keep: whether the buckets outlive their stack; if not they are emptied and deleted.
+        noncurrent_days: days for which a version that was overwritten or deleted is kept.
+    """
 
     def __init__(
         self,
@@ -30,49 +38,41 @@ class DataBucket(Construct):
         keep: bool,
         noncurrent_days: int = NONCURRENT_DAYS,
     ) -> None:
-        """Define the buckets.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            key: the key that objects are encrypted with.
-            keep: whether the buckets outlive their stack; if not they are emptied and deleted.
-            noncurrent_days: days for which a version that was overwritten or deleted is kept.
-        """
         super().__init__(scope, construct_id)
         pin(self)
 
         self.key = key
         """The key of its objects."""
+        common: dict[str, Any] = {
+            "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
+            "enforce_ssl": True,
+            "versioned": True,
+            "removal_policy": removal_policy(keep=keep),
+            "auto_delete_objects": not keep,
+        }
         access_log = s3.Bucket(
             self,
             "AccessLog",
+            **common,
             # Log delivery takes a bucket with SSE-S3 only (S3 User Guide, server access logging).
             encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            versioned=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     expiration=cdk.Duration.days(365),
                     noncurrent_version_expiration=cdk.Duration.days(7),
                 )
             ],
-            removal_policy=removal_policy(keep=keep),
-            auto_delete_objects=not keep,
         )
         self.access_log: s3.IBucket | None = access_log
         """The bucket of its server access log; None where the data bucket is not defined here."""
         self.bucket: s3.IBucket = s3.Bucket(
             self,
             "Resource",
+            **common,
             encryption=s3.BucketEncryption.KMS,
             encryption_key=key,
             # One data key for many objects: a KMS call for each read of 4,096 ranks throttles.
             bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            versioned=True,
             server_access_logs_bucket=access_log,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -82,8 +82,6 @@ class DataBucket(Construct):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )
             ],
-            removal_policy=removal_policy(keep=keep),
-            auto_delete_objects=not keep,
         )
         """The bucket."""
         self._deny_foreign_keys()

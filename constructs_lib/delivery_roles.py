@@ -6,8 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.permissions import add_policy, allow
+from constructs_lib.permissions import add_policy, allow, arn, role_by_aws
 
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
@@ -33,6 +32,21 @@ class DeliveryRoles(Construct):
 
     Nobody is trusted by a pattern: the subjects are compared as they are (GitHub Docs, "OpenID
     Connect reference", read 2026-11-27).
+
+    Args:
+        repository: the repository as the subject of its tokens has it between `repo:` and the next
+            colon: `owner/name` where it was made before 2026-06-18 and never renamed since, and
+            with numeric ids where it is newer. GitHub's documents show `owner@1/name@2` and
+            `owner-1/name-2` for those (both read 2026-11-27), so read one token of your own before
+            you write it here.
+        environment: the environment that is delivered; its stacks' names begin with it.
+        branch: the branch that is deployed.
+        provider: GitHub's provider, of which an account has one; None defines it.
+        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
+        permissions_boundary: of the three roles.
+
+    Raises:
+        ValueError: where the repository is no exact name.
     """
 
     look: iam.Role
@@ -54,25 +68,6 @@ class DeliveryRoles(Construct):
         qualifier: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
     ) -> None:
-        """Define the roles.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            repository: the repository as the subject of its tokens has it between `repo:` and the
-                next colon: `owner/name` where it was made before 2026-06-18 and never renamed
-                since, and with numeric ids where it is newer. GitHub's documents show
-                `owner@1/name@2` and `owner-1/name-2` for those (both read 2026-11-27), so read one
-                token of your own before you write it here.
-            environment: the environment that is delivered; its stacks' names begin with it.
-            branch: the branch that is deployed.
-            provider: GitHub's provider, of which an account has one; None defines it.
-            qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
-            permissions_boundary: of the three roles.
-
-        Raises:
-            ValueError: where the repository is no exact name.
-        """
         super().__init__(scope, construct_id)
         if repository.count("/") != 1 or PATTERN & {*repository}:
             raise ValueError(
@@ -93,27 +88,21 @@ class DeliveryRoles(Construct):
             self._role(name, f"repo:{repository}:{subject}", environment)
             for name, subject in subjects.items()
         )
-        stacks = stack.format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{environment}-*/*"
-        )
+        stacks = arn(self, "cloudformation", f"stack/{environment}-*/*")
         named = qualifier or self.node.try_get_context(QUALIFIER) or CDKS_OWN
-        bootstrapped = {
-            name: stack.format_arn(
-                service="iam",
-                region="",
-                resource="role",
-                resource_name=f"cdk-{named}-{name}-role-{stack.account}-{stack.region}",
-            )
+        place = f"{stack.account}-{stack.region}"
+        publishing, execution = (
+            arn(self, "iam", f"role/cdk-{named}-{name}-role-{place}", region="")
             for name in ("file-publishing", "cfn-exec")
-        }
+        )
         for_stacks = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
         drift = ("cloudformation:DetectStackDrift", "cloudformation:DetectStackResourceDrift")
         change_sets = ("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet")
         may = {
             self.prepare: [
                 allow("ChangeSets", *change_sets, *drift, on=stacks),
-                allow("Publish", "sts:AssumeRole", on=bootstrapped["file-publishing"]),
-                allow("Deploy", "iam:PassRole", on=bootstrapped["cfn-exec"], where=for_stacks),
+                allow("Publish", "sts:AssumeRole", on=publishing),
+                allow("Deploy", "iam:PassRole", on=execution, where=for_stacks),
             ],
             self.execute: [allow("Execute", "cloudformation:ExecuteChangeSet", *drift, on=stacks)],
         }
@@ -129,18 +118,14 @@ class DeliveryRoles(Construct):
 
     def _role(self, name: str, subject: str, environment: str) -> iam.Role:
         trusted = {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subject}}
-        role = iam.Role(
+        return role_by_aws(
             self,
             name,
+            READS,
+            AWS_MAINTAINS,
             description=f"Delivery of {environment}: {subject}",
             assumed_by=iam.WebIdentityPrincipal(self._provider.oidc_provider_arn, trusted),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(r) for r in READS],
             permissions_boundary=self._boundary,
             # A Lustre file system or a cluster is updated for longer than an hour.
             max_session_duration=cdk.Duration.hours(4),
         )
-        arns = [f"arn:<AWS::Partition>:iam::aws:policy/{policy}" for policy in READS]
-        acknowledge(
-            role, {f"AwsSolutions::AwsSolutions-IAM4[Policy::{arn}]": AWS_MAINTAINS for arn in arns}
-        )
-        return role

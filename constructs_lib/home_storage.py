@@ -23,11 +23,19 @@ BACKUPS: Final = (
 
 
 class HomeStorage(efs.FileSystem):
-    """Define a file system for `/home`, which roles mount over TLS and nobody else.
+    """Define a file system for `/home`, its group and mount targets; roles mount it, over TLS.
 
     It is an `efs.FileSystem`: `grant_root_access` lets nodes mount it and make homes of others. A
     policy of one's own ends the default one, by which every client that reaches a mount target has
     full access (EFS user guide, using IAM to control access to file systems, read 2026-11-27).
+
+    Args:
+        spec: what is asked for.
+        vpc: the network of the subnets.
+        subnets: where it has mount targets, of different zones: EFS takes one in each.
+        key: the key that encrypts it.
+        clients: whose members mount it; `connections` lets others in later.
+        keep: whether the files outlive the stack. Its mount targets do not: new ones reach it.
     """
 
     def __init__(
@@ -42,18 +50,6 @@ class HomeStorage(efs.FileSystem):
         clients: Sequence[ec2.IConnectable] = (),
         keep: bool = True,
     ) -> None:
-        """Define the file system, its security group and its mount targets.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: what is asked for.
-            vpc: the network of the subnets.
-            subnets: where it has mount targets, of different zones: EFS takes one in each.
-            key: the key that encrypts it.
-            clients: whose members mount it; `connections` lets others in later.
-            keep: whether the files outlive the stack. Its mount targets do not: new ones reach it.
-        """
         # Whose flags are this library's, before the file system reads them.
         pinned = Construct(scope, construct_id)
         pin(pinned)

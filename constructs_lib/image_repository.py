@@ -17,7 +17,12 @@ PULL_ACTIONS = (
 
 
 class ImageRepository(Construct):
-    """Define a repository whose tags never move, so that a job's image is what was tested."""
+    """Define a repository whose tags never move, so that a job's image is what was tested.
+
+    Args:
+        key: the key that images are encrypted with.
+        keep: whether repository and images outlive their stack.
+    """
 
     def __init__(
         self,
@@ -27,14 +32,6 @@ class ImageRepository(Construct):
         key: kms.IKey,
         keep: bool,
     ) -> None:
-        """Define the repository.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            key: the key that images are encrypted with.
-            keep: whether repository and images outlive their stack.
-        """
         super().__init__(scope, construct_id)
 
         self.repository = ecr.Repository(

@@ -8,14 +8,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.node_role import SlurmNodeRole
 from constructs_lib.permissions import add_policy, allow
-from constructs_lib.retention import removal_policy
+from constructs_lib.retention import log_group
 from constructs_lib.slurm_node_group import SlurmNodeGroup
-from constructs_lib.slurm_node_role import SlurmNodeRole
 
 TYPE: Final = "Custom::InstanceHealthChecks"
 DESCRIBED: Final = (
@@ -45,6 +44,11 @@ class InstanceHealthChecks(Construct):
 
     Taken away, they are turned off, and every change replaces the instances of the group once their
     jobs have ended. Where the whole stack is deleted the groups are left alone until they go.
+
+    Args:
+        nodes: the role of the groups' instances, and its profile.
+        log_key: the key of the function's log.
+        keep: whether the log outlives the stack.
     """
 
     def __init__(
@@ -56,24 +60,9 @@ class InstanceHealthChecks(Construct):
         log_key: kms.IKey,
         keep: bool,
     ) -> None:
-        """Define the function.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            nodes: the role of the groups' instances, and its profile.
-            log_key: the key of the function's log.
-            keep: whether the log outlives the stack.
-        """
         super().__init__(scope, construct_id)
 
-        group = logs.LogGroup(
-            self,
-            "LogGroup",
-            encryption_key=log_key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=removal_policy(keep=keep),
-        )
+        group = log_group(self, "LogGroup", key=log_key, keep=keep)
         self._role = iam.Role(
             self,
             "Role",

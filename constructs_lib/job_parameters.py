@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IConstruct
 
-from constructs_lib.permissions import allow, grant
+from constructs_lib.permissions import allow, arn, grant
 
 PREFIX = "/ultracluster"
 
@@ -27,14 +26,17 @@ def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
         construct: whatever has the policy.
         path: the path, as `parameter_path` returns it.
     """
-    arn = cdk.Stack.of(construct).format_arn(
-        service="ssm", resource="parameter", resource_name=path.strip("/")
-    )
-    return allow("ReadParameters", "ssm:GetParametersByPath", on=arn)
+    on = arn(construct, "ssm", f"parameter/{path.strip('/')}")
+    return allow("ReadParameters", "ssm:GetParametersByPath", on=on)
 
 
 class JobParameters(Construct):
-    """Define one parameter below `/ultracluster/<environment>/` for each value."""
+    """Define one parameter below `/ultracluster/<environment>/` for each value.
+
+    Args:
+        environment_name: the last part of their common path.
+        values: a text, or texts for a list, by parameter name.
+    """
 
     def __init__(
         self,
@@ -44,14 +46,6 @@ class JobParameters(Construct):
         environment_name: str,
         values: Mapping[str, str | Sequence[str]],
     ) -> None:
-        """Define the parameters.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            environment_name: the last part of their common path.
-            values: a text, or texts for a list, by parameter name.
-        """
         super().__init__(scope, construct_id)
 
         self.path = parameter_path(environment_name)

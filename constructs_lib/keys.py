@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from constructs_lib.permissions import arn
 from constructs_lib.retention import removal_policy
 
 
@@ -23,12 +24,7 @@ class LogKey(Construct):
             removal_policy=removal_policy(keep=keep),
         )
         """The key."""
-        groups = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        groups = arn(self, "logs", "log-group:*")
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
@@ -65,12 +61,8 @@ class DataKey(Construct):
         # name carries the file system's id. It has no KMS permission of its own and does not
         # exist yet, so that it can be admitted by pattern only (FSx for Lustre User Guide, "Working
         # with server-side encrypted Amazon S3 buckets", copy read 2026-11-23).
-        role = stack.format_arn(
-            service="iam",
-            region="",
-            resource="role/aws-service-role",
-            resource_name="s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_fs-*",
-        )
+        service = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com"
+        role = arn(self, "iam", f"role/{service}/AWSServiceRoleForFSxS3Access_fs-*", region="")
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],

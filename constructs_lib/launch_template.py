@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.node_template import NodeTemplate
+from constructs_lib.node_template import Data, NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from ultracluster.catalogue.images import DEEP_LEARNING_AMI, PCS_READY_AMI
 from ultracluster.catalogue.interfaces import layout
@@ -24,7 +24,23 @@ AWS_HAS_NO_OTHER_NAME: Final = (
 
 
 class EfaLaunchTemplate(NodeTemplate):
-    """Define how a node is launched: interfaces, image, placement and capacity."""
+    """Define how a node is launched: interfaces, image, placement and capacity.
+
+    Args:
+        spec: type, layout, image and root volume of the nodes.
+        security_groups: groups of every interface; the fabric group must be one of them.
+        placement: placement group and capacity; without it nodes are placed anywhere.
+        role: role of the instances.
+        user_data: what a node does at its first boot.
+        instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS hands
+            on no tags of its own, so that a budget sees nodes by these alone.
+        subnet: of every interface, as AWS's templates for PCS have it; None where whoever launches
+            names it (Auto Scaling, a fleet, or PCS with several subnets).
+
+    Raises:
+        ValueError: without a security group, or where the spec asks for capacity that no placement
+            names.
+    """
 
     def __init__(
         self,
@@ -39,25 +55,6 @@ class EfaLaunchTemplate(NodeTemplate):
         instance_tags: Mapping[str, str] | None = None,
         subnet: ec2.ISubnet | None = None,
     ) -> None:
-        """Define the launch template.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: type, layout, image and root volume of the nodes.
-            security_groups: groups of every interface; the fabric group must be one of them.
-            placement: placement group and capacity; without it nodes are placed anywhere.
-            role: role of the instances.
-            user_data: what a node does at its first boot.
-            instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS
-                hands on no tags of its own, so that a budget sees nodes by these alone.
-            subnet: of every interface, as AWS's templates for PCS have it; None where whoever
-                launches names it (Auto Scaling, a fleet, or PCS with several subnets).
-
-        Raises:
-            ValueError: without a security group, or where the spec asks for capacity that no
-                placement names.
-        """
         _check(spec, security_groups, placement)
         super().__init__(
             scope,
@@ -73,66 +70,43 @@ class EfaLaunchTemplate(NodeTemplate):
             role=role,
             instance_tags=instance_tags,
         )
+        group = capacity = block = cpu = None
+        if placement is not None and placement.placement_group_name is not None:
+            group = Data.PlacementProperty(
+                group_name=placement.placement_group_name, tenancy="default"
+            )
+        if placement is not None and placement.capacity_reservation_id is not None:
+            capacity = Data.CapacityReservationSpecificationProperty(
+                capacity_reservation_target=Data.CapacityReservationTargetProperty(
+                    capacity_reservation_id=placement.capacity_reservation_id
+                )
+            )
+        if spec.capacity_block is not None:
+            block = Data.InstanceMarketOptionsProperty(market_type="capacity-block")
+        if spec.threads_per_core is not None:  # EC2 takes the two only together.
+            cpu = Data.CpuOptionsProperty(
+                core_count=spec.instance.cores, threads_per_core=spec.threads_per_core
+            )
         self._holds(
-            network_interfaces=self._interfaces(spec, subnet),
-            placement=self._placement(placement),
-            capacity_reservation_specification=self._capacity(placement),
-            instance_market_options=(
-                ec2.CfnLaunchTemplate.InstanceMarketOptionsProperty(market_type="capacity-block")
-                if spec.capacity_block is not None
-                else None
-            ),
-            cpu_options=self._cpu_options(spec),
+            # No `AssociatePublicIpAddress`: EC2 takes it for a single interface only.
+            network_interfaces=[
+                Data.NetworkInterfaceProperty(
+                    network_card_index=interface.network_card_index,
+                    device_index=interface.device_index,
+                    interface_type=interface.interface_type,
+                    groups=self._group_ids,
+                    subnet_id=None if subnet is None else subnet.subnet_id,
+                    delete_on_termination=True,
+                )
+                for interface in layout(spec.instance, spec.interface_layout)
+            ],
+            placement=group,
+            capacity_reservation_specification=capacity,
+            instance_market_options=block,
+            cpu_options=cpu,
         )
         if spec.image in IMAGES_OF_AWS:
             acknowledge(self.resource, {"UltraCluster::SAFETY-9": AWS_HAS_NO_OTHER_NAME})
-
-    def _interfaces(
-        self, spec: NodesSpec, subnet: ec2.ISubnet | None
-    ) -> list[ec2.CfnLaunchTemplate.NetworkInterfaceProperty]:
-        """Return the interfaces of the layout.
-
-        No `AssociatePublicIpAddress`: EC2 takes it for a single interface only.
-        """
-        return [
-            ec2.CfnLaunchTemplate.NetworkInterfaceProperty(
-                network_card_index=interface.network_card_index,
-                device_index=interface.device_index,
-                interface_type=interface.interface_type,
-                groups=self._group_ids,
-                subnet_id=None if subnet is None else subnet.subnet_id,
-                delete_on_termination=True,
-            )
-            for interface in layout(spec.instance, spec.interface_layout)
-        ]
-
-    def _placement(
-        self, placement: ClusterPlacement | None
-    ) -> ec2.CfnLaunchTemplate.PlacementProperty | None:
-        if placement is None or placement.placement_group_name is None:
-            return None
-        return ec2.CfnLaunchTemplate.PlacementProperty(
-            group_name=placement.placement_group_name, tenancy="default"
-        )
-
-    def _capacity(
-        self, placement: ClusterPlacement | None
-    ) -> ec2.CfnLaunchTemplate.CapacityReservationSpecificationProperty | None:
-        if placement is None or placement.capacity_reservation_id is None:
-            return None
-        return ec2.CfnLaunchTemplate.CapacityReservationSpecificationProperty(
-            capacity_reservation_target=ec2.CfnLaunchTemplate.CapacityReservationTargetProperty(
-                capacity_reservation_id=placement.capacity_reservation_id
-            )
-        )
-
-    def _cpu_options(self, spec: NodesSpec) -> ec2.CfnLaunchTemplate.CpuOptionsProperty | None:
-        if spec.threads_per_core is None:
-            return None
-        # EC2 takes the two only together.
-        return ec2.CfnLaunchTemplate.CpuOptionsProperty(
-            core_count=spec.instance.cores, threads_per_core=spec.threads_per_core
-        )
 
 
 def _check(

@@ -8,12 +8,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_fsx as fsx
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.lustre_file_system import LustreFileSystem
-from constructs_lib.retention import removal_policy
+from constructs_lib.permissions import arn
+from constructs_lib.retention import log_group, of_this_stack, removal_policy
 from ultracluster.catalogue.lustre import LOG_GROUP_PREFIX
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
@@ -29,7 +29,20 @@ class LustreStorage(LustreFileSystem):
 
     Built on `AWS::FSx::FileSystem`: the L2 has no metadata configuration, EFA or log
     configuration, and its file system does not depend on the rules of its security group, so that
-    creation races with them and fails now and then (aws-parallelcluster#6181).
+    creation races with them and fails now and then (aws-parallelcluster#6181). Its security group,
+    log group and associations are defined with it.
+
+    Args:
+        spec: what is bought of FSx.
+        vpc: the network of the subnet.
+        subnet: where the file system lives; it is in one zone.
+        clients: groups whose members mount it; `add_client` adds others later.
+        bucket: bucket of the associations that name none.
+        key: customer key; used where the spec asks for one.
+        log_key: key of the log group; it must admit CloudWatch Logs.
+
+    Raises:
+        ValueError: where the spec asks for a bucket or a key and none is given.
     """
 
     def __init__(
@@ -45,22 +58,6 @@ class LustreStorage(LustreFileSystem):
         key: kms.IKey | None = None,
         log_key: kms.IKey | None = None,
     ) -> None:
-        """Define the file system, its security group and log group, and its associations.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: what is bought of FSx.
-            vpc: the network of the subnet.
-            subnet: where the file system lives; it is in one zone.
-            clients: groups whose members mount it; `add_client` adds others later.
-            bucket: bucket of the associations that name none.
-            key: customer key; used where the spec asks for one.
-            log_key: key of the log group; it must admit CloudWatch Logs.
-
-        Raises:
-            ValueError: where the spec asks for a bucket or a key and none is given.
-        """
         super().__init__(scope, construct_id, efa_enabled=spec.efa_enabled)
         self._keep = removal_policy(keep=spec.keep_data)
         if spec.customer_key and key is None:
@@ -90,7 +87,7 @@ class LustreStorage(LustreFileSystem):
             subnet_ids=[subnet.subnet_id],
             security_group_ids=[self.security_group.security_group_id],
             kms_key_id=key.key_arn if spec.customer_key and key is not None else None,
-            lustre_configuration=self._configuration(spec, self._log_group(spec, log_key)),
+            lustre_configuration=self._configuration(spec, log_key),
         )
         """The L1 resource."""
         self.file_system.apply_removal_policy(self._keep)
@@ -140,32 +137,17 @@ class LustreStorage(LustreFileSystem):
         found.security_group = security_group
         return found
 
-    def _log_group(self, spec: LustreSpec, log_key: kms.IKey | None) -> logs.LogGroup:
-        # FSx writes to groups below its prefix only, so the name must be given; the stack's own
-        # id keeps it free for the next stack of that name when this group is kept.
-        unique = cdk.Fn.select(2, cdk.Fn.split("/", cdk.Stack.of(self).stack_id))
-        return logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=f"{LOG_GROUP_PREFIX}lustre-{unique}",
-            encryption_key=log_key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=removal_policy(keep=spec.keep_data),
-        )
-
-    def _configuration(self, spec: LustreSpec, log_group: logs.LogGroup) -> Configuration:
+    def _configuration(self, spec: LustreSpec, log_key: kms.IKey | None) -> Configuration:
+        # FSx writes to groups below its prefix only, so the name must be given.
+        name = f"{LOG_GROUP_PREFIX}lustre-{of_this_stack(self)}"
+        group = log_group(self, "LogGroup", key=log_key, keep=spec.keep_data, name=name)
         return Configuration(
             **_arguments(spec.properties()["LustreConfiguration"]),
             log_configuration=fsx.CfnFileSystem.LogConfigurationProperty(
                 level="WARN_ERROR",
                 # `Fn::GetAtt` of a log group ends in `:*`, which names its streams; FSx wants the
                 # group (coverage-roadmap#206).
-                destination=cdk.Stack.of(self).format_arn(
-                    service="logs",
-                    resource="log-group",
-                    resource_name=log_group.log_group_name,
-                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                ),
+                destination=arn(self, "logs", f"log-group:{group.log_group_name}"),
             ),
         )
 

@@ -14,6 +14,11 @@ class NodeGroup(Construct):
     """Define an Auto Scaling group of EFA nodes between zero and full size.
 
     `aws autoscaling set-desired-capacity` starts and stops the nodes.
+
+    Args:
+        launch_template: how a node is launched.
+        subnets: where nodes are launched; all of one zone, as EFA does not leave it.
+        count: nodes at full size.
     """
 
     def __init__(
@@ -25,15 +30,6 @@ class NodeGroup(Construct):
         subnets: Sequence[ec2.ISubnet],
         count: int,
     ) -> None:
-        """Define the group.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            launch_template: how a node is launched.
-            subnets: where nodes are launched; all of one zone, as EFA does not leave it.
-            count: nodes at full size.
-        """
         super().__init__(scope, construct_id)
 
         # No desired capacity: CloudFormation would set it anew at every update, and so stop

@@ -11,12 +11,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_imagebuilder as imagebuilder
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.node_role import SESSION_ACTIONS
-from constructs_lib.permissions import add_policy, allow, service_of_the_account
+from constructs_lib.permissions import add_policy, allow, arn, role_by_aws, service_of_the_account
+from constructs_lib.retention import log_group
 from ultracluster.catalogue.images import node_image_parameter
 from ultracluster.spec.node_image import NodeImageSpec
 
@@ -51,6 +50,14 @@ class NodeImage(Construct):
     another lock, script or base is another version, and the same ones are the same. Their construct
     ids hold it as well: another version is another resource, as CloudFormation does not replace
     one that keeps its custom name.
+
+    Args:
+        spec: what the image is made of.
+        environment_name: environment whose nodes boot it; names begin with it.
+        slurm_version: version of the cluster's Slurm.
+        subnet: where instances build; they reach the internet over HTTPS from it, or mirrors.
+        security_groups: groups of those instances, which need no way in.
+        log_key: key of the log group.
     """
 
     def __init__(
@@ -65,18 +72,6 @@ class NodeImage(Construct):
         security_groups: list[ec2.ISecurityGroup],
         log_key: kms.IKey,
     ) -> None:
-        """Define the pipeline.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: what the image is made of.
-            environment_name: environment whose nodes boot it; names begin with it.
-            slurm_version: version of the cluster's Slurm.
-            subnet: where instances build; they reach the internet over HTTPS from it, or mirrors.
-            security_groups: groups of those instances, which need no way in.
-            log_key: key of the log group.
-        """
         super().__init__(scope, construct_id)
 
         self._spec, self._name = spec, f"{environment_name}-nodes"
@@ -86,14 +81,14 @@ class NodeImage(Construct):
         builder = self._builder()
         infrastructure = self._infrastructure(builder, subnet, security_groups)
         distribution = self._distribution()
-        group = logs.LogGroup(
-            self,
-            "LogGroup",
-            # The service writes to groups of this prefix alone.
-            log_group_name=f"/aws/imagebuilder/{self._name}",
-            encryption_key=log_key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
+        # The service writes to groups of this prefix alone.
+        name = f"/aws/imagebuilder/{self._name}"
+        group = log_group(self, "LogGroup", key=log_key, keep=False, name=name)
+        logging = imagebuilder.CfnImagePipeline.PipelineLoggingConfigurationProperty(
+            image_log_group_name=group.log_group_name, pipeline_log_group_name=group.log_group_name
+        )
+        tests = imagebuilder.CfnImagePipeline.ImageTestsConfigurationProperty(
+            image_tests_enabled=True, timeout_minutes=60
         )
         self.resource = imagebuilder.CfnImagePipeline(
             self,
@@ -104,13 +99,8 @@ class NodeImage(Construct):
             infrastructure_configuration_arn=infrastructure.attr_arn,
             distribution_configuration_arn=distribution.attr_arn,
             execution_role=self._execution_role(builder).role_arn,
-            image_tests_configuration=imagebuilder.CfnImagePipeline.ImageTestsConfigurationProperty(
-                image_tests_enabled=True, timeout_minutes=60
-            ),
-            logging_configuration=imagebuilder.CfnImagePipeline.PipelineLoggingConfigurationProperty(
-                image_log_group_name=group.log_group_name,
-                pipeline_log_group_name=group.log_group_name,
-            ),
+            image_tests_configuration=tests,
+            logging_configuration=logging,
         )
         """The L1 resource."""
 
@@ -163,7 +153,8 @@ class NodeImage(Construct):
     def _builder(self) -> iam.Role:
         ec2_itself = iam.ServicePrincipal("ec2.amazonaws.com")
         words = "Instances that build the image of Slurm nodes"
-        role = self._role("Builder", words, ec2_itself, BUILDER)
+        given = {"description": words, "assumed_by": ec2_itself}
+        role = role_by_aws(self, "Builder", [BUILDER], AWS_MAINTAINS, **given)
         statements = [allow("SystemsManager", *SESSION_ACTIONS)]
         add_policy(self, "Agent", role, statements, {"*": AGENT}, description="Systems Manager")
         return role
@@ -209,14 +200,14 @@ class NodeImage(Construct):
         )
 
     def _execution_role(self, builder: iam.Role) -> iam.Role:
-        stack = cdk.Stack.of(self)
-        pipelines = stack.format_arn(service="imagebuilder", resource="*", resource_name="*")
-        service = service_of_the_account(stack, "imagebuilder.amazonaws.com", pipelines)
-        words = "EC2 Image Builder, building the image of Slurm nodes"
-        role = self._role("Execution", words, service, EXECUTION)
-        parameter = stack.format_arn(
-            service="ssm", resource="parameter", resource_name=self.parameter_name.lstrip("/")
+        pipelines = arn(self, "imagebuilder", "*/*")
+        service = service_of_the_account(
+            cdk.Stack.of(self), "imagebuilder.amazonaws.com", pipelines
         )
+        words = "EC2 Image Builder, building the image of Slurm nodes"
+        given = {"description": words, "assumed_by": service}
+        role = role_by_aws(self, "Execution", [EXECUTION], AWS_MAINTAINS, **given)
+        parameter = arn(self, "ssm", f"parameter/{self.parameter_name.lstrip('/')}")
         to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
         statements = [
             # EC2 Image Builder user guide, AMI distribution, SSM output parameters, 2026-11-27.
@@ -227,13 +218,6 @@ class NodeImage(Construct):
         add_policy(
             self, "Output", role, statements, {"*": VALIDATION}, description="The image's id"
         )
-        return role
-
-    def _role(self, name: str, words: str, service: iam.IPrincipal, policy: str) -> iam.Role:
-        managed = [iam.ManagedPolicy.from_aws_managed_policy_name(policy)]
-        role = iam.Role(self, name, description=words, assumed_by=service, managed_policies=managed)
-        arn = f"arn:<AWS::Partition>:iam::aws:policy/{policy}"
-        acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM4[Policy::{arn}]": AWS_MAINTAINS})
         return role
 
 

@@ -25,6 +25,12 @@ class NodePrograms(Construct):
     its user data. Without it no job starts on the node: Slurm drains a node whose prolog is not
     there. Where the bucket was bootstrapped with a key of one's own
     (`cdk bootstrap --bootstrap-kms-key-id`), that key must admit the nodes' role.
+
+    Args:
+        environment_name: the label of all series.
+        observability: how often nodes measure; None has them check alone.
+        repairs: whether an unfit node resets its GPUs or has Slurm reboot it (decision 0021); where
+            not, it is drained, and its reason says what to do.
     """
 
     def __init__(
@@ -36,16 +42,6 @@ class NodePrograms(Construct):
         observability: ObservabilitySpec | None = None,
         repairs: bool = True,
     ) -> None:
-        """Define the asset.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            environment_name: the label of all series.
-            observability: how often nodes measure; None has them check alone.
-            repairs: whether an unfit node resets its GPUs or has Slurm reboot it (decision 0021);
-                where not, it is drained, and its reason says what to do.
-        """
         super().__init__(scope, construct_id)
 
         self._every = None if observability is None else observability.every_seconds

@@ -1,4 +1,6 @@
-"""The role of EC2 nodes."""
+"""The roles of EC2 nodes: of all, and of those that AWS PCS launches."""
+
+from typing import Final
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -6,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.permissions import EVERY_OBJECT, add_policy, allow, data_statements
+from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
 
 # What AmazonSSMManagedInstanceCore grants for registration and sessions, without its reading of
 # every parameter (Systems Manager User Guide, message API operations, copy read 2026-11-23).
@@ -24,12 +27,21 @@ SESSION_ACTIONS = (
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 )
+REGISTRATION: Final = (
+    "A node that registers knows its cluster only by the answer; PCS admits instances that it "
+    "launched itself."
+)
 
 
 class NodeRole(Construct):
     """Define what a node may do: be managed, read and write the data, enter the image registry.
 
     Which images it may pull is said beside the repository, which it need not know.
+
+    Args:
+        bucket: whose objects nodes read and write.
+        key: the key that encrypts them.
+        path: path of the role, where a service takes roles by it.
     """
 
     def __init__(
@@ -41,15 +53,6 @@ class NodeRole(Construct):
         key: kms.IKey,
         path: str | None = None,
     ) -> None:
-        """Define the role.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            bucket: whose objects nodes read and write.
-            key: the key that encrypts them.
-            path: path of the role, where a service takes roles by it.
-        """
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(
@@ -78,3 +81,33 @@ class NodeRole(Construct):
             },
             description="Cluster nodes",
         )
+
+
+class SlurmNodeRole(Construct):
+    """Define what a node of PCS may do: all that a node may, and to register with the service.
+
+    PCS takes profiles by the path of their role, so that none of them needs a name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
+        """The role."""
+        add_policy(
+            self,
+            "Registration",
+            self.role,
+            [allow("Register", REGISTERING)],
+            {"*": REGISTRATION},
+            description="Registration with AWS PCS",
+        )
+        self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)
+        """The profile that a node group of PCS names."""

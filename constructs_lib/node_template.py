@@ -1,4 +1,4 @@
-"""What the launch templates of this library have in common."""
+"""What launch templates have in common, and that of nodes without EFA: login and CPU nodes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -126,6 +126,49 @@ class NodeTemplate(ec2.LaunchTemplate):
         """Write what the template holds, beside what all of them have in common."""
         self.resource.launch_template_data = Data.LaunchTemplateDataProperty(**self._common, **data)
         self.resource.tag_specifications = None
+
+
+class LoginLaunchTemplate(NodeTemplate):
+    """Define how a node without EFA is launched: one interface, no public address, no key pair.
+
+    People come in by Systems Manager sessions, which need no open port.
+
+    Args:
+        instance_type: EC2 instance type.
+        image: AMI id or name of an SSM parameter, with Slurm and the PCS agent.
+        root_device_name: device that the image boots from.
+        root_volume_gib: size of the encrypted root volume.
+        security_groups: groups of the interface.
+        user_data: what the node does at boot, as MIME multipart.
+        instance_tags: tags of instances, volumes and network interfaces.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        instance_type: str,
+        image: str,
+        root_device_name: str,
+        root_volume_gib: int,
+        security_groups: Sequence[ec2.ISecurityGroup],
+        user_data: ec2.UserData,
+        instance_tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            instance_type=instance_type,
+            image=image,
+            root_device_name=root_device_name,
+            root_volume_gib=root_volume_gib,
+            security_groups=security_groups,
+            metadata_hops=1,
+            user_data=user_data,
+            instance_tags=instance_tags,
+        )
+        self._holds(security_group_ids=self._group_ids)
 
 
 def _image_id(scope: Construct, image: str) -> str:

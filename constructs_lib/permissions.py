@@ -1,6 +1,7 @@
 """Statements and policies: what roles of an environment may do, written the same way everywhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -9,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
+from constructs_lib.acknowledgement import acknowledge, acknowledge_wildcards
 
 EVERY_OBJECT = (
     "Data sets and checkpoints are objects whose names are chosen by jobs; the statement ends at "
@@ -75,6 +76,25 @@ def add_policy(
     return policy
 
 
+def role_by_aws(
+    scope: Construct, name: str, policies: Sequence[str], why: str, **given: Any
+) -> iam.Role:
+    """Define a role that has policies which AWS maintains.
+
+    Args:
+        scope: the parent construct.
+        name: the id in that scope.
+        policies: names of these policies.
+        why: why it has them, and no copy of what they say today.
+        **given: of `iam.Role`.
+    """
+    managed = [iam.ManagedPolicy.from_aws_managed_policy_name(policy) for policy in policies]
+    role = iam.Role(scope, name, managed_policies=managed, **given)
+    arns = [f"arn:<AWS::Partition>:iam::aws:policy/{policy}" for policy in policies]
+    acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM4[Policy::{a}]": why for a in arns})
+    return role
+
+
 def service_of_the_account(stack: cdk.Stack, service: str, source_arn: str) -> iam.ServicePrincipal:
     """Return a service that acts for resources of this account only (confused deputy)."""
     return iam.ServicePrincipal(
@@ -122,6 +142,13 @@ def data_statements(bucket: s3.IBucket, key: kms.IKey) -> list[iam.PolicyStateme
     ]
 
 
+def arn(construct: IConstruct, service: str, resource: str, **given: str) -> str:
+    """Return an ARN of the construct's own partition, Region and account, or of those given."""
+    return cdk.Stack.of(construct).format_arn(
+        service=service, resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME, **given
+    )
+
+
 def job_arn(construct: IConstruct, environment: str | None = None) -> str:
     """Return the ARN of every training job of the construct's account and Region.
 
@@ -130,47 +157,48 @@ def job_arn(construct: IConstruct, environment: str | None = None) -> str:
         environment: by whose name the names of jobs begin; None for every job.
     """
     name = "*" if environment is None else f"{environment}-*"
-    stack = cdk.Stack.of(construct)
-    return stack.format_arn(service="sagemaker", resource="training-job", resource_name=name)
+    return arn(construct, "sagemaker", f"training-job/{name}")
 
 
-def job_statements(
-    construct: IConstruct,
-    *,
-    execution_role: iam.IRole,
-    subnets: Sequence[ec2.ISubnet],
-    security_groups: Sequence[ec2.ISecurityGroup],
-    environment: str | None = None,
-    instance_types: Sequence[str] | None = None,
-) -> list[iam.PolicyStatement]:
-    """Return statements that start, follow and stop jobs in these networks with this role.
+class JobLimits(TypedDict):
+    """What starting jobs is bound to: arguments of all that starts them."""
+
+    execution_role: iam.IRole
+    """The only role that is passed, as which jobs run."""
+    subnets: Sequence[ec2.ISubnet]
+    """The only subnets that a job may be started in."""
+    security_groups: Sequence[ec2.ISecurityGroup]
+    """The only groups that a job may be given."""
+    environment: NotRequired[str | None]
+    """By whose name the names of jobs begin that are started and followed; None for every job."""
+    instance_types: NotRequired[Sequence[str] | None]
+    """The only types that a job may ask for, `ml.p4d.24xlarge`; None for all. IAM knows no
+    condition for their number (service authorization reference of SageMaker, read 2026-11-27)."""
+
+
+def job_statements(construct: IConstruct, **limits: Unpack[JobLimits]) -> list[iam.PolicyStatement]:
+    """Return statements that start, follow and stop jobs within limits.
 
     Args:
         construct: whatever has the policy.
-        execution_role: the only role that is passed.
-        subnets: the only subnets that a job may be started in.
-        security_groups: the only groups that a job may be given.
-        environment: by whose name the names of jobs begin that are started and followed; None for
-            every job.
-        instance_types: the only types that a job may ask for, `ml.p4d.24xlarge`; None for all. IAM
-            knows no condition for their number (service authorization reference of SageMaker, read
-            2026-11-27).
+        **limits: see `JobLimits`.
     """
-    jobs = job_arn(construct, environment)
+    jobs = job_arn(construct, limits.get("environment"))
     lists: dict[str, list[str]] = {
-        "sagemaker:VpcSubnets": [s.subnet_id for s in subnets],
-        "sagemaker:VpcSecurityGroupIds": [g.security_group_id for g in security_groups],
+        "sagemaker:VpcSubnets": [s.subnet_id for s in limits["subnets"]],
+        "sagemaker:VpcSecurityGroupIds": [g.security_group_id for g in limits["security_groups"]],
     }
-    if instance_types is not None:
-        lists["sagemaker:InstanceTypes"] = list(instance_types)
+    if (types := limits.get("instance_types")) is not None:
+        lists["sagemaker:InstanceTypes"] = list(types)
     # A list that is absent satisfies ForAllValues, so absence is refused by itself.
     in_network = {"ForAllValues:StringEquals": lists, "Null": dict.fromkeys(lists, "false")}
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     # Step Functions lists the tags of a job that it waits for, as CDK's own task lets it.
+    role = limits["execution_role"].role_arn
     verbs = ("AddTags", "DescribeTrainingJob", "ListTags", "StopTrainingJob")
     follow = [f"sagemaker:{verb}" for verb in verbs]
     return [
         allow("StartJobs", "sagemaker:CreateTrainingJob", on=jobs, where=in_network),
         allow("FollowJobs", *follow, on=jobs),
-        allow("PassExecutionRole", "iam:PassRole", on=execution_role.role_arn, where=to_sagemaker),
+        allow("PassExecutionRole", "iam:PassRole", on=role, where=to_sagemaker),
     ]

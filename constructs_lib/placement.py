@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from constructs_lib.permissions import arn
 from constructs_lib.retention import removal_policy
 from ultracluster.spec.nodes import NodesSpec
 
@@ -19,6 +20,12 @@ class ClusterPlacement(Construct):
 
     Reservation and group outlive their stack, and a change that replaces them: capacity is given up
     by a person alone, with `aws ec2 cancel-capacity-reservation` (docs/retention.md).
+
+    Args:
+        spec: the nodes.
+        availability_zone_id: the zone of a reservation.
+        reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
+            unused hours are charged under them.
     """
 
     def __init__(
@@ -30,16 +37,6 @@ class ClusterPlacement(Construct):
         availability_zone_id: str,
         reservation_tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Define group and reservation.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: the nodes.
-            availability_zone_id: the zone of a reservation.
-            reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
-                unused hours are charged under them.
-        """
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None
@@ -99,13 +96,7 @@ class ClusterPlacement(Construct):
     def _reservation(
         self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
     ) -> ec2.CfnCapacityReservation:
-        group_arn = None
-        if self.placement_group_name is not None:
-            group_arn = cdk.Stack.of(self).format_arn(
-                service="ec2",
-                resource="placement-group",
-                resource_name=self.placement_group_name,
-            )
+        group = self.placement_group_name
         return ec2.CfnCapacityReservation(
             self,
             "Reservation",
@@ -113,7 +104,7 @@ class ClusterPlacement(Construct):
             instance_count=spec.total,
             instance_platform="Linux/UNIX",
             availability_zone_id=zone_id,
-            placement_group_arn=group_arn,
+            placement_group_arn=group and arn(self, "ec2", f"placement-group/{group}"),
             # Only instances that name it may use it: an open reservation is eaten by whatever
             # else of the type is started in the zone.
             instance_match_criteria="targeted",

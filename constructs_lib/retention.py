@@ -1,8 +1,12 @@
-"""What happens to a resource when its stack no longer wants it."""
+"""What happens to a resource when its stack no longer wants it, and how long logs are kept."""
 
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import RemovalPolicy
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
 
 KEEP: Final = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 """Keep on update and delete, but not when its creation is rolled back: plain RETAIN leaves an
@@ -12,3 +16,35 @@ orphan behind every failed first deployment."""
 def removal_policy(*, keep: bool) -> RemovalPolicy:
     """Return the policy of a resource that holds data, or that kept data cannot live without."""
     return KEEP if keep else RemovalPolicy.DESTROY
+
+
+def log_group(
+    scope: Construct,
+    construct_id: str,
+    *,
+    key: kms.IKey | None,
+    keep: bool,
+    name: str | None = None,
+) -> logs.LogGroup:
+    """Define a log group that keeps what is written for three months.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the id in that scope.
+        key: encrypts it; it must admit CloudWatch Logs.
+        keep: whether it outlives the stack.
+        name: where a service writes to certain names alone; None has CloudFormation choose one.
+    """
+    return logs.LogGroup(
+        scope,
+        construct_id,
+        log_group_name=name,
+        encryption_key=key,
+        retention=logs.RetentionDays.THREE_MONTHS,
+        removal_policy=removal_policy(keep=keep),
+    )
+
+
+def of_this_stack(construct: Construct) -> str:
+    """Return what no other stack has: it keeps a name free for the next one of that name."""
+    return cdk.Fn.select(2, cdk.Fn.split("/", cdk.Stack.of(construct).stack_id))

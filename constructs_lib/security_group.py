@@ -1,7 +1,17 @@
-"""What the security groups of this library have in common."""
+"""Security groups: of the EFA fabric, of ordinary traffic apart from it, and of Slurm."""
+
+from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct, Dependable
+
+from constructs_lib.acknowledgement import acknowledge
+from ultracluster.catalogue.slurm import SLURMCTLD_PORT, SLURMDBD_PORT, SRUN_PORTS
+
+PORTS: Final = (
+    ("Daemons", SLURMCTLD_PORT, SLURMDBD_PORT, "slurmctld, slurmd and slurmdbd"),
+    ("Steps", *SRUN_PORTS, "srun"),
+)
 
 
 class OwnSecurityGroup(ec2.SecurityGroup):
@@ -25,11 +35,6 @@ class OwnSecurityGroup(ec2.SecurityGroup):
         )
         # Whatever depends on the group waits for its rules, too.
         Dependable.implement(self, Dependable.of(self._holder))
-
-    @property
-    def security_group(self) -> ec2.SecurityGroup:
-        """The group itself, by the name that it had in 0.1."""
-        return self
 
     def admit_itself(
         self,
@@ -76,3 +81,62 @@ class OwnSecurityGroup(ec2.SecurityGroup):
             description=outward,
         )
         return rule
+
+
+class FabricSecurityGroup(OwnSecurityGroup):
+    """Define a group whose members exchange EFA traffic only with each other.
+
+    EFA needs rules that name the group itself in both directions, for all protocols; a rule for
+    0.0.0.0/0 does not satisfy it (EC2 User Guide, "Get started with EFA", copy read 2026-11-23).
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+        super().__init__(
+            scope, construct_id, vpc=vpc, description="EFA traffic between cluster nodes"
+        )
+        inward = self.admit_itself("", "-1", "EFA from nodes", "EFA to nodes")
+        acknowledge(
+            inward,
+            {
+                "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts": (
+                    "EFA bypasses the operating system with traffic of every protocol; the only "
+                    "peer that the rule admits is the group itself."
+                )
+            },
+        )
+
+
+class NodeSecurityGroup(OwnSecurityGroup):
+    """Define the ordinary traffic of nodes: HTTPS out; storage adds what its clients need.
+
+    It is apart from the fabric group so that nothing but the fabric is ever opened to all
+    protocols, and so that both groups can be attached to each interface.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+        super().__init__(
+            scope, construct_id, vpc=vpc, description="Ordinary traffic of cluster nodes"
+        )
+        self.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "HTTPS to AWS services and registries"
+        )
+
+
+class SlurmSecurityGroup(OwnSecurityGroup):
+    """Define a group whose members speak Slurm with each other: controller, nodes, login nodes.
+
+    It opens the ports that PCS documents instead of everything, as the fabric's own group is
+    there for the nodes' other traffic.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            vpc=vpc,
+            description="Slurm between controller, nodes and login nodes",
+        )
+        for name, first, last, what in PORTS:
+            self.admit_itself(
+                name, "tcp", f"{what} from members", f"{what} to members", (first, last)
+            )

@@ -7,7 +7,6 @@ from typing import Final
 from aws_cdk import aws_ec2 as ec2
 
 from constructs_lib.node_programs import NodePrograms
-from constructs_lib.slurm_users import UNIT
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import UsersSpec
@@ -23,6 +22,21 @@ EVERY_BOOT: Final = "/var/lib/cloud/scripts/per-boot/ultracluster.sh"
 MOST_USER_DATA_BYTES: Final = 16_384
 """EC2 User Guide, user data: 16 KB before it is encoded (read 2026-11-23). PCS adds a part."""
 
+UNIT: Final = """[Unit]
+Description=Slurm accounts of this cluster
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={script}
+Restart=on-failure
+RestartSec=60
+
+[Install]
+WantedBy=multi-user.target"""
+"""Slurm's commands answer only after slurmd has started, which the boot does not wait for; and what
+a user loses goes once the last job of it has ended: it is tried again until then."""
 
 STILL: Final = (
     "apt-daily.timer",
@@ -99,45 +113,6 @@ def node_boot(
             'write programs=NodePrograms(self, "Programs", environment_name=...), and '
             "grant(role) of it"
         )
-    data = ec2.MultipartUserData()
-    source = f"{dns_name}@tcp:/{mount_name}"
-    conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
-    conf += f"\nHOMES={homes}"
-    if over_efa and nodes is not None and nodes.instance.lustre_interfaces:
-        conf += f"\nLUSTRE_EFA={nodes.instance.lustre_interfaces}"
-    if stripes is not None:
-        conf += f"\nSTRIPES={stripes}"
-    if programs is not None:
-        conf += "\n" + programs.conf(role)
-    data.add_part(
-        ec2.MultipartBody.from_raw_body(
-            content_type='text/cloud-config; charset="utf-8"',
-            body=_cloud_config(
-                conf,
-                users,
-                home_storage=bool(homes),
-                makes_accounts=makes_accounts,
-            ),
-        )
-    )
-    data.add_part(
-        ec2.MultipartBody.from_raw_body(
-            content_type='text/x-shellscript; charset="utf-8"',
-            body=_at_boot(users, makes_accounts=makes_accounts) + "\n",
-        )
-    )
-    return data
-
-
-def _conf(
-    nodes: NodesSpec | None,
-    slurm_version: str | None,
-    source: str,
-    directory: str,
-    *,
-    has_disks: bool,
-) -> str:
-    """Return what setup and prolog read: what this node has."""
     gpus = fabric = manager = 0
     scratch = SCRATCH if has_disks else ""
     if nodes is not None:
@@ -147,18 +122,34 @@ def _conf(
         manager = int(instance.has_nvswitch)
         fabric = sum(each.carries_fabric for each in layout(instance, nodes.interface_layout))
         scratch = SCRATCH if instance.local_nvme_gb else ""
-    return "\n".join(
-        (
-            f"SLURM_BIN={slurm_binaries(slurm_version) if slurm_version else ''}",
-            f"GPUS={gpus}",
-            f"FABRIC_MANAGER={manager}",
-            f"EFA_DEVICES={fabric}",
-            f"LUSTRE={directory}",
-            f"LUSTRE_SOURCE={source}",
-            f"SCRATCH={scratch}",
-            f"STILL='{' '.join(STILL)}'",
-        )
+    # What setup and prolog read: what this node has.
+    conf = [
+        f"SLURM_BIN={slurm_binaries(slurm_version) if slurm_version else ''}",
+        f"GPUS={gpus}",
+        f"FABRIC_MANAGER={manager}",
+        f"EFA_DEVICES={fabric}",
+        f"LUSTRE={directory}",
+        f"LUSTRE_SOURCE={dns_name}@tcp:/{mount_name}",
+        f"SCRATCH={scratch}",
+        f"STILL='{' '.join(STILL)}'",
+        f"HOMES={homes}",
+    ]
+    if over_efa and nodes is not None and nodes.instance.lustre_interfaces:
+        conf.append(f"LUSTRE_EFA={nodes.instance.lustre_interfaces}")
+    if stripes is not None:
+        conf.append(f"STRIPES={stripes}")
+    if programs is not None:
+        conf.append(programs.conf(role))
+    cloud_config = _cloud_config(
+        "\n".join(conf), users, home_storage=bool(homes), makes_accounts=makes_accounts
     )
+    script = _at_boot(users, makes_accounts=makes_accounts) + "\n"
+    data = ec2.MultipartUserData()
+    for kind, body in (("cloud-config", cloud_config), ("x-shellscript", script)):
+        data.add_part(
+            ec2.MultipartBody.from_raw_body(content_type=f'text/{kind}; charset="utf-8"', body=body)
+        )
+    return data
 
 
 def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:

@@ -22,6 +22,18 @@ class SlurmNodeGroup(Construct):
     Name, type and cluster are create-only, and names are unique in a cluster: the name holds the
     type, so that a group of another type can be made before this one is deleted. A group in another
     cluster is another construct (`stacks/slurm.py`).
+
+    Args:
+        cluster_id: id of the PCS cluster, of this app or not.
+        name: 3 to 25 letters, digits and hyphens.
+        instance_type: EC2 instance type, the same as the template's.
+        launch_template: how an instance is launched.
+        instance_profile: of a role that PCS takes (`SlurmNodeRole`).
+        subnets: where instances are launched.
+        least: instances that always run.
+        most: instances at full size.
+        purchase_option: `ONDEMAND`, also for a targeted capacity reservation, or `CAPACITY_BLOCK`.
+        feature: what a job asks for with `sbatch --constraint` to run on this group alone.
     """
 
     def __init__(
@@ -40,23 +52,6 @@ class SlurmNodeGroup(Construct):
         purchase_option: str = "ONDEMAND",
         feature: str | None = None,
     ) -> None:
-        """Define the group.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            cluster_id: id of the PCS cluster, of this app or not.
-            name: 3 to 25 letters, digits and hyphens.
-            instance_type: EC2 instance type, the same as the template's.
-            launch_template: how an instance is launched.
-            instance_profile: of a role that PCS takes (`SlurmNodeRole`).
-            subnets: where instances are launched.
-            least: instances that always run.
-            most: instances at full size.
-            purchase_option: `ONDEMAND`, also for a targeted capacity reservation, or
-                `CAPACITY_BLOCK`.
-            feature: what a job asks for with `sbatch --constraint` to run on this group alone.
-        """
         super().__init__(scope, construct_id)
 
         self.resource = pcs.CfnComputeNodeGroup(

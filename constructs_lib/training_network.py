@@ -1,6 +1,7 @@
 """The network of a training environment, in one Availability Zone."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -10,13 +11,21 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.permissions import add_policy, allow, service_of_the_account
-from constructs_lib.retention import removal_policy
+from constructs_lib.permissions import add_policy, allow, arn, service_of_the_account
+from constructs_lib.retention import log_group, removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 
 class TrainingNetwork(Construct):
-    """Define a VPC with private training subnets, egress by NAT or none, and endpoints."""
+    """Define a VPC with private training subnets, egress by NAT or none, and endpoints.
+
+    Args:
+        spec: addresses and endpoints.
+        availability_zone_id: the zone of all subnets, by id.
+        log_key: key of the flow logs; it must admit CloudWatch Logs.
+        keep: whether VPC and training subnets outlive the stack. A file system that is kept holds
+            network interfaces in them, so that their deletion would fail.
+    """
 
     def __init__(
         self,
@@ -28,17 +37,6 @@ class TrainingNetwork(Construct):
         log_key: kms.IKey | None = None,
         keep: bool = False,
     ) -> None:
-        """Define the network.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            spec: addresses and endpoints.
-            availability_zone_id: the zone of all subnets, by id.
-            log_key: key of the flow logs; it must admit CloudWatch Logs.
-            keep: whether VPC and training subnets outlive the stack. A file system that is kept
-                holds network interfaces in them, so that their deletion would fail.
-        """
         super().__init__(scope, construct_id)
         self._zone_id = availability_zone_id
 
@@ -63,14 +61,7 @@ class TrainingNetwork(Construct):
         if spec.public_subnet_cidr is not None:
             self._egress(spec.public_subnet_cidr)
         _reach_s3(self, self.vpc, self.training_subnets)
-        Endpoints(
-            self,
-            "Endpoints",
-            vpc=self.vpc,
-            cidr=spec.cidr,
-            subnet=self.training_subnets[0],
-            services=spec.interface_endpoints,
-        )
+        Endpoints(self, cidr=spec.cidr, services=spec.interface_endpoints)
         self._flow_logs(spec, log_key, keep=keep)
 
     def _subnet(self, name: str, cidr: str, *, keep: bool = False) -> ec2.ISubnet:
@@ -139,15 +130,12 @@ class TrainingNetwork(Construct):
         )
 
     def _flow_logs(self, spec: NetworkSpec, log_key: kms.IKey | None, *, keep: bool) -> None:
-        group = logs.LogGroup(
-            self,
-            "FlowLogGroup",
-            encryption_key=log_key,
-            retention=RETENTION[spec.flow_log_retention_days],
-            removal_policy=removal_policy(keep=keep),
-        )
+        group = log_group(self, "FlowLogGroup", key=log_key, keep=keep)
+        # CDK has a name for each number of days, and CloudFormation the number.
+        resource = cast("logs.CfnLogGroup", group.node.default_child)
+        resource.retention_in_days = spec.flow_log_retention_days
         stack = cdk.Stack.of(self)
-        flow_logs = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
+        flow_logs = arn(self, "ec2", "vpc-flow-log/*")
         description = "Delivers VPC flow logs"
         role = iam.Role(
             self,
@@ -170,23 +158,6 @@ class TrainingNetwork(Construct):
             deliver_logs_permission_arn=role.role_arn,
         )
         log.node.add_dependency(policy)
-
-
-RETENTION = {
-    days: logs.RetentionDays[name]
-    for days, name in {
-        1: "ONE_DAY",
-        3: "THREE_DAYS",
-        5: "FIVE_DAYS",
-        7: "ONE_WEEK",
-        14: "TWO_WEEKS",
-        30: "ONE_MONTH",
-        60: "TWO_MONTHS",
-        90: "THREE_MONTHS",
-        180: "SIX_MONTHS",
-        365: "ONE_YEAR",
-    }.items()
-}
 
 
 class ExistingTrainingNetwork(Construct):
@@ -221,14 +192,7 @@ class ExistingTrainingNetwork(Construct):
         ]
         if routed:
             _reach_s3(self, self.vpc, routed)
-        Endpoints(
-            self,
-            "Endpoints",
-            vpc=self.vpc,
-            cidr=spec.cidr,
-            subnet=self.training_subnets[0],
-            services=spec.interface_endpoints,
-        )
+        Endpoints(self, cidr=spec.cidr, services=spec.interface_endpoints)
 
 
 def _reach_s3(scope: Construct, vpc: ec2.IVpc, subnets: Sequence[ec2.ISubnet]) -> None:
@@ -257,18 +221,16 @@ class Endpoints(Construct):
 
     def __init__(
         self,
-        scope: Construct,
-        construct_id: str,
+        network: TrainingNetwork | ExistingTrainingNetwork,
         *,
-        vpc: ec2.IVpc,
         cidr: str,
-        subnet: ec2.ISubnet,
         services: tuple[str, ...],
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(network, "Endpoints")
         if not services:
             return
 
+        vpc = network.vpc
         group = ec2.SecurityGroup(
             self, "Group", vpc=vpc, description="HTTPS to AWS services", allow_all_outbound=False
         )
@@ -279,7 +241,7 @@ class Endpoints(Construct):
                 service.replace(".", "-"),
                 vpc=vpc,
                 service=ec2.InterfaceVpcEndpointAwsService(service),
-                subnets=ec2.SubnetSelection(subnets=[subnet]),
+                subnets=ec2.SubnetSelection(subnets=network.training_subnets[:1]),
                 security_groups=[group],
                 open=False,
             )

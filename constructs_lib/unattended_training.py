@@ -1,28 +1,44 @@
-"""The state machine that runs a training job without anybody watching."""
+"""The state machine that runs a training job without anybody watching.
+
+`capacity_retries.asl.json` is Amazon States Language in JSONata (Step Functions Developer Guide,
+"Transforming data with JSONata"; the text that AWS's documentation had on 2026-11-24). The
+execution's input is `{"request": <CreateTrainingJob>}`; what the integration is known to pass on
+is sent of it. Of the rest `RetryStrategy` is obeyed here, and `InfraCheckConfig` is left out.
+
+* SageMaker never forgets a job's name, so that each attempt after a failed job has its own. There
+  are 99: a job's name has 63 characters, and a repeated attempt adds its number of two digits.
+* ResourceLimitExceededException: the account's quota is used up, until other jobs end.
+* AmazonSageMakerException: throttling and errors of the service, but also requests that it refuses:
+  tried a few times.
+* InternalServerError: what `RetryStrategy` is for; that often a job of that end is tried again.
+* NoCapacity: how the FailureReason of a job begins, or what it names, that found no instances. The
+  first is SageMaker's ("CapacityError: Unable to provision requested ML compute capacity", as
+  quoted in public issues and code, read 2026-11-24), the others are EC2's.
+"""
 
 import json
-from collections.abc import Sequence
-from typing import Final
+from importlib.resources import files
+from typing import Any, Final, Unpack
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
 from constructs_lib.permissions import (
     ANY_JOB,
+    JobLimits,
     add_policy,
     allow,
+    arn,
     grant,
     job_arn,
     job_statements,
     service_of_the_account,
 )
-from constructs_lib.retention import removal_policy
+from constructs_lib.retention import log_group, of_this_stack
+from ultracluster.catalogue.training_request import SYNC_MEMBERS
 
 LOG_GROUP_PREFIX: Final = "/aws/vendedlogs/states/"
 """Delivery to groups below it needs no resource policy of its own, whose size is limited (Step
@@ -30,12 +46,39 @@ Functions Developer Guide, "Logging", text of 2026-11-24)."""
 EVENTS_RULE: Final = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 """The rule by which Step Functions hears that a job has ended (same guide, "IAM policies for
 integrated services", as aws-cdk-lib 2.275.0 writes it too)."""
+HEAR: Final = ("DescribeRule", "PutRule", "PutTargets")
+DELIVER: Final = (
+    *("CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies"),
+    *("GetLogDelivery", "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery"),
+)
+TRACE: Final = (
+    *("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments"),
+)
+
+
+INTEGRATION: Final = "sagemaker:createTrainingJob.sync"
+"""The integration that waits until the job has ended."""
+SUBSTITUTED: Final = "TrainingJob"
+"""The name by which the template puts the integration's ARN in, with its own partition."""
+
+
+def definition() -> dict[str, Any]:
+    """Return the workflow."""
+    text = (files("constructs_lib") / "capacity_retries.asl.json").read_text()
+    workflow: dict[str, Any] = json.loads(text)
+    workflow["States"]["Begin"]["Assign"]["members"] = list(SYNC_MEMBERS)
+    return workflow
 
 
 class UnattendedTraining(Construct):
     """Define a state machine that starts a training job, again while there is no capacity.
 
     Its role may do what starting jobs of this environment takes, and pass one execution role.
+
+    Args:
+        log_key: the key of its log group.
+        keep: whether its log outlives the stack.
+        **limits: what its jobs are bound to, see `JobLimits`.
     """
 
     def __init__(
@@ -43,57 +86,35 @@ class UnattendedTraining(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        execution_role: iam.IRole,
-        subnets: Sequence[ec2.ISubnet],
-        security_groups: Sequence[ec2.ISecurityGroup],
         log_key: kms.IKey,
         keep: bool,
-        environment: str | None = None,
-        instance_types: Sequence[str] | None = None,
+        **limits: Unpack[JobLimits],
     ) -> None:
-        """Define the state machine.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            execution_role: the role that jobs run as.
-            subnets: the only subnets that a job may be started in.
-            security_groups: the only groups that a job may be given.
-            environment: by whose name the names of its jobs begin; None for every job.
-            instance_types: the only types that a job may ask for; None for all.
-            log_key: the key of its log group.
-            keep: whether its log outlives the stack.
-        """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        unique = cdk.Fn.select(2, cdk.Fn.split("/", stack.stack_id))
-        group = logs.LogGroup(
+        name = f"{LOG_GROUP_PREFIX}training-{of_this_stack(self)}"
+        group = log_group(self, "LogGroup", key=log_key, keep=keep, name=name)
+        machines = arn(self, "states", "stateMachine:*")
+        role = iam.Role(
             self,
-            "LogGroup",
-            log_group_name=f"{LOG_GROUP_PREFIX}training-{unique}",
-            encryption_key=log_key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=removal_policy(keep=keep),
+            "Role",
+            description="Runs training jobs unattended",
+            assumed_by=service_of_the_account(stack, "states.amazonaws.com", machines),
         )
-        role = self._role()
+        rule = arn(self, "events", f"rule/{EVENTS_RULE}")
         policy = add_policy(
             self,
             "Policy",
             role,
             [
-                *job_statements(
-                    self,
-                    execution_role=execution_role,
-                    subnets=subnets,
-                    security_groups=security_groups,
-                    environment=environment,
-                    instance_types=instance_types,
-                ),
-                *self._own_statements(),
+                *job_statements(self, **limits),
+                allow("HearOfEnd", *(f"events:{each}" for each in HEAR), on=rule),
+                allow("DeliverLog", *(f"logs:{each}" for each in DELIVER)),
+                allow("Trace", *(f"xray:{each}" for each in TRACE)),
             ],
             {
-                job_arn(self, environment): ANY_JOB,
+                job_arn(self, limits.get("environment")): ANY_JOB,
                 "*": (
                     "Delivery of a state machine's log and its traces have no resource in IAM; "
                     "both write about this state machine only."
@@ -128,12 +149,7 @@ class UnattendedTraining(Construct):
     @property
     def executions_arn(self) -> str:
         """The ARN of every execution of the state machine."""
-        return cdk.Stack.of(self).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{self.resource.attr_name}:*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        return arn(self, "states", f"execution:{self.resource.attr_name}:*")
 
     def start_statements(self) -> list[iam.PolicyStatement]:
         """Return statements that start, follow and stop executions."""
@@ -146,46 +162,3 @@ class UnattendedTraining(Construct):
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role start, follow and stop unattended jobs."""
         return grant(grantee, self.start_statements())
-
-    def _role(self) -> iam.Role:
-        stack = cdk.Stack.of(self)
-        machines = stack.format_arn(
-            service="states",
-            resource="stateMachine",
-            resource_name="*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        return iam.Role(
-            self,
-            "Role",
-            description="Runs training jobs unattended",
-            assumed_by=service_of_the_account(stack, "states.amazonaws.com", machines),
-        )
-
-    def _own_statements(self) -> list[iam.PolicyStatement]:
-        rule = cdk.Stack.of(self).format_arn(
-            service="events", resource="rule", resource_name=EVENTS_RULE
-        )
-        return [
-            allow(
-                "HearOfEnd", "events:DescribeRule", "events:PutRule", "events:PutTargets", on=rule
-            ),
-            allow(
-                "DeliverLog",
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ),
-            allow(
-                "Trace",
-                "xray:GetSamplingRules",
-                "xray:GetSamplingTargets",
-                "xray:PutTelemetryRecords",
-                "xray:PutTraceSegments",
-            ),
-        ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from training.image.build import tag
-from training.limits import LEAST, MOST
+from training.limits import Bounds, bounds
 from training.recipes import RECIPES
 from training.settings import LEAST_KEPT, Settings
 from training.torchtitan import settings as titan
@@ -78,13 +78,14 @@ def shape(recipe: Settings) -> dict[str, str]:
 
 def settings() -> dict[str, Any]:
     """Return what a check of requests needs to know of the training program's settings."""
+    limits = limited(get_type_hints(Settings))
     return {
         "_sources": "training/settings.py and training/recipes.py",
         "image": tag("sagemaker"),
         "recipes": {name: shape(recipe) for name, recipe in RECIPES.items()},
         "settings": described(get_type_hints(Settings)),
-        "least": {**flat(LEAST), "checkpoint.keep": LEAST_KEPT},
-        "most": flat(MOST),
+        "least": {**least(limits), "checkpoint.keep": LEAST_KEPT},
+        "most": {name: each.most for name, each in limits.items() if each.most is not None},
     }
 
 
@@ -97,13 +98,18 @@ def torchtitan() -> dict[str, Any]:
         "image": tag("sagemaker", torchtitan=True),
         "recipes": list(TITAN_RECIPES),
         "settings": known,
-        "least": {name: n for name, n in flat(titan.LEAST).items() if name in known},
+        "least": least(limited(kinds)),
     }
 
 
-def flat(limits: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return limits by part.name."""
-    return {f"{part}.{name}": n for part, each in limits.items() for name, n in each.items()}
+def limited(parts: dict[str, Any]) -> dict[str, Bounds]:
+    """Return the bounds of numbers by part.name."""
+    return {f"{part}.{n}": each for part, kind in parts.items() for n, each in bounds(kind).items()}
+
+
+def least(limits: Mapping[str, Bounds]) -> dict[str, float]:
+    """Return the least that each may be."""
+    return {name: each.least for name, each in limits.items()}
 
 
 def described(parts: dict[str, Any]) -> dict[str, Any]:

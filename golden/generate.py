@@ -23,7 +23,7 @@ from ultracluster.environments import registered
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.resolved import of_templates
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 GOLDEN: Final = Path(__file__).parent
 SUFFIX: Final = ".template.json"

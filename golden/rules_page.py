@@ -9,8 +9,7 @@ from typing import Final
 
 from golden.pages import rendered
 from ultracluster.rules.acknowledgements import OBJECTIONS
-from ultracluster.rules.engine import RULES
-from ultracluster.rules.explanation import explained
+from ultracluster.rules.engine import RULES, explained
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "rules.md"
 TITLES: Final = {

@@ -6,18 +6,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
-from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
+from constructs_lib.alarms import AlarmTopic, IdleCapacityAlarm, Observability, ServiceAlarms
 from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_programs import NodePrograms
 from constructs_lib.node_role import NodeRole
-from constructs_lib.notice_topic import AlarmTopic
-from constructs_lib.observability import Observability
 from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.service_alarms import ServiceAlarms
 from constructs_lib.slurm_boot import node_boot
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec

@@ -1,5 +1,7 @@
 """One environment: its stacks, composed here and nowhere else."""
 
+from typing import Final
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -10,9 +12,14 @@ from ultracluster.spec.environment import EnvironmentSpec
 from .cluster import ClusterStack
 from .image import ImageStack
 from .network import NetworkStack
-from .providers import drop_redundant_dependencies
 from .storage import StorageStack
 from .training import TrainingStack
+
+PROVIDERS: Final = (
+    "Custom::S3AutoDeleteObjectsCustomResourceProvider",
+    "Custom::VpcRestrictDefaultSGCustomResourceProvider",
+)
+"""Functions that aws-cdk-lib brings along for its own custom resources."""
 
 
 class TrainingEnvironment(cdk.Stage):
@@ -22,6 +29,17 @@ class TrainingEnvironment(cdk.Stage):
 
     Region and account are the environment's. Without an account it is whoever deploys, and the
     assembly needs neither look-ups nor credentials.
+
+    Args:
+        scope: the app, or the stack of a pipeline.
+        construct_id: the id in that scope, with which the names of the stacks begin; the name of
+            the environment unless another is given.
+        spec: what is asked for.
+        env: account and Region; what it does not say is that of the spec.
+        permissions_boundary: of every role in the stage.
+
+    Raises:
+        ValueError: where `env` names another Region or account than the spec.
     """
 
     network: NetworkStack
@@ -42,19 +60,6 @@ class TrainingEnvironment(cdk.Stage):
         env: cdk.Environment | None = None,
         permissions_boundary: cdk.PermissionsBoundary | None = None,
     ) -> None:
-        """Define the stacks.
-
-        Args:
-            scope: the app, or the stack of a pipeline.
-            construct_id: the id in that scope, with which the names of the stacks begin; the name
-                of the environment unless another is given.
-            spec: what is asked for.
-            env: account and Region; what it does not say is that of the spec.
-            permissions_boundary: of every role in the stage.
-
-        Raises:
-            ValueError: where `env` names another Region or account than the spec.
-        """
         account, region = (env.account, env.region) if env is not None else (None, None)
         if region is not None and region != spec.region:
             raise ValueError(
@@ -73,13 +78,7 @@ class TrainingEnvironment(cdk.Stage):
         )
         pin(self)
 
-        self.network = NetworkStack(
-            self,
-            "Network",
-            spec=spec,
-            env=env,
-            termination_protection=spec.termination_protection,
-        )
+        self.network = NetworkStack(self, "Network", spec=spec, env=env)
         if spec.node_image is not None and spec.slurm is not None:
             ImageStack(
                 self,
@@ -90,21 +89,9 @@ class TrainingEnvironment(cdk.Stage):
                 network=self.network,
                 env=env,
             )
-        self.storage = StorageStack(
-            self,
-            "Storage",
-            spec=spec,
-            network=self.network,
-            env=env,
-            termination_protection=spec.termination_protection,
-        )
+        self.storage = StorageStack(self, "Storage", spec=spec, network=self.network, env=env)
         self.training = TrainingStack(
-            self,
-            "Training",
-            spec=spec,
-            network=self.network,
-            storage=self.storage,
-            env=env,
+            self, "Training", spec=spec, network=self.network, storage=self.storage, env=env
         )
         self.cluster = ClusterStack(
             self,
@@ -116,5 +103,19 @@ class TrainingEnvironment(cdk.Stage):
             env=env,
         )
         for stack in (self.network, self.storage):
-            drop_redundant_dependencies(stack)
+            _drop_redundant_dependencies(stack)
         cdk.Tags.of(self).add(ENVIRONMENT_TAG, spec.name)
+
+
+def _drop_redundant_dependencies(stack: cdk.Stack) -> None:
+    """Remove the DependsOn between function and role that `Fn::GetAtt` states already.
+
+    aws-cdk-lib 2.275 writes both, and cfn-lint (W3005) says so for every template that has one.
+    """
+    for name in PROVIDERS:
+        provider = stack.node.try_find_child(name)
+        if provider is None:
+            continue
+        role, handler = provider.node.find_child("Role"), provider.node.find_child("Handler")
+        if isinstance(role, cdk.CfnResource) and isinstance(handler, cdk.CfnResource):
+            handler.remove_resource_dependency(role)

@@ -5,8 +5,8 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib.cost_budget import CostBudget
-from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.keys import LogKey
+from constructs_lib.security_group import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.training_network import ExistingTrainingNetwork, TrainingNetwork
 from ultracluster.catalogue.budgets import offered
 from ultracluster.spec.environment import EnvironmentSpec
@@ -26,14 +26,13 @@ class NetworkStack(cdk.Stack):
         *,
         spec: EnvironmentSpec,
         env: cdk.Environment,
-        termination_protection: bool,
     ) -> None:
         self._zone_id = spec.availability_zone_id
         super().__init__(
             scope,
             construct_id,
             env=env,
-            termination_protection=termination_protection,
+            termination_protection=spec.termination_protection,
             description=f"Network of the {spec.name} training environment",
         )
 

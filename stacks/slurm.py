@@ -1,24 +1,23 @@
 """Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from constructs_lib.instance_health_checks import InstanceHealthChecks
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
-from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.node_programs import NodePrograms
-from constructs_lib.node_template import NodeTemplate
+from constructs_lib.node_role import SlurmNodeRole
+from constructs_lib.node_template import LoginLaunchTemplate, NodeTemplate
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.security_group import SlurmSecurityGroup
 from constructs_lib.slurm_boot import node_boot
-from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_logs import SlurmLogs
+from constructs_lib.slurm_cluster import SlurmCluster, SlurmLogs, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
-from constructs_lib.slurm_node_role import SlurmNodeRole
-from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, group_name
 from ultracluster.spec.environment import EnvironmentSpec
@@ -27,7 +26,6 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 from ultracluster.spec.slurm import SlurmSpec
 
-from .health_checks import health_checks
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -100,7 +98,7 @@ class Slurm(Construct):
         self.on_capacity += groups.values()
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
-        self._checked = health_checks(self, spec, groups, nodes=node_role, log_key=network.log_key)
+        self._checked = self._health_checks(groups)
         self.on_capacity += [c for name, c in self._checked.items() if name in self.placements]
         for queue in slurm.queues:
             self._queue(queue, groups)
@@ -153,33 +151,20 @@ class Slurm(Construct):
         )
 
     def _node_group(
-        self,
-        construct_id: str,
-        template: NodeTemplate,
-        *,
-        name: str,
-        instance_type: str,
-        least: int,
-        most: int,
-        subnets: Sequence[ec2.ISubnet] | None = None,
-        is_block: bool = False,
-        feature: str | None = None,
+        self, construct_id: str, template: NodeTemplate, **given: Any
     ) -> SlurmNodeGroup:
+        """Define a group, after the policies of its role, which attach themselves to it."""
         group = SlurmNodeGroup(
             self,
             f"{self._size}{construct_id}",
             cluster_id=self._cluster.cluster_id,
-            name=name,
-            instance_type=instance_type,
             launch_template=template,
             instance_profile=self._profile,
-            subnets=subnets or self._network.training_subnets,
-            least=least,
-            most=most,
-            purchase_option="CAPACITY_BLOCK" if is_block else "ONDEMAND",
-            feature=feature,
+            **{"subnets": self._network.training_subnets, **given},
         )
-        self._await_policies(group)
+        for part in self._role.node.find_all():
+            if isinstance(part, iam.CfnManagedPolicy):
+                group.resource.add_resource_dependency(part)
         return group
 
     def _nodes(self, nodes: NodesSpec) -> SlurmNodeGroup:
@@ -190,7 +175,7 @@ class Slurm(Construct):
             instance_type=nodes.instance_type,
             least=self._slurm.always_running(nodes),
             most=nodes.total,
-            is_block=nodes.capacity_block is not None,
+            purchase_option=_purchase(nodes),
             feature=ENVIRONMENTS_NODES if self._slurm.node_groups else None,
         )
 
@@ -206,7 +191,7 @@ class Slurm(Construct):
         template = self._fabric_template(f"LaunchTemplate-{group.name}", group, placement)
         self.placements[group.name] = placement
         self.on_capacity.append(template)
-        return self._further(group, template, is_block=group.capacity_block is not None)
+        return self._further(group, template, purchase_option=_purchase(group))
 
     def _cpu(self, group: CpuGroupSpec) -> SlurmNodeGroup:
         template = self._plain_template(
@@ -219,11 +204,7 @@ class Slurm(Construct):
         return self._further(group, template)
 
     def _further(
-        self,
-        group: AcceleratedGroupSpec | CpuGroupSpec,
-        template: NodeTemplate,
-        *,
-        is_block: bool = False,
+        self, group: AcceleratedGroupSpec | CpuGroupSpec, template: NodeTemplate, **given: Any
     ) -> SlurmNodeGroup:
         return self._node_group(
             f"Nodes-{group.name}",
@@ -232,9 +213,24 @@ class Slurm(Construct):
             instance_type=group.instance_type,
             least=group.least_nodes,
             most=group.total,
-            is_block=is_block,
             feature=group.name,
+            **given,
         )
+
+    def _health_checks(self, groups: Mapping[str, SlurmNodeGroup]) -> dict[str, IConstruct]:
+        """Have PCS check groups as the spec asks; return what sees to it, by the groups' names."""
+        asked = self._slurm.instance_health_checks(self._spec.nodes)
+        if not asked:
+            return {}
+        key, keep = self._network.log_key, self._spec.storage.keep_data
+        function = InstanceHealthChecks(
+            self, "HealthChecks", nodes=self._role, log_key=key, keep=keep
+        )
+        # By the id of the group: one of the cluster's next size is another one.
+        return {
+            name: function.turn_on(groups[name].node.id, groups[name], request)
+            for name, request in asked.items()
+        }
 
     def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:
         # By its name, so that queues may change places.
@@ -254,26 +250,16 @@ class Slurm(Construct):
         made.node.add_dependency(*(c for n, c in self._checked.items() if n in queue.node_groups))
 
     def _plain_template(
-        self,
-        construct_id: str,
-        *,
-        instance_type: str,
-        image: str,
-        root_volume_gib: int,
-        user_data: ec2.MultipartUserData,
-        tags: Mapping[str, str] | None = None,
+        self, construct_id: str, tags: Mapping[str, str] | None = None, **given: Any
     ) -> LoginLaunchTemplate:
         """Define how a node without EFA is launched."""
         return LoginLaunchTemplate(
             self,
             construct_id,
-            instance_type=instance_type,
-            image=image,
             root_device_name=self._spec.nodes.root_device_name,
-            root_volume_gib=root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
             instance_tags={ENVIRONMENT_TAG: self._spec.name, **(tags or {})},
-            user_data=user_data,
+            **given,
         )
 
     def _login_nodes(self, instance_type: str) -> None:
@@ -297,8 +283,6 @@ class Slurm(Construct):
             subnets=self._network.training_subnets[:1],
         )
 
-    def _await_policies(self, group: SlurmNodeGroup) -> None:
-        """Make a node group after the policies of its role, which attach themselves to it."""
-        for part in self._role.node.find_all():
-            if isinstance(part, iam.CfnManagedPolicy):
-                group.resource.add_resource_dependency(part)
+
+def _purchase(nodes: NodesSpec) -> str:
+    return "ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK"

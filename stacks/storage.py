@@ -23,13 +23,12 @@ class StorageStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         env: cdk.Environment,
-        termination_protection: bool,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             env=env,
-            termination_protection=termination_protection,
+            termination_protection=spec.termination_protection,
             description=f"Storage of the {spec.name} training environment",
         )
 

@@ -4,10 +4,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters, parameter_path
-from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.job_roles import ExecutionRole, LauncherRole
+from constructs_lib.permissions import JobLimits
 from constructs_lib.unattended_training import UnattendedTraining
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -49,32 +49,30 @@ class TrainingStack(cdk.Stack):
             subnets=network.training_subnets,
             security_groups=network.security_groups,
         ).role
-        job_types = [f"ml.{spec.nodes.instance_type}"]
-        self.unattended = unattended = UnattendedTraining(
-            self,
-            "Unattended",
+        limits = JobLimits(
             execution_role=execution,
             subnets=network.training_subnets,
             security_groups=network.security_groups,
+            environment=spec.name,
+            instance_types=[f"ml.{spec.nodes.instance_type}"],
+        )
+        self.unattended = unattended = UnattendedTraining(
+            self,
+            "Unattended",
             log_key=network.log_key,
             keep=spec.storage.keep_data,
-            environment=spec.name,
-            instance_types=job_types,
+            **limits,
         )
         """The state machine of runs that nobody watches."""
         launcher = LauncherRole(
             self,
             "LauncherRole",
-            execution_role=execution,
-            subnets=network.training_subnets,
-            security_groups=network.security_groups,
             assumed_by=iam.AccountRootPrincipal(),
             parameter_path=parameter_path(spec.name),
             repository=images,
             unattended=unattended,
-            environment=spec.name,
-            instance_types=job_types,
             login_nodes_of=spec.name if spec.slurm and spec.slurm.login_instances else None,
+            **limits,
         ).role
         topic = network.budget.topic if network.budget is not None else None
         JobParameters(

@@ -14,6 +14,7 @@ from environments.dev import DEV
 from ultracluster import aws, synthesis
 from ultracluster.aws import Account, Caller
 from ultracluster.cli import main
+from ultracluster.exit_status import CommandError
 from ultracluster.input_files import Sources
 from ultracluster.review.baseline import deployed
 from ultracluster.review.subject import Subject
@@ -65,7 +66,7 @@ def test_a_review_compares_with_no_other_account():
     """Its stacks of the same name are another environment's."""
     spec = DEV.model_copy(update={"account": OURS})
     subject = Subject("dev", Sources([]), environment="dev", spec=spec)
-    with pytest.raises(aws.NoAccountError, match=f"is for account {OURS}"):
+    with pytest.raises(CommandError, match=f"is for account {OURS}"):
         deployed(subject, DEV.region)
 
 

@@ -133,7 +133,6 @@ MAY_IMPORT = {
         "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.prove",
-        "ultracluster.run_command",
         "ultracluster.spec",
         "ultracluster.synthesis",
         "ultracluster.tables",
@@ -244,7 +243,7 @@ MAY_IMPORT = {
     # What starts a job, and what checks a node, must end before PyTorch would have loaded.
     "training/launch/variables": {""},  # the command has it by a link
     "training/launch": {"training.launch", "training"},  # its command `rehearse` loads a program
-    "training/image": {"training.image", "training.launch"},
+    "training/image": {"training.image", "training.launch", "training.problems"},
     "training/torchtitan": {"training", "torch", "numpy", "torchtitan"},
     "training": {"training", "torch", "numpy"},
 }

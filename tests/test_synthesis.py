@@ -13,7 +13,7 @@ import pytest
 
 from environments.dev import DEV
 from ultracluster.input_files import Sources
-from ultracluster.synthesis import NodeMissingError, Synthesis, SynthesisError, package_cache
+from ultracluster.synthesis import Synthesis, SynthesisError, package_cache
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +33,7 @@ def test_without_node_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ultracluster.synthesis.shutil.which", lambda *_, **__: None)
     with (
         Synthesis(DEV, None) as synthesis,
-        pytest.raises(NodeMissingError, match=r"pip install 'ultracluster\[rehearse\]'"),
+        pytest.raises(SynthesisError, match=r"pip install 'ultracluster\[rehearse\]'"),
     ):
         synthesis.stage()
 

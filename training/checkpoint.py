@@ -13,14 +13,15 @@ then writes and hashes (`training.stream`), and renames. PyTorch's `async_save` 
 its copy holds up the training thread, and because committing has to follow in the same thread.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -32,27 +33,25 @@ from torch.utils.serialization import config as serialization
 
 from training.failure import everywhere
 from training.manifest import MANIFEST, committed, digest, folder_of, seal
-from training.problems import UserError, first_line
+from training.problems import UserError, failed, first_line
 from training.restore import Say, restored
 from training.settings import CheckpointSettings
 from training.stream import HashingFileSystem
 
+ABANDON_SECONDS = 20.0
+"""How long a checkpoint that is being written may take after a rank has failed."""
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the writing of a checkpoint ended.
 
-    Attributes:
-        step: Whose state it is.
-        error: Why there is no such checkpoint, or None.
-        seconds: From the start of the copy to the commit.
-        gigabytes: Written by all ranks.
-    """
+class Outcome(NamedTuple):
+    """How the writing of a checkpoint ended."""
 
     step: int
     error: str | None
+    """Why there is no such checkpoint, or None."""
     seconds: float
+    """From the start of the copy to the commit."""
     gigabytes: float
+    """Written by all ranks."""
 
 
 class Checkpoints:
@@ -90,14 +89,11 @@ class Checkpoints:
 
     def _open(self) -> None:
         """Make the folder, and forget what a job that died was writing."""
-        if self.rank:
-            return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._refused(error) from None
-        for leftover in self.path.glob("step-*.partial"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        if self.rank == 0:
+            with self._written():
+                self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob("step-*.partial"):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def _probe(self) -> None:
         """Find out now, not after hours of work, that a node cannot write here.
@@ -105,17 +101,19 @@ class Checkpoints:
         Rank 0 has made the folder: a node that does not see it has another file system.
         """
         probe = self.path / f".rank-{self.rank}"
-        try:
+        with self._written():
             probe.touch()
             probe.unlink()
-        except OSError as error:
-            raise self._refused(error) from None
 
-    def _refused(self, error: OSError) -> UserError:
-        return UserError(
-            f"checkpoint.path = {str(self.path)!r}: cannot be written ({error.strerror}); write a "
-            "folder that all nodes share and that you may write"
-        )
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"checkpoint.path = {str(self.path)!r}: cannot be written ({error.strerror}); "
+                "write a folder that all nodes share and that you may write"
+            ) from None
 
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting."""
@@ -166,6 +164,11 @@ class Checkpoints:
                 seconds=done.seconds,
                 gigabytes=done.gigabytes,
             )
+
+    def abandon(self) -> None:
+        """Let a checkpoint come to its end where a rank has failed."""
+        if self.thread:
+            self.thread.join(ABANDON_SECONDS)
 
     def reserve(self, state: dict[str, Tensor]) -> None:
         """Take the host memory that copies need: at the start, where its lack is noticed early."""
@@ -287,7 +290,5 @@ def _unsound(rank: int, state: dict[str, Tensor]) -> str | None:
 
 
 def _cause(rank: int, error: BaseException) -> str:
-    """Return which rank failed, and why: torch's own exception names the ranks alone."""
-    failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
-    failed, (inner, *_) = next(iter(failures.items()))
-    return f"rank {failed}: {first_line(inner)}"
+    which, inner = failed(rank, error)
+    return f"rank {which}: {first_line(inner)}"

@@ -27,7 +27,7 @@ GROWTH: Final = 1.002
 """A peak is taken apart anew when it has grown by so much: at every tensor would take minutes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collective:
     """What several ranks do together."""
 

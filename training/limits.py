@@ -5,7 +5,18 @@ import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from training.problems import Problem, UserError
 
@@ -14,52 +25,41 @@ if TYPE_CHECKING:
 
 Whole = TypeVar("Whole", bound="Settings")
 
-LEAST: Final[Mapping[str, Mapping[str, float]]] = {
-    "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
-    "data": {
-        **dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
-        "validation_every": 0,
-    },
-    "parallel": {"partition_size": 1, "tensor_parallel": 1, "gpus_per_node": 0},
-    "numerics": {"checkpoint_every": 0, "loss_chunks": 1},
-    "optimizer": dict.fromkeys(
-        ("learning_rate", "final_fraction", "epsilon", "weight_decay", "clip_norm", "warmup_steps"),
-        0,
-    ),
-    "checkpoint": {"every": 0, "most_failures": 0},
-    "run": {
-        **dict.fromkeys(("steps", "print_every"), 1),
-        **dict.fromkeys(("seed", "peak_tflops", "most_skipped", "loss_spike", "most_spiked"), 0),
-        **dict.fromkeys(("slowest", "hang_seconds"), 0),
-        "timeout_minutes": 0.1,
-    },
-}
-"""The least that a value may be, by its part and its name."""
-MOST: Final[Mapping[str, Mapping[str, float]]] = {
-    "optimizer": dict.fromkeys(("learning_rate", "final_fraction", "epsilon", "weight_decay"), 1),
-    "run": {"timeout_minutes": 1440},
-}
-"""The most that can be meant: a rate of more than 1 takes AdamW's steps past every weight, the rate
-falls to a share of itself, and a decay of rate x weight_decay is a share of each weight."""
+
+class Bounds(NamedTuple):
+    """The least that a number may be, and the most that can be meant."""
+
+    least: float
+    most: float | None = None
+
+
+Positive = Annotated[int, Bounds(1)]
+Count = Annotated[int, Bounds(0)]
+Amount = Annotated[float, Bounds(0)]
+Share = Annotated[float, Bounds(0, 1)]
+
 WORDS: Final = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}
 OTHER_TYPE: Final = "is of another type"
 LEAST_SHARE: Final = 1 / 2**16
 """Of a source: `training.data.Mixture` deals in blocks of that many sequences."""
 
 
-def value_problems(
-    settings: Any, least: Mapping[str, Mapping[str, float]] = LEAST
-) -> Iterator[Problem]:
+def bounds(part: type) -> dict[str, Bounds]:
+    """Return the bounds of a part's numbers, by their names."""
+    hints = get_type_hints(part, include_extras=True)
+    return {name: get_args(k)[1] for name, k in hints.items() if get_origin(k) is Annotated}
+
+
+def value_problems(settings: Any) -> Iterator[Problem]:
     """Yield every single value that cannot be, whatever the others are."""
     for part in fields(settings):
         values = getattr(settings, part.name)
+        limits = bounds(type(values))
         for name, kind in get_type_hints(type(values)).items():
             value, where = getattr(values, name), f"{part.name}.{name}"
             if words := _misfit(value, kind):
                 yield Problem(where, value, OTHER_TYPE, f"write {words}")
-            elif reason := _out_of_range(
-                value, least.get(part.name, {}).get(name), MOST.get(part.name, {}).get(name)
-            ):
+            elif name in limits and (reason := _out_of_range(value, *limits[name])):
                 yield Problem(where, value, *reason)
 
 
@@ -81,10 +81,8 @@ def _misfit(value: object, kind: Any) -> str | None:
     return None if good else words
 
 
-def _out_of_range(value: Any, least: float | None, most: float | None) -> tuple[str, str] | None:
+def _out_of_range(value: Any, least: float, most: float | None) -> tuple[str, str] | None:
     """Return why a number cannot be meant, and what to write instead."""
-    if least is None:
-        return None
     fix = f"write {least} or more" if most is None else f"write {least} to {most}"
     if not math.isfinite(value):
         return "is no finite number", fix

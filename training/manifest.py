@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -115,16 +115,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: bool) -> list[str]:
-    """Return what is wrong with the files of a checkpoint; `full` reads them all.
+def fault(file: Path, wanted: dict[str, Any], *, full: bool) -> str | None:
+    """Return what is wrong with a file of a checkpoint; `full` reads it.
 
     Raises:
-        UnreadableError: If one of them cannot be read now.
+        UnreadableError: If it cannot be read now.
     """
-    return [wrong for name, wanted in files if (wrong := _fault(folder / name, wanted, full=full))]
-
-
-def _fault(file: Path, wanted: dict[str, Any], *, full: bool) -> str | None:
     try:
         size = patiently(file.stat).st_size
         if size != wanted["bytes"]:

@@ -75,27 +75,24 @@ class Launch:
         Raises:
             NodeError: If they do not come in that time.
         """
+        device, alone = self.device(), self.world == 1
         try:
-            self._join(timeout_minutes)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+                rank=self.rank,
+                world_size=self.world,
+                store=dist.HashStore() if alone else None,  # type: ignore[attr-defined]
+                init_method=None if alone else "env://",
+                timeout=timedelta(minutes=timeout_minutes),
+            )
         except (dist.DistError, RuntimeError, TimeoutError) as error:
             where = ":".join(os.environ.get(n, "?") for n in ("MASTER_ADDR", "MASTER_PORT"))
             raise NodeError(
                 f"the {self.world} ranks did not meet at {where} ({str(error).splitlines()[0]}); "
                 "look for a node that did not start, and for a firewall between them"
             ) from error
-
-    def _join(self, timeout_minutes: float) -> None:
-        device = self.device()
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-            rank=self.rank,
-            world_size=self.world,
-            store=dist.HashStore() if self.world == 1 else None,  # type: ignore[attr-defined]
-            init_method=None if self.world == 1 else "env://",
-            timeout=timedelta(minutes=timeout_minutes),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from training.mesh import Launch
-
 COMPUTES, DATA, OTHERS = range(3)
 KINDS: Final = 3
 COLUMNS: Final = KINDS + 1
@@ -191,7 +189,7 @@ class Pace:
         self.seen: Tensor | None = None
 
     def saw(self, table: Tensor) -> Straggler | None:
-        """Take in a step: a row for each rank, as `row` makes it. Return whom it convicts, once."""
+        """Take in a step, a row of `Blame` for each rank. Return whom it convicts, once."""
         table, writes = table[:, :KINDS], bool(table[:, KINDS].any())
         if self.seen is not None and torch.equal(table, self.seen):
             return None  # After a pause the same figures come twice.
@@ -248,15 +246,3 @@ def saw(paces: Sequence[Pace], table: Tensor) -> Straggler | None:
         if (slow := pace.saw(part))
     ]
     return max(found, key=lambda each: each.seconds, default=None)
-
-
-def row(like: Tensor, launch: Launch, seconds: list[float], *, writes: bool) -> Tensor:
-    """Return the table of all ranks with this rank's row alone; the sum over ranks is whole.
-
-    A checkpoint that is being written (`writes`) has the network to itself, which is no fault.
-    """
-    table = like.new_zeros(launch.world, COLUMNS)
-    for kind, value in enumerate((*seconds, float(writes))):
-        # A fill, not a copy: a copy from the host would wait for the GPU.
-        table[launch.rank, kind].fill_(value)
-    return table

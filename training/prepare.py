@@ -47,10 +47,10 @@ def sample() -> Iterator[npt.NDArray[np.int64]]:
         yield encode(topics.topics[name].encode())
 
 
-def read_text(path: Path) -> bytes:
-    """Return the bytes of a file."""
+def read_text(path: Path) -> npt.NDArray[np.int64]:
+    """Return a file as tokens."""
     try:
-        return path.read_bytes()
+        return encode(path.read_bytes())
     except OSError as error:
         raise UserError(
             f"--text {path}: cannot be read ({error.strerror}); write the path of a text file"
@@ -145,9 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.sample:
             documents = sample()
         elif given.text:
-            documents = (encode(read_text(path)) for path in given.text)
+            documents = map(read_text, given.text)
         else:
-            documents = (read_ids(path) for path in given.ids)
+            documents = map(read_ids, given.ids)
         index = write(
             given.out, documents, vocabulary=given.vocabulary, shard_tokens=given.shard_tokens
         )

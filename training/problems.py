@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,18 @@ def first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     words = lines[0] if lines else "no further words"
     return words if isinstance(error, UserError) else f"{type(error).__name__}: {words}"
+
+
+def failed(rank: int, error: BaseException) -> tuple[int, BaseException]:
+    """Return which rank failed, and why: exceptions of torch's checkpoints hold those of others.
+
+    Args:
+        rank: This one.
+        error: What it has caught.
+    """
+    failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
+    which, (inner, *_) = next(iter(failures.items()))
+    return which, inner
 
 
 def divisors(number: int) -> list[int]:

@@ -6,14 +6,13 @@ Takes the arguments of `training.train`, needs no PyTorch and no GPU, and is the
 cheapest way to find a mistake in the settings before nodes are taken: it then ends with 2.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from training.manifest import UnreadableError, committed
 from training.problems import UserError
-from training.recipes import add_arguments, chosen
+from training.recipes import chosen, parser_of
 from training.record import say
 
 MISTAKEN, UNAVAILABLE = 2, 69
@@ -21,13 +20,7 @@ MISTAKEN, UNAVAILABLE = 2, 69
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the step, and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="training.progress",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-    given = parser.parse_args(arguments)
+    given = parser_of("training.progress", __doc__).parse_args(arguments)
     try:
         path = chosen(given.recipe, given.set).checkpoint.path
         steps = committed(Path(path)) if path else []

@@ -131,10 +131,16 @@ def defined_in(name: str, kind: type[Kind], known: Iterable[str]) -> Kind:
     return recipe
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a command the two arguments that say what a run is."""
+def parser_of(prog: str, description: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser of the two arguments that say what a run is."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
     parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
+    return parser
 
 
 def chosen(recipe: str, changes: Iterable[str]) -> Settings:
@@ -148,11 +154,7 @@ def chosen(recipe: str, changes: Iterable[str]) -> Settings:
 
 def assignments(changes: Iterable[str]) -> dict[str, str]:
     """Return texts of the form PART.NAME=VALUE as a mapping."""
-    return dict(map(_split, changes))
-
-
-def _split(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
-    return name, value
+    for text in changes:
+        if "=" not in text:
+            raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
+    return dict(text.split("=", 1) for text in changes)

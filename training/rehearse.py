@@ -5,36 +5,37 @@ shapes are computed, so that two processor cores trace a rank of thousands in mi
 is of what a kernel takes for itself, of fragmentation or of NCCL's buffers.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
+import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 from torch.utils._python_dispatch import _disable_current_modes
 
-from training.ledger import (
-    GRADIENTS,
-    OPTIMIZER,
-    WEIGHTS,
-    Collective,
-    Ledger,
-    fake_world,
-    outside,
-)
+from training.ledger import GRADIENTS, OPTIMIZER, WEIGHTS, Collective, Ledger, fake_world, outside
 from training.loss import Kernel
 from training.mesh import Grid, Launch, Layout
 from training.model import Transformer
 from training.optimizer import MasterAdamW
 from training.problems import UserError
-from training.recipes import add_arguments, chosen
+from training.recipes import chosen, parser_of
 from training.settings import Settings
-from training.sharding import Sharded, sum_over
+from training.sharding import Sharded
 
 GIB: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Calls(Collective):
+    """A kind of call of one step."""
+
+    calls: int
+    again: int
+    """How often more in each micro-batch that is not traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class Rehearsal:
     """Most that a forward pass left for the backward pass, of all micro-batches in flight."""
     largest: int
     """Largest single tensor that a step made and let go."""
-    collectives: tuple[tuple[Collective, int, int], ...]
-    """Each kind of call, how often, and how often more in each micro-batch that is not traced."""
+    collectives: tuple[Calls, ...]
+    """The largest first."""
     passes: int
     """Micro-batches that were traced."""
     of_passes: int
@@ -71,8 +72,10 @@ class Rehearsal:
         passes: int,
         of_passes: int,
     ) -> "Rehearsal":
-        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
-        again = [(call, count, ledger.each[call]) for call, count in calls]
+        calls = [
+            Calls(call.name, call.ranks, call.size, count, ledger.each[call])
+            for call, count in ledger.collectives.items()
+        ]
         return cls(
             weights=weights,
             gradients=max(gradients, ledger.waiting),
@@ -81,18 +84,10 @@ class Rehearsal:
             parts=ledger.parts(),
             activations=ledger.kept,
             largest=ledger.largest,
-            collectives=tuple(again),
+            collectives=tuple(sorted(calls, key=lambda call: -call.size * call.calls)),
             passes=passes,
             of_passes=of_passes,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
-        calls = [
-            {**asdict(call), "calls": count, "again": again}
-            for call, count, again in self.collectives
-        ]
-        return {**asdict(self), "collectives": calls}
 
     def text(self) -> str:
         """Return it for people."""
@@ -110,8 +105,8 @@ class Rehearsal:
             f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
         )
         lines += [
-            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
-            for call, count, _ in self.collectives
+            f"  {call.calls:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call in self.collectives
         ]
         return "\n".join(lines)
 
@@ -158,7 +153,7 @@ def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal
             (p.grad for p in sharded.module.parameters() if p.grad is not None), GRADIENTS
         )
         optimizer.step(1e-4)
-        sum_over(None, torch.zeros(2))
+        dist.all_reduce(torch.zeros(2))
         return Rehearsal.of(
             ledger, weights, gradients, of_optimizer, passes=passes, of_passes=whole
         )
@@ -175,8 +170,7 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
         as_json: For programs.
     """
     titan = words[:1] == ["torchtitan"]
-    parser = argparse.ArgumentParser(prog=f"training.launch rehearse{' torchtitan' * titan}")
-    add_arguments(parser)
+    parser = parser_of(f"training.launch rehearse{' torchtitan' * titan}")
     given = parser.parse_args(words[titan:])
     try:
         if titan:
@@ -188,5 +182,5 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{json.dumps(found.as_dict()) if as_json else found.text()}\n")
+    sys.stdout.write(f"{json.dumps(asdict(found)) if as_json else found.text()}\n")
     return 0

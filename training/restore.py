@@ -21,7 +21,7 @@ from training.manifest import (
     UnreadableError,
     committed,
     damaged,
-    faults,
+    fault,
     folder_of,
     read_manifest,
     set_aside,
@@ -77,7 +77,13 @@ def restored(
     if not wrong and not before:
         return None
     if not settings.start_anew:
-        raise UserError(_nothing_whole(path, wrong, before))
+        known = [f"{folder_of(path, step).name}: {words}" for step, words in wrong.items()]
+        known += [f"{name}: set aside by an earlier start" for name in before]
+        raise UserError(
+            f"checkpoint.path = {path}: none of its {len(known)} checkpoints is whole "
+            f"({', '.join(known[:4])}); restore one from its replica, or write "
+            "checkpoint.start_anew=true to begin at step 0"
+        )
     _set_aside(path, wrong, group)
     say(
         "starts-anew",
@@ -93,7 +99,7 @@ def _load(folder: Path, state: dict[str, Tensor], group: Any) -> None:
         errors = [each for each, _ in error.failures.values()]
         words = [f"rank {rank}: {first_line(e)}" for rank, (e, _) in error.failures.items()]
         if any(isinstance(each, OSError) and each.errno not in GONE for each in errors):
-            raise NodeError(_unreadable(folder, words)) from None
+            raise _unreadable(folder, words) from None
         raise UserError(
             f"{folder} does not load ({'; '.join(words[:3])}); write checkpoint.verify=true, which "
             "finds what is damaged and takes the one before it"
@@ -110,7 +116,7 @@ def _listed(path: Path, group: Any) -> tuple[list[int], list[str]]:
             found = [str(error)]
     dist.broadcast_object_list(found, src=0, group=group)
     if isinstance(found[0], str):
-        raise NodeError(_unreadable(path, found))
+        raise _unreadable(path, found)
     steps, before = found[0]
     return steps, before
 
@@ -121,18 +127,8 @@ def _set_aside(path: Path, wrong: dict[int, str], group: Any) -> None:
             set_aside(folder_of(path, step))
 
 
-def _nothing_whole(path: Path, wrong: dict[int, str], before: list[str]) -> str:
-    known = [f"{folder_of(path, step).name}: {words}" for step, words in wrong.items()]
-    known += [f"{name}: set aside by an earlier start" for name in before]
-    return (
-        f"checkpoint.path = {path}: none of its {len(known)} checkpoints is whole "
-        f"({', '.join(known[:4])}); restore one from its replica, or write "
-        "checkpoint.start_anew=true to begin at step 0"
-    )
-
-
-def _unreadable(folder: Path, errors: list[str]) -> str:
-    return (
+def _unreadable(folder: Path, errors: list[str]) -> NodeError:
+    return NodeError(
         f"{folder} cannot be read now ({'; '.join(errors[:3])}), and nothing says that it is "
         "damaged; start again when the file system answers, or move it away to go on from the one "
         "before it"
@@ -148,26 +144,27 @@ def _examine(folder: Path, group: Any, *, full: bool) -> tuple[dict[str, Any], l
     try:
         manifest = read_manifest(folder)
         mine = sorted(manifest["files"].items())[rank::ranks]
-        wrong = faults(folder, mine, full=full)
+        looked = (fault(folder / name, wanted, full=full) for name, wanted in mine)
+        wrong = [each for each in looked if each]
     except ValueError as error:
         wrong = [str(error)]
     except UnreadableError as error:
         unreadable = [f"rank {rank}: {error}"]
-    found: list[tuple[list[str], list[str]]] = [([], [])] * ranks
+    found: list[Any] = [None] * ranks
     dist.all_gather_object(found, (wrong, unreadable), group=group)
     if errors := [error for _, part in found for error in part]:
-        raise NodeError(_unreadable(folder, errors))
+        raise _unreadable(folder, errors)
     return manifest, sorted({fault for part, _ in found for fault in part})
 
 
 def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
-    differing = [name for name in model if saved.get(name) != model[name]]
-    if differing:
-        lines = [
-            f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
-            f"{saved.get(name)!r}, or another checkpoint.path"
-            for name in differing
-        ]
+    lines = [
+        f"model.{name} = {value!r}: {folder} holds {saved.get(name)!r}; write "
+        f"{saved.get(name)!r}, or another checkpoint.path"
+        for name, value in model.items()
+        if saved.get(name) != value
+    ]
+    if lines:
         raise UserError("\n".join(lines))
 
 

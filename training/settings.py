@@ -7,10 +7,11 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, Self
 
-from training.limits import LEAST_SHARE, OTHER_TYPE, overridden, value_problems
+from training import limits
+from training.limits import LEAST_SHARE, OTHER_TYPE, Amount, Bounds, Count, Positive, Share
 from training.problems import Problem, UserError, choices, divisors
 
 LEAST_KEPT: Final = 2
@@ -26,12 +27,12 @@ class ModelSettings:
     Its parameters number `12 * layers * width**2 + vocabulary * width`, plus norms.
     """
 
-    layers: int
-    width: int
-    heads: int
-    vocabulary: int
+    layers: Positive
+    width: Positive
+    heads: Positive
+    vocabulary: Positive
     """Rows of the embedding, which is also the output layer. Pad it to a multiple of 64."""
-    sequence: int
+    sequence: Positive
     """Tokens in one sample."""
     positions: Literal["learned", "rotary"] = "learned"
     """Learned positions cost nothing per layer; rotary ones move 4 bytes per value of q and k."""
@@ -61,15 +62,15 @@ class DataSettings:
     verify: bool = True
     """Read every shard against its SHA-256 and its range of ids at the start, ranks sharing the
     work; false compares heads and sizes only."""
-    global_batch: int
+    global_batch: Positive
     """Sequences in one optimizer step, over all ranks."""
-    micro_batch: int
+    micro_batch: Positive
     """Sequences that one data-parallel rank works on at a time."""
     validation_path: str | None = None
     """Folder of held-out tokens, written the same way."""
-    validation_every: int = 0
+    validation_every: Count = 0
     """Steps between evaluations; 0 for none."""
-    validation_sequences: int = 64
+    validation_sequences: Positive = 64
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
@@ -93,12 +94,12 @@ class DataSettings:
 class ParallelSettings:
     """How the model state lies on the GPUs (MiCS, arXiv 2205.00119)."""
 
-    partition_size: int = 1
+    partition_size: Positive = 1
     """Consecutive GPUs that hold one copy of the model state: 1 is data parallelism, the number
     of all GPUs is ZeRO-3, and everything between is MiCS."""
-    tensor_parallel: int = 1
+    tensor_parallel: Positive = 1
     """GPUs of one node that share every layer; part of the partition group."""
-    gpus_per_node: int = 0
+    gpus_per_node: Count = 0
     """0 takes the number of ranks that the launcher started on this node."""
     hierarchical_gather: bool = False
     """Gather between nodes first and inside the node second. For groups of several nodes it
@@ -118,11 +119,11 @@ class NumericsSettings:
     """Gradients on the network and while they accumulate, where dtype is bf16."""
     compile: bool = True
     """Compile each block, the loss, and nothing else."""
-    checkpoint_every: int = 0
+    checkpoint_every: Count = 0
     """Recompute every n-th block in the backward pass: 0 none, 1 all, 2 every other."""
     attention: Literal["cudnn", "flash", "auto"] = "cudnn"
     """Preferred kernel; where it does not serve, PyTorch takes the next one."""
-    loss_chunks: int = 8
+    loss_chunks: Positive = 8
     """Parts in which logits are made, so that they never exist all at once."""
     deterministic: bool = False
     """Have GPU kernels that add in a fixed order, so that a resumed run repeats every bit."""
@@ -130,17 +131,21 @@ class NumericsSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
-    """AdamW with warm-up, cosine decay and clipping."""
+    """AdamW with warm-up, cosine decay and clipping.
 
-    learning_rate: float = 3e-4
-    final_fraction: float = 0.1
+    A rate above 1 takes AdamW's steps past every weight, the rate falls to a share of itself, and a
+    decay of rate x weight_decay is a share of each weight.
+    """
+
+    learning_rate: Share = 3e-4
+    final_fraction: Share = 0.1
     """Rate at the last step, as a share of learning_rate."""
-    warmup_steps: int = 100
+    warmup_steps: Count = 100
     betas: tuple[float, float] = (0.9, 0.95)
-    epsilon: float = 1e-8
-    weight_decay: float = 0.1
+    epsilon: Share = 1e-8
+    weight_decay: Share = 0.1
     """On matrices only, not on norms."""
-    clip_norm: float = 1.0
+    clip_norm: Amount = 1.0
     """Largest norm of the gradient; 0 never clips."""
 
     def problems(self) -> Iterator[Problem]:
@@ -161,13 +166,13 @@ class CheckpointSettings:
 
     path: str | None = None
     """Folder on the shared file system; None writes no checkpoints."""
-    every: int = 0
+    every: Count = 0
     """Steps between checkpoints; 0 writes only at the end and when told to stop."""
     keep: int = 3
     """Newest checkpoints that are kept."""
     verify: bool = True
     """Read every file against its checksum before resuming from it."""
-    most_failures: int = 3
+    most_failures: Count = 3
     """Checkpoints in a row that cannot be written before the run ends; 0 for any."""
     start_anew: bool = False
     """Begin at step 0 where there are damaged checkpoints and none that is whole. One that is whole
@@ -186,28 +191,28 @@ class CheckpointSettings:
 class RunSettings:
     """Length and record of the run."""
 
-    steps: int
+    steps: Positive
     """Optimizer steps from the beginning of training, resumed ones included."""
     path: str | None = None
     """Folder for metrics.jsonl; None prints only."""
-    seed: int = 0
+    seed: Count = 0
     """Decides weights and order of data, on any number of GPUs."""
-    print_every: int = 10
-    peak_tflops: float = 0.0
+    print_every: Positive = 10
+    peak_tflops: Amount = 0.0
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
-    timeout_minutes: float = 10.0
+    timeout_minutes: Annotated[float, Bounds(0.1, 1440)] = 10.0
     """How long a collective may wait for a rank before the run ends."""
-    most_skipped: int = 10
+    most_skipped: Count = 10
     """Steps in a row without a finite gradient before the run ends; 0 for any."""
-    loss_spike: float = 1.0
+    loss_spike: Amount = 1.0
     """Nats above the median of the last 64 losses from which on a loss is a spike: it is reported,
     and no checkpoint is written while it lasts; 0 never."""
-    most_spiked: int = 100
+    most_spiked: Count = 100
     """Steps in a row that a spike may last before the run ends; 0 for any."""
-    slowest: float = 0.0
+    slowest: Amount = 0.0
     """Times the median rank from which on a rank that holds the others up ends the run after a
     checkpoint, for its node to be left out; 0 never: it is named all the same."""
-    hang_seconds: float = 30.0
+    hang_seconds: Amount = 30.0
     """Beyond three times what is usual between two layers, without any progress, after which the
     rank that hangs is named; after three times as long the run ends. 0 never."""
 
@@ -237,7 +242,7 @@ class Settings:
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        single = list(value_problems(self))
+        single = list(limits.value_problems(self))
         yield from single
         if any(problem.why == OTHER_TYPE for problem in single):
             return
@@ -251,13 +256,10 @@ class Settings:
                 why = f"does not divide model.{name} = {size}"
                 yield Problem("parallel.tensor_parallel", ways, why, fix)
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return these settings with `part.name` replaced by the value its text stands for.
 
         Raises:
             UserError: If a name does not exist or a text is not of its type.
         """
-        return overridden(self, changes)
+        return limits.overridden(self, changes)

@@ -16,8 +16,8 @@ A single GPU has nobody to gather from: there FSDP2 would only copy weights and 
 left out (`alone`). State and checkpoints are the same to the bit.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -74,7 +74,10 @@ class Sharded:
 
     def _shard(self, settings: Settings, grid: Grid) -> None:
         """Hand the blocks, and what is around them, to FSDP2."""
-        policy = MixedPrecisionPolicy(reduce_dtype=_reduce_dtype(settings))
+        numerics = settings.numerics
+        # In which gradients travel and add up; None is the weights' own type.
+        wide = DTYPES[numerics.reduce_dtype] if numerics.dtype == "bf16" else None
+        policy = MixedPrecisionPolicy(reduce_dtype=wide)
         # A group of one gathers by a copy on its own GPU: one copy is enough.
         reshard = settings.parallel.reshard_after_forward and grid.layout.shards > 1
         for block in self.module.blocks:
@@ -83,16 +86,13 @@ class Sharded:
         spans_nodes = grid.layout.partition > grid.layout.node
         hierarchical = settings.parallel.hierarchical_gather and spans_nodes
         gather = HierarchicalAllGather.over(grid) if hierarchical else None
-        for part in self._parts():
+        for part in (each for each in self.module.modules() if isinstance(each, FSDPModule)):
             # The loss is already divided by the batch's tokens: gradients are sums.
             part.set_force_sum_reduction_for_comms(enable=True)
             if grid.layout.world > 1:  # a single rank would divide by 1.0 in a pass of its own
                 part.set_gradient_divide_factor(1.0)
             if gather is not None:
                 part.set_custom_all_gather(gather)  # type: ignore[arg-type] # the base is private
-
-    def _parts(self) -> Iterable[FSDPModule]:
-        return [module for module in self.module.modules() if isinstance(module, FSDPModule)]
 
     def boundary(self, *, reached: bool) -> None:
         """Say whether the next backward pass is the last of its optimizer step."""
@@ -166,24 +166,6 @@ def _sharded(value: Tensor | nn.Parameter) -> DTensor:
     return value
 
 
-def _reduce_dtype(settings: Settings) -> torch.dtype | None:
-    """Return the type in which gradients travel and add up; None is the weights' own."""
-    if settings.numerics.dtype != "bf16":
-        return None
-    return DTYPES[settings.numerics.reduce_dtype]
-
-
-def sum_over(group: dist.ProcessGroup | None, value: Tensor) -> Tensor:
-    """Return the sum of a tensor over a group (None: every rank), added in place."""
-    dist.all_reduce(value, group=group)
-    return value
-
-
-def host_group() -> Any:
-    """Return a gloo group of all ranks, for objects and checkpoints, off the GPU's streams."""
-    return dist.new_group(backend="gloo")
-
-
 class _Finished:
     """A collective that has been enqueued completely: waiting for it is the stream's business."""
 
@@ -191,6 +173,7 @@ class _Finished:
         """Return at once."""
 
 
+@dataclass(frozen=True)
 class HierarchicalAllGather:
     """MiCS's all-gather, between nodes first, which FSDP2 calls instead of the plain one.
 
@@ -202,16 +185,14 @@ class HierarchicalAllGather:
     It follows the protocol `torch.distributed.fsdp._fully_shard._fsdp_api.AllGather`, and leaves
     groups that it was not built for to the plain collective.
 
-    Args:
-        whole: The ranks of the partition group that hold shards of one tensor.
-        across: Those of them with this rank's place on their nodes, one per node.
-        inside: Those of them on this rank's node.
     """
 
-    def __init__(
-        self, whole: dist.ProcessGroup, across: dist.ProcessGroup, inside: dist.ProcessGroup
-    ) -> None:
-        self.whole, self.across, self.inside = whole, across, inside
+    whole: dist.ProcessGroup
+    """The ranks of the partition group that hold shards of one tensor."""
+    across: dist.ProcessGroup
+    """Those of them with this rank's place on their nodes, one per node."""
+    inside: dist.ProcessGroup
+    """Those of them on this rank's node."""
 
     @classmethod
     def over(cls, grid: Grid) -> "HierarchicalAllGather":

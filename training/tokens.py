@@ -7,10 +7,10 @@ opened, its content at the start of a run, ranks sharing the work, and ids again
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from training.manifest import UnreadableError, digest, patiently
 from training.problems import NodeError, UserError
 
 Tokens = npt.NDArray[np.int64]
+Result = TypeVar("Result")
 
 INDEX: Final = "index.json"
 TYPES: Final[Mapping[str, np.dtype[Any]]] = {
@@ -54,9 +55,7 @@ class Entry:
             NodeError: If it cannot be read now.
         """
         try:
-            shard: npt.NDArray[Any] = patiently(lambda: np.load(self.file, mmap_mode="r"))
-        except UnreadableError as error:
-            raise _unreadable(error) from None
+            shard: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
         if shard.ndim != 1 or shard.dtype != self.dtype:
@@ -83,11 +82,7 @@ class Entry:
             raise UserError(
                 f"{self.file}: {INDEX} has no sha256 of it; {AGAIN}, or write data.verify=false"
             )
-        try:
-            found = patiently(lambda: digest(self.file))["sha256"]
-        except UnreadableError as error:
-            raise _unreadable(error) from None
-        if found != self.sha256:
+        if _read(lambda: digest(self.file))["sha256"] != self.sha256:
             raise UserError(
                 f"{self.file}: does not match its sha256 in {INDEX}: it was changed or damaged "
                 f"after it was written; {AGAIN}"
@@ -96,8 +91,18 @@ class Entry:
             _refuse_strangers(str(self.file), shard[at : at + LOOKED_AT], self.vocabulary)
 
 
-def _unreadable(error: UnreadableError) -> NodeError:
-    return NodeError(f"{error}: tokens cannot be read now; look at the file system's mount")
+def _read(action: Callable[[], Result]) -> Result:
+    """Return what an action reads, patiently.
+
+    Raises:
+        NodeError: If it cannot be read now.
+    """
+    try:
+        return patiently(action)
+    except UnreadableError as error:
+        raise NodeError(
+            f"{error}: tokens cannot be read now; look at the file system's mount"
+        ) from None
 
 
 def _refuse_strangers(where: str, ids: npt.NDArray[Any], vocabulary: int) -> None:
@@ -131,22 +136,26 @@ class TokenFolder:
             UserError: If they are not what their indexes say, or do not fit the model.
             NodeError: If they cannot be read now.
         """
-        listed = [_index(folder, path, vocabulary) for folder in folders(path)]
-        entries = tuple(entry for each in listed for entry in each)
-        shards = tuple(entry.opened() for entry in entries)
-        held = [(shard.size - 1) // sequence for shard in shards]
-        sizes, at = [], 0
-        for folder, each in zip(folders(path), listed, strict=True):
-            sizes.append(sum(held[at : at + len(each)]))
-            longest = max((shard.size for shard in shards[at : at + len(each)]), default=0)
-            if not sizes[-1]:
+        entries: list[Entry] = []
+        shards: list[npt.NDArray[Any]] = []
+        held: list[int] = []
+        sizes: list[int] = []
+        for folder in folders(path):
+            listed = _index(folder, path, vocabulary)
+            mine = [entry.opened() for entry in listed]
+            sequences = [(shard.size - 1) // sequence for shard in mine]
+            if not sum(sequences):
+                longest = max(shard.size for shard in mine)
                 raise UserError(
                     f"data.path = {str(folder)!r}: no shard is longer than {longest} tokens and "
                     f"one sequence takes {sequence + 1}; write model.sequence below {longest}, or "
                     "prepare more text"
                 )
-            at += len(each)
-        return cls(shards, sequence, np.cumsum(held), entries, tuple(sizes))
+            entries += listed
+            shards += mine
+            held += sequences
+            sizes.append(sum(sequences))
+        return cls(tuple(shards), sequence, np.cumsum(held), tuple(entries), tuple(sizes))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -184,9 +193,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
     """Return what the index of a folder says of its files."""
     file = folder / INDEX
     try:
-        text = patiently(file.read_bytes)
-    except UnreadableError as error:
-        raise _unreadable(error) from None
+        text = _read(file.read_bytes)
     except OSError:
         raise UserError(
             f"data.path = {path!r}: {'' if str(folder) == path else f'{folder} '}holds no {INDEX}; "

@@ -19,7 +19,6 @@ Ends with
 metrics.jsonl instead: its last event says it.
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -38,7 +37,7 @@ from training.launch.contract import FAILED
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
-from training.recipes import add_arguments, chosen
+from training.recipes import chosen, parser_of
 from training.record import say
 from training.settings import Settings
 from training.trainer import Trainer
@@ -101,8 +100,8 @@ def train(settings: Settings, launch: Launch) -> int:
 def _failed(error: Exception, witness: Witness, trainer: Trainer | None, settings: Settings) -> int:
     """Say, once among all ranks, who failed first, and return the exit status."""
     first, speaks = witness.testify(error)
-    if trainer and not of_peers(error):
-        trainer.abandon()
+    if trainer and trainer.checkpoints and not of_peers(error):
+        trainer.checkpoints.abandon()
     # That is what the others notice over gloo; NCCL could wait for ranks that never come.
     if witness.launch.device().type == "cpu":
         dist.destroy_process_group()
@@ -121,13 +120,7 @@ def _dumps(path: str | None) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="training.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-    given = parser.parse_args(arguments)
+    given = parser_of("training.train", __doc__).parse_args(arguments)
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     launch = Launch()
     try:

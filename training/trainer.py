@@ -7,23 +7,22 @@ from functools import partial
 from types import FrameType
 
 import torch
+import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule
 
 from training.blame import Blame
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, opened, order_of
 from training.failure import everywhere
-from training.health import LAST_IS_LOST, Health, ending
+from training.health import Health
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Metrics, Report
 from training.optimizer import MasterAdamW, learning_rate
 from training.pace import COMPUTES, DATA, OTHERS, Mark
 from training.restore import say_differences
 from training.settings import Settings
-from training.sharding import Sharded, host_group, sum_over
+from training.sharding import Sharded
 
-ABANDON_SECONDS = 20.0
-"""How long a checkpoint that is being written may take after a rank has failed."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
 
@@ -91,11 +90,12 @@ class Trainer:
         self.waiting: Report | None = None
         """Figures of the last step, which is read while the GPU works on the next one."""
         self.stopped = self.due = False
-        run = settings.run
-        self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
+        self.health = Health(settings.run)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
-            self.checkpoints = Checkpoints(settings.checkpoint, host_group(), self.metrics.event)
+            self.checkpoints = Checkpoints(
+                settings.checkpoint, dist.new_group(backend="gloo"), self.metrics.event
+            )
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
@@ -121,15 +121,10 @@ class Trainer:
         """Whether a checkpoint is being written."""
         return self.checkpoints is not None and self.checkpoints.writes
 
-    def abandon(self) -> None:
-        """Let a checkpoint come to its end where a rank has failed."""
-        if self.checkpoints and self.checkpoints.thread:
-            self.checkpoints.thread.join(ABANDON_SECONDS)
-
     def run(self) -> int:
         """Train to the last step, or until told to stop, and return the exit status."""
         settings = self.settings
-        self.metrics.start(settings.as_dict(), self.layout.describe(), self.step)
+        self.metrics.start(asdict(settings), self.layout.describe(), self.step)
         feed = Prefetch(self.batches.from_step(self.step), self.device)
         self.mark = Mark(self.device)
         gc.disable()
@@ -188,14 +183,9 @@ class Trainer:
 
     def _ended(self) -> int:
         """Say how the run ended, and return its exit status."""
+        newest = self.checkpoints.newest if self.checkpoints else None
         done = self.step >= self.settings.run.steps
-        lost = LAST_IS_LOST if done and self.health.skipped and self.checkpoints else None
-        end = ending(
-            self.step,
-            done=done,
-            newest=self.checkpoints.newest if self.checkpoints else None,
-            diverged=self.health.diverged or lost,
-        )
+        end = self.health.ended(self.step, done=done, newest=newest)
         self.metrics.event(end.name, end.text, step=self.step, status=end.status)
         self.metrics.sync()
         return end.status
@@ -224,7 +214,8 @@ class Trainer:
         lost = (~norm.isfinite()).to(loss.dtype)
         mine = self.blame.row(loss, writes=self.writes)
         self.watch(COMPUTES, "the optimizer")
-        sums = sum_over(None, torch.cat((torch.stack((loss, asked, lost)), mine)))
+        sums = torch.cat((torch.stack((loss, asked, lost)), mine))
+        dist.all_reduce(sums)
         values = torch.cat((sums[:1], norm.to(sums.dtype)[None], sums[1:]))
         values = values.to("cpu", non_blocking=True)
         self.watch(OTHERS, "the end of the step")
@@ -241,8 +232,7 @@ class Trainer:
             return
         seconds, self.mark = report.done.seconds_since(self.mark), report.done
         loss, norm, asked, lost = report.values[:4].tolist()
-        spiked = self.health.spiked
-        self.health.saw(loss, finite=not lost)
+        spikes = self.health.saw(loss, finite=not lost)
         self.stopped = self.stopped or bool(asked)
         self.metrics.step(
             report.step,
@@ -254,7 +244,7 @@ class Trainer:
             waited=report.waited,
             skipped=self.health.skipped,
         )
-        if self.health.spiked and not spiked:
+        if spikes:
             self.metrics.event(
                 "loss-spike",
                 f"step {report.step}: the loss of {loss:.4f} is a spike over its median of "
@@ -288,7 +278,8 @@ class Trainer:
             rows = rows.to(self.device)
             scale = 1.0 / (size * self.settings.model.sequence)
             loss = loss + self.sharded.module(rows[:, :-1], rows[:, 1:], scale)
-        value = float(sum_over(None, loss))
+        dist.all_reduce(loss)
+        value = float(loss)
         self.metrics.event(
             "validation",
             f"step {self.step:7d}  held-out loss {value:.4f}",

@@ -129,10 +129,6 @@ def iam_action(service: str, operation: str) -> str:
     return ACTIONS.get((service, operation), f"{prefix}:{name}")
 
 
-class NoAccountError(CommandError):
-    """There is no account to look at: no credentials, no endpoint, an unusable Region, another."""
-
-
 @dataclass(frozen=True)
 class Caller:
     """Who asks, and whom."""
@@ -164,12 +160,12 @@ def caller_of(cloud: Cloud, region: str) -> Caller:
     """Return who asks.
 
     Raises:
-        NoAccountError: where nobody says which account it is.
+        CommandError: where nobody says which account it is.
     """
     try:
         who = cloud.ask("sts", "get_caller_identity")
     except CloudError as error:
-        raise NoAccountError(
+        raise CommandError(
             f"{error}; give credentials and a Region that the account has enabled "
             f"(aws sts get-caller-identity --region {region})"
         ) from error
@@ -186,7 +182,7 @@ class Account:
 
     Raises:
         CloudError: where the settings name a profile that does not exist.
-        NoAccountError: where it is another account than it has to be.
+        CommandError: where it is another account than it has to be.
     """
 
     def __init__(
@@ -214,7 +210,7 @@ class Account:
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
         if account and (caller := caller_of(self, region)).account != account:
-            raise NoAccountError(
+            raise CommandError(
                 f"the environment is for account {account}, and these credentials are of "
                 f"{caller.account} ({caller.arn}); sign in there, or name a profile in AWS_PROFILE"
             )

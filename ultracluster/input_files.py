@@ -11,10 +11,9 @@ from ultracluster.rules.acknowledgements import Acknowledgement, paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.file_reading import Document, parsed, read
 from ultracluster.templates.resolution import resolved_group
-from ultracluster.templates.resolved import Place, ResolvedGroup
+from ultracluster.templates.resolved import Place, ResolvedGroup, Template
 from ultracluster.templates.scope import as_text, is_list, mapping, section
 from ultracluster.templates.stacks import Stacks
-from ultracluster.templates.template import Template
 
 _NESTED: Final = "AWS::CloudFormation::Stack"
 

@@ -29,7 +29,6 @@ from ultracluster.exit_status import (
     COULD_NOT_RUN,
     SOME_FAIL,
     CommandError,
-    UsageError,
     explained,
 )
 
@@ -53,10 +52,6 @@ SHOWN_LINES: Final = 20
 
 class SynthesisError(CommandError):
     """There are no templates; the message says why."""
-
-
-class NodeMissingError(SynthesisError):
-    """Node, which CDK's constructs run in, is not installed here."""
 
 
 class Synthesis(ExitStack):
@@ -92,10 +87,7 @@ class Synthesis(ExitStack):
             settings = clean_environment(
                 {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
             )
-        except NodeMissingError as error:
-            self._why_not = error
-            return self
-        except UsageError as error:
+        except CommandError as error:
             self._why_not = SynthesisError(str(error))
             return self
         module = (sys.executable, "-P", "-m")
@@ -170,13 +162,13 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
             profile never reaches it.
 
     Raises:
-        NodeMissingError: where Node is not installed.
+        SynthesisError: where Node, which CDK's constructs run in, is not installed.
     """
     scripts = Path(sys.executable).parent
     search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
     node = shutil.which("node", path=search)
     if node is None:
-        raise NodeMissingError(
+        raise SynthesisError(
             "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearse]', "
             "which brings it, or install Node 22 or newer"
         )

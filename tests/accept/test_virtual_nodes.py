@@ -11,9 +11,8 @@ from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.rehearse.machine.acceptance import node_groups
 from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, seen
-from ultracluster.rehearse.machine.machine import Done
 from ultracluster.rehearse.machine.room import LOGIN
-from ultracluster.run_command import RunCommand
+from ultracluster.run_command import RunCommand, Said
 
 if TYPE_CHECKING:
     from ultracluster.aws import Account
@@ -34,7 +33,7 @@ class Shell:
         """Start what is to be started."""
         return ""
 
-    def run(self, command: str, *_: object, **__: object) -> Done:
+    def run(self, command: str, *_: object, **__: object) -> Said:
         """Run a command's last part here: the first sees to the table of mounts."""
         done = subprocess.run(
             ["/bin/sh", "-c", command.partition(";")[2].partition(";")[2]],
@@ -42,7 +41,7 @@ class Shell:
             text=True,
             check=False,
         )
-        return Done(done.returncode, f"{self.name}: {done.stdout}", done.stderr)
+        return Said(done.returncode, f"{self.name}: {done.stdout}", done.stderr)
 
 
 @dataclass

@@ -13,8 +13,7 @@ from tests.audit.sarif_schema import SARIF
 from ultracluster.audit import command, formats, text
 from ultracluster.audit.report import Report
 from ultracluster.rules.rule import CannotTell, Finding, Rule
-from ultracluster.templates.resolved import Place
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Place, Template
 
 
 def rule(name, severity):

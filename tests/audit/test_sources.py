@@ -6,7 +6,7 @@ import pytest
 
 from tests.audit.files import in_file
 from ultracluster.input_files import Sources, parameter_errors
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 
 def assembly(directory, artifacts):

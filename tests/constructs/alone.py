@@ -7,35 +7,28 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
+from constructs_lib.alarms import AlarmTopic, IdleCapacityAlarm, Observability, ServiceAlarms
 from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.delivery_roles import DeliveryRoles
-from constructs_lib.execution_role import ExecutionRole
-from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.home_storage import HomeStorage
-from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.instance_health_checks import InstanceHealthChecks
 from constructs_lib.job_parameters import JobParameters
+from constructs_lib.job_roles import ExecutionRole, LauncherRole
 from constructs_lib.keys import DataKey, LogKey
 from constructs_lib.launch_template import EfaLaunchTemplate
-from constructs_lib.launcher_role import LauncherRole
-from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_image import NodeImage
 from constructs_lib.node_programs import NodePrograms
-from constructs_lib.node_role import NodeRole
-from constructs_lib.notice_topic import AlarmTopic
-from constructs_lib.observability import Observability
+from constructs_lib.node_role import NodeRole, SlurmNodeRole
+from constructs_lib.node_template import LoginLaunchTemplate
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.service_alarms import ServiceAlarms
+from constructs_lib.security_group import FabricSecurityGroup, NodeSecurityGroup, SlurmSecurityGroup
 from constructs_lib.slurm_boot import node_boot
-from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_logs import SlurmLogs
+from constructs_lib.slurm_cluster import SlurmCluster, SlurmLogs, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
-from constructs_lib.slurm_node_role import SlurmNodeRole
-from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from constructs_lib.training_network import TrainingNetwork
 from constructs_lib.unattended_training import UnattendedTraining
 from tests.constructs.bare import ZONES, Surroundings

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ecr as ecr
 
-from constructs_lib.execution_role import ExecutionRole
+from constructs_lib.job_roles import ExecutionRole
 from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements, text
 
 NO_RESOURCE = {"EnterRegistry", "DescribeFileSystems", "DescribeNetwork", "Metrics"}

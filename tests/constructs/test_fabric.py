@@ -5,7 +5,7 @@ import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Match, Template
 
-from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.security_group import FabricSecurityGroup, NodeSecurityGroup
 from tests.constructs.bare import bare_stack, only, resources
 
 NOWHERE = {

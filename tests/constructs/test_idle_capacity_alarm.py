@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 
-from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
-from constructs_lib.notice_topic import AlarmTopic
+from constructs_lib.alarms import AlarmTopic, IdleCapacityAlarm
 from tests.constructs.bare import Surroundings, bare_stack, only, resources
 
 RESERVATION = "cr-0123456789abcdef0"

@@ -8,7 +8,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
 from constructs_lib.job_parameters import parameter_path
-from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.job_roles import LauncherRole
 from constructs_lib.unattended_training import UnattendedTraining
 from tests.constructs.bare import (
     Surroundings,

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+from constructs_lib.alarms import Observability
 from constructs_lib.node_programs import NodePrograms, digest
 from constructs_lib.node_role import NodeRole
-from constructs_lib.observability import Observability
 from tests.constructs.bare import Surroundings, bare_stack, resources
 from ultracluster.catalogue.alarms import alarms
 from ultracluster.spec.observability import ObservabilitySpec

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.service_alarms import ServiceAlarms
+from constructs_lib.alarms import ServiceAlarms
 from tests.constructs.bare import bare_stack, resources
 from ultracluster.catalogue.alarms import alarms, service_alarms
 

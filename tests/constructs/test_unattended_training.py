@@ -6,8 +6,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from constructs_lib.capacity_retries import definition
-from constructs_lib.unattended_training import UnattendedTraining
+from constructs_lib.unattended_training import UnattendedTraining, definition
 from tests.constructs.bare import (
     Surroundings,
     bare_stack,

@@ -13,8 +13,7 @@ from tests.repository import ENVIRONMENTS
 from tests.spec.samples import P4D
 from ultracluster.cli import main
 from ultracluster.cost import price_table
-from ultracluster.cost.display import show
-from ultracluster.cost.priced_environments import Estimate
+from ultracluster.cost.display import Estimate, show
 from ultracluster.rehearse.substitutes import environment_file
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load

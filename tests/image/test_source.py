@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ultracluster.image.command import NoLiteralError, located
+from ultracluster.image.command import NoLiteralError, rewritten
 
 NEW = "ami-00000000000000001"
 OLD = "ami-0123456789abcdef0"
@@ -14,7 +14,7 @@ def written(tmp_path: Path, text: str, whose: str = "nodes", name: str = "a") ->
     """Replace the image in a file, and return what the file would be."""
     path = tmp_path / "some.py"
     path.write_text(text, "utf-8")
-    return located([path], name, whose).replaced(NEW).decode()
+    return rewritten([path], name, whose, NEW)[1].decode()
 
 
 @pytest.mark.parametrize(

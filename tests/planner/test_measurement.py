@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -215,7 +216,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
         device=torch.device("cpu"),
         run=RunSettings(steps=40, path=str(folder), peak_tflops=989.4, print_every=1000),
     )
-    record.start(settings.as_dict(), "(1 x 1)", 0)
+    record.start(asdict(settings), "(1 x 1)", 0)
     for number in range(40):
         seconds = 3.0 if number < 5 else 0.498
         record.step(

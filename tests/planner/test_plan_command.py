@@ -14,8 +14,8 @@ from rich.console import Console
 
 from tests.planner.nccl_log import log
 from ultracluster.cli import main
+from ultracluster.plan.report import show
 from ultracluster.plan.sections import report
-from ultracluster.plan.writing import show
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 

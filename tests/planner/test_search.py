@@ -12,7 +12,6 @@ from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
 from ultracluster.plan.environment_file import environment_of
 from ultracluster.planner import price
-from ultracluster.planner.alternatives import alternatives
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.layout import (
@@ -24,7 +23,7 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
-from ultracluster.planner.plan import Planner, plan
+from ultracluster.planner.plan import Planner, alternatives, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
 from ultracluster.planner.room import FINEST, Room, holding
 from ultracluster.planner.search import Search

@@ -7,7 +7,8 @@ import pytest
 
 from tests.preflight.account import Answering, always, error
 from tests.preflight.specs import GIVEN, MADE, NOW, QUEUED
-from ultracluster.aws import CloudError, NoAccountError
+from ultracluster.aws import CloudError
+from ultracluster.exit_status import CommandError
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
 from ultracluster.spec.environment import EnvironmentSpec
@@ -136,7 +137,7 @@ def test_without_an_identity_nothing_is_run():
     cloud = Answering()
     cloud.change("sts", "get_caller_identity", error("NoCredentialsError", "Unable to locate"))
 
-    with pytest.raises(NoAccountError, match=r"NoCredentialsError.*get-caller-identity"):
+    with pytest.raises(CommandError, match=r"NoCredentialsError.*get-caller-identity"):
         preflight(GIVEN, cloud, NOW)
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.repository import ROOT
 from training.launch.acceptance import SOUND, judge
 from ultracluster.cli import main
-from ultracluster.exit_status import COULD_NOT_RUN
+from ultracluster.exit_status import COULD_NOT_RUN, CommandError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.machine.faults import FAULTS
 from ultracluster.rehearse.machine.image import image
@@ -20,7 +20,6 @@ from ultracluster.rehearse.machine.rehearsal import JOB, boot_findings, job_runs
 from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import (
     BootedNodes,
-    UserDataError,
     booted_nodes,
     text_of,
 )
@@ -72,7 +71,7 @@ def test_user_data_is_filled_in_as_cloudformation_does_it(environment: str):
 
 
 def test_a_reference_that_nothing_stands_in_for_is_refused():
-    with pytest.raises(UserDataError, match="HomeFileSystem"):
+    with pytest.raises(CommandError, match="HomeFileSystem"):
         text_of({"Fn::Base64": {"Fn::Join": ["", ["mount ", {"Ref": "HomeFileSystem"}]]}})
 
 

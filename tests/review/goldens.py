@@ -12,7 +12,7 @@ from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes import comparison
 from ultracluster.review.changes.change import Change
 from ultracluster.review.resolved import ResolvedTemplates, of_templates
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 ROOT = Path(__file__).parents[2]
 Templates = dict[str, dict[str, Any]]

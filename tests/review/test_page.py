@@ -8,9 +8,8 @@ import pytest
 
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import resource
-from ultracluster.catalogue.sizes import has_accelerator, vcpus_by_size
-from ultracluster.review.page.machine import Provenance, provenance
-from ultracluster.review.page.pages import html, markdown
+from ultracluster.catalogue.instances import has_accelerator, vcpus_by_size
+from ultracluster.review.page.pages import Provenance, html, markdown, provenance
 from ultracluster.review.report import Review
 from ultracluster.rules.engine import RULES
 

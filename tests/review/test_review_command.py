@@ -22,7 +22,7 @@ from ultracluster.review import command
 from ultracluster.review.baseline import baseline, body_of
 from ultracluster.review.subject import SubjectError, of_files
 from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from ultracluster.drift import of_answer
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.resolved import of_templates
 from ultracluster.review.three_ways import ThreeWays, as_there, three_ways
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 GROUP = "AWS::EC2::SecurityGroup"
 INSIDE = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/16"}

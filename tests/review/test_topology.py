@@ -19,7 +19,7 @@ from ultracluster.review.report import figure
 from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 
 def drawn(resources: dict[str, Any]) -> Figure:

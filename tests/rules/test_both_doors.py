@@ -11,8 +11,8 @@ from tests.train.test_other_requests import VALID
 from tests.train.test_planted_faults import PLANTED, SEEDED_PLAIN
 from ultracluster import service_model
 from ultracluster.audit.report import judged
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import VARIABLE, parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.input_files import Sources
 from ultracluster.train.recipe_files import request_problems
 

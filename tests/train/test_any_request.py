@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.train.requests import changed, place, request
 from ultracluster import service_model
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.train.recipe_files import read, request_problems
 
 VALUES = st.recursive(

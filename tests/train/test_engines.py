@@ -9,8 +9,8 @@ from facts import job_environment
 from tests.train.requests import changed, recipe, request
 from training.mesh import Launch, Layout
 from training.recipes import find
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.catalogue.training_settings import known_settings
 from ultracluster.problem import SpecError
 from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine

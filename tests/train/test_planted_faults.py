@@ -7,8 +7,8 @@ import pytest
 from botocore.validate import ParamValidator
 
 from tests.train.requests import REGISTRY, REMOVED, changed, place, request
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.train.recipe_files import request_problems
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")

@@ -5,10 +5,12 @@ import math
 import pytest
 
 from training.health import Health
+from training.settings import RunSettings
 
 
 def after(losses, *, most_skipped=10, spike=1.0, most_spiked=5) -> Health:
-    health = Health(most_skipped, spike, most_spiked)
+    run = RunSettings(steps=1, most_skipped=most_skipped, loss_spike=spike, most_spiked=most_spiked)
+    health = Health(run)
     for loss in losses:
         health.saw(loss, finite=math.isfinite(loss))
     return health

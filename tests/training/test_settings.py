@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -248,7 +248,7 @@ def test_documentation_names_every_setting():
     guide = (ROOT / "docs" / "training" / "README.md").read_text()
     missing = [
         f"{part}.{name}"
-        for part, values in GPT_1B.as_dict().items()
+        for part, values in asdict(GPT_1B).items()
         for name in values
         if f"`{name}`" not in guide
     ]

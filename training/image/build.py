@@ -21,6 +21,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
+from training.problems import UserError
+
 HERE: Final = Path(__file__).parent
 LOCK: Final = HERE / "image.lock.json"
 REGISTRIES: Final = HERE / "registries.json"
@@ -47,10 +49,6 @@ REPOSITORY: Final = re.compile(
 """A repository of ECR, in any partition."""
 
 
-class BuildError(Exception):
-    """A build that cannot be: printed as text, never as a stack trace."""
-
-
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository of ECR that images are pushed to."""
@@ -64,7 +62,7 @@ class Repository:
         """Return the repository of a URI."""
         found = REPOSITORY.fullmatch(uri)
         if found is None:
-            raise BuildError(
+            raise UserError(
                 f"--to {uri}: is no repository of ECR; write the value of "
                 "/ultracluster/<environment>/image-repository-uri"
             )
@@ -76,28 +74,24 @@ def lock() -> dict[str, Any]:
     return found
 
 
-def private_registry(region: str) -> str:
-    """Return the private registry of the Deep Learning Containers in a Region."""
+def base_registry(repository: Repository, given: str | None) -> str:
+    """Return where the base comes from: as given, or the nearest that the partition reaches."""
+    if given and given not in {"public", "private"}:
+        return given
+    region = repository.region
+    # ECR's public registry is of the commercial partition; China and GovCloud have their own.
+    apart = region.startswith(("cn-", "us-gov-"))
+    if given != "private" and (given or not apart):
+        return str(lock()["base"]["registry"])
     data: Mapping[str, Any] = json.loads(REGISTRIES.read_text())
     account = data["accounts"].get(region)
     if account is None:
-        raise BuildError(
+        raise UserError(
             f"{region}: no registry of the Deep Learning Containers is known there; "
             "write --base REGISTRY"
         )
     matching = (d for prefix, d in data["domains"].items() if region.startswith(prefix))
     return f"{account}.dkr.ecr.{region}.{next(matching, data['domain'])}"
-
-
-def base_registry(repository: Repository, given: str | None) -> str:
-    """Return where the base comes from: as given, or the nearest that the partition reaches."""
-    if given and given not in {"public", "private"}:
-        return given
-    # ECR's public registry is of the commercial partition; China and GovCloud have their own.
-    apart = repository.region.startswith(("cn-", "us-gov-"))
-    if given == "private" or (given is None and apart):
-        return private_registry(repository.region)
-    return str(lock()["base"]["registry"])
 
 
 def content() -> str:
@@ -127,7 +121,6 @@ class Build:
     repository: Repository
     base: str
     digest: str | None
-    platform: str = "linux/amd64"
     torchtitan: bool = False
     """Whether it is the variant that has torchtitan as well."""
 
@@ -172,7 +165,7 @@ class Build:
         }
         given = [part for n, v in arguments.items() for part in ("--build-arg", f"{n}={v}")]
         # Attestations would add images of no platform to the index, which SageMaker cannot pull.
-        of_what = ["--platform", self.platform, "--target", self.target, "--file", DOCKERFILE]
+        of_what = ["--platform", "linux/amd64", "--target", self.target, "--file", DOCKERFILE]
         build = ["docker", "buildx", "build", *of_what, "--provenance=false", "--push"]
         return [*build, *given, "--tag", self.image, "."]
 
@@ -225,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         repository = Repository.of(given.to)
         base = base_registry(repository, given.base)
-    except BuildError as error:
+    except UserError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return MISTAKEN
     digest = lock()["base"]["digests"][given.target]

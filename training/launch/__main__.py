@@ -19,6 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.problems import UserError
+
 MISTAKEN = 2
 
 
@@ -115,11 +117,11 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _rank(given: argparse.Namespace) -> int:
-    from training.launch.binding import RankError, run  # noqa: PLC0415
+    from training.launch.binding import run  # noqa: PLC0415
 
     try:
         return run(given.rest[1:] if given.rest[:1] == ["--"] else given.rest)
-    except RankError as error:
+    except UserError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return MISTAKEN
 

@@ -17,16 +17,13 @@ from dataclasses import dataclass
 from training.launch.contract import rank_variables
 from training.launch.environment import of_torch
 from training.launch.topology import Device, Topology, listed
+from training.problems import UserError
 
 RANK_VARIABLES = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
 """Who says which rank of its node a process is: torchrun, srun, Open MPI."""
 
 CANNOT_RUN = 127
 """What a shell ends with when a command is not found."""
-
-
-class RankError(Exception):
-    """A start that cannot be: printed as text, never as a stack trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ def local_rank(environment: Mapping[str, str]) -> int:
     for name in RANK_VARIABLES:
         if environment.get(name, "").isdigit():
             return int(environment[name])
-    raise RankError(
+    raise UserError(
         f"none of {', '.join(RANK_VARIABLES)} is set, so it is not known which GPU this rank has; "
         "start it with torchrun --no-python, srun, mpirun, or python -m training.launch sagemaker"
     )
@@ -77,7 +74,7 @@ def binding(topology: Topology, environment: Mapping[str, str], allowed: frozens
     """Return where a rank is to run.
 
     Raises:
-        RankError: If no launcher said which rank this is.
+        UserError: If no launcher said which rank this is.
     """
     rank = local_rank(environment)
     shown = visible(topology.gpus, environment)
@@ -132,7 +129,7 @@ def prefer_memory(numa_node: int) -> bool:
 def run(command: Sequence[str], topology: Topology | None = None) -> int:
     """Bind this process and become the command; returns only where that cannot be."""
     if not command:
-        raise RankError("there is no command; write python -m training.launch rank -- COMMAND")
+        raise UserError("there is no command; write python -m training.launch rank -- COMMAND")
     environment = {**of_torch(), **os.environ, **rank_variables(os.environ)}
     allowed = frozenset(os.sched_getaffinity(0))
     bound = binding(topology or Topology(), environment, allowed)
@@ -144,8 +141,6 @@ def run(command: Sequence[str], topology: Topology | None = None) -> int:
             said += f"; the machine refused the CPUs: {error.strerror}"
     if bound.numa_node is not None and not prefer_memory(bound.numa_node):
         said += "; memory stays where Linux puts it (no libnuma)"
-    if bound.cards:
-        environment["ULTRACLUSTER_CARDS"] = ",".join(bound.cards)
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     # One node tells for all; what is unusual is told everywhere.
     rank = environment.get("RANK", environment.get("SLURM_PROCID", str(bound.local_rank)))

@@ -117,10 +117,6 @@ class Machine:
         # "... x86_64 Kernel Module  535.183.01", or "Open Kernel Module for x86_64  580.95.05".
         return self._told("proc/driver/nvidia/version", r"^NVRM.*?\s(\d+\.[\d.]+)")
 
-    @property
-    def driver(self) -> Version | None:
-        return version(self.driver_text)
-
     @cached_property
     def locked_memory(self) -> int | None:
         """Bytes that this process may lock, None for no limit."""
@@ -162,16 +158,11 @@ class Machine:
     def plugin(self) -> Library:
         """aws-ofi-nccl, found as NCCL will find it."""
         wanted = self.environment.get("NCCL_NET_PLUGIN", "libnccl-net.so")
-        names = [wanted]
-        if "/" not in wanted and not (wanted.startswith("lib") and wanted.endswith(".so")):
-            names.append(f"libnccl-net-{wanted}.so")
-        first = None
-        for name in names:
-            library = self.open(name)
-            if library.path is not None:
-                return library
-            first = first or library
-        return first or Library(wanted)
+        found = self.open(wanted)
+        if found.path is None and "/" not in wanted and not re.fullmatch(r"lib.*\.so", wanted):
+            other = self.open(f"libnccl-net-{wanted}.so")
+            return found if other.path is None else other
+        return found
 
     @cached_property
     def plugin_version(self) -> Version | None:
@@ -227,7 +218,8 @@ class Machine:
         folder = self.root / "usr" / "local" / "cuda" / "compat"
         with contextlib.suppress(OSError):
             made_with = version((folder / "libcuda.so.1").readlink().name)
-            if self.driver and made_with and self.driver < made_with:
+            driver = version(self.driver_text)
+            if driver and made_with and driver < made_with:
                 path = found.get("LD_LIBRARY_PATH", "")
                 found["LD_LIBRARY_PATH"] = f"{folder}{os.pathsep if path else ''}{path}"
         return found

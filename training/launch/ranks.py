@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import IO, Final
+from typing import Final
 
 from training.launch.contract import AGAIN
 
@@ -86,10 +86,7 @@ class Rank:
 
     def last_words(self) -> str:
         """Return the last thing of meaning on its standard error."""
-        for line in reversed(self.lines):
-            if line.strip():
-                return line.strip()
-        return ""
+        return next((line.strip() for line in reversed(self.lines) if line.strip()), "")
 
 
 def run(command: Sequence[str], place: Place, environment: Mapping[str, str]) -> End:
@@ -129,13 +126,12 @@ def _started(
             start_new_session=True,
         )
         rank = Rank(int(own["RANK"]), process)
-        if process.stderr is not None:
-            threading.Thread(target=_listen, args=(process.stderr, rank), daemon=True).start()
+        threading.Thread(target=_listen, args=(rank,), daemon=True).start()
         yield rank
 
 
-def _listen(stream: IO[str], rank: Rank) -> None:
-    for line in stream:
+def _listen(rank: Rank) -> None:
+    for line in rank.process.stderr or ():
         rank.lines.append(line)
         sys.stderr.write(line)
         sys.stderr.flush()
@@ -145,29 +141,26 @@ def _watched(ranks: Sequence[Rank], told: list[int]) -> End:
     first: tuple[Rank, int] | None = None
     deadline = float("inf")
     sent = 0
+
+    def send(number: int) -> None:
+        for rank in ranks:
+            rank.send(number)
+
     while True:
         ended = {rank.number: status for rank in ranks if (status := rank.status()) is not None}
         bad = [rank for rank in ranks if ended.get(rank.number, 0) not in {0, AGAIN}]
         if bad and first is None:
             first = (bad[0], ended[bad[0].number])
             deadline = time.monotonic() + GRACE_SECONDS
-            _send(ranks, signal.SIGTERM)
+            send(signal.SIGTERM)
         if len(ended) == len(ranks):
-            return _end(ranks, ended, first)
+            break
         for number in told[sent:]:
             sent += 1
-            _send(ranks, number)
+            send(number)
         if time.monotonic() > deadline:
-            _send(ranks, signal.SIGKILL)
+            send(signal.SIGKILL)
         time.sleep(POLL_SECONDS)
-
-
-def _send(ranks: Sequence[Rank], number: int) -> None:
-    for rank in ranks:
-        rank.send(number)
-
-
-def _end(ranks: Sequence[Rank], ended: Mapping[int, int], first: tuple[Rank, int] | None) -> End:
     if first is not None:
         # The listener may be some lines behind what was written before the end.
         time.sleep(POLL_SECONDS)

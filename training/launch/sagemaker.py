@@ -31,10 +31,11 @@ from pathlib import Path
 from typing import Final
 
 from training.launch import contract, ranks
-from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, Fabric, check
+from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, check
 from training.launch.environment import chosen
 from training.launch.machine import Machine
-from training.launch.sagemaker_job import Cluster, JobError, command, plain, read_json
+from training.launch.sagemaker_job import Cluster, command, plain, read_json
+from training.problems import UserError
 
 PORT: Final = 7777
 """Port of rank 0; SageMaker's launchers use the same."""
@@ -65,14 +66,6 @@ def environment(
     return chosen(own, plugin=machine.plugin_version, instance=kind, fabric=fabric)
 
 
-def asked_fabric(given: Mapping[str, str]) -> Fabric:
-    """Return what the job says of its fabric."""
-    stated = given.get(VARIABLE, "auto")
-    if stated not in FABRICS:
-        raise JobError(f"{VARIABLE}={stated}: is no choice; write {' or '.join(FABRICS)}")
-    return stated
-
-
 def await_name(host: str, patience: float) -> None:
     """Wait until a host's name is known."""
     deadline = time.monotonic() + patience
@@ -81,7 +74,7 @@ def await_name(host: str, patience: float) -> None:
             socket.getaddrinfo(host, None)
         except OSError:
             if time.monotonic() > deadline:
-                raise JobError(
+                raise UserError(
                     f"{host} has had no address for {patience:.0f} seconds: the host of "
                     "rank 0 did not start"
                 ) from None
@@ -105,9 +98,12 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
         cluster = Cluster.read(root)
         values = plain(read_json(root / "input" / "config" / "hyperparameters.json"))
         each = command(values, root)
-        fabric = asked_fabric(given)
-    except JobError as error:
+    except UserError as error:
         return fail(root, str(error), MISTAKEN)
+    fabric = given.get(VARIABLE, "auto")
+    if fabric not in FABRICS:
+        words = f"{VARIABLE}={fabric}: is no choice; write {' or '.join(FABRICS)}"
+        return fail(root, words, MISTAKEN)
     machine = Machine(Machine(given).with_compatibility())
     report = check(
         machine, fabric=fabric, instance_type=cluster.instance_type, nodes=len(cluster.hosts)
@@ -122,7 +118,7 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         await_name(cluster.hosts[0], patience)
-    except JobError as error:
+    except UserError as error:
         return fail(root, f"{cluster.host}: {error}", UNAVAILABLE)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from training.problems import UserError
+
 OURS: Final = {
     "training": ("training.train", "gpt-30b-p4d"),
     "torchtitan": ("training.torchtitan", "llama3-8b"),
 }
 """Engines that take a recipe: the module of each, and a recipe for an error to name."""
-
-
-class JobError(Exception):
-    """A job that cannot be as it was asked for: printed as text, never as a stack trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +37,16 @@ class Cluster:
         try:
             host, hosts = str(found["current_host"]), [str(name) for name in found["hosts"]]
         except (KeyError, TypeError):
-            raise JobError("resourceconfig.json names no current_host and hosts") from None
+            raise UserError("resourceconfig.json names no current_host and hosts") from None
         if host not in hosts:
-            raise JobError(
+            raise UserError(
                 f"resourceconfig.json says this host is {host}, which is not of its "
                 f"hosts {', '.join(hosts)}"
             )
         groups = found.get("instance_groups") or []
         types = {str(group.get("instance_type")) for group in groups}
         if len(types) > 1:
-            raise JobError(
+            raise UserError(
                 f"instance groups are of {', '.join(sorted(types))}: EFA joins nodes of "
                 "one type; write one instance type"
             )
@@ -75,12 +73,12 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise JobError(
+        raise UserError(
             f"{path}: {error.strerror}; this is the entry point of SageMaker training jobs, which "
             "write it"
         ) from None
     except ValueError as error:
-        raise JobError(f"{path}: is no JSON: {error}") from None
+        raise UserError(f"{path}: is no JSON: {error}") from None
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, str]:
@@ -102,9 +100,9 @@ def _parsed(values: Mapping[str, str], name: str, kind: type, example: str) -> A
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise JobError(f"hyperparameter {name} is no JSON ({error}); write {example}") from None
+        raise UserError(f"hyperparameter {name} is no JSON ({error}); write {example}") from None
     if not isinstance(found, kind):
-        raise JobError(f"hyperparameter {name} is {type(found).__name__}; write {example}")
+        raise UserError(f"hyperparameter {name} is {type(found).__name__}; write {example}")
     return found
 
 
@@ -118,7 +116,7 @@ def setting(name: str, value: Any) -> str:
         return f"{name}={','.join(map(str, value))}"
     if isinstance(value, str | int | float):
         return f"{name}={value}"
-    raise JobError(
+    raise UserError(
         f"hyperparameter settings: {name} is {json.dumps(value)}; write a number or text"
     )
 
@@ -127,7 +125,7 @@ def command(values: Mapping[str, str], root: Path) -> list[str]:
     """Return what each rank is to run."""
     engine = values.get("engine")
     if engine is None:
-        raise JobError(
+        raise UserError(
             "there is no hyperparameter engine; write training, or another engine's "
             "name and its program"
         )
@@ -135,7 +133,7 @@ def command(values: Mapping[str, str], root: Path) -> list[str]:
         module, example = OURS[engine]
         recipe = values.get("recipe")
         if not recipe:
-            raise JobError(
+            raise UserError(
                 f"engine is {engine} and there is no hyperparameter recipe; write the "
                 f"name of one, {example} for example"
             )
@@ -144,13 +142,13 @@ def command(values: Mapping[str, str], root: Path) -> list[str]:
         return [sys.executable, "-m", module, recipe, *changes]
     program = values.get("program")
     if not program:
-        raise JobError(
+        raise UserError(
             f"engine is {engine} and there is no hyperparameter program; write the "
             "path of its script"
         )
     path = Path(program) if Path(program).is_absolute() else root / "code" / program
     if not path.is_file():
-        raise JobError(f"{path}: there is no such file; write a path in the image or in /opt/ml")
+        raise UserError(f"{path}: there is no such file; write a path in the image or in /opt/ml")
     arguments = _parsed(values, "arguments", list, '["--epochs", "3"]')
     start = [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
     return [*start, *map(str, arguments)]

@@ -6,7 +6,6 @@
 Exit statuses are those of the launcher's contract (`training.launch.contract`).
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 from training.launch.contract import AGAIN, DONE, FAILED, MISTAKEN, NOT_FINITE, UNSAVED, committed
 from training.problems import UserError
-from training.recipes import add_arguments
+from training.recipes import parser_of
 from training.torchtitan import recipes
 from training.torchtitan.settings import Settings
 
@@ -88,12 +87,7 @@ def ended(run: Any, record: Any, settings: Settings) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="training.torchtitan",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
+    parser = parser_of("training.torchtitan", __doc__)
     parser.add_argument(
         "--progress",
         action="store_true",

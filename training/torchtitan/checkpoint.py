@@ -8,7 +8,7 @@ from torchtitan.components.checkpointer import CheckpointManager
 
 from training.heartbeat import PAUSE_SECONDS
 from training.launch.contract import committed
-from training.problems import UserError
+from training.problems import UserError, failed, first_line
 from training.torchtitan.record import Record
 
 
@@ -78,10 +78,8 @@ class Checkpoints(CheckpointManager):
             self.record.event("checkpoint", f"step {step}: checkpoint written", step=step)
 
     def _failed(self, step: int, error: Exception) -> None:
-        text = (
-            f"step {step}: NO CHECKPOINT was written ({_first_line(error)}); the one before "
-            "stays the newest"
-        )
+        why = first_line(failed(0, error)[1])
+        text = f"step {step}: NO CHECKPOINT was written ({why}); the one before stays the newest"
         self.record.event("checkpoint-failed", text, step=step)
 
     def _load(self, step: int = -1) -> bool:
@@ -95,7 +93,9 @@ class Checkpoints(CheckpointManager):
             try:
                 super()._load(each)
             except Exception as error:  # noqa: BLE001 - DCP raises its own kinds, on all ranks
-                text = f"checkpoint of step {each} cannot be read ({_first_line(error)})"
+                text = (
+                    f"checkpoint of step {each} cannot be read ({first_line(failed(0, error)[1])})"
+                )
                 self.record.event("checkpoint-damaged", text, step=each)
                 continue
             self.written = each
@@ -106,11 +106,3 @@ class Checkpoints(CheckpointManager):
                 "mend them, or name another checkpoint.path to start anew"
             )
         return super()._load(step)
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what went wrong: DCP's own exception names ranks first and the cause last."""
-    failures: dict[int, Any] = getattr(error, "failures", None) or {}
-    inner = next(iter(failures.values()))[0] if failures else error
-    line = next((row for row in str(inner).splitlines() if row.strip()), "no further words")
-    return f"{type(inner).__name__}: {line.strip()}"

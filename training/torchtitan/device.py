@@ -18,34 +18,24 @@ GIB = 2**30
 
 
 class Processor:
-    """What torchtitan asks a device module for, answered for the processor."""
+    """What torchtitan asks a device module for, answered for the processor.
+
+    There is one, which caches nothing, and whose peak the system cannot reset.
+    """
 
     device_count = staticmethod(lambda: 1)
     current_device = staticmethod(lambda: 0)
+    set_device = empty_cache = reset_peak_memory_stats = staticmethod(lambda *_, **__: None)
+    get_device_name = staticmethod(lambda *_, **__: "cpu")
+    get_device_properties = staticmethod(
+        lambda *_, **__: SimpleNamespace(name="cpu", total_memory=GIB)
+    )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch.cpu, name)
 
-    def set_device(self, device: object) -> None:
-        """Leave everything as it is: there is one."""
-
-    def empty_cache(self) -> None:
-        """Leave everything as it is: nothing is cached."""
-
-    def reset_peak_memory_stats(self) -> None:
-        """Leave everything as it is: the system's peak cannot be reset."""
-
-    def get_device_name(self, device: object = None) -> str:
-        del device
-        return "cpu"
-
-    def get_device_properties(self, device: object = None) -> SimpleNamespace:
-        del device
-        return SimpleNamespace(name="cpu", total_memory=GIB)
-
-    def memory_stats(self, device: object = None) -> dict[str, int]:
+    def memory_stats(self, *_: object, **__: object) -> dict[str, int]:
         """Return the most memory that the process has held."""
-        del device
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return {"active_bytes.all.peak": peak, "reserved_bytes.all.peak": peak}
 

@@ -11,14 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.pipelining._utils import extract_tensor_meta
 from torch.distributed.tensor import DTensor, Shard
 
-from training.ledger import (
-    GRADIENTS,
-    OPTIMIZER,
-    WEIGHTS,
-    fake_world,
-    outside,
-    states,
-)
+from training.ledger import GRADIENTS, OPTIMIZER, WEIGHTS, fake_world, outside, states
 from training.mesh import Launch
 from training.rehearse import Rehearsal
 from training.torchtitan import device

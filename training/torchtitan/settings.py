@@ -5,24 +5,13 @@ PyTorch: a mistake is found before nodes load it.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Self
 
-from training import limits
+from training.limits import Amount, Bounds, Count, Positive, overridden, value_problems
 from training.problems import Problem, UserError
 from training.settings import OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
-
-LEAST: Final[Mapping[str, Mapping[str, float]]] = {
-    **limits.LEAST,
-    "parallel": {
-        **dict.fromkeys(("partition_size", "tensor_parallel", "context_parallel"), 1),
-        **dict.fromkeys(("pipeline_parallel", "expert_parallel"), 1),
-        "gpus_per_node": 0,
-    },
-    "checkpoint": {"every": 1, "keep": 2},
-}
-"""The least that a number may be, by its part and its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +22,7 @@ class ModelSettings:
     """Its folder in `torchtitan.models`, for example llama3."""
     flavor: str
     """Its name there, for example 8B."""
-    sequence: int
+    sequence: Positive
     """Tokens in one sample."""
 
 
@@ -43,9 +32,9 @@ class DataSettings:
 
     path: str
     """Folder that `python -m training.prepare` wrote."""
-    global_batch: int
+    global_batch: Positive
     """Sequences in one optimizer step, over all ranks."""
-    micro_batch: int = 1
+    micro_batch: Positive = 1
     """Sequences that one data-parallel rank works on at a time."""
 
 
@@ -56,20 +45,20 @@ class ParallelSettings:
     Inside a stage they are (replica, shard, context, tensor), the last running fastest.
     """
 
-    partition_size: int
+    partition_size: Positive
     """Consecutive ranks that hold one copy of a stage's state, tensor and context parallelism
     included: MiCS's partition group."""
-    tensor_parallel: int = 1
+    tensor_parallel: Positive = 1
     """Ranks of one node that share every layer."""
-    context_parallel: int = 1
+    context_parallel: Positive = 1
     """Ranks that share every sequence."""
-    pipeline_parallel: int = 1
+    pipeline_parallel: Positive = 1
     """Stages that the layers are cut into."""
     pipeline_schedule: Literal["1F1B", "Interleaved1F1B"] = "1F1B"
     """Order of the micro-batches in the stages."""
-    expert_parallel: int = 1
+    expert_parallel: Positive = 1
     """Ranks of a partition group that share the experts of a layer."""
-    gpus_per_node: int = 0
+    gpus_per_node: Count = 0
     """GPUs of a node; 0: as launched."""
 
     @property
@@ -101,9 +90,9 @@ class CheckpointSettings:
 
     path: str
     """Folder on the shared file system."""
-    every: int
+    every: Positive
     """Steps between checkpoints; one more is written at the end and when told to stop."""
-    keep: int = 3
+    keep: Annotated[int, Bounds(2)] = 3
     """Newest checkpoints that are kept."""
 
 
@@ -111,17 +100,17 @@ class CheckpointSettings:
 class RunSettings:
     """Length and record of the run."""
 
-    steps: int
+    steps: Positive
     """Optimizer steps from the beginning of training, resumed ones included."""
     path: str
     """Folder for metrics.jsonl and for what torchtitan dumps."""
-    seed: int = 0
+    seed: Count = 0
     """Decides weights and order of data."""
-    print_every: int = 10
-    slowest: float = 0.0
+    print_every: Positive = 10
+    slowest: Amount = 0.0
     """Times the median rank from which on a rank that holds the others up ends the run after a
     checkpoint, for its node to be left out; 0 never: it is named all the same."""
-    hang_seconds: float = 30.0
+    hang_seconds: Amount = 30.0
     """Beyond three times what is usual between two layers, without any progress, after which the
     rank that hangs is named; after three times as long the run ends. 0 never."""
 
@@ -157,7 +146,7 @@ class Settings:
         Raises:
             UserError: With every problem there is.
         """
-        found = list(limits.value_problems(self, LEAST)) or list(self.optimizer.problems())
+        found = list(value_problems(self)) or list(self.optimizer.problems())
         if not found:
             model = self.model
             faults = model_faults(model.family, model.flavor, model.sequence)
@@ -197,8 +186,4 @@ class Settings:
 
     def override(self, changes: Mapping[str, str]) -> Self:
         """Return a copy with `part.name` replaced by the value its text stands for."""
-        return limits.overridden(self, changes)  # type: ignore[type-var]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings for a record."""
-        return asdict(self)
+        return overridden(self, changes)  # type: ignore[type-var]

@@ -35,10 +35,6 @@ ABSENT: Final = (
 """What services say of what is not there."""
 
 
-class CleanUpError(CommandError):
-    """A thing that could not be taken away."""
-
-
 class Journal:
     """The things that are there, oldest first."""
 
@@ -185,7 +181,7 @@ def _shell(scene: "Scene", entry: Entry) -> None:
             return
         raise
     if said.status:
-        raise CleanUpError(said.text)
+        raise CommandError(said.text)
 
 
 def _change_set(scene: "Scene", entry: Entry) -> None:

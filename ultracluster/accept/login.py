@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, login_step, tags
+from ultracluster.accept.scene import Found, Scene, Stage, Step, login_step, tags
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
+from ultracluster.exit_status import CommandError
 from ultracluster.prove.slurm_proof import GROUP_TAG
 from ultracluster.run_command import ROOT, instances
 from ultracluster.spec.lustre import DataRepositorySpec
@@ -47,7 +48,7 @@ def _tagged(scene: Scene) -> Found:
     filters = {f"tag:{GROUP_TAG}": login.rpartition("/")[2], "instance-state-name": "running"}
     found = [tags(instance) for instance in instances(scene, filters)]
     if not found:
-        raise NotThereError(f"{scene.spec.name}: no login node runs")
+        raise CommandError(f"{scene.spec.name}: no login node runs")
     wanted = {ENVIRONMENT_TAG: scene.spec.name, ROLE_TAG: LOGIN}
     measured = [{name: each.get(name) for name in wanted} for each in found]
     return Found(

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, equal, hours
+from ultracluster.accept.scene import Found, Scene, Stage, Step, equal, hours
 from ultracluster.catalogue.prices import sagemaker_training
+from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed, read
 from ultracluster.train.jobs import EXECUTION_OVER, Jobs
 
@@ -73,7 +74,7 @@ def _newest_image(scene: Scene, deployed: Deployed) -> str:
     rows = scene.ask("ecr", "describe_images", repositoryName=uri.partition("/")[2])["imageDetails"]
     tagged = sorted((row for row in rows if row.get("imageTags")), key=lambda r: r["imagePushedAt"])
     if not tagged:
-        raise NotThereError(
+        raise CommandError(
             f"{uri}: it has no image for the canary; push one (docs/training/image.md), or write "
             "--image with any image of ECR that this account may pull and that has a shell"
         )

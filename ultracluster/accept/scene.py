@@ -25,10 +25,6 @@ FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 
 
-class NotThereError(CommandError):
-    """Something that a step needs and the account does not have."""
-
-
 @dataclass(frozen=True)
 class Found:
     """What one step measured, beside what was expected."""
@@ -95,7 +91,7 @@ class Scene:
     @property
     def slurm(self) -> SlurmSpec:
         if self.spec.slurm is None:
-            raise NotThereError(f"{self.spec.name} has no Slurm")
+            raise CommandError(f"{self.spec.name} has no Slurm")
         return self.spec.slurm
 
     @property
@@ -103,11 +99,11 @@ class Scene:
         """The id of a login node.
 
         Raises:
-            NotThereError: where none runs.
+            CommandError: where none runs.
         """
         found = login_node(self.cloud, self.spec.name)
         if found is None:
-            raise NotThereError(f"{self.spec.name}: no login node runs")
+            raise CommandError(f"{self.spec.name}: no login node runs")
         return found
 
     def nodes(self) -> list[dict[str, Any]]:

@@ -70,19 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", metavar="RULE", help="print the page of a rule, and end")
 
 
-def _explain(name: str) -> int:
-    from ultracluster.rules.explanation import explanation  # noqa: PLC0415
-
-    try:
-        sys.stdout.write(f"{explanation(name)}\n")
-    except LookupError as error:
-        raise UsageError(f"--explain: {error.args[0]}") from None
-    return ALL_WELL
-
-
 def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.explain is not None:
-        return _explain(arguments.explain)
+        from ultracluster.rules.engine import explanation  # noqa: PLC0415
+
+        try:
+            sys.stdout.write(f"{explanation(arguments.explain)}\n")
+        except LookupError as error:
+            raise UsageError(f"--explain: {error.args[0]}") from None
+        return ALL_WELL
     if not arguments.file:
         raise UsageError("name a template or a job file, or --explain RULE")
     parameters = parameters_of(arguments.parameter)

@@ -88,8 +88,10 @@ def sarif(report: Report, *, show_unknown: bool) -> str:
     for finding, reason in (*open_ones, *report.acknowledged):
         text = f"{message(finding)} Fix: {finding.fix}"
         found = result(finding, LEVELS[report.severity(finding)], text)
-        print_of = _fingerprint(finding.rule, finding.place, finding.message)
-        found["partialFingerprints"] = {"ultracluster/v1": print_of}
+        place = finding.place
+        named = f"{finding.rule}\n{place.stack}\n{place.logical_id}\n{finding.message}"
+        fingerprint = hashlib.sha256(named.encode(errors="replace")).hexdigest()
+        found["partialFingerprints"] = {"ultracluster/v1": fingerprint}
         if reason is not None:
             found["suppressions"] = [{"kind": "inSource", "justification": reason}]
         results.append(found)
@@ -158,11 +160,6 @@ def _uri(file: str) -> str:
     return path.as_uri()
 
 
-def _fingerprint(rule: str, place: Place, message: str) -> str:
-    written = f"{rule}\n{place.stack}\n{place.logical_id}\n{message}"
-    return hashlib.sha256(written.encode(errors="replace")).hexdigest()
-
-
 def _version() -> str:
     try:
         return version("ultracluster")
@@ -196,23 +193,19 @@ def junit(report: Report, *, show_unknown: bool) -> str:
                 failures += 1
             elif unknown[key]:
                 skipped += 1
-                because = [item.because for item in unknown[key]]
-                reasons = _open(unknown[key]) if show_unknown else ""
-                _add(case, "skipped", f"cannot tell, because {because[0]}", reasons)
+                because = f"cannot tell, because {unknown[key][0].because}"
+                reasons = [f"{each.place.logical_id}: {each.because}" for each in unknown[key]]
+                _add(case, "skipped", because, "\n".join(reasons) if show_unknown else "")
             others = [finding for finding in findings[key] if not report.fails(finding)]
             if others:
                 ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_text, others)))
         _count(suite, tests=len(report.rules), failures=failures, errors=0, skipped=skipped)
     for said in report.not_judged:
-        _not_judged(root, said)
+        suite = ET.SubElement(root, "testsuite", name=_clean(said.partition(": ")[0]))
+        _add(ET.SubElement(suite, "testcase", name="read"), "error", said, "")
+        _count(suite, tests=1, failures=0, errors=1, skipped=0)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
-
-
-def _not_judged(root: ET.Element, said: str) -> None:
-    suite = ET.SubElement(root, "testsuite", name=_clean(said.partition(": ")[0]))
-    _add(ET.SubElement(suite, "testcase", name="read"), "error", said, "")
-    _count(suite, tests=1, failures=0, errors=1, skipped=0)
 
 
 def _count(suite: ET.Element, **counts: int) -> None:
@@ -230,10 +223,6 @@ def _add(case: ET.Element, kind: str, message: str, text: str, severity: str | N
 def _text(finding: Finding) -> str:
     place = finding.place
     return f"{where(place)} {subject(place)}\n{message(finding)}\nfix: {finding.fix}"
-
-
-def _open(items: list[CannotTell]) -> str:
-    return "\n".join(f"{item.place.logical_id}: {item.because}" for item in items)
 
 
 def _clean(text: str) -> str:

@@ -1,7 +1,7 @@
 """Every rule over every group of templates, and what an audit says before it is written."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +9,7 @@ from ultracluster.input_files import Sources
 from ultracluster.rules.acknowledgements import excuse
 from ultracluster.rules.engine import FORBIDDEN, RULES, judge
 from ultracluster.rules.rule import CannotTell, Finding, Rule
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 SEVERITIES: Final = ("error", "warning", "info")
 """The gravest first."""
@@ -59,10 +59,6 @@ class Report:
         counted = Counter(self.severity(finding) for finding in self.findings)
         return {severity: counted[severity] for severity in SEVERITIES}
 
-    def shown(self) -> Sequence[Finding]:
-        """Return the gravest findings, as many as a person may read."""
-        return self.findings[:MOST_SHOWN]
-
     def sort(self) -> None:
         """Put the gravest first, and then what stands first in the files."""
         order = {template.name: index for index, template in enumerate(self.templates)}
@@ -104,16 +100,12 @@ def judged(
             names = ", ".join(template.file or template.name for template in group.templates)
             report.notes.append(f"{names}: {note}")
         report.defaults |= group.taken
-    report.notes += _defaults(report)
-    report.sort()
-    return report
-
-
-def _defaults(report: Report) -> Iterator[str]:
-    """Say which parameters were judged at their default alone."""
     named = [f"{name}={value}" for name, value in report.defaults.items() if len(value) < LONGEST]
     named = named[:MOST_NAMED]
     if left := len(report.defaults) - len(named):
         named.append(f"{left} {'more' if named else 'long ones'}")
     if report.defaults:
-        yield f"judged at these defaults alone, others by --parameter: {', '.join(named)}"
+        says = f"judged at these defaults alone, others by --parameter: {', '.join(named)}"
+        report.notes.append(says)
+    report.sort()
+    return report

@@ -20,7 +20,7 @@ STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def text(report: Report, console: Console, *, show_unknown: bool) -> None:
-    for finding in report.shown():
+    for finding in report.findings[:MOST_SHOWN]:
         severity = report.severity(finding)
         _line(
             console,
@@ -40,7 +40,7 @@ def table(report: Report, console: Console, *, show_unknown: bool) -> None:
         rows.add_column("severity", no_wrap=True)
         rows.add_column("finding")
         longest = 0
-        for finding in report.shown():
+        for finding in report.findings[:MOST_SHOWN]:
             severity, place = report.severity(finding), finding.place
             names = [f"{finding.rule} {where(place)}", place.logical_id, place.construct_path or ""]
             cell = "\n".join((*filter(None, names), message(finding), f"fix: {finding.fix}"))

@@ -15,6 +15,7 @@ from ultracluster.problem import MISSING, Problem, choices
 MOST_BACKUP_DAYS: Final = 90
 PORTS: Final = ((988, 988), (1018, 1023))
 """TCP port ranges between clients and file servers, both ways (FSx guide, 2026-11-23)."""
+EVERY_PORT: Final = [port for first, last in PORTS for port in range(first, last + 1)]
 LOG_GROUP_PREFIX: Final = "/aws/fsx/"
 GIB_PER_SERVER: Final = 1200
 METADATA_SERVERS: Final = 2
@@ -80,9 +81,7 @@ def server_addresses(gib: int) -> int:
     return -(-gib // GIB_PER_SERVER) + METADATA_SERVERS
 
 
-def capacity_problems(
-    field: str, capacity: object, allowed: Sequence[int], step: int
-) -> Iterator[Problem]:
+def _capacity(capacity: object, allowed: Sequence[int], step: int) -> Iterator[Problem]:
     """Yield a problem where a capacity in GiB is not one of the allowed or a multiple of a step."""
     capacity = written_number(capacity)
     if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity in allowed:
@@ -93,7 +92,7 @@ def capacity_problems(
     below = max([a for a in allowed if a < capacity] + [capacity // step * step])
     above = min([a for a in allowed if a > capacity] + [(max(capacity, 0) // step + 1) * step])
     nearest = f"{below} or {above}" if below > 0 else f"{above}"
-    yield Problem(field, capacity, f"the size is {steps} of {step} GiB; write {nearest}")
+    yield Problem(STEP_FIELD, capacity, f"the size is {steps} of {step} GiB; write {nearest}")
 
 
 def _ssd(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
@@ -117,7 +116,7 @@ def _ssd(deployment: str, properties: Values, configuration: Values) -> Iterator
         fix = f"{deployment} SSD needs a capacity; write {min([*allowed, step])}"
         yield Problem(STEP_FIELD, MISSING, fix)
     else:
-        yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], allowed, step)
+        yield from _capacity(properties[STEP_FIELD], allowed, step)
 
 
 def _misplaced(storage: object, configuration: Values) -> Iterator[Problem]:
@@ -145,7 +144,7 @@ def _hdd(properties: Values, configuration: Values) -> Iterator[Problem]:
         fix = f"PERSISTENT_1 HDD needs a capacity; write {step or 'a multiple of 18000'}"
         yield Problem(STEP_FIELD, MISSING, fix)
     elif step is not None:
-        yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], (), step)
+        yield from _capacity(properties[STEP_FIELD], (), step)
     cache_type = configuration.get("DriveCacheType")
     if cache_type is None or (isinstance(cache_type, str) and cache_type not in ("NONE", "READ")):
         got = MISSING if cache_type is None else cache_type

@@ -135,13 +135,8 @@ def slurm_accounting(size: str) -> Item:
 
 SLURM_ACCOUNTING_STORAGE: Final = Item("pcs/accounting/storage", Unit.GB_MONTH)
 
-FIXED: Final = (
-    *(LUSTRE_METADATA_IOPS, LUSTRE_TIERING_THROUGHPUT, LUSTRE_READ_CACHE, LUSTRE_HDD_CACHE),
-    *(LUSTRE_BACKUP, NAT_GATEWAY, NAT_DATA, ENDPOINT, ENDPOINT_DATA, PUBLIC_ADDRESS),
-    *(GP3_STORAGE, S3_STORAGE, KMS_KEY, LOGS_INGESTED, LOGS_STORED, METRICS_INGESTED),
-    *(HOMES_STORAGE, HOMES_READ, HOMES_WRITTEN, HOMES_BACKUP, SLURM_ACCOUNTING_STORAGE),
-)
-"""Items that there is one of; the others are made of a type or a size."""
+FIXED: Final = {each.name: each for each in tuple(vars().values()) if isinstance(each, Item)}
+"""Items that there is one of, by their names; the others are made of a type or a size."""
 
 FAMILIES: Final = (
     (re.compile(r"ec2/[a-z0-9.\-]+/(on-demand|capacity-block)"), Unit.HOUR),
@@ -161,14 +156,13 @@ def item(name: str) -> Item:
     Raises:
         UnknownItemError: where there is no such item.
     """
-    known = {fixed.name: fixed for fixed in FIXED}
-    if name in known:
-        return known[name]
+    if name in FIXED:
+        return FIXED[name]
     for pattern, unit in FAMILIES:
         if pattern.fullmatch(name):
             return Item(name, unit)
     types = [maker(each).name for each in names() for maker in (on_demand, capacity_block)]
-    near = difflib.get_close_matches(name, [*known, *types], n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, [*FIXED, *types], n=1, cutoff=0.4)
     example = near[0] if near else "ec2/p4d.24xlarge/on-demand"
     raise UnknownItemError(f"no such item is priced; write {example}")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.sizes import letters
+from ultracluster.catalogue.instances import letters
 from ultracluster.catalogue.values import table
 
 

@@ -18,7 +18,7 @@ from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.visible import console as new_console
 
 if TYPE_CHECKING:
-    from ultracluster.cost.priced_environments import Estimate
+    from ultracluster.cost.display import Estimate
 
 
 PUBLIC: Final = "https://pricing.us-east-1.amazonaws.com"
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _estimates(name: str) -> "tuple[Estimate, ...]":
-    from ultracluster.cost.priced_environments import Estimate, estimates  # noqa: PLC0415
+    from ultracluster.cost.display import Estimate, estimates  # noqa: PLC0415
 
     path = find_path(name)
     if path is None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import prices
-from ultracluster.cost.sheet import Quantity
+from ultracluster.cost.sheet import Quantity, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
         *(() if slurm is None else home_quantities(slurm, busy - jobs)),
         *network_quantities(environment.network, busy),
         *metrics_quantities(environment),
-        _kept(prices.KMS_KEY, KEYS, "keys of log groups and of data"),
+        kept(prices.KMS_KEY, KEYS, "keys of log groups and of data"),
     )
 
 
@@ -126,10 +126,10 @@ def node_quantities(
     count = nodes.total
     if nodes.capacity_block is not None:
         paid = "a Capacity Block is paid in advance, used or not"
-        yield _kept(prices.capacity_block(nodes.instance_type), count, name, paid)
+        yield kept(prices.capacity_block(nodes.instance_type), count, name, paid)
     elif nodes.capacity_reservation is not None:
         paid = "a capacity reservation is charged as if its instances ran, used or not"
-        yield _kept(prices.on_demand(nodes.instance_type), count, f"{name}, reserved", paid)
+        yield kept(prices.on_demand(nodes.instance_type), count, f"{name}, reserved", paid)
     else:
         yield _on_demand(nodes.instance_type, nodes.total, least_nodes, name)
     yield _root_volumes(nodes.root_volume_gib, nodes.total, least_nodes, name)
@@ -171,27 +171,27 @@ def lustre_quantities(storage: LustreSpec) -> Iterator[Quantity]:
     """Yield what is bought of FSx, all of it charged whether anybody reads or not."""
     if storage.storage_type == "INTELLIGENT_TIERING":
         throughput = storage.throughput_capacity_mbps or 0
-        yield _kept(prices.LUSTRE_TIERING_THROUGHPUT, throughput, "Lustre throughput")
+        yield kept(prices.LUSTRE_TIERING_THROUGHPUT, throughput, "Lustre throughput")
         item = prices.lustre_storage(storage.deployment_type, storage.storage_type, None)
         grows = f"it grows with its data; {TIERING_GB_PER_MBPS} GB for each MB/s assumed"
-        yield _kept(item, throughput * TIERING_GB_PER_MBPS, "Lustre storage", grows)
+        yield kept(item, throughput * TIERING_GB_PER_MBPS, "Lustre storage", grows)
         if storage.data_read_cache == "PROPORTIONAL_TO_THROUGHPUT_CAPACITY":
             cache = throughput * CACHE_GIB_PER_MBPS
             bound = "the largest that there is; an upper bound"
-            yield _kept(prices.LUSTRE_READ_CACHE, cache, "Lustre read cache", bound)
+            yield kept(prices.LUSTRE_READ_CACHE, cache, "Lustre read cache", bound)
     else:
         capacity = storage.capacity_gib or 0
         tier = storage.per_unit_storage_throughput
         item = prices.lustre_storage(storage.deployment_type, storage.storage_type, tier)
-        yield _kept(item, capacity, "Lustre storage")
+        yield kept(item, capacity, "Lustre storage")
         if storage.drive_cache_type == "READ":
-            yield _kept(prices.LUSTRE_HDD_CACHE, capacity * HDD_CACHE_SHARE, "Lustre read cache")
+            yield kept(prices.LUSTRE_HDD_CACHE, capacity * HDD_CACHE_SHARE, "Lustre read cache")
     if isinstance(iops := storage.metadata_iops, int):
         bound = "all of them charged; an upper bound, some may be included"
-        yield _kept(prices.LUSTRE_METADATA_IOPS, iops, "Lustre metadata", bound)
+        yield kept(prices.LUSTRE_METADATA_IOPS, iops, "Lustre metadata", bound)
     if storage.automatic_backup_retention_days:
         copies, gib = "one full copy; later ones are incremental", storage.capacity_gib or 0
-        yield _kept(prices.LUSTRE_BACKUP, gib, "Lustre backups", copies)
+        yield kept(prices.LUSTRE_BACKUP, gib, "Lustre backups", copies)
 
 
 def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
@@ -199,12 +199,12 @@ def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
     linked = any(repository.bucket_name is None for repository in storage.data_repositories)
     if linked and storage.capacity_gib is not None:
         assumption = "as much as the file system holds, which is linked to it"
-        yield _kept(prices.S3_STORAGE, storage.capacity_gib, "data bucket", assumption)
+        yield kept(prices.S3_STORAGE, storage.capacity_gib, "data bucket", assumption)
         if any(each.auto_export for each in storage.data_repositories if not each.bucket_name):
             yield old_versions(storage)
     else:
         assumption = f"{DATA_GB_WITHOUT_LINK} GB of job outputs assumed"
-        yield _kept(prices.S3_STORAGE, DATA_GB_WITHOUT_LINK, "data bucket", assumption)
+        yield kept(prices.S3_STORAGE, DATA_GB_WITHOUT_LINK, "data bucket", assumption)
 
 
 def old_versions(storage: LustreSpec) -> Quantity:
@@ -223,12 +223,12 @@ def home_quantities(slurm: SlurmSpec, nodes: int) -> Iterator[Quantity]:
     if (spec := slurm.home_storage) is None:
         return
     bound = "all of it read every 30 days; an upper bound"
-    yield _kept(prices.HOMES_STORAGE, spec.expected_gb, "homes", bound)
+    yield kept(prices.HOMES_STORAGE, spec.expected_gb, "homes", bound)
     yield _traffic(prices.HOMES_READ, nodes, HOMES_READ_GB_PER_NODE, "homes, read", "node")
     yield _traffic(prices.HOMES_WRITTEN, nodes, HOMES_WRITTEN_GB_PER_NODE, "homes, written", "node")
     if spec.backups:
         copies = "one full copy; later ones are incremental"
-        yield _kept(prices.HOMES_BACKUP, spec.expected_gb, "backups of homes", copies)
+        yield kept(prices.HOMES_BACKUP, spec.expected_gb, "backups of homes", copies)
 
 
 def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
@@ -237,13 +237,13 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
     from ultracluster.spec.network import NetworkSpec  # noqa: PLC0415
 
     if isinstance(network, NetworkSpec) and network.public_subnet_cidr is not None:
-        yield _kept(prices.NAT_GATEWAY, 1, "NAT gateway")
-        yield _kept(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway")
+        yield kept(prices.NAT_GATEWAY, 1, "NAT gateway")
+        yield kept(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway")
         yield _traffic(prices.NAT_DATA, busy, NAT_GB_PER_NODE, "traffic through NAT")
     if network.interface_endpoints:
         # They are in the first training subnet alone, so in one zone each.
         count = len(network.interface_endpoints)
-        yield _kept(prices.ENDPOINT, count, "interface endpoints, in one zone")
+        yield kept(prices.ENDPOINT, count, "interface endpoints, in one zone")
         yield _traffic(prices.ENDPOINT_DATA, busy, ENDPOINT_GB_PER_NODE, "traffic to endpoints")
     if isinstance(network, NetworkSpec):
         yield _traffic(prices.LOGS_INGESTED, busy, FLOW_LOG_GB_PER_NODE, "flow logs")
@@ -261,17 +261,17 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
     """
     size, login = slurm.cluster_size(nodes.total), slurm.login_instances
     login_type = slurm.sound_login_type
-    yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    kept = sum(min(group.least_nodes, group.total) for group in slurm.node_groups)
-    managed, always = slurm.instances(nodes.total), _always(slurm, nodes) + kept + login
+    yield kept(prices.slurm_controller(size), 1, "Slurm controller")
+    least = sum(min(group.least_nodes, group.total) for group in slurm.node_groups)
+    managed, always = slurm.instances(nodes.total), _always(slurm, nodes) + least + login
     purpose = "instances that PCS manages"
     yield Quantity(prices.slurm_node(size), Decimal(managed), Decimal(always), purpose)
     if slurm.accounting_days is not None:
-        yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
+        yield kept(prices.slurm_accounting(size), 1, "Slurm accounting")
     if login_type is not None and login:
-        yield _kept(prices.on_demand(login_type), login, "login nodes")
+        yield kept(prices.on_demand(login_type), login, "login nodes")
         volumes = login * nodes.root_volume_gib
-        yield _kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
+        yield kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
 
 
 def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
@@ -284,10 +284,3 @@ def _traffic(
 ) -> Quantity:
     assumption = f"{each} GB a month assumed for each {of}"
     return Quantity(item, Decimal(busy * each), NONE, purpose, assumption)
-
-
-def _kept(
-    item: prices.Item, quantity: int | Decimal, purpose: str, assumption: str = ""
-) -> Quantity:
-    """Return a quantity that is charged all the time."""
-    return Quantity(item, Decimal(quantity), Decimal(quantity), purpose, assumption)

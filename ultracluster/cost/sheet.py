@@ -44,6 +44,11 @@ class Quantity:
             )
 
 
+def kept(item: Item, quantity: int | Decimal, purpose: str, assumption: str = "") -> Quantity:
+    """Return a quantity that is charged all the time."""
+    return Quantity(item, Decimal(quantity), Decimal(quantity), purpose, assumption)
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """A sum of money in USD over time; the month is exact, the others are derived from it."""

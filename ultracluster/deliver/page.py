@@ -12,7 +12,7 @@ from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.review.baseline import baseline, deployed
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.page import machine, pages
+from ultracluster.review.page import pages
 from ultracluster.review.report import review
 from ultracluster.review.subject import of_files
 from ultracluster.review.three_ways import ThreeWays
@@ -30,7 +30,7 @@ def page_of(spec: EnvironmentSpec, stage: Path, cloud: Cloud, plan: Plan) -> dic
     made = review(subject, before, parameters={}, region=spec.region, drifted=plan.drifted)
     proofs = () if plan.problems else tuple(_proofs(spec, stage, cloud))
     rows = sorted((*made.ways, *proofs), key=lambda row: row.danger.rank)
-    made, now = replace(made, ways=rows), machine.provenance(stage)
+    made, now = replace(made, ways=rows), pages.provenance(stage)
     return {".html": pages.html(made, now), ".md": pages.markdown(made, now)}
 
 

@@ -156,7 +156,7 @@ def _require_outbound(groups: Sequence[Mapping[str, Any]]) -> None:
     """
     rules = [rule for group in groups for rule in group.get("IpPermissionsEgress") or ()]
     if all(NOWHERE in [each["CidrIp"] for each in rule.get("IpRanges", ())] for rule in rules):
-        raise _refused("At least one security group must have outbound rules")
+        raise refused("At least one security group must have outbound rules")
 
 
 def _require_settings(kind: str, given: Mapping[str, Any], cluster: Mapping[str, Any]) -> None:
@@ -166,10 +166,10 @@ def _require_settings(kind: str, given: Mapping[str, Any], cluster: Mapping[str,
     if settings is None:
         return
     if not settings:
-        raise _refused("slurmCustomSettings must have at least one member")
+        raise refused("slurmCustomSettings must have at least one member")
     for each in settings:
         if why := untaken_setting(kind, str(each["ParameterName"]), version):
-            raise _refused(f"Slurm custom settings parameter {why}")
+            raise refused(f"Slurm custom settings parameter {why}")
 
 
 def _require_node_group(given: Mapping[str, Any]) -> None:
@@ -191,19 +191,19 @@ def _require_role_for_pcs(profile_arn: str) -> None:
     name = profile_arn.rsplit("/", 1)[-1]
     profile = network.find("instance profile", name)
     if profile is None or profile.get("Arn") != profile_arn:
-        raise _refused(f"The instance profile {profile_arn} does not exist")
+        raise refused(f"The instance profile {profile_arn} does not exist")
     roles = [network.find("role", str(each)) for each in profile.get("Roles") or ()]
     if not any(roles):
-        raise _refused(f"The instance profile {name} has no role")
+        raise refused(f"The instance profile {name} has no role")
     for role in filter(None, roles):
         if not str(role["RoleName"]).startswith(ROLE_NAME) and role.get("Path") != ROLE_PATH:
-            raise _refused(
+            raise refused(
                 f"The role {role['RoleName']} of instance profile {name} must have a name that "
                 f"starts with {ROLE_NAME} or the path {ROLE_PATH}"
             )
 
 
-_refused: Final = partial(pcs_refusal, "ValidationException")
+refused: Final = partial(pcs_refusal, "ValidationException")
 
 
 def found(records: Iterable[Record], kind: str, identifier: str) -> Record:

@@ -7,17 +7,15 @@ Not modelled: the checks themselves.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.slurm import CHECKS_OFF, HEALTH_CHECKS_SINCE
 from ultracluster.emulator import pcs, pcs_nodes, wire
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.provisioning import Record, Scope, pcs_refusal
+from ultracluster.emulator.provisioning import Record, Scope
 
 MEMBER: Final = "instanceHealthChecks"
-_refused: Final = partial(pcs_refusal, "ValidationException")
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Api:
         group = pcs.found(groups, pcs.NODE_GROUP, name)
         checks = given.pop(MEMBER, None)
         if given:
-            raise _refused(f"an update of {', '.join(given)} by the API is not emulated")
+            raise pcs.refused(f"an update of {', '.join(given)} by the API is not emulated")
         if checks is not None:
             _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
             wanted = {**CHECKS_OFF, **checks}
@@ -49,20 +47,20 @@ class Api:
 def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> None:
     """Refuse what PCS refuses; the words are not AWS's."""
     if not checks:
-        raise _refused(f"{MEMBER} must have at least one member")
+        raise pcs.refused(f"{MEMBER} must have at least one member")
     if version < HEALTH_CHECKS_SINCE:
-        raise _refused(
+        raise pcs.refused(
             f"{MEMBER} is only supported for Slurm version {HEALTH_CHECKS_SINCE} or later"
         )
     monitoring = checks.get("healthMonitoring", {"mode": "NONE"})
     deep = checks.get("deepHealthChecks", CHECKS_OFF["deepHealthChecks"])["onStart"]
     for name, half in (("mode", monitoring), ("profile", deep)):
         if half[name] == "NONE" and "repairAction" in half:
-            raise _refused(f"repairAction must not be specified when {name} is NONE")
+            raise pcs.refused(f"repairAction must not be specified when {name} is NONE")
     try:
         kind = instances.find(str(group.properties["InstanceConfigs"][0]["InstanceType"]))
         has_gpus = kind.accelerator.is_nvidia
     except instances.UnknownInstanceTypeError:
         has_gpus = False
     if deep["profile"] != "NONE" and not has_gpus:
-        raise _refused("deepHealthChecks requires instance types with NVIDIA GPUs")
+        raise pcs.refused("deepHealthChecks requires instance types with NVIDIA GPUs")

@@ -63,7 +63,11 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
     """
     parameter = image_parameter(spec, login=whose == "login")
     if parameter is None:
-        raise NoImageError(_why_none(spec, whose))
+        why = "it has no login nodes; leave --login out"
+        if whose != "login":
+            why = f"AWS publishes no image here for {spec.nodes.instance_type}; write the id of "
+            why += "one of yours in nodes.image"
+        raise NoImageError(f"{spec.name}: {why}")
     own = spec.slurm.login_image if spec.slurm is not None and whose == "login" else None
     pinned = own or spec.nodes.image
     today = _parameter_value(cloud, parameter)
@@ -72,15 +76,6 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
         raise NoImageError(f"{parameter}: it names {today}, which {spec.region} does not have")
     named = pinned if pinned.startswith("ami-") else _parameter_value(cloud, pinned)
     return Comparison(whose, parameter, pinned, _described(cloud, named), today, row)
-
-
-def _why_none(spec: EnvironmentSpec, whose: str) -> str:
-    if whose == "login":
-        return f"{spec.name}: it has no login nodes; leave --login out"
-    return (
-        f"{spec.name}: AWS publishes no image here for {spec.nodes.instance_type}; write the id of "
-        "one of yours in nodes.image"
-    )
 
 
 def _parameter_value(cloud: Cloud, parameter: str) -> str:
@@ -136,9 +131,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _write(name: str, path: Path | None, found: Comparison) -> Path:
     folder = project_folder() / FOLDER
     files = sorted(folder.glob("[!_.]*.py")) if path is None else [path]
-    literal = located(files, name, found.whose)
-    literal.path.write_bytes(literal.replaced(found.today))
-    return literal.path
+    file, content = rewritten(files, name, found.whose, found.today)
+    file.write_bytes(content)
+    return file
 
 
 def _document(found: Comparison) -> dict[str, Any]:
@@ -183,32 +178,14 @@ class NoLiteralError(CommandError):
     """A file in which the image is no text of its own."""
 
 
-@dataclass(frozen=True)
-class Literal:
-    """A text in a source file, on one line of it."""
-
-    path: Path
-    line: int
-    """Counted from 1."""
-    start: int
-    end: int
-    """Bytes of the line."""
-
-    def replaced(self, value: str) -> bytes:
-        """Return the file with another text in its place, and every other byte as it is."""
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        old = lines[self.line - 1]
-        lines[self.line - 1] = old[: self.start] + f'"{value}"'.encode() + old[self.end :]
-        return b"".join(lines)
-
-
-def located(paths: list[Path], name: str, whose: str) -> Literal:
-    """Return where the image of an environment stands.
+def rewritten(paths: list[Path], name: str, whose: str, value: str) -> tuple[Path, bytes]:
+    """Return the file in which an environment's image stands, with another one in its place.
 
     Args:
         paths: the files that may define the environment.
         name: the environment's name.
         whose: `nodes` or `login`.
+        value: the other image.
 
     Raises:
         NoLiteralError: where no file has it as a text, with what was found.
@@ -224,7 +201,7 @@ def located(paths: list[Path], name: str, whose: str) -> Literal:
             inner = _value(tree, environment, part)
             found = _value(tree, inner, field) if isinstance(inner, ast.Call) else None
             if isinstance(found, ast.Constant) and isinstance(found.value, str):
-                return _literal(path, found)
+                return path, _replaced(path, found, value)
             line = environment.lineno if found is None else found.lineno
             raise NoLiteralError(
                 f'{path}:{line}: {part}.{field} is not a text there; write {field}="ami-..." into '
@@ -236,10 +213,15 @@ def located(paths: list[Path], name: str, whose: str) -> Literal:
     )
 
 
-def _literal(path: Path, found: ast.Constant) -> Literal:
-    if found.end_lineno != found.lineno or found.end_col_offset is None:
+def _replaced(path: Path, found: ast.Constant, value: str) -> bytes:
+    """Return a file with another text in the place of one, and every other byte as it is."""
+    if found.end_lineno != found.lineno:
         raise NoLiteralError(f"{path}:{found.lineno}: that text has several lines; write it in one")
-    return Literal(path, found.lineno, found.col_offset, found.end_col_offset)
+    lines = path.read_bytes().splitlines(keepends=True)
+    old = lines[found.lineno - 1]
+    new = f'"{value}"'.encode()
+    lines[found.lineno - 1] = old[: found.col_offset] + new + old[found.end_col_offset :]
+    return b"".join(lines)
 
 
 def _calls(tree: ast.Module, name: str) -> list[ast.Call]:

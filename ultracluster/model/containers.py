@@ -7,6 +7,7 @@ from typing import Any, Final
 from ultracluster.model.shell_variables import Assignment, commanded_by
 from ultracluster.templates.resolved import Unknown
 from ultracluster.templates.resolved_values import written
+from ultracluster.templates.scope import mapping
 
 LISTS: Final = frozenset({"Environment", "Env", "env", "environment"})
 COMMANDS: Final = ("EntryPoint", "entryPoint", "Command", "command", "Args", "args")
@@ -39,12 +40,8 @@ def containers_of(value: Any, bound: Bound = ()) -> Iterator[tuple[Mapping[str, 
 
 
 def _bound(value: Mapping[str, Any]) -> Bound:
-    found = [value[name].get(INSTANCE_TYPE) for name in SELECTORS if _maps(value.get(name))]
+    found = (mapping(value.get(name)).get(INSTANCE_TYPE) for name in SELECTORS)
     return tuple(name for name in found if isinstance(name, str) and "$" not in name)
-
-
-def _maps(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _config_map(data: Mapping[str, Any]) -> Mapping[str, Any]:

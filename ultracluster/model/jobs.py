@@ -106,13 +106,15 @@ def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJ
         if resource.resource_type == "AWS::SageMaker::TrainingJob":
             found.append(TrainingJob(resource.place, resource.properties))
         elif resource.resource_type == "AWS::StepFunctions::StateMachine":
-            stated = resource.properties
-            definition = document(
-                stated.get("DefinitionString") or stated.get("Definition"),
-                mapping(stated.get("DefinitionSubstitutions")),
-            )
-            found += [TrainingJob(resource.place, asked) for asked in _requests(definition)]
+            found += [TrainingJob(resource.place, a) for a in _requests(definition(resource))]
     return tuple(found)
+
+
+def definition(machine: ResolvedResource) -> Any:
+    """Return what a state machine does, with the values that stand for its substitutions."""
+    stated = machine.properties
+    written = stated.get("DefinitionString") or stated.get("Definition")
+    return document(written, mapping(stated.get("DefinitionSubstitutions")))
 
 
 def _requests(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ultracluster.catalogue.sizes import vcpus
+from ultracluster.catalogue.instances import vcpus
 from ultracluster.templates.resolved import Place
 from ultracluster.templates.resolved_values import UndeterminedError, items, number, part, text
 

@@ -8,6 +8,7 @@ where what it needs is not known before a deployment or is not in the given temp
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -39,7 +40,7 @@ from ultracluster.model.storage import (
     read_associated,
     read_file_systems,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Variant
+from ultracluster.templates.resolved import Place, ResolvedResource, Template, Variant
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -51,7 +52,6 @@ from ultracluster.templates.resolved_values import (
     texts_within,
 )
 from ultracluster.templates.scope import mapping
-from ultracluster.templates.template import Template
 
 T = TypeVar("T")
 
@@ -256,18 +256,14 @@ class Model:
                 mapping(environment.properties.get("ComputeResources")).get("InstanceRole")
             )
         for node in self.nodes:
-            try:
+            with suppress(UndeterminedError):
                 if node.efa_interfaces() or node.instance_types():
                     stated.append(node.profile())
-            except UndeterminedError:
-                continue
         found: set[Key] = set()
         for profile in stated:
-            try:
+            with suppress(UndeterminedError):
                 made = self.found(profile, "AWS::IAM::InstanceProfile")
                 found.update(keys(made.properties.get("Roles")) if made else [key(profile)])
-            except UndeterminedError:
-                continue
         for job in self.of("AWS::Batch::JobDefinition"):
             found.update(link.key for link in links(job.properties))
         return frozenset(found)

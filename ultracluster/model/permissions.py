@@ -75,11 +75,7 @@ class Question:
             return None
         results = [test(token(value)) for value in values]
         met = True if True in results else None if None in results else False
-        return met if met is None or not _negated(operator) else not met
-
-
-def _negated(operator: str) -> bool:
-    return "not" in operator.rsplit(":", maxsplit=1)[-1]
+        return met if met is None or "not" not in operator.rsplit(":", maxsplit=1)[-1] else not met
 
 
 def _hit(results: Iterable[bool | None], *, unknown: bool) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
@@ -228,10 +229,8 @@ def _documents(
 def _keys(value: Any) -> Iterator[Key]:
     """Yield what the items of a list refer to, as far as that is known."""
     for item in listed(value):
-        try:
+        with suppress(UndeterminedError):
             yield key(item)
-        except UndeterminedError:
-            continue
 
 
 def listed(value: Any) -> list[Any]:

@@ -154,7 +154,10 @@ def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem
     return tuple(
         FileSystem(r, tuple(associations.get(r.place.key, ())))
         for r in resources
-        if r.resource_type == "AWS::FSx::FileSystem" and _is_lustre(r)
+        if r.resource_type == "AWS::FSx::FileSystem"
+        and (
+            "LustreConfiguration" in r.properties or r.properties.get("FileSystemType") == "LUSTRE"
+        )
     )
 
 
@@ -178,13 +181,6 @@ def _associations(resources: Sequence[ResolvedResource]) -> dict[Key, list[Resol
                 owner = resource.place.key
             found.setdefault(owner, []).append(resource)
     return found
-
-
-def _is_lustre(resource: ResolvedResource) -> bool:
-    return (
-        "LustreConfiguration" in resource.properties
-        or resource.properties.get("FileSystemType") == "LUSTRE"
-    )
 
 
 def holds_data(resource: ResolvedResource) -> bool:

@@ -113,9 +113,9 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     # Imported here: `ultracluster plan --help` needs none of it.
     from ultracluster.plan.arguments import question  # noqa: PLC0415
     from ultracluster.plan.document import document  # noqa: PLC0415
+    from ultracluster.plan.report import page, show  # noqa: PLC0415
     from ultracluster.plan.sections import report  # noqa: PLC0415
-    from ultracluster.planner.alternatives import alternatives  # noqa: PLC0415
-    from ultracluster.planner.plan import plan  # noqa: PLC0415
+    from ultracluster.planner.plan import alternatives, plan  # noqa: PLC0415
     from ultracluster.planner.question import PlanError  # noqa: PLC0415
     from ultracluster.planner.uncertainty import uncertainty  # noqa: PLC0415
 
@@ -135,8 +135,6 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
         raise UsageError(" ".join(str(error).split())) from error
     values = document(found, uncertainty(found), others)
     if arguments.html is not None:
-        from ultracluster.plan.writing import page  # noqa: PLC0415
-
         write_output(arguments.html, page(report(values)), "--html")
         said.append(f"page: {arguments.html}")
     if arguments.json:
@@ -144,8 +142,6 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     elif printed:
         sys.stderr.writelines(f"{line}\n" for line in said)
     else:
-        from ultracluster.plan.writing import show  # noqa: PLC0415
-
         show(report(values), console)
         for line in said:
             console.out(line, highlight=False)

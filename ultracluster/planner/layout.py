@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ultracluster.catalogue.sharding import divisors
@@ -82,11 +83,6 @@ class Layout:
     """GPUs over which the experts of a layer are divided, those of `tensor` among them."""
 
     @property
-    def degrees(self) -> tuple[int, ...]:
-        """What it shares with its kind but for micro-batch and activations."""
-        return self.tensor, self.pipeline, self.chunks, self.context, self.expert
-
-    @property
     def ranks(self) -> int:
         """Ranks of a stage: they see different tokens."""
         return self.gpus // (self.tensor * self.pipeline)
@@ -154,10 +150,6 @@ class Kind(NamedTuple):
     expert: int = 1
 
     @property
-    def degrees(self) -> tuple[int, ...]:
-        return self.tensor, self.pipeline, self.chunks, self.context, self.expert
-
-    @property
     def gpus_of_a_rank(self) -> int:
         """GPUs that work on the same tokens, stage after stage and side by side."""
         return self.tensor * self.pipeline
@@ -209,6 +201,8 @@ class Only:
     expert: int | None = None
 
 
+DEGREES: Final = attrgetter("tensor", "pipeline", "chunks", "context", "expert")
+"""What a layout shares with its kind but for micro-batch and activations."""
 OPTIONS_OF_A_LAYOUT: Final = {
     "group": "--partition",
     "tensor": "--tensor",

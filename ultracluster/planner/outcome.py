@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
-from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Setup
+from ultracluster.planner.layout import DEGREES, INDIFFERENCE, KEPT, Candidate, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
 from ultracluster.planner.refusal import leanest
@@ -101,7 +101,7 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     """
     mine = chosen.layout
     ranked = sorted(search.candidates(mine.gpus), key=lambda each: (-each.rate, each.kind))
-    alike = [each for each in ranked if each.kind.degrees == mine.degrees]
+    alike = [each for each in ranked if DEGREES(each.kind) == DEGREES(mine)]
     groups = sorted({each.group for each in alike})
     below = [group for group in groups if group < mine.group][-1:]
     above = [group for group in groups if group > mine.group][:2]
@@ -140,8 +140,8 @@ def _why(chosen: Step, other: Step) -> str:
         return f"{near}needs a program with tensor parallelism"
     if abs(gain) <= INDIFFERENCE and theirs.group > mine.group:
         return f"{near}gathers over {theirs.group} GPUs, not {mine.group}"
-    same = (theirs.partition, theirs.degrees, theirs.activations)
-    if abs(gain) <= INDIFFERENCE and same == (mine.partition, mine.degrees, mine.activations):
+    same = (theirs.partition, DEGREES(theirs), theirs.activations)
+    if abs(gain) <= INDIFFERENCE and same == (mine.partition, DEGREES(mine), mine.activations):
         return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
     waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))

@@ -1,26 +1,29 @@
-"""A plan: from a question to nodes, layout, time, storage and money."""
+"""A plan: from a question to nodes, layout, time, storage and money, also on other types."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
+from ultracluster.catalogue import instances
+from ultracluster.planner.devices import Gpu, Network, comparable_types, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
-from ultracluster.planner.layout import Setup
+from ultracluster.planner.layout import Only, Setup
 from ultracluster.planner.measurement import FASTEST, SLOWEST
-from ultracluster.planner.outcome import Outcome, Plan, Point, notes, runners_up
-from ultracluster.planner.price import OPTIONS, Bill, bill
+from ultracluster.planner.outcome import Alternative, Outcome, Plan, Point, notes, runners_up
+from ultracluster.planner.price import ON_DEMAND, OPTIONS, Bill, bill, ways_to_buy
 from ultracluster.planner.question import (
     DEFAULT_DAYS,
     LONGEST_DAYS,
+    MOST_NODES,
     SEARCHED_NODES,
     PlanError,
     Question,
 )
 from ultracluster.planner.refusal import why_it_does_not_fit
 from ultracluster.planner.search import Search
-from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack_for
+from ultracluster.planner.stack import SoftwareStack, faster, known_on, network_for, stack_for
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
 SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
@@ -235,3 +238,52 @@ def plan(question: Question) -> Plan:
         },
         notes=tuple(notes(question, planner.search, outcome)),
     )
+
+
+LOOKED_AT: Final = (1_024, SEARCHED_NODES, MOST_NODES)
+"""Nodes of another type that are looked at for a plan of no more."""
+
+
+def alternatives(question: Question, days: float) -> Iterator[Alternative]:
+    """Yield what other instance types would give in as many days or fewer."""
+    for name in comparable_types():
+        gpu = gpu_of(instances.find(name))
+        if name == question.instance_type or gpu is None:
+            continue
+        yield _alternative(question, name, gpu, days)
+
+
+def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Alternative:
+    """Return the fewest nodes of a type that need no longer."""
+    if instances.find(name).zones(question.region) == ():
+        return Alternative(name, gpu, None, None, f"not sold in {question.region}")
+    sold = ways_to_buy(instances.find(name))
+    most = next(each for each in LOOKED_AT if (question.nodes or 0) <= each)
+    other = replace(
+        question,
+        instance_type=name,
+        nodes=most,
+        days=None,
+        budget=None,
+        network=None,
+        run=None,
+        only=Only(),
+        purchase=question.purchase if question.purchase in sold else next(iter(sold), ON_DEMAND),
+        software=question.software if known_on(gpu, question.software) else "",
+    )
+    planner = Planner(other)
+    best = planner.outcome(most)
+    if best is None:
+        return Alternative(name, gpu, None, None, "the model does not fit")
+    if best.days > days:
+        why = f"{most:,} nodes need {best.days:,.0f} days"
+        why = why if best.days <= LONGEST_DAYS else "not feasible"
+        return Alternative(name, gpu, None, None, why)
+
+    def in_time(nodes: int) -> bool:
+        found = planner.outcome(nodes)
+        return found is not None and found.days <= days
+
+    fewest = 1 + bisect_left(range(1, most), True, key=in_time)
+    best = planner.outcome(fewest) or best
+    return Alternative(name, gpu, best, planner.bill(best, other.purchase))

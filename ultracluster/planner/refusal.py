@@ -25,7 +25,9 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
     least = leanest(search, nodes)
     holding, layout = least.holding, least.layout
     largest, size = max(holding.items().items(), key=lambda item: item[1])
-    spread = _spread(layout)
+    ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
+    ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
+    spread = f" by {' and '.join(ways)}" if ways else ""
     asked = f"got {nodes}" if question.nodes else f"none of up to {nodes:,} will do"
     return (
         f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
@@ -76,13 +78,6 @@ def _why_no_layout_is_left(search: Search, question: Question, nodes: int) -> st
             )
     them = ("it", "leave it out") if len(given) == 1 else ("them", "leave one of them out")
     return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
-
-
-def _spread(layout: Layout) -> str:
-    """Say over how many GPUs a layer is spread, and over how many stages the layers."""
-    ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
-    ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
-    return f" by {' and '.join(ways)}" if ways else ""
 
 
 def leanest(search: Search, nodes: int, *, one_pass: bool = False, whole: bool = False) -> Step:

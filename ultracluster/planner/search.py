@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
 from ultracluster.planner.layout import (
+    DEGREES,
     INDIFFERENCE,
     WORTH_A_PIPELINE,
     Candidate,
@@ -110,7 +111,7 @@ class Search:
             if holding(self.setup, kind, FINEST, (kind.gpus_of_a_rank > self.per_node, True)).fits:
                 layout = kind.layout(FINEST, 2 * FINEST * kind.gpus_of_a_rank, 1, self.per_node)
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-                alike = ways.setdefault(kind.degrees, {}).setdefault(kind.micro_batch, [])
+                alike = ways.setdefault(DEGREES(kind), {}).setdefault(kind.micro_batch, [])
                 alike.append(Way(kind, busy))
         found: tuple[list[Family], list[Family]] = ([], [])
         for by_micro_batch in ways.values():

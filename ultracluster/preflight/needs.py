@@ -5,9 +5,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from ultracluster.catalogue import quotas
+from ultracluster.catalogue.instances import letters
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
-from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError

@@ -105,7 +105,7 @@ def preflight(
         recipes: jobs that are to run on it.
 
     Raises:
-        NoAccountError: where nobody says which account it is.
+        CommandError: where nobody says which account it is.
     """
     caller = caller_of(cloud, spec.region)
     situation = Situation(spec, Inquiry(cloud), caller, now, templates, tuple(recipes))

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.catalogue.instances import UnknownInstanceTypeError, find, letters
 from ultracluster.catalogue.quotas import LustreQuotas
-from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight.finding import Situation
 from ultracluster.preflight.inquiry import Answer, Question, question
 

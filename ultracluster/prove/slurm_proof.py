@@ -18,9 +18,8 @@ from ultracluster.catalogue.slurm import (
     group_name,
 )
 from ultracluster.prove.deployment import described
-from ultracluster.prove.network_proof import rules_of, training_subnets
+from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
-from ultracluster.run_command import instances
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
@@ -124,7 +123,8 @@ def _running(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[
     own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
     for name, group in groups.items():
         filters = {f"tag:{GROUP_TAG}": group["id"], "instance-state-name": "running"}
-        every = instances(evidence.cloud, filters)
+        rows = filtered(evidence, "describe_instances", "Reservations", **filters)
+        every = [each for row in rows for each in row["Instances"]]
         least = group["scalingConfiguration"]["minInstanceCount"]
         good = len(every) >= least
         yield Check(f"instances of {name} that run", f"at least {least}", len(every), ok=good)

@@ -26,10 +26,6 @@ SHOWN_LINES: Final = 40
 Listener = Callable[[str], None]
 
 
-class CdkMissingError(CommandError):
-    """The CDK CLI is not installed here."""
-
-
 class CdkError(RuntimeError):
     """A CDK command that failed, with the end of what it printed."""
 
@@ -84,8 +80,7 @@ class Cdk:
         settings: environment variables on top of a small set of this process's own.
 
     Raises:
-        CdkMissingError: where the CDK CLI is not installed.
-        NodeMissingError: where Node is not.
+        CommandError: where the CDK CLI is not installed, or Node is not.
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -98,7 +93,7 @@ class Cdk:
         elif installed:
             self._command = [installed]
         else:
-            raise CdkMissingError(
+            raise CommandError(
                 "the CDK CLI is not installed; run `npm install -g aws-cdk`, or in this project "
                 "`npm install aws-cdk`"
             )

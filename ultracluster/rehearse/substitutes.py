@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.aws import Cloud
+from ultracluster.catalogue.images import EXAMPLE_IMAGE
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
 
@@ -15,8 +16,6 @@ from ultracluster.spec.nodes import *
 from ultracluster.spec.slurm import *
 from ultracluster.spec.users import *
 """
-
-SUBSTITUTE_IMAGE: Final = "ami-0123456789abcdef0"
 
 
 def substitute_network(cloud: Cloud, network: ExistingNetworkSpec) -> ExistingNetworkSpec:
@@ -64,7 +63,7 @@ def substitute_image_parameter(cloud: Cloud, image: str) -> str | None:
     if not image.startswith("/") or image.startswith("/aws/service/"):
         return None
     name = image.partition(":")[0]
-    cloud.ask("ssm", "put_parameter", Name=name, Value=SUBSTITUTE_IMAGE, Type="String")
+    cloud.ask("ssm", "put_parameter", Name=name, Value=EXAMPLE_IMAGE, Type="String")
     return name
 
 

@@ -15,7 +15,7 @@ from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.file_reading import parsed
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template
 
 SUFFIX: Final = ".template.json"
 PROTECTED: Final = ("Network", "Storage")

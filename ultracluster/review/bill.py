@@ -12,7 +12,7 @@ from typing import Final
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
-from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet, kept
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
@@ -69,22 +69,18 @@ def bill(topology: Topology) -> Iterator[Quantity]:
     for file_system in topology.file_systems:
         if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
             gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
-            yield _kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
+            yield kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
     gateways = sum(len(subnet.nats) for subnet in topology.subnets)
     if gateways:
-        yield _kept(prices.NAT_GATEWAY, gateways, "NAT gateways")
-        yield _kept(prices.PUBLIC_ADDRESS, gateways, "addresses of the NAT gateways")
+        yield kept(prices.NAT_GATEWAY, gateways, "NAT gateways")
+        yield kept(prices.PUBLIC_ADDRESS, gateways, "addresses of the NAT gateways")
     endpoints = sum(len(subnet.endpoints) for subnet in topology.subnets)
     if endpoints:
-        yield _kept(prices.ENDPOINT, endpoints, "interface endpoints")
+        yield kept(prices.ENDPOINT, endpoints, "interface endpoints")
     placed = [scheduler for subnet in topology.subnets for scheduler in subnet.schedulers]
     lost = [thing for thing in topology.homeless if isinstance(thing, Scheduler)]
     for scheduler in {scheduler.place: scheduler for scheduler in [*placed, *lost]}.values():
         yield from _slurm(scheduler, topology.nodes)
-
-
-def _kept(item: Item, count: int | Decimal, purpose: str) -> Quantity:
-    return Quantity(item, Decimal(count), Decimal(count), purpose)
 
 
 def _count(nodes: Nodes) -> int | None:
@@ -111,7 +107,7 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
     for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
-            yield _kept(item, reservation.count, f"reserved by {reservation.name}")
+            yield kept(item, reservation.count, f"reserved by {reservation.name}")
 
 
 def hour(nodes: Nodes) -> Item:
@@ -130,9 +126,9 @@ def hour(nodes: Nodes) -> Item:
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
     size, name = scheduler.size, scheduler.name
     if size is None:
-        yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {name}")
+        yield kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {name}")
     elif not isinstance(size, NotKnown):
-        yield _kept(prices.slurm_controller(size), 1, f"Slurm controller {name}")
+        yield kept(prices.slurm_controller(size), 1, f"Slurm controller {name}")
         mine = [n.count for n in nodes if n.launcher.startswith("PCS")]
         managed = Decimal(sum(count for count in mine if isinstance(count, int)))
         if managed:

@@ -142,13 +142,13 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
 
 
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
-    from ultracluster.review.page import machine, pages  # noqa: PLC0415
+    from ultracluster.review.page import pages  # noqa: PLC0415
     from ultracluster.review.report import file_name  # noqa: PLC0415
 
     path = Path(given.rpartition("=")[2])
-    now = machine.provenance(path if path.is_dir() else path.parent)
+    now = pages.provenance(path if path.is_dir() else path.parent)
     name = file_name(made.title)
-    writers = {"html": pages.html, "md": pages.markdown, "json": machine.document}
+    writers = {"html": pages.html, "md": pages.markdown, "json": pages.document}
     for kind in formats:
         if kind in writers:
             yield f"{name}.{kind}", writers[kind](made, now)

@@ -5,6 +5,7 @@ it. Of addresses and groups outside of the templates only one of the two is know
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -112,11 +113,9 @@ def _blocks(model: Model) -> Iterator[tuple[Key, str]]:
     """Yield each group with the block of its VPC."""
     for group in model.security_groups:
         resource = model.found(group.key, GROUP)
-        try:
+        with suppress(UndeterminedError):
             vpc = model.given(resource and resource.properties.get("VpcId"), "AWS::EC2::VPC")
             yield group.key, text(vpc.properties.get("CidrBlock")) or ""
-        except UndeterminedError:
-            continue
 
 
 def _pairs(groups: Sequence[Key], flows: Iterable[tuple[Key, Flow]]) -> Iterable[tuple[Key, Key]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.catalogue import quotas
+from ultracluster.catalogue.instances import letters, vcpus_by_size
 from ultracluster.catalogue.prices import on_demand
 from ultracluster.catalogue.quotas import Quota, of_training
-from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
@@ -21,8 +21,8 @@ from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import section
-from ultracluster.templates.template import Template
 
 MOST_SUBNETS: Final = 40
 NEAR: Final = 0.8

@@ -8,7 +8,7 @@ from typing import Final
 
 from ultracluster.audit.report import Report as Audit
 from ultracluster.audit.report import judged
-from ultracluster.catalogue.lustre import PORTS
+from ultracluster.catalogue.lustre import EVERY_PORT
 from ultracluster.drift import Drifted
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.model import Model
@@ -22,12 +22,11 @@ from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.picture import Figure, picture_blocks
-from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.matrix import matrix
 from ultracluster.review.naming import Names, tebibytes
 from ultracluster.review.numbers import Numbers, Size, numbers, size_of
 from ultracluster.review.resolved import NotKnown, of_sources, of_templates, read, words
-from ultracluster.review.subject import Subject
+from ultracluster.review.subject import Packs, Subject, read_packs
 from ultracluster.review.three_ways import ThreeWays, as_there, three_ways
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
@@ -36,7 +35,6 @@ from ultracluster.templates.resolved import ResolvedGroup
 from ultracluster.templates.resolved_values import Key
 from ultracluster.templates.scope import section
 
-LUSTRE: Final = [port for first, last in PORTS for port in range(first, last + 1)]
 NFS: Final = [2049]
 """Port of EFS and of FSx for OpenZFS and ONTAP (their user guides)."""
 
@@ -152,7 +150,10 @@ def mount(groups: SecurityGroups, nodes: Nodes, system: FileSystem) -> tuple[str
     """Return what passes between nodes and a file system, and whether that is enough."""
     lustre = "Lustre" in system.kind
     said = "Lustre: TCP 988 and 1018–1023" if lustre else "NFS: TCP 2049"
-    ports, open_ = LUSTRE if lustre else NFS, f"{said} {'pass both ways' if lustre else 'passes'}"
+    ports, open_ = (
+        EVERY_PORT if lustre else NFS,
+        f"{said} {'pass both ways' if lustre else 'passes'}",
+    )
     if isinstance(nodes.groups, NotKnown) or isinstance(system.groups, NotKnown):
         return f"{said}; whether it passes is not known", None
     ways = [(nodes.groups, system.groups), (system.groups, nodes.groups)]

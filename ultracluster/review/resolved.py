@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ultracluster.input_files import Sources
 from ultracluster.templates.resolution import resolved_group
-from ultracluster.templates.resolved import ResolvedGroup, Unknown, Variant
+from ultracluster.templates.resolved import ResolvedGroup, Template, Unknown, Variant
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -23,7 +23,6 @@ from ultracluster.templates.resolved_values import (
 )
 from ultracluster.templates.scope import section
 from ultracluster.templates.stacks import Stacks
-from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity, leaves
 
 

@@ -17,8 +17,8 @@ from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.difference import is_function
 from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import section
-from ultracluster.templates.template import Template
 
 
 @dataclass(frozen=True)

@@ -71,26 +71,20 @@ def objections(
         forbidden: rules that cannot be acknowledged.
     """
     for entry in acknowledged:
-        for code, message in _objections(entry, findings, known, forbidden):
+        found: list[tuple[str, str]] = []
+        if not SENTENCE.fullmatch(entry.reason.strip()):
+            found.append((UNEXPLAINED, f'the reason for {entry.rule} is "{entry.reason}"'))
+        if entry.above:
+            found.append((TOO_WIDE, f"{entry.rule} is acknowledged for everything below"))
+        if entry.rule not in known:
+            near = did_you_mean(entry.rule, known)
+            found.append((OF_NOTHING, f"there is no rule {entry.rule}{near}"))
+        elif not any(covers(entry, rule, path) for rule, path in findings):
+            found.append((OF_NOTHING, f"{entry.rule} finds nothing here"))
+        elif entry.rule in forbidden:
+            found.append((FORBIDDEN, f"{entry.rule} cannot be acknowledged"))
+        for code, message in found:
             yield Objection(code, entry.path, message, FIXES[code])
-
-
-def _objections(
-    entry: Acknowledgement,
-    findings: Sequence[tuple[str, str]],
-    known: Collection[str],
-    forbidden: frozenset[str],
-) -> Iterator[tuple[str, str]]:
-    if not SENTENCE.fullmatch(entry.reason.strip()):
-        yield UNEXPLAINED, f'the reason for {entry.rule} is "{entry.reason}"'
-    if entry.above:
-        yield TOO_WIDE, f"{entry.rule} is acknowledged for everything below"
-    if entry.rule not in known:
-        yield OF_NOTHING, f"there is no rule {entry.rule}{did_you_mean(entry.rule, known)}"
-    elif not any(covers(entry, rule, path) for rule, path in findings):
-        yield OF_NOTHING, f"{entry.rule} finds nothing here"
-    elif entry.rule in forbidden:
-        yield FORBIDDEN, f"{entry.rule} cannot be acknowledged"
 
 
 def excuse(

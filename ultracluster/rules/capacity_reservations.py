@@ -157,19 +157,14 @@ def _of_another_kind(model: Model, node: Node) -> Iterator[Fault]:
     if node.on_spot():
         yield Fault(f"{who} is bought on Spot")
     platform = text(reservation.properties.get("InstancePlatform")) or LINUX
-    if platform.startswith("Windows") and _runs_linux(node):
+    # EFA has no driver for Windows, and PCS takes none.
+    of_pcs = node.launcher is not None and node.launcher.kind == "pcs"
+    if platform.startswith("Windows") and (node.efa_interfaces() or of_pcs):
         yield Fault(f"{who} runs Linux, {name} is for {platform}")
     elif platform != LINUX:
         raise UndeterminedError(
             f"{name} is for {platform}, and the platform of its image is not in the templates"
         )
-
-
-def _runs_linux(node: Node) -> bool:
-    """Whether nodes surely run Linux: EFA has no driver for Windows, and PCS takes none."""
-    return bool(node.efa_interfaces()) or (
-        node.launcher is not None and node.launcher.kind == "pcs"
-    )
 
 
 def _in_another_zone(model: Model, node: Node) -> Iterator[Fault]:

@@ -26,8 +26,10 @@ from ultracluster.rules import (
     slurm,
     slurm_queues,
 )
+from ultracluster.rules.acknowledgements import FIXES, OBJECTIONS
 from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
+from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.choices import Atom
 from ultracluster.templates.resolved import Place, ResolvedGroup, Variant
 
@@ -48,12 +50,10 @@ def _place(rule: Rule) -> tuple[int, int]:
     return FAMILIES.index(family), int(number)
 
 
-def _collected() -> list[Rule]:
-    found = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
-    return sorted(found, key=_place)
-
-
-RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
+_FOUND: Final = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
+RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {rule.id: rule for rule in sorted(_FOUND, key=_place)}
+)
 """Every rule by its id, in the order of families and numbers."""
 
 Choices = Mapping[str, bool | str]
@@ -229,3 +229,27 @@ def _either(values: Collection[bool | str]) -> bool | str:
     """Return the one value, or several texts as one."""
     first, *more = values
     return " or ".join(sorted(map(str, values))) if more else first
+
+
+def explained(rule: Rule) -> str:
+    """Return the section of a rule, in Markdown, without its heading."""
+    may = "can" if rule.acknowledgeable else "cannot"
+    return (
+        f"**{rule.what}** ({rule.severity}, {may} be acknowledged)\n\n{rule.why}\n\n"
+        f"* Fix: {rule.fix}\n* Confirm it: `{rule.check}`\n* Source: {rule.source}"
+    )
+
+
+def explanation(name: str) -> str:
+    """Return what is to be read about a rule, by its id in any case.
+
+    Raises:
+        LookupError: where there is no such rule; it names the nearest.
+    """
+    wanted = name.strip().upper()
+    if wanted in RULES:
+        return f"### {wanted}\n\n{explained(RULES[wanted])}"
+    if wanted in OBJECTIONS:
+        return f"### {wanted}\n\n**{OBJECTIONS[wanted]}** (error)\n\n* Fix: {FIXES[wanted]}"
+    near = did_you_mean(wanted, [*RULES, *OBJECTIONS])
+    raise LookupError(f"there is no rule {name}{near}; docs/rules.md lists all of them")

@@ -1,6 +1,7 @@
 """FABRIC rules about the security groups of EFA interfaces."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -128,11 +129,9 @@ def _efa_groups(model: Model) -> Sequence[SecurityGroup]:
     """Return the groups of the templates that are on an EFA interface."""
     named: set[Key] = set()
     for node in model.nodes:
-        try:
+        with suppress(UndeterminedError):
             for interface in node.efa_interfaces():
                 named.update(key(group) for group in node.groups_of(interface))
-        except UndeterminedError:
-            continue
     return [group for group in model.security_groups if group.key in named]
 
 

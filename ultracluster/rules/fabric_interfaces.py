@@ -1,7 +1,7 @@
 """FABRIC rules about the network interfaces of a node."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.catalogue import interfaces
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
@@ -18,6 +18,7 @@ from ultracluster.templates.resolved_values import (
     shown,
     text,
 )
+from ultracluster.templates.scope import mapping
 
 MOST_CARDS: Final = "p5.48xlarge"
 """A type with every card that a template may name, for rules that hold whatever the type."""
@@ -45,14 +46,10 @@ ADDRESSES: Final = (
 
 
 with_interfaces: Final = About[Node](
-    lambda model: [node for node in model.nodes if "NetworkInterfaces" in _launch(node)],
+    lambda model: [n for n in model.nodes if "NetworkInterfaces" in mapping(n.launch)],
     source=EFA_GUIDE,
     check=launches("NetworkInterfaces"),
 )
-
-
-def _launch(node: Node) -> Mapping[str, Any]:
-    return node.launch if isinstance(node.launch, Mapping) else {}
 
 
 def _problems(

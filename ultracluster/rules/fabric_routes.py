@@ -154,18 +154,11 @@ def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
             found = model.at(key(stated))
             if found is None and written(stated).startswith(prefix):
                 return True
-            if (
-                found
-                and found.resource_type == kind
-                and (kind == NAT or _is_attached(model, found))
-            ):
+            users = model.users.get(found.place.key, ()) if found else ()
+            attached = any(u.resource_type == "AWS::EC2::VPCGatewayAttachment" for u in users)
+            if found and found.resource_type == kind and (kind == NAT or attached):
                 return True
     return False
-
-
-def _is_attached(model: Model, gateway: ResolvedResource) -> bool:
-    users = model.users.get(gateway.place.key, ())
-    return any(user.resource_type == "AWS::EC2::VPCGatewayAttachment" for user in users)
 
 
 def _is_s3(model: Model, endpoint: ResolvedResource) -> bool:

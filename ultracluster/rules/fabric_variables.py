@@ -44,11 +44,6 @@ def _without(variable: Variable) -> bool:
     return job_environment.nothing_to_spoil(variable.name, variable.environment.instance_names())
 
 
-def _of_neuron(variable: Variable) -> bool:
-    """Whether Neuron's own plugin reads it, which needs what NCCL's does not."""
-    return variable.environment.of_neuron and variable.name.startswith("FI_")
-
-
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
     """Yield what rows of one standing say of a variable."""
     plugin = variable.environment.plugin
@@ -81,7 +76,8 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
 
 EXCUSED: Final[Mapping[str, Callable[[Variable], bool]]] = {
     "off-fabric": _without,
-    "obsolete": _of_neuron,
+    # Neuron's own plugin reads them, which needs what NCCL's does not.
+    "obsolete": lambda each: each.environment.of_neuron and each.name.startswith("FI_"),
     "overriding": _without,
     "slowing": _without,
 }

@@ -20,7 +20,6 @@ from ultracluster.templates.resolved_values import (
     shown,
 )
 
-WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
 WORDS: Final = {"in": "admits", "out": "leads to"}
 DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
 LNET: Final = 988
@@ -36,7 +35,7 @@ storage/fsx_lustre, 2026-08-07); the guide of today names them."""
 
 
 def _closed(model: Model, system: FileSystem, direction: Direction) -> list[int]:
-    return model.groups.closed_ports(system.groups(), direction, WANTED)
+    return model.groups.closed_ports(system.groups(), direction, lustre.EVERY_PORT)
 
 
 def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
@@ -68,7 +67,7 @@ def _kept_apart(
         pairs = ((servers, at_servers, clients), (clients, at_clients, servers))
         for members, direction, peers in pairs:
             named = {key(peer) for peer in peers}
-            closed = model.groups.closed_ports(members, direction, WANTED, named)
+            closed = model.groups.closed_ports(members, direction, lustre.EVERY_PORT, named)
             if not set(closed) <= set(ADDED_LATER):
                 yield Fault(
                     f"{described(node)} mounts it; no rule of {shown(members)} {WORDS[direction]} "

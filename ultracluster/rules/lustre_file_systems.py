@@ -244,10 +244,6 @@ def _is_default(model: Model, entry: ResolvedResource, path: str) -> bool:
     return isinstance(mapping(whole.get("Properties")).get(path), dict)
 
 
-def _exports(association: ResolvedResource) -> list[str]:
-    return texts(part(association.properties, "S3", "AutoExportPolicy", "Events"))
-
-
 @linked.warning(
     "LUSTRE-28",
     what="What jobs write to a file system is not exported.",
@@ -259,6 +255,7 @@ def _exports(association: ResolvedResource) -> list[str]:
 def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
     for each in system.associations:
         path = text(each.properties.get("FileSystemPath")) or ""
-        missing = [event for event in EXPORTED if event not in _exports(each)]
+        exported = texts(part(each.properties, "S3", "AutoExportPolicy", "Events"))
+        missing = [event for event in EXPORTED if event not in exported]
         if missing and WRITTEN.search(path):
             yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)

@@ -89,7 +89,7 @@ class Watched:
             # The subject is kept as well: another one must not get its identity.
             _, earlier = said.setdefault(id(subject), (subject, []))
             for notes, found in earlier:
-                if not notes or self._holds(notes):
+                if not notes or all(self._read(asked) is says for asked, says in notes.items()):
                     results += found
                     break
             else:
@@ -105,9 +105,6 @@ class Watched:
             same = self._known.same(("subject", type(subject), subject.place), subject)
             self._subjects[id(subject)] = subject, same
         return self._subjects[id(subject)][1]
-
-    def _holds(self, notes: Notes) -> bool:
-        return all(self._read(question) is answer for question, answer in notes.items())
 
     def _read(self, question: Question) -> Any:
         if question not in self._answers:

@@ -218,12 +218,6 @@ def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
             yield Fault(f"{what} expires after {days} days")
 
 
-def _kept_beside(model: Model) -> str | None:
-    """Return something of the templates that holds data and is kept, None where nothing is."""
-    kept = (r.place.logical_id for r in model.resources if holds_data(r) and kept_at_deletion(r))
-    return next(kept, None)
-
-
 def _expired_images(repository: ResolvedResource) -> Iterator[str]:
     policy = document(part(repository.properties, "LifecyclePolicy", "LifecyclePolicyText"))
     stated: Any = policy.get("rules") if isinstance(policy, Mapping) else None
@@ -241,18 +235,15 @@ def _images_go(model: Model, repository: ResolvedResource) -> Iterator[Fault]:
     mutability = text(repository.properties.get("ImageTagMutability")) or "MUTABLE"
     if mutability == "MUTABLE":
         yield Fault("ImageTagMutability is MUTABLE: a tag can be pushed again")
-    beside, kept = _kept_beside(model), kept_at_deletion(repository)
+    kept = kept_at_deletion(repository)
+    data = (r.place.logical_id for r in model.resources if holds_data(r) and kept_at_deletion(r))
+    beside = next(data, None)
     if beside and flag(repository.properties.get("EmptyOnDelete")):
         yield Fault(f"EmptyOnDelete deletes its images, while {beside} is kept")
     elif beside and not kept:
         yield Fault(f"it is deleted with its stack, while {beside} is kept")
     for said in _expired_images(repository):
         yield Fault(said)
-
-
-def _vanishing(model: Model, store: ResolvedResource) -> Iterator[Fault]:
-    judge = _data_expires if store.resource_type == BUCKET else _images_go
-    yield from judge(model, store)
 
 
 stores_that_stay = of(BUCKET, "AWS::ECR::Repository").warning(
@@ -267,4 +258,4 @@ stores_that_stay = of(BUCKET, "AWS::ECR::Repository").warning(
     "IMMUTABLE, expire untagged images alone, and keep the repository as the data is kept",
     check="aws s3api get-bucket-lifecycle-configuration --bucket <bucket>; aws ecr "
     "get-lifecycle-policy --repository-name <repository>",
-)(_vanishing)
+)(lambda model, r: (_data_expires if r.resource_type == BUCKET else _images_go)(model, r))

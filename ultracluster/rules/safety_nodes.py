@@ -247,16 +247,6 @@ def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-def _counted(model: Model) -> list[tuple[str, str, str]]:
-    """Return the tags that budgets of the templates count by: key, value and budget."""
-    return [
-        (tag[1], tag[2], budget.place.logical_id)
-        for budget in model.of("AWS::Budgets::Budget")
-        for stated in items(part(budget.properties, "Budget", "CostFilters", "TagKeyValue"))
-        if (tag := BUDGET_TAG.fullmatch(written(stated)))
-    ]
-
-
 def _tags(node: Node, kind: str) -> dict[str | None, str]:
     stated = [
         tag
@@ -282,7 +272,12 @@ def _tags(node: Node, kind: str) -> dict[str | None, str]:
     check="aws ec2 describe-instances --filters Name=tag:<key>,Values=<value>",
 )
 def nodes_in_the_budget(model: Model, node: Node) -> Iterator[Fault]:
-    counted = _counted(model)
+    counted = [
+        (tag[1], tag[2], budget.place.logical_id)
+        for budget in model.of("AWS::Budgets::Budget")
+        for stated in items(part(budget.properties, "Budget", "CostFilters", "TagKeyValue"))
+        if (tag := BUDGET_TAG.fullmatch(written(stated)))
+    ]
     for kind in ("instance", "volume"):
         tags = _tags(node, kind) if counted else {}
         found = [tags.get(key, "") in (value, "\x00") for key, value, _ in counted]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model, Stack
+from ultracluster.model.policies import listed
 from ultracluster.rules.rule import About, Fault, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
@@ -35,20 +36,14 @@ AWS: Final = "AWS::"
 """How the names of AWS's own transforms begin."""
 
 
-def _referred(value: Any) -> Iterator[Link]:
-    for item in value if isinstance(value, list | tuple) else [value]:
-        # Text around a reference is judged where what it means is known.
-        if isinstance(item, Link):
-            yield item
-
-
 def _of_another_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type.partition("::")[0] != "AWS":
         # What a custom resource takes is its own affair.
         return
     for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
-        for link in _referred(value) if name in WANTED else ():
-            found = model.at(link.key)
+        for link in listed(value) if name in WANTED else ():
+            # Text around a reference is judged where what it means is known.
+            found = model.at(link.key) if isinstance(link, Link) else None
             if found and _is_wrong(name, link, found.resource_type):
                 yield Fault(
                     f"{name} refers to {link.logical_id}, which is {found.resource_type} and no "

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table
+from ultracluster.model.jobs import definition
 from ultracluster.model.model import Model
 from ultracluster.model.permissions import Question, sample, service
 from ultracluster.model.policies import (
@@ -30,8 +31,6 @@ from ultracluster.templates.resolved_values import (
     text,
     written,
 )
-from ultracluster.templates.scope import mapping
-from ultracluster.templates.texts import document
 
 FLOW_LOG: Final = "AWS::EC2::FlowLog"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
@@ -128,26 +127,10 @@ def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:
 
 def _waited_for(machine: ResolvedResource) -> Iterator[str]:
     """Yield the jobs that a state machine starts and waits for, in the words of Step Functions."""
-    stated = machine.properties
-    definition = document(
-        stated.get("DefinitionString") or stated.get("Definition"),
-        mapping(stated.get("DefinitionSubstitutions")),
-    )
-    for name, value in fields(definition):
+    for name, value in fields(definition(machine)):
         task, _, pattern = written(value).rpartition(":::")[2].partition(".")
         if name == "Resource" and pattern.startswith("sync") and task in WAITING:
             yield task
-
-
-def _machine_faults(model: Model, machine: ResolvedResource) -> Iterator[Fault]:
-    tasks = sorted(set(_waited_for(machine)))
-    for role in _roles_of(model, machine):
-        for task in tasks:
-            missing = _missing(model, role, WAITING[task]["actions"], lambda _: True)
-            arn = f"arn:aws:events:r:1:rule/{WAITING[task]['rule']}"
-            missing += _missing(model, role, EVENTS, _is_rule(arn))
-            if missing:
-                yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)}")
 
 
 def _is_rule(arn: str) -> Callable[[Any], bool | None]:
@@ -158,7 +141,14 @@ def _without_rights(model: Model, taker: ResolvedResource | Statement) -> Iterat
     if isinstance(taker, ResolvedResource) and taker.resource_type == FLOW_LOG:
         yield from _flow_log_faults(model, taker)
     elif isinstance(taker, ResolvedResource) and taker.resource_type == MACHINE:
-        yield from _machine_faults(model, taker)
+        tasks = sorted(set(_waited_for(taker)))
+        for role in _roles_of(model, taker):
+            for task in tasks:
+                missing = _missing(model, role, WAITING[task]["actions"], lambda _: True)
+                arn = f"arn:aws:events:r:1:rule/{WAITING[task]['rule']}"
+                missing += _missing(model, role, EVENTS, _is_rule(arn))
+                if missing:
+                    yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)}")
 
 
 role_for_its_service = About[ResolvedResource | Statement](

@@ -93,7 +93,7 @@ def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
 
 
 def _advice(job: TrainingJob) -> Iterator[Problem]:
-    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+    from ultracluster.catalogue.training_rules import advice  # noqa: PLC0415
 
     return advice(job.parsed)
 
@@ -167,11 +167,6 @@ def without_prefix(entry: Any) -> Iterator[Fault]:
         yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
 
 
-def _types_without_prefix(_model: Model, job: TrainingJob) -> Iterator[Fault]:
-    for entry in job.resources():
-        yield from without_prefix(entry)
-
-
 request_that_is_taken = jobs.fatal(
     "SAGEMAKER-1",
     what="A training request asks for what SageMaker never takes.",
@@ -184,7 +179,8 @@ request_that_is_taken = jobs.fatal(
     fix="write what the finding says",
     check=f"{DESCRIBE} --query '[VpcConfig,ResourceConfig,StoppingCondition,RetryStrategy]'",
 )(
-    *(_types_without_prefix, _path_without_mount_name),
+    lambda _model, job: (fault for e in job.resources() for fault in without_prefix(e)),
+    _path_without_mount_name,
     _judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")),
     _judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)),
     _judge({NO_VPC}, ("VpcConfig", "InputDataConfig")),
@@ -223,10 +219,6 @@ def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     yield from _others(job, _refused(job, region if isinstance(region, str) else None))
 
 
-def _hardly_meant(_model: Model, job: TrainingJob) -> Iterator[Fault]:
-    yield from _others(job, _advice(job))
-
-
 deliberate_request = jobs.warning(
     "SAGEMAKER-10",
     what="A training request holds values that SageMaker takes and hardly anybody means.",
@@ -245,5 +237,5 @@ deliberate_request = jobs.warning(
             "StoppingCondition.MaxWaitTimeInSeconds",
         ),
     ),
-    _hardly_meant,
+    lambda _model, job: _others(job, _advice(job)),
 )

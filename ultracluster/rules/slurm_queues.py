@@ -36,14 +36,6 @@ RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
 
 
-def _nodes_of(model: Model, cluster: ResolvedResource) -> Sequence[Node]:
-    return [
-        node
-        for node in pcs_nodes(model)
-        if node.launcher and same(node.launcher.properties.get("ClusterId"), cluster.place.key)
-    ]
-
-
 def _ports(cluster: ResolvedResource) -> tuple[list[int], list[int]]:
     """Return the ports of the controller's daemons, and those that srun listens at."""
     daemons = [SLURMCTLD_PORT]
@@ -74,7 +66,11 @@ def _settings(resource: ResolvedResource) -> dict[str, str]:
 )
 def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     own = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    nodes = _nodes_of(model, cluster)
+    nodes = [
+        node
+        for node in pcs_nodes(model)
+        if node.launcher and same(node.launcher.properties.get("ClusterId"), cluster.place.key)
+    ]
     if not own:
         return
     daemons, steps = _ports(cluster)
@@ -98,11 +94,6 @@ def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterat
                     f"{described(node)}: {shown(members)} opens no TCP {ports_shown} "
                     f"{direction} {'from' if direction == 'in' else 'to'} {shown(peers)}"
                 )
-
-
-def _named(queue: ResolvedResource) -> list[Key]:
-    stated = items(queue.properties.get("ComputeNodeGroupConfigurations"))
-    return [key(part(each, "ComputeNodeGroupId")) for each in stated]
 
 
 def _is_login(group: ResolvedResource) -> bool:
@@ -130,7 +121,8 @@ def _without_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = {group.place.key: group for group in parts_of(model, cluster, GROUP)}
     used: set[Key] = set()
     for queue in queues:
-        named = _named(queue)
+        stated = items(queue.properties.get("ComputeNodeGroupConfigurations"))
+        named = [key(part(each, "ComputeNodeGroupId")) for each in stated]
         used.update(named)
         if not named:
             yield Fault(f"{queue.place.logical_id} names no node group", place=queue.place)

@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -151,10 +152,8 @@ class Spec(BaseModel):
         """Yield what is wrong with this spec beyond the type and range of single fields."""
         yield from self._texts()
         for name in self._rules:
-            try:
+            with suppress(UndeterminedError):
                 yield from list(getattr(self, name)())
-            except UndeterminedError:
-                continue
 
     def _texts(self) -> Iterator[Problem]:
         """Yield the texts that are not written as their fields say."""

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.lustre import server_addresses
+from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
@@ -27,9 +29,6 @@ LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 
 ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
-
-SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
-"""SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
 
 GROUPS: Final = "further node groups"
 """What address demand calls them."""
@@ -88,7 +87,7 @@ class EnvironmentSpec(Spec):
         groups = 0 if self.slurm is None else self.slurm.addresses_of_groups
         return {
             "nodes": self.nodes.total * self.nodes.addresses_per_node,
-            "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
+            "SageMaker": self.sagemaker.instances * ADDRESSES_WITH_EFA,
             "file system": server_addresses(self.storage.capacity_gib or 0),
             "endpoints": len(self.network.interface_endpoints),
             **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
@@ -208,10 +207,8 @@ class EnvironmentSpec(Spec):
     @rule
     def _parts_fit_together(self) -> Iterator[Problem]:
         for fits in PART_RULES:
-            try:
+            with suppress(UndeterminedError):
                 yield from list(fits(self))
-            except UndeterminedError:
-                continue
 
     @rule
     def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:

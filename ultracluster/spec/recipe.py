@@ -11,9 +11,8 @@ from pydantic import Field
 
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.sharding import Cluster, memory_problems
-from ultracluster.catalogue.training_advice import ending_problems
 from ultracluster.catalogue.training_engines import SETTINGS
-from ultracluster.catalogue.training_rules import DAY
+from ultracluster.catalogue.training_rules import DAY, ending_problems
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule

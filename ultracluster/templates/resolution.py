@@ -14,11 +14,16 @@ from typing import Any, Final
 from ultracluster.templates.assertions import refused
 from ultracluster.templates.choices import REGION, Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
-from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
+from ultracluster.templates.resolved import (
+    ResolvedGroup,
+    ResolvedResource,
+    Template,
+    Unknown,
+    Variant,
+)
 from ultracluster.templates.resources import resource_of
 from ultracluster.templates.scope import Entry, Scope, mapping, section
 from ultracluster.templates.stacks import Stacks
-from ultracluster.templates.template import Template
 from ultracluster.templates.texts import mappings
 
 __all__ = ["MOST_VARIANTS", "Template", "resolve", "resolved_group"]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ultracluster.templates.resolved import Unknown
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import Template, Unknown
 from ultracluster.templates.texts import scalar
 
 DEEPEST: Final = 200

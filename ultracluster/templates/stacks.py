@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
 from ultracluster.templates.evaluation import Constants, Evaluation
+from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import Scope, mapping, section
-from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
 IMPORT: Final = "Fn::ImportValue"
@@ -57,8 +57,11 @@ class Stacks:
         for scope in self.scopes.values():
             scope.unroll(lambda items, scope=scope: self._first.value(items, scope))  # type: ignore[misc]
         for scope in self.scopes.values():
-            for output, name in _exported(scope):
-                key = identity(self._first.value(name, scope))
+            for output, entry in scope.outputs.items():
+                export = section(mapping(entry.value), "Export")
+                key = (
+                    identity(self._first.value(export["Name"], scope)) if "Name" in export else None
+                )
                 if key is not None:
                     self._exports[key].append((scope.name, output))
         self._settle_shared()
@@ -118,13 +121,6 @@ class Stacks:
                     for name, other in self.scopes.items()
                     if isinstance(stack, str) and other.template.stack_name == stack
                 )
-
-
-def _exported(scope: Scope) -> Iterator[tuple[str, Any]]:
-    for output, entry in scope.outputs.items():
-        export = section(mapping(entry.value), "Export")
-        if "Name" in export:
-            yield output, export["Name"]
 
 
 def sharing(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -185,16 +185,12 @@ def _scalar(node: ScalarNode) -> Any:
     if kind == "int":
         return int(text) if _WHOLE.fullmatch(text) and text != "-0" else text
     if kind == "float":
-        return _float(text)
+        try:
+            number = float(text)
+        except ValueError:
+            return text
+        return number if repr(number) == text else text
     return None if kind == "null" else text
-
-
-def _float(text: str) -> float | str:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if repr(number) == text else text
 
 
 def _function(tag: str, argument: Any) -> Mapping[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from ultracluster.aws import Account
-from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import advice
 from ultracluster.command_line import print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
@@ -105,7 +105,9 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         print_json(document)
     elif ended is None:
         say(console, f"  ultracluster train status {arguments.environment} {name}")
-    return ALL_WELL if ended is None else _status_of(ended)
+    if ended is None or ended.get("TrainingJobStatus") == "Completed":
+        return ALL_WELL
+    return ALL_WELL if ended.get("status") == "SUCCEEDED" else SOME_FAIL
 
 
 def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepared) -> int:
@@ -119,12 +121,6 @@ def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepare
         count = len(prepared.problems)
         say(console, f"{count} problem{'s' if count > 1 else ''}; nothing was sent.")
     return SOME_FAIL
-
-
-def _status_of(ended: Mapping[str, Any]) -> int:
-    """Return the exit status of a job, or of an unattended run, that has ended."""
-    good = ended.get("TrainingJobStatus") == "Completed" or ended.get("status") == "SUCCEEDED"
-    return ALL_WELL if good else SOME_FAIL
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:

@@ -1,7 +1,7 @@
 """What is printed of recipes, requests and jobs, once or until a job ends."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
-from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, Line, NoSuchJobError, is_over
+from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, NoSuchJobError, is_over
 from ultracluster.visible import console as new_console
 
 COLOURS: Final[Mapping[str, str]] = {
@@ -105,8 +105,20 @@ def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> 
     head.add_row(Text(str(job["TrainingJobName"])), Text(words, style=COLOURS.get(status, "cyan")))
     parts: list[RenderableType] = [head]
     if transitions := job.get("SecondaryStatusTransitions"):
-        mark: RenderableType = Spinner("dots") if moving else Text("…")
-        parts.append(_transitions(transitions, now, is_over(dict(job)), mark))
+        going: RenderableType = Spinner("dots") if moving else Text("…")
+        ended, done = is_over(dict(job)), Text("✓", style="green")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for index, each in enumerate(transitions):
+            begin = with_zone(each["StartTime"])
+            end = with_zone(each["EndTime"]) if each.get("EndTime") else None
+            last = index == len(transitions) - 1
+            # The end of a job takes no time, and nobody may have written when it was over.
+            over = last and end is None and str(each["Status"]) in OVER
+            took = "" if over else duration(((end or now) - begin).total_seconds())
+            message = Text(str(each.get("StatusMessage", "")))
+            mark = going if last and not ended else done
+            table.add_row(mark, Text(str(each["Status"])), Text(took), message)
+        parts.append(table)
     if metrics := job.get("FinalMetricDataList"):
         shown = "  ".join(f"{each['MetricName']} {each['Value']:g}" for each in metrics)
         parts.append(Text(shown))
@@ -117,28 +129,6 @@ def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> 
     if artifacts := (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts"):
         parts.append(Text(f"output: {artifacts}"))
     return Group(*parts)
-
-
-def _transitions(
-    rows: Sequence[Mapping[str, Any]],
-    now: datetime,
-    ended: bool,  # noqa: FBT001 - said by its only caller
-    going: RenderableType,
-) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for index, each in enumerate(rows):
-        begin = with_zone(each["StartTime"])
-        end = with_zone(each["EndTime"]) if each.get("EndTime") else None
-        last = index == len(rows) - 1
-        # The end of a job takes no time, and nobody may have written when it was over.
-        over = last and end is None and str(each["Status"]) in OVER
-        took = "" if over else duration(((end or now) - begin).total_seconds())
-        done = Text("✓", style="green")
-        mark = going if last and not ended else done
-        table.add_row(
-            mark, Text(str(each["Status"])), Text(took), Text(str(each.get("StatusMessage", "")))
-        )
-    return table
 
 
 def with_zone(value: object) -> datetime:
@@ -159,15 +149,6 @@ def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
             duration((end - begin).total_seconds()),
         )
     return table
-
-
-def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
-    colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
-    text = Text()
-    text.append(f"{entry.at:%H:%M:%S} ", style="dim")
-    text.append(f"{entry.host} ", style=colour)
-    text.append(entry.text)
-    console.print(text, soft_wrap=True, highlight=False)
 
 
 SECONDS_BETWEEN: Final = 15.0
@@ -233,7 +214,10 @@ class Following:
             # Asked before the lines are read: what is written after the end is still printed.
             over = not follow or is_over(self.jobs.describe(name))
             for entry in self.jobs.lines(name, since):
-                log_line(self.console, entry, hosts)
+                colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
+                at, host = (f"{entry.at:%H:%M:%S} ", "dim"), (f"{entry.host} ", colour)
+                text = Text.assemble(at, host, entry.text)
+                self.console.print(text, soft_wrap=True, highlight=False)
                 count += 1
                 # Hosts' lines arrive out of order; what is older has been read.
                 since = entry.at - LATEST_ARRIVAL

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from ultracluster.catalogue.training_advice import FABRIC, advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import FABRIC, advice
 from ultracluster.problem import Problem
 from ultracluster.spec.environment import LONGEST_NAME
 from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
@@ -48,18 +48,34 @@ def is_of_run(name: str, environment: str, run: str) -> bool:
     return re.fullmatch(rf"{base}-\d{{12}}(-\d+)?", name) is not None
 
 
-def image_uri(recipe: RecipeSpec, deployed: Deployed) -> str:
-    """Return the image of a recipe: a tag of the environment's repository, or a whole URI."""
-    whole = "/" in recipe.image
-    return recipe.image if whole else f"{deployed['image-repository-uri']}:{recipe.image}"
-
-
 def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dict[str, Any]:
     """Return the request of a job; a run is the name that checkpoints are found by."""
-    bucket = deployed["data-bucket"]
+    bucket, limits, entrypoint = deployed["data-bucket"], recipe.limits, recipe.engine.entrypoint
+    image = recipe.image  # a whole URI, or a tag of the environment's repository
+    if "/" not in image:
+        image = f"{deployed['image-repository-uri']}:{image}"
+    stopping = {
+        "MaxRuntimeInSeconds": limits.max_runtime_seconds,
+        "MaxPendingTimeInSeconds": limits.max_pending_seconds,
+        "MaxWaitTimeInSeconds": limits.max_wait_seconds,
+    }
+    warm = recipe.warm_pool_seconds
+    # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
+    own = {FABRIC: "efa"} if entrypoint and recipe.nodes > 1 else {}
+    tags = {
+        "ultracluster:environment": deployed.name,
+        "ultracluster:recipe": recipe.name,
+        "ultracluster:run": run,
+        **dict(recipe.tags),
+    }
     return {
         "TrainingJobName": name,
-        "AlgorithmSpecification": _algorithm(recipe, deployed),
+        "AlgorithmSpecification": {
+            "TrainingImage": image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": n, "Regex": regex} for n, regex in METRICS.items()],
+            **({"ContainerEntrypoint": list(entrypoint)} if entrypoint else {}),
+        },
         "HyperParameters": recipe.hyperparameters(run),
         "RoleArn": deployed["execution-role-arn"],
         "InputDataConfig": [_channel(deployed)],
@@ -69,35 +85,31 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
             # A model's weights do not become smaller by it, and a node waits for it.
             "CompressionType": "NONE",
         },
-        "ResourceConfig": _resources(recipe),
+        "ResourceConfig": {
+            "InstanceType": recipe.instance.sagemaker_training_type,
+            "InstanceCount": recipe.nodes,
+            # Of no effect where the disk is local NVMe; every client that is known sends it.
+            "VolumeSizeInGB": recipe.volume_gib,
+            **({"KeepAlivePeriodInSeconds": warm} if warm else {}),
+        },
         "VpcConfig": {
             "SecurityGroupIds": list(deployed.listed("security-group-ids")),
             "Subnets": list(deployed.listed("subnet-ids")),
         },
-        "StoppingCondition": _stopping(recipe),
+        "StoppingCondition": {n: value for n, value in stopping.items() if value is not None},
         "CheckpointConfig": {
             "S3Uri": f"s3://{bucket}/jobs/{run}",
             "LocalPath": LOCAL_CHECKPOINTS,
         },
         "RetryStrategy": {"MaximumRetryAttempts": recipe.retry_attempts},
         "InfraCheckConfig": {"EnableInfraCheck": recipe.infra_check},
-        "Environment": _environment(recipe),
-        "Tags": _tags(recipe, deployed, run),
+        "Environment": {**own, **dict(recipe.environment)},
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         # IPsec between hosts slows distributed training, and EFA's traffic, which bypasses the
         # kernel, is not what it encrypts; the fabric's only peers are its own members.
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": recipe.spot,
         "EnableNetworkIsolation": False,
-    }
-
-
-def _algorithm(recipe: RecipeSpec, deployed: Deployed) -> dict[str, Any]:
-    entrypoint = recipe.engine.entrypoint
-    return {
-        "TrainingImage": image_uri(recipe, deployed),
-        "TrainingInputMode": "File",
-        "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
-        **({"ContainerEntrypoint": list(entrypoint)} if entrypoint else {}),
     }
 
 
@@ -115,43 +127,6 @@ def _channel(deployed: Deployed) -> dict[str, Any]:
         },
         "InputMode": "File",
     }
-
-
-def _resources(recipe: RecipeSpec) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "InstanceType": recipe.instance.sagemaker_training_type,
-        "InstanceCount": recipe.nodes,
-        # Of no effect where the disk is local NVMe; every client that is known sends it.
-        "VolumeSizeInGB": recipe.volume_gib,
-    }
-    if recipe.warm_pool_seconds:
-        found["KeepAlivePeriodInSeconds"] = recipe.warm_pool_seconds
-    return found
-
-
-def _stopping(recipe: RecipeSpec) -> dict[str, int]:
-    limits = recipe.limits
-    stated = {
-        "MaxRuntimeInSeconds": limits.max_runtime_seconds,
-        "MaxPendingTimeInSeconds": limits.max_pending_seconds,
-        "MaxWaitTimeInSeconds": limits.max_wait_seconds,
-    }
-    return {name: value for name, value in stated.items() if value is not None}
-
-
-def _environment(recipe: RecipeSpec) -> dict[str, str]:
-    # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
-    own = bool(recipe.engine.entrypoint) and recipe.nodes > 1
-    return {**({FABRIC: "efa"} if own else {}), **dict(recipe.environment)}
-
-
-def _tags(recipe: RecipeSpec, deployed: Deployed, run: str) -> list[dict[str, str]]:
-    own = {
-        "ultracluster:environment": deployed.name,
-        "ultracluster:recipe": recipe.name,
-        "ultracluster:run": run,
-    }
-    return [{"Key": key, "Value": value} for key, value in {**own, **dict(recipe.tags)}.items()]
 
 
 RUN: Final = re.compile(r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*")

@@ -14,7 +14,8 @@ from tests.training.launch.conftest import Place
 from training.launch import ranks
 from training.launch.machine import Machine
 from training.launch.sagemaker import environment, run
-from training.launch.sagemaker_job import Cluster, JobError, command, numbered, plain, setting
+from training.launch.sagemaker_job import Cluster, command, numbered, plain, setting
+from training.problems import UserError
 from training.recipes import find
 
 ROOT = Path(__file__).parents[3]
@@ -127,7 +128,7 @@ def test_outside_of_sagemaker_it_says_what_it_is(tmp_path):
     """Somebody runs the image by hand."""
     assert run(tmp_path, {}) == 2
     assert "entry point of SageMaker training jobs" in failure(tmp_path)
-    with pytest.raises(JobError):
+    with pytest.raises(UserError):
         setting("a.b", [[1]])
 
 

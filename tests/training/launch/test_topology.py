@@ -6,8 +6,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests.training.launch.trees import GPU, P4D_CPUS, Tree, one_gpu, p4d, p5, trn
-from training.launch.binding import RankError, binding, local_rank
+from training.launch.binding import binding, local_rank
 from training.launch.topology import Topology, cpus, listed
+from training.problems import UserError
 
 EVERY = frozenset(range(192))
 
@@ -143,7 +144,7 @@ def test_every_launcher_is_understood(name):
 
 def test_no_launcher_is_a_mistake_that_says_what_to_write():
     """Binding eight processes to one GPU's socket would be worse than none."""
-    with pytest.raises(RankError, match="start it with torchrun"):
+    with pytest.raises(UserError, match="start it with torchrun"):
         local_rank({})
 
 

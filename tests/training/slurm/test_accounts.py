@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.slurm_users import enforced
+from constructs_lib.slurm_cluster import enforced
 from tests.observe.node import modules
 from tests.training.slurm.accounting import Accounting
 from tests.training.slurm.cluster import located, until

@@ -8,7 +8,7 @@ for its image and for PCS is in `root/` and in `slurm.py`, and `STAND_INS` of `r
             machine.wait_for_boot()
         room.start_slurm()
         node = room.nodes[0]
-        node.run("nvidia-smi").said
+        node.run("nvidia-smi").stdout
         node.ask(fault.plant)  # of FAULTS
         job = room.submit(script)
         room.job(job), room.states(), room.reason(node.name)

@@ -50,7 +50,6 @@ SEE_LUSTRE: Final = (
 """As the prolog sees it, so does a command: what stands in for Lustre and EFS is called 9p."""
 LOOK_SECONDS: Final = 5.0
 NO_NODE: Final = 255
-Said = tuple[int, str, str]
 
 
 def seen(script: str) -> str:
@@ -188,7 +187,7 @@ class Fleet:
             instance, script = door.recv()
             door.send(self._run(self._names.get(instance, ""), script))
 
-    def _run(self, name: str, script: str) -> Said:
+    def _run(self, name: str, script: str) -> tuple[int, str, str]:
         if name not in self._room.machines:
             return NO_NODE, "", f"no machine is behind {name or 'the instance'}"
         if script == REBOOT:
@@ -200,7 +199,7 @@ class Fleet:
             self._synchronized()
         except MachineError as error:
             return NO_NODE, "", str(error)
-        return done.status, done.said, done.error
+        return done.status, done.stdout, done.stderr
 
 
 OF_9P: Final = ".virtfs_metadata"

@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, located
+from ultracluster.run_command import Said
 from ultracluster.waiting import until
 
 BOOT_SECONDS: Final = 1800.0
@@ -43,16 +44,6 @@ class MachineError(CommandError):
 
 class AgentError(MachineError):
     """A question that the guest agent refuses: of a command of before a reboot, for example."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended on a machine."""
-
-    status: int
-    said: str
-    """Standard output and, unless they are kept apart, standard error."""
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,13 +163,14 @@ class Machine:
         command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
         return [*command, "-device", "virtio-rng-pci"]
 
-    def run(self, command: str, seconds: float = 300.0, *, apart: bool = False) -> Done:
+    def run(self, command: str, seconds: float = 300.0, *, apart: bool = False) -> Said:
         """Run a command of the shell as root, and return how it ended.
 
         Args:
             command: what `sh -c` gets.
             seconds: how long it may take.
-            apart: whether standard error is kept apart, and both as they are.
+            apart: whether standard error is kept apart, and both as they are; it is a part of
+                standard output otherwise.
 
         Raises:
             MachineError: where the machine does not answer in that time.
@@ -198,7 +190,7 @@ class Machine:
             for name in ("out-data", "err-data")
         )
         status = int(state.get("exitcode", 255))
-        return Done(status, said, error) if apart else Done(status, said.strip())
+        return Said(status, said, error) if apart else Said(status, said.strip(), "")
 
     def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
         """Return what is seen once there is something to see."""
@@ -212,8 +204,8 @@ class Machine:
         """Run a command that must end with 0, and return what it says."""
         done = self.run(command, seconds)
         if done.status:
-            raise MachineError(f"{self.name}: {command!r} ended with {done.status}: {done.said}")
-        return done.said
+            raise MachineError(f"{self.name}: {command!r} ended with {done.status}: {done.stdout}")
+        return done.stdout
 
     def wait_for_boot(self) -> float:
         """Wait until all that starts at boot has started; return the seconds since power-on.
@@ -227,7 +219,7 @@ class Machine:
             with suppress(AgentError):
                 # Ends with a status other than 0 where a unit has failed, which is for others to
                 # judge.
-                state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).said
+                state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).stdout
                 return state if state in ("running", "degraded") else None
             return None
 

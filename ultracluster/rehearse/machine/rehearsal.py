@@ -105,7 +105,7 @@ def boot_findings(
     has = {"every": True, "training": training, "slurm": slurm, "slurmd": slurm and training}
     has["homes"] = HOMES in machine.hardware.user_data
     for check in (each for each in BOOT_CHECKS if has[each.concerns]):
-        found = machine.run(check.command).said
+        found = machine.run(check.command).stdout
         what = f"{check.what} {when}".strip()
         yield Finding(machine.name, what, found == check.wanted, found)
 
@@ -179,7 +179,7 @@ def job_runs(room: Room, what: str) -> Finding:
     """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
     started = time.monotonic()
     job = _ended(room, room.submit(JOB))
-    said = room.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").said
+    said = room.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").stdout
     ok = job["JobState"] == "COMPLETED" and said == SAID.format(node=job["NodeList"])
     return Finding(job["NodeList"], what, ok, said, time.monotonic() - started)
 
@@ -194,8 +194,8 @@ def _user_submits(room: Room) -> Finding:
         "--ntasks-per-node 1 ../user.sh'"
     )
     job = _ended(room, int(said.splitlines()[-1]))
-    output = room.controller.run(f"sort /fsx/{USER}/slurm-{job['JobId']}.out").said
-    owner = room.controller.run(f"stat --format %U /fsx/checkpoints-of-{USER}").said
+    output = room.controller.run(f"sort /fsx/{USER}/slurm-{job['JobId']}.out").stdout
+    owner = room.controller.run(f"stat --format %U /fsx/checkpoints-of-{USER}").stdout
     wanted = "\n".join(SAID.format(node=node.name) for node in room.nodes)
     ok = job["JobState"] == "COMPLETED" and output == wanted and owner == USER
     found = f"{job['JobState']}, {output}, written by {owner}"

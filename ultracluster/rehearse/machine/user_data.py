@@ -20,10 +20,6 @@ HOMES: Final = f"HOMES={FILLED['ExportsOutputRefHomes']}"
 """What user data says where nodes share their homes."""
 
 
-class UserDataError(CommandError):
-    """Templates that no node can boot from; the message says why."""
-
-
 @dataclass(frozen=True)
 class BootedNodes:
     """What an environment boots: the same bytes that EC2 would get."""
@@ -44,7 +40,7 @@ def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
     """Return what an environment boots.
 
     Raises:
-        UserDataError: where templates have no nodes, or user data refers to what nothing stands
+        CommandError: where templates have no nodes, or user data refers to what nothing stands
             in for.
     """
     found = [each for stack in stacks for each in stack.template["Resources"].items()]
@@ -56,7 +52,7 @@ def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
     logins = [name for name in templates if "Login" in name]
     nodes = [name for name in templates if name not in logins]
     if not nodes:
-        raise UserDataError("the templates launch no node; nothing can be booted")
+        raise CommandError("the templates launch no node; nothing can be booted")
     cluster: Mapping[str, Any] = next(
         (r["Properties"] for _, r in found if r["Type"] == "AWS::PCS::Cluster"), {}
     )
@@ -82,7 +78,7 @@ def text_of(user_data: Any) -> str:
     for name, text in FILLED.items():
         if name in str(user_data):
             return text
-    raise UserDataError(
+    raise CommandError(
         f"user data refers to {user_data}, and nothing stands in for it; add it to FILLED of "
         "ultracluster/rehearse/machine/user_data.py"
     )

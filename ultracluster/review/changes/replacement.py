@@ -185,18 +185,6 @@ def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> It
     """Yield everything about a replacement; `may` where it is not sure."""
     yield from replaced(edit, because, will)
     yield from what_ends(edit)
-    yield from _named_by_hand(edit, path)
-    yield from exported(edit)
-    yield from twin(edit)
-
-
-def what_ends(edit: Edit) -> Iterator[Effect]:
-    if says := resource_type(edit.type).ends:
-        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
-
-
-def _named_by_hand(edit: Edit, path: Path) -> Iterator[Effect]:
-    """A resource whose name is written cannot be made a second time."""
     name = edit.schema.custom_name if edit.schema else None
     was, now = edit.both(name) if name and (name,) != path else (None, None)
     if was is not None and not differs(was, now):
@@ -204,6 +192,13 @@ def _named_by_hand(edit: Edit, path: Path) -> Iterator[Effect]:
         says += " second one of that name cannot be made"
         advice = f"change {name} in the same deployment"
         yield Effect(Danger.FAILS, says, CUSTOM_NAME, advice)
+    yield from exported(edit)
+    yield from twin(edit)
+
+
+def what_ends(edit: Edit) -> Iterator[Effect]:
+    if says := resource_type(edit.type).ends:
+        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
 
 
 def exported(edit: Edit) -> Iterator[Effect]:

@@ -8,9 +8,9 @@ from ultracluster.review.changes.difference import between, canonical, dotted, t
 from ultracluster.review.changes.update import Effect
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.review.tables import EXPORTS, NAMES, PARAMETERS, TERMINATION
+from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
-from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ultracluster.catalogue.sizes import has_accelerator
+from ultracluster.catalogue.instances import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
 from ultracluster.review.drawing.svg import width as width_of

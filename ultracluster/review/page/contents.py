@@ -49,9 +49,7 @@ def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
     follows from the other (`Change.caused_by`). Each change is in exactly one group.
     """
     by_place = {Difference(c.stack, c.resource, c.property): c for c in changes}
-    groups: dict[object, list[Change]] = {}
-    for change in changes:
-        groups.setdefault(_key(_root(change, by_place)), []).append(change)
+    groups = together(changes, lambda change: _key(_root(change, by_place)))
     return tuple(
         Group(
             _cause([change for change in members if _root(change, by_place) is change] or members),
@@ -138,10 +136,8 @@ def causes(changes: Sequence[Change]) -> list[Group]:
 
 def members(group: Group) -> list[tuple[str, list[str]]]:
     """Return what happens at each place of a group."""
-    found: dict[str, list[str]] = {}
-    for change in group.changes:
-        found.setdefault(change.place, []).append(sentence(change.what))
-    return [(place, list(dict.fromkeys(said))) for place, said in found.items()]
+    found = together(group.changes, lambda change: change.place)
+    return [(at, list(dict.fromkeys(sentence(c.what) for c in mine))) for at, mine in found.items()]
 
 
 def sentences(group: Group, name: str) -> list[str]:

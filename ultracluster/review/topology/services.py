@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
 from ultracluster.review.naming import Names, service_name, short
 from ultracluster.review.resolved import NotKnown, at, linked, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
-from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.resolved import Place
 from ultracluster.templates.resolved_values import Key, key, keys, links, text
 
@@ -127,18 +127,19 @@ def read_endpoints(model: Model) -> Iterator[Endpoint]:
 
 def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
     """Yield where SageMaker may put interfaces: of jobs in the templates, and of later ones."""
-    each = SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
     for job in model.training_jobs:
         count = read(job.count) if or_none(read(job.instance_types)) else NotKnown("type")
         if subnets := read(job.subnets):
             name = short(job.place)
-            yield JobInterfaces(name, "SageMaker training job", subnets, count, each)
+            yield JobInterfaces(name, "SageMaker training job", subnets, count, ADDRESSES_WITH_EFA)
     for role in model.roles:
         services = or_none(read(lambda role=role: [name for name, _ in role.trusted()])) or []
         if not any(service.startswith(SAGEMAKER) for service in services):
             continue
         if subnets := list(dict.fromkeys(_subnets(model, role))):
-            yield JobInterfaces(short(role.place), "SageMaker jobs", subnets, None, each)
+            yield JobInterfaces(
+                short(role.place), "SageMaker jobs", subnets, None, ADDRESSES_WITH_EFA
+            )
 
 
 def _subnets(model: Model, role: Identity) -> Iterator[Key]:

@@ -1,0 +1,261 @@
+"""Alarms on what nodes and AWS measure, and on capacity that nobody uses; and whom they tell."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from ultracluster.catalogue.alarms import ServiceAlarm, alarms, service_alarms
+from ultracluster.spec.budget import TOPIC_ARN
+from ultracluster.spec.observability import ObservabilitySpec
+
+WRITING: Final = ("kms:Decrypt", "kms:GenerateDataKey*")
+"""What a service needs of the key of a topic that it writes to (SNS Developer Guide, "Enable
+compatibility between event sources from AWS services and encrypted topics", read 2026-11-27)."""
+
+
+def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service: str) -> sns.Topic:
+    """Define a topic, and admit a service, in the name of this account only, to it and its key.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the id in that scope.
+        key: encrypts the topic. Where it was imported its own policy has to admit the service.
+        service: the service's principal, for example `budgets.amazonaws.com`.
+    """
+    topic = sns.Topic(scope, construct_id, master_key=key, enforce_ssl=True)
+    # The account in the conditions keeps what others own out (AWS Cost Management User Guide,
+    # "Creating an Amazon SNS topic for budget notifications"; of CloudWatch the SNS guide, "Example
+    # cases for Amazon SNS access control").
+    writer = iam.ServicePrincipal(
+        service, conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(topic).account}}
+    )
+    for resource, actions, on in (
+        (topic, ["sns:Publish"], topic.topic_arn),
+        (key, [*WRITING], "*"),
+    ):
+        resource.add_to_resource_policy(
+            iam.PolicyStatement(principals=[writer], actions=actions, resources=[on])
+        )
+    return topic
+
+
+class AlarmTopic(Construct):
+    """Define whom alarms tell: topics that exist, and one that e-mail addresses subscribe to.
+
+    Each address has to confirm its subscription once. A topic that exists must admit
+    `cloudwatch.amazonaws.com`, and its key must as well.
+
+    Args:
+        notify: e-mail addresses, and ARNs of topics. Without any, the topic has no subscriber until
+            somebody subscribes to it.
+        key: encrypts the topic; CloudWatch is admitted to it.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notify: Sequence[str], key: kms.IKey
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.arns = [address for address in notify if TOPIC_ARN.fullmatch(address)]
+        """ARNs of all topics that are told."""
+        addresses = [address for address in notify if address not in self.arns]
+        self.topic: sns.Topic | None = None
+        """The topic of the addresses; None where only topics that exist are told."""
+        if self.arns and not addresses:
+            return
+        self.topic = notice_topic(self, "Topic", key=key, service="cloudwatch.amazonaws.com")
+        self.arns.append(self.topic.topic_arn)
+        for index, address in enumerate(addresses):
+            sns.CfnSubscription(
+                self,
+                f"Subscription{index}",
+                topic_arn=self.topic.topic_arn,
+                protocol="email",
+                endpoint=address,
+            )
+
+
+PERIOD: Final = 300
+"""Seconds: EC2 sends the metrics of a reservation every five minutes (EC2 User Guide, "Monitor
+Capacity Reservations usage with CloudWatch metrics"; DAY2 facts of 2026-11-26)."""
+PERIODS: Final = 2
+"""One low value is a node that is being replaced; two are a quarter of an hour at the most."""
+
+
+class Observability(Construct):
+    """Define an alarm for each thing that can go wrong, over the metrics of one environment.
+
+    An alarm asks CloudWatch by PromQL and treats each series of the answer by itself, so that it
+    fires once for each node or job (CloudWatch User Guide, "PromQL alarms", read 2026-11-27).
+
+    Args:
+        spec: how often nodes measure, and which alarms are left out.
+        environment_name: the environment whose metrics are asked for.
+        has: what its nodes have, of `gpu`, `efa`, `lustre` and `slurm`; an alarm on what none of
+            them has is left out.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: ObservabilitySpec,
+        environment_name: str,
+        has: Collection[str],
+        topics: Sequence[str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.alarms = {
+            name: cloudwatch.CfnAlarm(
+                self,
+                name,
+                alarm_name=f"{environment_name}-{name}",
+                alarm_description=alarm.text,
+                evaluation_criteria=cloudwatch.CfnAlarm.EvaluationCriteriaProperty(
+                    prom_ql_criteria=cloudwatch.CfnAlarm.AlarmPromQLCriteriaProperty(
+                        query=alarm.of(environment_name),
+                        pending_period=alarm.pending,
+                        recovery_period=2 * spec.every_seconds,
+                    )
+                ),
+                evaluation_interval=spec.every_seconds,
+                alarm_actions=list(topics),
+                ok_actions=list(topics),
+            )
+            for name, alarm in alarms().items()
+            if name not in spec.without and (not alarm.needs or alarm.needs in has)
+        }
+        """The alarms, by the names of docs/operate/alarms.md."""
+
+
+class ServiceAlarms(Construct):
+    """Define an alarm for each row of `service_alarms.toml` that the environment has part of.
+
+    Args:
+        environment_name: what the alarms' names begin with.
+        of: what is watched: `FileSystemId`, `StateMachineArn`, as `ScalingLog` the name of the log
+            group of PCS's scaling log, and as `Nat` anything where there is one.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
+        without: names of alarms that are left out.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment_name: str,
+        of: Mapping[str, str],
+        topics: Sequence[str],
+        without: Collection[str] = (),
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self._namespace = f"UltraCluster/{environment_name}"
+        self.alarms = {
+            name: cloudwatch.CfnAlarm(
+                self,
+                name,
+                alarm_name=f"{environment_name}-{name}",
+                alarm_description=alarm.text,
+                comparison_operator="GreaterThanThreshold",
+                threshold=alarm.above,
+                evaluation_periods=alarm.periods,
+                # These metrics are there where something happens.
+                treat_missing_data="notBreaching",
+                alarm_actions=list(topics),
+                ok_actions=list(topics),
+                **self._measured(alarm, of[alarm.of]),
+            )
+            for name, alarm in service_alarms().items()
+            if name not in without and alarm.of in of
+        }
+        """The alarms, by the names of docs/operate/alarms.md."""
+
+    def _measured(self, alarm: ServiceAlarm, value: str) -> dict[str, Any]:
+        if alarm.query:
+            asked = cloudwatch.CfnAlarm.MetricDataQueryProperty(
+                id="asked",
+                expression=alarm.query.replace("$value", value),
+                period=PERIOD,
+                return_data=True,
+            )
+            return {"metrics": [asked]}
+        namespace, name = self._namespace, alarm.name
+        dimensions = None
+        if alarm.pattern:
+            counted = logs.CfnMetricFilter.MetricTransformationProperty(
+                metric_name=name, metric_namespace=namespace, metric_value="1"
+            )
+            logs.CfnMetricFilter(
+                self,
+                f"{name}-lines",
+                log_group_name=value,
+                filter_pattern=alarm.pattern,
+                metric_transformations=[counted],
+            )
+        else:
+            namespace, name = alarm.metric.split()
+            dimensions = [cloudwatch.CfnAlarm.DimensionProperty(name=alarm.of, value=value)]
+        return {
+            "namespace": namespace,
+            "metric_name": name,
+            "dimensions": dimensions,
+            "statistic": "Sum",
+            "period": PERIOD,
+        }
+
+
+class IdleCapacityAlarm(Construct):
+    """Define an alarm that tells, within a quarter of an hour, that a reservation is not used.
+
+    Args:
+        capacity_reservation_id: the reservation, `cr-...`.
+        topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`
+            (`AlarmTopic`).
+        least_used_percent: share of its instances below which somebody is told.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        capacity_reservation_id: str,
+        topics: Sequence[str],
+        least_used_percent: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.resource = cloudwatch.CfnAlarm(
+            self,
+            "Resource",
+            alarm_description="Reserved instances are paid for and not used",
+            namespace="AWS/EC2CapacityReservations",
+            metric_name="InstanceUtilization",
+            dimensions=[
+                cloudwatch.CfnAlarm.DimensionProperty(
+                    name="CapacityReservationId", value=capacity_reservation_id
+                )
+            ],
+            statistic="Average",
+            period=PERIOD,
+            evaluation_periods=PERIODS,
+            comparison_operator="LessThanThreshold",
+            threshold=least_used_percent,
+            # A reservation without a metric is one that is gone, or that nobody sees the use of.
+            treat_missing_data="breaching",
+            alarm_actions=list(topics),
+            ok_actions=list(topics),
+        )
+        """The L1 resource."""
