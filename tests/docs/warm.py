@@ -21,9 +21,12 @@ from ultracluster import cli, synthesis
 
 SHIM: Final = """#!/bin/bash
 exec 3<>/dev/tcp/127.0.0.1/{port}
-printf '%s\\0' {name} $$ "$PWD" $# "$@" >&3
-env -0 >&3
-printf '\\4\\0' >&3
+# In a shell of their own: this one's output must not be the socket, not even for a moment.
+(
+  printf '%s\\0' {name} $$ "$PWD" $# "$@"
+  env -0
+  printf '\\4\\0'
+) >&3
 read -r -u 3 status
 exit "$status"
 """
