@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import boto3
-import jmespath
+import jmespath  # type: ignore[import-untyped] # it has no types
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
-GLOBAL: Final = ("region", "query", "output", "profile")
+GLOBAL: Final[tuple[str, ...]] = ("region", "query", "output", "profile")
 FLAG: Final = "boolean"
 
 
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 
 def answer(words: list[str]) -> str:
     """Return what a command prints."""
-    own = OWN.get(tuple(words[:2]))
+    own = OWN.get((words[0], words[1])) if len(words) > 1 else None
     if own is not None:
         return own(words[2:])
     operation, parameters, settings = read(words)
@@ -95,7 +95,7 @@ def split(words: list[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
             given[list(given)[-1]].append(word)
         else:
             raise UsageError(f"unknown word {word!r}")
-    settings = {name: " ".join(given.pop(name)) for name in GLOBAL if name in given}
+    settings: dict[str, str] = {name: " ".join(given.pop(name)) for name in GLOBAL if name in given}
     return given, settings
 
 

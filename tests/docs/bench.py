@@ -186,7 +186,8 @@ class Bench:
     def filled(self, line: str) -> str:
         """Return a line with what its placeholders stand for, and a node's paths where they lie."""
         for name, value in self.values.items():
-            line = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda _, v=value: v, line)
+            there = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+            line = re.sub(there, value.replace("\\", r"\\"), line)
         # A page names days soon after it was written, and those go by.
         later = date.today() - WRITTEN  # noqa: DTZ011  (a day more or less is no matter)
         line = DAY.sub(lambda day: str(date.fromisoformat(day[0]) + later), line)

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.docs import aws_cli
@@ -31,7 +32,10 @@ read -r -u 3 status
 exit "$status"
 """
 END: Final = b"\0\4\0"
-PROGRAMS: Final = {"ultracluster": cli.main, "aws": aws_cli.main}
+PROGRAMS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
+    "ultracluster": cli.main,
+    "aws": aws_cli.main,
+}
 
 
 def received(connection: socket.socket) -> list[str]:
@@ -51,7 +55,10 @@ def run(connection: socket.socket) -> int:
         os.dup2(os.open(f"/proc/{shell}/fd/{number}", way), number)
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(each.split("=", 1) for each in variables if "=" in each)
+    for each in variables:
+        variable, equals, value = each.partition("=")
+        if equals:
+            os.environ[variable] = value
     sys.argv = [name, *words]
     try:
         return PROGRAMS[name](words)
