@@ -79,7 +79,7 @@ class Nodes(Machine):
         self.command("nvidia-smi", SMI.format(folder=folder))
         self.command("fields", FIELDS)
         stuck = f"[[ ! -e {folder}/$SLURMD_NODENAME/stuck ]] || exec sleep 600\n"
-        said = 'echo "read_bytes 8 samples [b] 1 2 4096"\n'
+        said = '[[ $* == *kbytes* ]] && echo 1000 || echo "read_bytes 8 samples [b] 1 2 4096"\n'
         self.command("lctl", f"#!/bin/bash\n{stuck}{said}")
         conf = self.folder / "boot" / "node.conf"
         # The times of a node, but for a machine of two cores that carries all of them.

@@ -117,7 +117,8 @@ def lustre(conf: Conf) -> Iterator[Row]:
     yield "lustre_mounted", {}, int(mounted)
     if mounted:
         yield from room(ROOT + conf["LUSTRE"], conf["LUSTRE"])
-        yield "lustre_target_free_ratio", {}, readings.fullest_target()
+        for share in readings.fullest_target():
+            yield "lustre_target_free_ratio", {}, share
         for line in readings.said("lctl", "get_param", "-n", "llite.*.stats").splitlines():
             cells = line.split()
             if cells and cells[0] in ("read_bytes", "write_bytes"):
@@ -132,9 +133,8 @@ def room(path: str, mount: str) -> Iterator[Row]:
 
 def machine(conf: Conf) -> Iterator[Row]:
     """Yield disks, load, memory, clock, and how old the image's packages are."""
-    for mount in ("/", conf["SCRATCH"]):
-        if mount:
-            yield from room(ROOT + mount, mount)
+    for mount in filter(None, ("/", conf["SCRATCH"])):
+        yield from room(ROOT + mount, mount)
     yield "load_ratio", {}, readings.load() / (os.cpu_count() or 1)
     yield "memory_available_ratio", {}, readings.memory()
     synchronized = readings.said("timedatectl", "show", "--property=NTPSynchronized", "--value")

@@ -214,13 +214,19 @@ def mounted(folder: str, kind: str = r"\S+") -> bool:
     return bool(re.search(row, read(ROOT + "/proc/mounts"), re.MULTILINE))
 
 
-def fullest_target() -> float:
-    """Return the free share of the fullest disk of Lustre: who writes to one that is full fails."""
-    free, whole = (
-        [int(size) for size in said("lctl", "get_param", "-n", f"osc.*.kbytes{which}").split()]
-        for which in ("avail", "total")
-    )
-    return min((f / max(w, 1) for f, w in zip(free, whole)), default=1.0)  # noqa: B905
+def fullest_target() -> list[float]:
+    """Return the free share of the fullest disk of Lustre: who writes to one that is full fails.
+
+    None is returned where the client does not name them; the file system is there all the same.
+    """
+    try:
+        free, whole = (
+            [int(size) for size in said("lctl", "get_param", "-n", f"osc.*.kbytes{which}").split()]
+            for which in ("avail", "total")
+        )
+    except (CommandError, ValueError):
+        return []
+    return sorted(f / max(w, 1) for f, w in zip(free, whole))[:1]  # noqa: B905
 
 
 def load() -> float:
