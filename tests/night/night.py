@@ -110,6 +110,8 @@ class Row:
     wrong: set[str] = field(default_factory=set)
     mended: bool = False
     back: float | None = None
+    accepted: float | None = None
+    """Unix time; the ledger that says so is emptied before the next fault."""
 
     @property
     def seen(self) -> bool:
@@ -211,16 +213,18 @@ class Rehearsal:
                 if row.reason is not None
                 and row.node in names
                 and row.planted + row.reason < when < row.planted + (row.back or 1e9)
-                and not self.accepted(row, when)
+                and not (row.accepted and row.accepted <= when)
             ]
         return found
 
-    def accepted(self, row: Row, by: float) -> bool:
-        """Whether the node of a fault was put back into service before a time."""
-        return any(
-            entry["did"] == "accepted" and row.planted <= entry["time"] <= by
+    def accepted(self, row: Row) -> float | None:
+        """Return when the node of a fault was found sound, or its instance was a new one."""
+        times = [
+            float(entry["time"])
             for entry in self.night.nodes.ledger(row.node)
-        )
+            if entry["did"] in {"accepted", "new"} and entry["time"] >= row.planted
+        ]
+        return min(times, default=None)
 
     def running(self) -> bool:
         """Whether the job makes steps, and enough nodes are there for a round."""
@@ -258,6 +262,8 @@ class Rehearsal:
             self.look(rows)
             states = self.night.states()
             for row in rows:
+                if row.accepted is None and row.node:
+                    row.accepted = self.accepted(row)
                 if row.back is None and self.whole(row, states):
                     row.back = time.time() - row.planted
             time.sleep(1)
