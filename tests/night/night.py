@@ -222,7 +222,8 @@ class Rehearsal:
         times = [
             float(entry["time"])
             for entry in self.night.nodes.ledger(row.node)
-            if entry["did"] in {"accepted", "new"} and entry["time"] >= row.planted
+            if entry["did"] in {"accepted", "new"}
+            and entry["time"] >= row.planted + (row.reason or 0.0)
         ]
         return min(times, default=None)
 
