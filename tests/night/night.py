@@ -222,8 +222,9 @@ class Rehearsal:
         times = [
             float(entry["time"])
             for entry in self.night.nodes.ledger(row.node)
+            # The ledger has whole seconds.
             if entry["did"] in {"accepted", "new"}
-            and entry["time"] >= row.planted + (row.reason or 0.0)
+            and entry["time"] + 1 > row.planted + (row.reason or 0.0)
         ]
         return min(times, default=None)
 
