@@ -108,7 +108,8 @@ class Nodes(Machine):
         (here / "sound" / "log").unlink()
 
     def forget(self, node: str) -> None:
-        """Take the ledger of a node away."""
+        """Take the ledger of a node away, and what its kernel wrote for an earlier fault."""
+        (self.folder / node / "log").write_text("")
         (self.folder / node / "var" / "lib" / "ultracluster" / "repairs.jsonl").unlink(
             missing_ok=True
         )
