@@ -15,6 +15,7 @@ import pytest
 
 from tests.observe.hour import CALM, EVERY, HOUR, Server
 from tests.observe.node import START
+from ultracluster.catalogue.alarms import alarms
 from ultracluster.cli import main
 from ultracluster.prometheus import Prometheus, source
 from ultracluster.train.slurm_jobs import LoginNode
@@ -127,6 +128,7 @@ def test_a_job_far_below_its_plan_is_marked():
     marks = [str(row[-1]) for row in told._of_jobs(jobs).rows]
 
     assert marks == [told.FAR_BELOW, "", ""]
+    assert f"< {told.BELOW} * " in alarms()["job-below-plan"].query
 
 
 @pytest.mark.parametrize("address", ["cloud", "ftp://here", "http://127.0.0.1:9"])

@@ -8,7 +8,6 @@ GPUs and NCCL, and a sleep in the collectives of a rank for a slow network card.
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import torch
 import torch.distributed as dist
 
 from tests.training.alone import Run
+from tests.training.forked import forked, meeting_place
 from training.checkpoint import Checkpoints
 from training.mesh import Launch
 from training.model import Block
@@ -123,22 +123,8 @@ def rank(number: int, run: Run, case: str) -> int:
 def played(folder: Path, case: str) -> None:
     """Run one case, and print how its ranks ended."""
     run = Run(folder / case.replace(" ", "-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ["MASTER_PORT"] = str(free.getsockname()[1])
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "ULTRACLUSTER_SUSPECTS": f"{run.folder}/suspects"}
-    children = []
-    for number in range(RANKS):
-        child = os.fork()
-        if child == 0:
-            status = 99
-            try:
-                status = rank(number, run, case)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
+    os.environ |= {**meeting_place(), "ULTRACLUSTER_SUSPECTS": f"{run.folder}/suspects"}
+    children = forked(RANKS, lambda number: rank(number, run, case))
     began, ends = time.monotonic(), dict.fromkeys(children, None)
     while None in ends.values():
         for child, end in ends.items():

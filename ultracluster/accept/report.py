@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.accept.facts import facts
 from ultracluster.accept.session import FAIL, PASS, Result, Session
-from ultracluster.style_sheet import style_sheet
+from ultracluster.style_sheet import html_page
 
 CONFIRMED: Final = {PASS: "confirmed", FAIL: "refuted"}
 OPEN: Final = "open"
@@ -67,11 +67,8 @@ def page(session: Session) -> str:
     steps = ("stage", "step", "verdict", "expected", "measured")
     rows = ("verdict", "what", "assumed", "measured")
     emulated = "<p><strong>Emulated: no AWS account was asked.</strong></p>"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>\n{style_sheet()}</style></head><body>"
-        f"<header><h1>{escape(title)}</h1></header><main>"
+    return html_page(
+        title,
         f"{emulated if found['emulated'] else ''}"
         f"<p>{escape(scene.caller.place)}, as {escape(scene.caller.arn)}, {found['begun']}, "
         f"exit status {found['exit_status']}</p>"
@@ -79,8 +76,7 @@ def page(session: Session) -> str:
         + "".join(f"<p>still there: {escape(str(entry))}</p>" for entry in session.left)
         + f"<h2>Steps</h2>{_table(steps, found['steps'])}"
         + f"<h2>Facts that were open</h2>{_table(rows, told)}"
-        + f"<p>{len(found['facts']) - len(told)} facts are still open.</p>"
-        + "</main></body></html>\n"
+        + f"<p>{len(found['facts']) - len(told)} facts are still open.</p>",
     )
 
 

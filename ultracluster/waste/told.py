@@ -5,7 +5,7 @@ from decimal import Decimal
 from html import escape
 from typing import Final
 
-from ultracluster.style_sheet import style_sheet
+from ultracluster.style_sheet import html_page
 from ultracluster.tables import Column, Rows
 from ultracluster.waste.jobs import JobUse
 from ultracluster.waste.usage import Usage
@@ -85,12 +85,7 @@ def page(name: str, since: str, found: Usage) -> str:
         f"<p>{escape(part)}</p>" if isinstance(part, str) else _html(part)
         for part in parts(name, since, found)
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>\n{style_sheet()}</style></head><body>"
-        f"<header><h1>{escape(title)}</h1></header><main>{body}</main></body></html>\n"
-    )
+    return html_page(title, body)
 
 
 def _html(rows: Rows) -> str:

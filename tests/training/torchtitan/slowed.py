@@ -8,7 +8,6 @@ NCCL.
 
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from training.torchtitan import device
 device.choose()
 from torchtitan.models.llama3.model import Llama3TransformerBlock  # noqa: E402
 
+from tests.training.forked import forked, meeting_place  # noqa: E402
 from training.heartbeat import VARIABLE  # noqa: E402
 from training.torchtitan import __main__ as program  # noqa: E402
 from training.torchtitan.trainer import Run  # noqa: E402
@@ -77,24 +77,10 @@ def played(folder: Path, case: str, tokens: str) -> None:
     """Run a case, and print how the ranks ended that were not stopped."""
     (folder / "heart").mkdir(parents=True)
     os.chdir(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(RANKS)}
+    os.environ |= {**meeting_place(), "WORLD_SIZE": str(RANKS)}
     os.environ |= {"LOCAL_WORLD_SIZE": str(RANKS), VARIABLE: f"{folder}/heart"}
     os.environ["ULTRACLUSTER_SUSPECTS"] = f"{folder}/suspects"
-    children = []
-    for number in range(RANKS):
-        child = os.fork()
-        if child == 0:
-            status = 99
-            try:
-                status = rank_of(case, number, tokens)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
+    children = forked(RANKS, lambda number: rank_of(case, number, tokens))
     # As srun does: what is left when the others have ended is killed.
     stopped = children.pop() if case == "stops" else None
     ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
