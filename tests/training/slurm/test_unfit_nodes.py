@@ -7,7 +7,9 @@ import pytest
 from tests.training.slurm.cluster import Slurm, until
 from tests.training.slurm.machine import Machine
 
-SCRIPT = "#!/bin/bash\n#SBATCH --open-mode=append\n#SBATCH --requeue\nsrun hostname\necho ran\n"
+# It ends at its first failed command: where the second node's check fails while the
+# first node has begun the script, srun is refused and Slurm requeues the job.
+SCRIPT = "#!/bin/bash -e\n#SBATCH --open-mode=append\n#SBATCH --requeue\nsrun hostname\necho ran\n"
 
 
 @pytest.fixture
