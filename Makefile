@@ -155,7 +155,7 @@ reference: $(VENV)/rehearsal.stamp
 	python -m golden.specs_page
 
 unverified: $(VENV)/rehearsal.stamp
-	python -m ultracluster.accept.facts
+	python -m golden.unverified_page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ultracluster.accept.facts import NONE, PAGE, facts, page
+from golden.unverified_page import NONE, PAGE, page
+from ultracluster.accept.report import facts
 from ultracluster.accept.session import STAGES
 
 ROOT = Path(__file__).parents[2]

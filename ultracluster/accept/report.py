@@ -1,12 +1,39 @@
-"""What an acceptance found, to be filed: a page and a document of the same."""
+"""What an acceptance found, and of what only an account can tell; a page and a document of it."""
 
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.accept.facts import facts
 from ultracluster.accept.session import FAIL, PASS, Result, Session
 from ultracluster.style_sheet import html_page
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that only an account can tell."""
+
+    id: str
+    what: str
+    does: str
+    """What this project takes it for."""
+    where: tuple[str, ...]
+    """Files that rely on it."""
+    settled_by: str
+    """A stage of `ultracluster accept`, or "none: " and what else would tell."""
+
+
+@cache
+def facts() -> tuple[Fact, ...]:
+    table = tomllib.loads(Path(__file__).with_name("unverified.toml").read_text())
+    return tuple(
+        Fact(name, row["what"], row["does"], tuple(row["where"]), row["settled_by"])
+        for name, row in table.items()
+    )
+
 
 CONFIRMED: Final = {PASS: "confirmed", FAIL: "refuted"}
 OPEN: Final = "open"

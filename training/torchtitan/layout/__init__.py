@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 MODELS: Final[Mapping[str, Mapping[str, Mapping[str, int]]]] = json.loads(
     Path(__file__).with_name("models.json").read_text(encoding="utf-8")
 )
-"""Models of torchtitan 0.3.0 by family and flavor (`python -m training.torchtitan.models`)."""
+"""Models of torchtitan 0.3.0 by family and flavor (facts/torchtitan_models.py)."""
 INTERLEAVED: Final = "Interleaved1F1B"
 """The schedule whose ranks have two stages each."""
 

@@ -1,18 +1,16 @@
-"""What could not be verified without an account, and the page that shows it.
+"""Write the page of what could not be verified without an account.
 
-    python -m ultracluster.accept.facts
-
-writes docs/unverified.md from unverified.toml.
+python -m golden.unverified_page
 """
 
-import tomllib
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "unverified.md"
+from ultracluster.accept.report import facts
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "unverified.md"
 NONE: Final = "none: "
+"""How a row begins that no stage settles."""
 INTRODUCTION: Final = """\
 # What could not be verified
 
@@ -24,29 +22,6 @@ confirms or refutes it, or what else would.
 | what | what this project does | where | settled by |
 | --- | --- | --- | --- |
 """
-
-
-@dataclass(frozen=True)
-class Fact:
-    """Something that only an account can tell."""
-
-    id: str
-    what: str
-    does: str
-    """What this project takes it for."""
-    where: tuple[str, ...]
-    """Files that rely on it."""
-    settled_by: str
-    """A stage of `ultracluster accept`, or "none: " and what else would tell."""
-
-
-@cache
-def facts() -> tuple[Fact, ...]:
-    table = tomllib.loads(Path(__file__).with_name("unverified.toml").read_text())
-    return tuple(
-        Fact(name, row["what"], row["does"], tuple(row["where"]), row["settled_by"])
-        for name, row in table.items()
-    )
 
 
 def page() -> str:
