@@ -16,7 +16,7 @@ from typing import Any, Final
 from ultracluster.aws import Caller
 from ultracluster.model.permissions import Question, Test
 from ultracluster.model.policies import Statement, listed
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, check, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
 from ultracluster.spec.lustre import DataRepositorySpec
 from ultracluster.templates.resolved import Place
@@ -100,6 +100,7 @@ OLD_NAMES: Final = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 """What GetBucketLocation answers for the first Regions (S3 API reference, 2026-11-23)."""
 
 
+@check("bucket-region", "Linked buckets are in the file system's Region")
 def _region(situation: Situation) -> Iterator[Finding]:
     repositories = _given(situation)
     if not repositories:
@@ -109,7 +110,7 @@ def _region(situation: Situation) -> Iterator[Finding]:
         answer = situation.ask_unless(asked, *NO_BUCKET)
         if answer is None:
             fix = "write the name of a bucket that exists in bucket_name, or leave it out"
-            yield failed(name, "no such bucket", "there", fix, question=asked)
+            yield failed(name, "no such bucket", "there", fix, asked)
             continue
         location = answer.get("LocationConstraint")
         region = OLD_NAMES.get(location, str(location))
@@ -120,12 +121,13 @@ def _region(situation: Situation) -> Iterator[Finding]:
             # automatic import needs the bucket's Region, automatic export does not.
             fix = "use a bucket of the environment's Region, or write auto_import=()"
             wanted = situation.spec.region
-            yield failed(f"Region of {name}", region, wanted, fix, question=asked)
+            yield failed(f"Region of {name}", region, wanted, fix, asked)
         else:
             words = f"{region}; nothing is imported by itself, so it may be"
             yield passed(f"Region of {name}", words, asked)
 
 
+@check("bucket-key-policy", "FSx may use the keys of linked buckets")
 def _key_policy(situation: Situation) -> Iterator[Finding]:
     repositories = _given(situation)
     if not repositories:
@@ -158,7 +160,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
     answer = situation.ask_unless(described, NO_KEY)
     if answer is None:
         fix = "encrypt the bucket by a key that exists"
-        yield failed(subject, f"no such key: {key}", "there", fix, question=described)
+        yield failed(subject, f"no such key: {key}", "there", fix, described)
         return
     metadata = answer["KeyMetadata"]
     if metadata.get("KeyManager") == "AWS":
@@ -166,7 +168,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
         return
     if metadata.get("KeyState", "Enabled") != "Enabled":
         fix = "enable it, or encrypt the bucket by another"
-        yield failed(subject, metadata["KeyState"], "Enabled", fix, question=described)
+        yield failed(subject, metadata["KeyState"], "Enabled", fix, described)
         return
     # GetKeyPolicy takes no alias.
     asked = question("kms", "get_key_policy", KeyId=metadata["KeyId"], PolicyName="default")
@@ -184,7 +186,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
             f"{' and '.join(use.actions)} for {use.role}*",
             "add the statement that the FSx for Lustre User Guide gives under "
             '"Working with server-side encrypted Amazon S3 buckets"',
-            question=asked,
+            asked,
         )
 
 
@@ -194,9 +196,3 @@ def _given(situation: Situation) -> dict[str, list[DataRepositorySpec]]:
         if entry.bucket_name is not None:
             found.setdefault(entry.bucket_name, []).append(entry)
     return found
-
-
-CHECKS: Final = (
-    Check("bucket-region", "Linked buckets are in the file system's Region", _region),
-    Check("bucket-key-policy", "FSx may use the keys of linked buckets", _key_policy),
-)

@@ -5,9 +5,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import (
+    Finding,
+    Situation,
+    check,
+    failed,
+    of_each_fabric,
+    passed,
+    skipped,
+)
 from ultracluster.preflight.inquiry import Question, question
-from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
 UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")
@@ -16,6 +23,7 @@ LAST_MINUTES: Final = timedelta(minutes=30)
 PLATFORM: Final = "Linux/UNIX"
 
 
+@check("capacity-reservation", "The reservation or Capacity Block fits", of_each_fabric)
 def _reservation(situation: Situation) -> Iterator[Finding]:
     nodes = situation.spec.nodes
     asked_for = nodes.capacity_block or nodes.capacity_reservation
@@ -30,7 +38,7 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
     answer = situation.ask_unless(asked, *UNKNOWN)
     if not answer or not answer["CapacityReservations"]:
         fix = "write the id of one of this account and Region, or have it shared with this account"
-        yield failed(name, "no such reservation here", "a reservation", fix, question=asked)
+        yield failed(name, "no such reservation here", "a reservation", fix, asked)
         return
     yield from _judged(situation, answer["CapacityReservations"][0], asked)
 
@@ -131,12 +139,3 @@ def _dates(situation: Situation, row: dict[str, Any]) -> str:
 
 def _moment(value: datetime) -> str:
     return value.strftime("%Y-%m-%d %H:%M %Z")
-
-
-CHECKS: Final = (
-    Check(
-        "capacity-reservation",
-        "The reservation or Capacity Block fits",
-        of_each_fabric(_reservation),
-    ),
-)

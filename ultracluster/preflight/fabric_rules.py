@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.audit.report import Report
-from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, Verdict, check, passed, skipped
 from ultracluster.synthesis import SynthesisError
 
 ANSWERED_BY: Final[Mapping[str, str]] = {
@@ -32,6 +32,7 @@ ANSWERED_BY: Final[Mapping[str, str]] = {
 """The check that finds out by asking the account what a rule cannot tell from a template."""
 
 
+@check("fabric-rules", "The templates keep the fabric rules")
 def _rules(situation: Situation) -> Iterator[Finding]:
     if situation.templates is None:
         yield skipped("templates", "no template was synthesized for this look")
@@ -88,9 +89,6 @@ def _open(report: Report) -> Iterator[Finding]:
             fix="look by hand",
             by_hand=report.rules[unknown.rule].check,
         )
-    for check, rules in answered.items():
+    for asking, rules in answered.items():
         names = ", ".join(name for name in report.rules if name in rules)
-        yield skipped(names, f"{names}: no template can tell; {check} asks the account")
-
-
-CHECKS: Final = (Check("fabric-rules", "The templates keep the fabric rules", _rules),)
+        yield skipped(names, f"{names}: no template can tell; {asking} asks the account")

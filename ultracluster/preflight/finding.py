@@ -1,7 +1,8 @@
 """What a check says of an account."""
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -123,6 +124,34 @@ class Check:
         return tuple(found)
 
 
+Frame = Callable[[Any], Examination]
+"""What turns a function into an examination: it says of what, or where there is nothing to do."""
+
+
+def check(
+    name: str, what: str, frame: Frame = lambda examine: examine
+) -> Callable[[Callable[..., Any]], Check]:
+    """Return what makes the function below it a check."""
+    return lambda examine: Check(name, what, frame(examine))
+
+
+def of_each_fabric(examine: Examination) -> Examination:
+    """Return the examination of the environment's nodes and, as if they were, of each group's."""
+
+    def examined(situation: Situation) -> Iterator[Finding]:
+        yield from examine(situation)
+        for field, nodes in situation.spec.fabrics().items():
+            if nodes is situation.spec.nodes:
+                continue
+            spec = situation.spec.model_construct(**{**vars(situation.spec), "nodes": nodes})
+            for finding in examine(replace(situation, spec=spec)):
+                subject = f"{finding.subject}, {field}"
+                fix = re.sub(r"\bnodes\.", f"{field}.", finding.fix)
+                yield replace(finding, subject=subject, fix=fix)
+
+    return examined
+
+
 def passed(subject: str, found: str, question: Question | None = None) -> Finding:
     """Return that something is as it must be."""
     return Finding(Verdict.PASS, subject, found, question=question)
@@ -133,8 +162,8 @@ def failed(
     found: str,
     wanted: str,
     fix: str,
-    *,
     question: Question | None = None,
+    *,
     fix_command: str = "",
 ) -> Finding:
     """Return that something is not as it must be."""

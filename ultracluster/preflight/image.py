@@ -4,9 +4,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ultracluster.catalogue.images import differences
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import (
+    Examination,
+    Finding,
+    Frame,
+    Situation,
+    check,
+    failed,
+    of_each_fabric,
+    passed,
+    skipped,
+)
 from ultracluster.preflight.inquiry import Question, question
-from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.spec.node_groups import PlainNodes, image_parameter, images, plain_nodes
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
@@ -43,6 +52,7 @@ def image(situation: Situation, name: str = "") -> Image:
     return Image(image_id, rows[0] if rows else None, asked, "" if rows else "no such image here")
 
 
+@check("image-exists", "The image of the nodes exists", of_each_fabric)
 def _exists(situation: Situation) -> Iterator[Finding]:
     found, name = image(situation), situation.spec.nodes.image
     if found.row is None:
@@ -53,15 +63,79 @@ def _exists(situation: Situation) -> Iterator[Finding]:
             else "write an image of this Region that is shared with this account in nodes.image; "
             f"ultracluster image {situation.spec.name} --write writes today's"
         )
-        yield failed(found.image_id, found.missing, "there", fix, question=found.question)
+        yield failed(found.image_id, found.missing, "there", fix, found.question)
     elif found.row.get("State", "available") != "available":
         fix = "wait for it, or write another image in nodes.image"
-        yield failed(found.image_id, found.row["State"], "available", fix, question=found.question)
+        yield failed(found.image_id, found.row["State"], "available", fix, found.question)
     else:
         words = f"{found.image_id}: {found.row.get('Name', 'no name')}"
         yield passed(name, words, found.question)
 
 
+def there(subject: str) -> Frame:
+    """Return the frame of a judgement of the nodes' image, which is skipped where there is none."""
+
+    def framed(judge: Callable[[Situation, Image, Row], Finding]) -> Examination:
+        def examine(situation: Situation) -> Iterator[Finding]:
+            found = image(situation)
+            if found.row is None:
+                yield skipped(subject, found.missing)
+            else:
+                yield judge(situation, found, found.row)
+
+        return of_each_fabric(examine)
+
+    return framed
+
+
+@check("image-architecture", "The image has the type's architecture", there("architecture"))
+def _architecture(situation: Situation, found: Image, row: Row) -> Finding:
+    instance, subject = situation.spec.nodes.instance, f"architecture of {found.image_id}"
+    wanted = instance.architecture
+    if row["Architecture"] == wanted:
+        return passed(subject, wanted, found.question)
+    fix, words = f"write an image of {wanted} in nodes.image", f"{wanted}, of {instance.name}"
+    return failed(subject, row["Architecture"], words, fix, found.question)
+
+
+@check("image-boot-mode", "The instance type boots the image", there("boot mode"))
+def _boot_mode(situation: Situation, found: Image, row: Row) -> Finding:
+    """An image without a mode boots in the type's own; `uefi-preferred` boots in either."""
+    instance = situation.spec.nodes.instance
+    mode, known = row.get("BootMode"), instance.boot_modes
+    subject = f"boot mode of {found.image_id}"
+    if not known:
+        return skipped(subject, f"the boot modes of {instance.name} are not known")
+    if mode is None or mode == PREFERRED or mode in known:
+        words = f"{mode or 'none given'}; {instance.name} boots {', '.join(known)}"
+        return passed(subject, words, found.question)
+    wanted = " or ".join([*known, PREFERRED])
+    fix = f"write an image of boot mode {wanted} in nodes.image; {instance.name} boots no other"
+    return failed(subject, mode, wanted, fix, found.question)
+
+
+@check("image-root-device", "The root volume is the image's own", there("root device"))
+def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
+    """A mapping of another name would add a second volume; a smaller one is refused."""
+    nodes, name = situation.spec.nodes, row.get("RootDeviceName")
+    subject = f"root device of {found.image_id}"
+    if name != nodes.root_device_name:
+        fix = f'write nodes.root_device_name="{name}", or another image'
+        return failed(subject, str(name), nodes.root_device_name, fix, found.question)
+    sizes = [
+        int(each["Ebs"]["VolumeSize"])
+        for each in row.get("BlockDeviceMappings") or ()
+        if each.get("DeviceName") == name and (each.get("Ebs") or {}).get("VolumeSize")
+    ]
+    size = max(sizes, default=0)
+    if size <= nodes.root_volume_gib:
+        return passed(subject, f"{name}, {size} GiB", found.question)
+    fix = f"write nodes.root_volume_gib={size} or more"
+    wanted = f"at most {nodes.root_volume_gib} GiB"
+    return failed(subject, f"{size} GiB", wanted, fix, found.question)
+
+
+@check("image-today", "What today's image changes against the pinned one")
 def _today(situation: Situation) -> Iterator[Finding]:
     """A pinned image grows old in silence: its successor has fixes of driver, EFA and kernel."""
     slurm, nodes = situation.spec.slurm, situation.spec.nodes
@@ -92,65 +166,7 @@ def _beside_todays(situation: Situation, field: str, found: Image, parameter: st
     return passed(field, words, today.question)
 
 
-def _image_check(
-    name: str, what: str, subject: str, judge: Callable[[Situation, Image, Row], Finding]
-) -> Check:
-    """Return a check of the nodes' image, which is skipped where there is none."""
-
-    def examine(situation: Situation) -> Iterator[Finding]:
-        found = image(situation)
-        if found.row is None:
-            yield skipped(subject, found.missing)
-        else:
-            yield judge(situation, found, found.row)
-
-    return Check(name, what, of_each_fabric(examine))
-
-
-def _architecture(situation: Situation, found: Image, row: Row) -> Finding:
-    instance, subject = situation.spec.nodes.instance, f"architecture of {found.image_id}"
-    wanted = instance.architecture
-    if row["Architecture"] == wanted:
-        return passed(subject, wanted, found.question)
-    fix, words = f"write an image of {wanted} in nodes.image", f"{wanted}, of {instance.name}"
-    return failed(subject, row["Architecture"], words, fix, question=found.question)
-
-
-def _boot_mode(situation: Situation, found: Image, row: Row) -> Finding:
-    """An image without a mode boots in the type's own; `uefi-preferred` boots in either."""
-    instance = situation.spec.nodes.instance
-    mode, known = row.get("BootMode"), instance.boot_modes
-    subject = f"boot mode of {found.image_id}"
-    if not known:
-        return skipped(subject, f"the boot modes of {instance.name} are not known")
-    if mode is None or mode == PREFERRED or mode in known:
-        words = f"{mode or 'none given'}; {instance.name} boots {', '.join(known)}"
-        return passed(subject, words, found.question)
-    wanted = " or ".join([*known, PREFERRED])
-    fix = f"write an image of boot mode {wanted} in nodes.image; {instance.name} boots no other"
-    return failed(subject, mode, wanted, fix, question=found.question)
-
-
-def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
-    """A mapping of another name would add a second volume; a smaller one is refused."""
-    nodes, name = situation.spec.nodes, row.get("RootDeviceName")
-    subject = f"root device of {found.image_id}"
-    if name != nodes.root_device_name:
-        fix = f'write nodes.root_device_name="{name}", or another image'
-        return failed(subject, str(name), nodes.root_device_name, fix, question=found.question)
-    sizes = [
-        int(each["Ebs"]["VolumeSize"])
-        for each in row.get("BlockDeviceMappings") or ()
-        if each.get("DeviceName") == name and (each.get("Ebs") or {}).get("VolumeSize")
-    ]
-    size = max(sizes, default=0)
-    if size <= nodes.root_volume_gib:
-        return passed(subject, f"{name}, {size} GiB", found.question)
-    fix = f"write nodes.root_volume_gib={size} or more"
-    wanted = f"at most {nodes.root_volume_gib} GiB"
-    return failed(subject, f"{size} GiB", wanted, fix, question=found.question)
-
-
+@check("login-image", "Nodes without EFA, as login nodes, boot their image")
 def _plain(situation: Situation) -> Iterator[Finding]:
     """Login nodes and CPU groups may be of another architecture, with an image of their own."""
     every = [_bootable(situation, each) for each in plain_nodes(situation.spec)]
@@ -165,7 +181,7 @@ def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
         fix = f"write a parameter or an image of this Region in {nodes.image_field}, or None"
         if nodes.image_field == "slurm.login_image":
             fix += f"; ultracluster image {situation.spec.name} --login --write writes today's"
-        return failed(found.image_id, found.missing, "there", fix, question=found.question)
+        return failed(found.image_id, found.missing, "there", fix, found.question)
     wanted = nodes.architecture
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
     words = f"{wanted}, of {nodes.instance_type}"
@@ -173,9 +189,10 @@ def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
         return passed(subject, words, found.question)
     own = nodes.type_field.rpartition(".")[2]
     fix = f"write an image of {wanted} in {nodes.image_field}, or another {own}"
-    return failed(subject, architecture, words, fix, question=found.question)
+    return failed(subject, architecture, words, fix, found.question)
 
 
+@check("image-pcs-ready", "The images have Slurm and the PCS agent")
 def _pcs_ready(situation: Situation) -> Iterator[Finding]:
     """No API says what is on an image: AWS's own is known by where its name is found."""
     slurm = situation.spec.slurm
@@ -200,21 +217,3 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
                 "starts, is billed, and never becomes idle",
                 found.question,
             )
-
-
-CHECKS: Final = (
-    Check("image-exists", "The image of the nodes exists", of_each_fabric(_exists)),
-    _image_check(
-        "image-architecture",
-        "The image has the type's architecture",
-        "architecture",
-        _architecture,
-    ),
-    _image_check("image-boot-mode", "The instance type boots the image", "boot mode", _boot_mode),
-    _image_check(
-        "image-root-device", "The root volume is the image's own", "root device", _root_device
-    ),
-    Check("image-today", "What today's image changes against the pinned one", _today),
-    Check("login-image", "Nodes without EFA, as login nodes, boot their image", _plain),
-    Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
-)

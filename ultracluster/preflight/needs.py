@@ -9,9 +9,9 @@ from ultracluster.catalogue.instances import letters
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight import usage
-from ultracluster.preflight.finding import Finding, Situation, skipped
+from ultracluster.preflight.finding import Check, Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.quotas import Need, Needs, quota_check
+from ultracluster.preflight.quotas import Need, Needs, fitting
 from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
@@ -268,4 +268,4 @@ NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-training-instances-in-all": ("SageMaker instances of all jobs", _instances_of_all_jobs),
     "quota-slurm-clusters": ("PCS clusters of the Region", _clusters),
 }
-CHECKS: Final = tuple(quota_check(name, what, needs) for name, (what, needs) in NEEDS.items())
+CHECKS: Final = tuple(Check(name, what, fitting(n)) for name, (what, n) in NEEDS.items())

@@ -4,9 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import (
+    Finding,
+    Situation,
+    check,
+    failed,
+    of_each_fabric,
+    passed,
+    skipped,
+)
 from ultracluster.preflight.inquiry import question
-from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices
 from ultracluster.spec.budget import TOPIC_ARN
@@ -17,10 +24,12 @@ PERSISTENT_2: Final = "PERSISTENT_2"
 SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)
 
 
+@check("zone-offering", "The instance type is offered in the zone", of_each_fabric)
 def _instance_type(situation: Situation) -> Iterator[Finding]:
     yield _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
 
 
+@check("login-offering", "Types without EFA, as of login nodes, are offered")
 def _plain_types(situation: Situation) -> Iterator[Finding]:
     every = plain_nodes(situation.spec)
     found = [_offered(situation, each.instance_type, each.type_field) for each in every]
@@ -50,9 +59,10 @@ def _offered(situation: Situation, name: str, field: str) -> Finding:
         fix = f"write availability_zone_id={choices([repr(each) for each in zones])}"
         if name != spec.nodes.instance_type:
             fix = f"write another type in {field}; it has to be where the nodes are"
-    return failed(subject, found, zone, fix, question=asked)
+    return failed(subject, found, zone, fix, asked)
 
 
+@check("endpoint-services", "Endpoint services are offered in the zone")
 def _endpoint_services(situation: Situation) -> Iterator[Finding]:
     spec = situation.spec
     wanted, zone = spec.network.interface_endpoints, spec.availability_zone_id
@@ -71,16 +81,17 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
         fix = f'take "{name}" out of network.interface_endpoints'
         if name not in zones:
             found = f"the Region has no endpoint service {name}"
-            faults.append(failed(subject, found, name, fix, question=SERVICES))
+            faults.append(failed(subject, found, name, fix, SERVICES))
         # Zone ids came to this answer late; where a row has none, nothing is known of its zones.
         elif zones[name] and zone not in zones[name]:
             found = f"{name} has endpoints in {', '.join(sorted(set(zones[name])))}"
             fix = f"{fix}, or use another zone"
-            faults.append(failed(subject, found, zone, fix, question=SERVICES))
+            faults.append(failed(subject, found, zone, fix, SERVICES))
     words = f"all {len(wanted)} that the network asks for"
     yield from faults or [passed(subject, words, SERVICES)]
 
 
+@check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region")
 def _persistent_2(situation: Situation) -> Iterator[Finding]:
     """No API says where PERSISTENT_2 is sold; a file system that is there does."""
     subject = f"PERSISTENT_2 in {situation.spec.region}"
@@ -104,6 +115,7 @@ OLDEST_VERSION: Final = 6
 2.275.0's default synthesizer)."""
 
 
+@check("bootstrap-version", "The bootstrap stack is recent enough")
 def _version(situation: Situation) -> Iterator[Finding]:
     name = f"/cdk-bootstrap/{qualifier()}/version"
     asked = question("ssm", "get_parameter", Name=name)
@@ -120,7 +132,7 @@ def _version(situation: Situation) -> Iterator[Finding]:
         f"version {version}" if version else "none",
         f"version {OLDEST_VERSION} or later",
         again if version else "bootstrap the account in this Region once",
-        question=asked,
+        asked,
         fix_command=f"npx cdk bootstrap {where}",
     )
 
@@ -131,6 +143,7 @@ NOBODYS: Final = re.compile(
 """Domains that stand for others and belong to nobody (RFC 2606, RFC 6761)."""
 
 
+@check("notify-addresses", "Somebody is told of money and idle capacity")
 def _notified(situation: Situation) -> Iterator[Finding]:
     notify = situation.spec.budget.notify
     if not notify:
@@ -151,15 +164,3 @@ def _notified(situation: Situation) -> Iterator[Finding]:
             )
         else:
             yield passed(address, "an address of a domain that can be somebody's")
-
-
-CHECKS: Final = (
-    Check(
-        "zone-offering", "The instance type is offered in the zone", of_each_fabric(_instance_type)
-    ),
-    Check("login-offering", "Types without EFA, as of login nodes, are offered", _plain_types),
-    Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
-    Check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region", _persistent_2),
-    Check("bootstrap-version", "The bootstrap stack is recent enough", _version),
-    Check("notify-addresses", "Somebody is told of money and idle capacity", _notified),
-)

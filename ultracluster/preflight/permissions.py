@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, check, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.synthesis import qualifier
@@ -116,6 +116,7 @@ PCS: Final = ("pcs.amazonaws.com", "AWSServiceRoleForPCS")
 """What PCS manages EC2 as (AWS PCS user guide, service-linked roles, copy read 2026-11-24)."""
 
 
+@check("deployer-permissions", "The caller may take the bootstrap stack's roles")
 def _deployer(situation: Situation) -> Iterator[Finding]:
     caller = situation.caller.arn
     kind = caller.split(":", 5)[5]
@@ -133,6 +134,7 @@ def _deployer(situation: Situation) -> Iterator[Finding]:
     yield from _judged(situation, subject, asked, "allow these to the deployer")
 
 
+@check("cloudformation-permissions", "CloudFormation may make it all")
 def _cloudformation(situation: Situation) -> Iterator[Finding]:
     role = _bootstrap_role(situation, "cfn-exec")
     subject = f"permissions of {role}"
@@ -149,6 +151,7 @@ def _cloudformation(situation: Situation) -> Iterator[Finding]:
         yield skipped(subject, "no such role: bootstrap first, see bootstrap-version")
 
 
+@check("service-linked-roles", "Roles of services that launch and store are there")
 def _service_roles(situation: Situation) -> Iterator[Finding]:
     # PCS launches the nodes of an environment with Slurm, and Auto Scaling those of others.
     launching = AUTO_SCALING if situation.spec.slurm is None else PCS
@@ -172,7 +175,7 @@ def _missing_role(situation: Situation, service: str, name: str) -> Finding:
         return passed(name, "not there; the service makes it at its first use", asked)
     fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
     found = "not there, and CloudFormation may not have it made"
-    return failed(name, found, "there", fix, question=asked, fix_command=command)
+    return failed(name, found, "there", fix, asked, fix_command=command)
 
 
 def _judged(
@@ -203,7 +206,7 @@ def _judged(
             else row["EvalActionName"]
             for row, _ in refused
         )
-        yield failed(subject, f"{decision}: {actions}", "allowed", fix, question=refused[0][1])
+        yield failed(subject, f"{decision}: {actions}", "allowed", fix, refused[0][1])
     if all(row["EvalDecision"] == "allowed" for row, _ in results):
         yield passed(subject, f"{len(results)} actions allowed", asked[0])
 
@@ -251,12 +254,3 @@ def _simulation(principal: str, actions: Sequence[str], resources: Sequence[str]
         ActionNames=list(actions),
         ResourceArns=list(resources),
     )
-
-
-CHECKS: Final = (
-    Check("deployer-permissions", "The caller may take the bootstrap stack's roles", _deployer),
-    Check("cloudformation-permissions", "CloudFormation may make it all", _cloudformation),
-    Check(
-        "service-linked-roles", "Roles of services that launch and store are there", _service_roles
-    ),
-)

@@ -32,17 +32,12 @@ from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
+MODULES: Final = (
+    *(offerings, slurm, capacity, subnets, vpc, image, buckets, permissions, fabric_rules),
+)
 CHECKS: Final[tuple[Check, ...]] = (
     *needs.CHECKS,
-    *offerings.CHECKS,
-    *slurm.CHECKS,
-    *capacity.CHECKS,
-    *subnets.CHECKS,
-    *vpc.CHECKS,
-    *image.CHECKS,
-    *buckets.CHECKS,
-    *permissions.CHECKS,
-    *fabric_rules.CHECKS,
+    *(each for module in MODULES for each in vars(module).values() if isinstance(each, Check)),
 )
 NAMES: Final = tuple(check.name for check in CHECKS)
 

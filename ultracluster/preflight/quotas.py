@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight.finding import (
-    Check,
+    Examination,
     Finding,
     Situation,
     failed,
@@ -37,14 +37,14 @@ class Need:
 Needs = Callable[[Situation], Iterator[Need | Finding]]
 
 
-def quota_check(name: str, what: str, needs: Needs) -> Check:
-    """Return the check that needs fit into their quotas; what is no need is said as it is."""
+def fitting(needs: Needs) -> Examination:
+    """Return the examination of needs by their quotas; what is no need is said as it is."""
 
     def examine(situation: Situation) -> Iterator[Finding]:
         for each in needs(situation):
             yield fits(each, situation) if isinstance(each, Need) else each
 
-    return Check(name, what, examine)
+    return examine
 
 
 def fits(need: Need, situation: Situation) -> Finding:
@@ -83,7 +83,7 @@ def fits(need: Need, situation: Situation) -> Finding:
         fix = f"{code} cannot be raised; delete what is not needed, or ask for less"
         command = ""
     more = f"{need.amount:,} more ({need.made_of})"
-    return failed(quota.name, found, more, fix, question=shown, fix_command=command)
+    return failed(quota.name, found, more, fix, shown, fix_command=command)
 
 
 def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:

@@ -4,22 +4,12 @@ Node groups and queues of a cluster, and what each size manages, cannot be raise
 rules and the fabric rules hold them (`ultracluster/spec/part_rules.py`, SLURM-1).
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import SIZES, cluster_name
-from ultracluster.preflight.finding import (
-    Check,
-    Examination,
-    Finding,
-    Situation,
-    failed,
-    passed,
-    skipped,
-)
+from ultracluster.preflight.finding import Finding, Situation, check, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
 
 REGIONS: Final = question(
@@ -33,6 +23,7 @@ CREATING: Final = "CREATING"
 NO_SLURM: Final = "the environment has no Slurm"
 
 
+@check("slurm-region", "AWS PCS is offered in the Region")
 def _region(situation: Situation) -> Iterator[Finding]:
     region = situation.spec.region
     subject = f"AWS PCS in {region}"
@@ -46,24 +37,7 @@ def _region(situation: Situation) -> Iterator[Finding]:
         yield passed(subject, f"one of {len(known)} Regions", REGIONS)
     else:
         fix = "write slurm=None, or use a Region that has it"
-        yield failed(subject, "not there", f"one of {len(known)} Regions", fix, question=REGIONS)
-
-
-def of_each_fabric(examine: Examination) -> Examination:
-    """Return the examination of the environment's nodes and, as if they were, of each group's."""
-
-    def examined(situation: Situation) -> Iterator[Finding]:
-        yield from examine(situation)
-        for field, nodes in situation.spec.fabrics().items():
-            if nodes is situation.spec.nodes:
-                continue
-            spec = situation.spec.model_construct(**{**vars(situation.spec), "nodes": nodes})
-            for finding in examine(replace(situation, spec=spec)):
-                subject = f"{finding.subject}, {field}"
-                fix = re.sub(r"\bnodes\.", f"{field}.", finding.fix)
-                yield replace(finding, subject=subject, fix=fix)
-
-    return examined
+        yield failed(subject, "not there", f"one of {len(known)} Regions", fix, REGIONS)
 
 
 def clusters_of_others(situation: Situation) -> int:
@@ -75,6 +49,7 @@ def clusters_of_others(situation: Situation) -> int:
     return sum(not (row["name"] == planned and _is_own(situation, row)) for row in _rows(situation))
 
 
+@check("slurm-cluster", "The Slurm cluster can be made under its name")
 def _name(situation: Situation) -> Iterator[Finding]:
     """Names are unique in a Region, and one cluster at a time is made."""
     if situation.spec.slurm is None:
@@ -86,12 +61,12 @@ def _name(situation: Situation) -> Iterator[Finding]:
             continue
         if row["name"] == name:
             fix, found = "delete that cluster, or give the environment another name", row["id"]
-            faults.append(failed(name, f"{found} has the name", "free", fix, question=CLUSTERS))
+            faults.append(failed(name, f"{found} has the name", "free", fix, CLUSTERS))
         # botocore 1.43.106, CreateCluster: a second one is refused while one is being created.
         if row["status"] == CREATING:
             fix, subject = f"wait until {row['name']} is ACTIVE", "clusters being created"
             fix += "; a Region creates one cluster at a time"
-            faults.append(failed(subject, row["name"], "none", fix, question=CLUSTERS))
+            faults.append(failed(subject, row["name"], "none", fix, CLUSTERS))
     words = "the name is free or the environment's, and none is created"
     yield from faults or [passed(name, words, CLUSTERS)]
 
@@ -114,9 +89,3 @@ def _is_own(situation: Situation, row: dict[str, Any]) -> bool:
         return False
     asked = question("pcs", "list_tags_for_resource", resourceArn=row["arn"])
     return bool(situation.ask(asked)["tags"].get(ENVIRONMENT_TAG) == name)
-
-
-CHECKS: Final = (
-    Check("slurm-region", "AWS PCS is offered in the Region", _region),
-    Check("slurm-cluster", "The Slurm cluster can be made under its name", _name),
-)

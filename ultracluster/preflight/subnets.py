@@ -4,27 +4,39 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ultracluster.catalogue.interfaces import layout
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import (
+    Examination,
+    Finding,
+    Frame,
+    Situation,
+    check,
+    failed,
+    passed,
+    skipped,
+)
 from ultracluster.preflight.inquiry import Question, question
 from ultracluster.spec.cidr import prefix_for
 from ultracluster.spec.network import ExistingNetworkSpec
 
 EVERYWHERE: Final = "0.0.0.0/0"
 
-Examination = Callable[[Situation, ExistingNetworkSpec], Iterator[Finding]]
 
+def given(subject: str) -> Frame:
+    """Return the frame of a check that is skipped where the environment makes its own network."""
 
-def network_check(name: str, what: str, subject: str, examine: Examination) -> Check:
-    """Return a check that is skipped where the environment makes its own network."""
+    def framed(
+        examine: Callable[[Situation, ExistingNetworkSpec], Iterator[Finding]],
+    ) -> Examination:
+        def guarded(situation: Situation) -> Iterator[Finding]:
+            network = situation.spec.network
+            if isinstance(network, ExistingNetworkSpec):
+                yield from examine(situation, network)
+            else:
+                yield skipped(subject, "the environment makes its own VPC and subnets")
 
-    def guarded(situation: Situation) -> Iterator[Finding]:
-        network = situation.spec.network
-        if isinstance(network, ExistingNetworkSpec):
-            yield from examine(situation, network)
-        else:
-            yield skipped(subject, "the environment makes its own VPC and subnets")
+        return guarded
 
-    return Check(name, what, guarded)
+    return framed
 
 
 def of_vpc(operation: str, network: ExistingNetworkSpec) -> Question:
@@ -62,6 +74,9 @@ WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
 """What lies in the first training subnet alone."""
 
 
+@check(
+    "subnet-place", "Given subnets exist, in the VPC and zone of the spec", given("given subnets")
+)
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     wanted_zone, good = situation.spec.availability_zone_id, True
@@ -71,7 +86,7 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         if row is None:
             good = False
             fix = f"write the id of a subnet of this account and Region in {field}"
-            yield failed(subnet.subnet_id, "no such subnet here", "there", fix, question=asked)
+            yield failed(subnet.subnet_id, "no such subnet here", "there", fix, asked)
             continue
         zone = row.get("AvailabilityZoneId")
         for words, is_there, wanted, name in (
@@ -83,12 +98,13 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
                 good = False
                 fix = f"use another subnet, or correct {name}"
                 subject = f"{words} of {subnet.subnet_id}"
-                yield failed(subject, str(is_there), wanted, fix, question=asked)
+                yield failed(subject, str(is_there), wanted, fix, asked)
     if good:
         words = f"{len(network.training_subnets)} in {wanted_zone}"
         yield passed("given subnets", words, asked)
 
 
+@check("subnet-addresses", "Given subnets have enough free addresses", given("free addresses"))
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     free = {
@@ -107,16 +123,17 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
     if there < wanted:
         fix = f"give a subnet of /{prefix_for(wanted)} or larger, or ask for fewer nodes"
         found_words = f"{there:,} free in {', '.join(free)}"
-        yield failed("free addresses", found_words, f"{wanted:,} ({words})", fix, question=asked)
+        yield failed("free addresses", found_words, f"{wanted:,} ({words})", fix, asked)
     elif free[first] < of_first:
         fix = "put a subnet with more free addresses first; it holds file system, endpoints "
         fix += "and, with Slurm, controller and login nodes"
         subject = f"free addresses of {first}"
-        yield failed(subject, f"{free[first]:,} free", f"{of_first:,}", fix, question=asked)
+        yield failed(subject, f"{free[first]:,} free", f"{of_first:,}", fix, asked)
     else:
         yield passed("free addresses", f"{there:,} free, {wanted:,} needed", asked)
 
 
+@check("subnet-public-addresses", "Given subnets give no public address", given("public addresses"))
 def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """EC2 gives a public address only to an instance with one interface, and refuses others."""
     nodes = situation.spec.nodes
@@ -131,7 +148,7 @@ def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Ite
             "given at launch",
             f"none: nodes have {count} interfaces",
             "use a private subnet, or switch it off",
-            question=asked,
+            asked,
             fix_command="aws ec2 modify-subnet-attribute --no-map-public-ip-on-launch "
             f"--subnet-id {name} --region {situation.spec.region}",
         )
@@ -139,22 +156,3 @@ def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Ite
         if row.get("MapPublicIpOnLaunch") is True
     ]
     yield from giving or [passed("public addresses", "given by no subnet", asked)]
-
-
-CHECKS: Final = (
-    network_check(
-        "subnet-place",
-        "Given subnets exist, in the VPC and zone of the spec",
-        "given subnets",
-        _place,
-    ),
-    network_check(
-        "subnet-addresses", "Given subnets have enough free addresses", "free addresses", _addresses
-    ),
-    network_check(
-        "subnet-public-addresses",
-        "Given subnets give no public address",
-        "public addresses",
-        _public_addresses,
-    ),
-)

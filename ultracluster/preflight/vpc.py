@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, check, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
-from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
+from ultracluster.preflight.subnets import EVERYWHERE, given, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec, ExistingSubnetSpec
 
 NO_VPC: Final = "InvalidVpcID"
@@ -22,13 +22,14 @@ ATTRIBUTES: Final = (
 )
 
 
+@check("vpc-shape", "The given VPC exists, with the block of the spec", given("given VPC"))
 def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name = network.vpc_id
     asked = question("ec2", "describe_vpcs", Filters=[{"Name": "vpc-id", "Values": [name]}])
     rows = situation.ask(asked)["Vpcs"]
     if not rows:
         fix = "write the id of a VPC of this account and Region in network.vpc_id"
-        yield failed(name, "no such VPC here", "there", fix, question=asked)
+        yield failed(name, "no such VPC here", "there", fix, asked)
         return
     (row,) = rows
     blocks = [each["CidrBlock"] for each in row.get("CidrBlockAssociationSet") or ()]
@@ -36,15 +37,16 @@ def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
     tenancy = row.get("InstanceTenancy", "default")
     if network.cidr not in blocks:
         fix = f'write network.cidr="{blocks[0]}"; rules of security groups are made from it'
-        yield failed(f"block of {name}", ", ".join(blocks), network.cidr, fix, question=asked)
+        yield failed(f"block of {name}", ", ".join(blocks), network.cidr, fix, asked)
     if tenancy != "default":
         # SageMaker Developer Guide, train-vpc (2023).
         fix = "use a VPC of default tenancy; SageMaker takes no other"
-        yield failed(f"tenancy of {name}", tenancy, "default", fix, question=asked)
+        yield failed(f"tenancy of {name}", tenancy, "default", fix, asked)
     if network.cidr in blocks and tenancy == "default":
         yield passed(name, f"{network.cidr}, default tenancy", asked)
 
 
+@check("vpc-dns", "The given VPC resolves names", given("DNS of the VPC"))
 def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name, wrong = network.vpc_id, []
     for attribute, key, option in ATTRIBUTES:
@@ -58,10 +60,11 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
             command = f"aws ec2 modify-vpc-attribute --vpc-id {name} --enable-dns-{option}"
             command += f" --region {situation.spec.region}"
             subject = f"{attribute} of {name}"
-            wrong += [failed(subject, "off", "on", fix, question=asked, fix_command=command)]
+            wrong += [failed(subject, "off", "on", fix, asked, fix_command=command)]
     yield from wrong or [passed(f"DNS of {name}", "resolution and host names are on", asked)]
 
 
+@check("vpc-routes", "Given subnets reach AWS by NAT or endpoints", given("routes"))
 def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked = of_vpc("describe_route_tables", network)
     tables = situation.ask(asked)["RouteTables"]
@@ -77,11 +80,11 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
         subject, wanted = f"default route of {subnet.subnet_id}", "a NAT gateway, or none"
         if any(route.get("State") == "blackhole" for route in default):
             found = "a black hole: what it leads to is gone"
-            faults.append(failed(subject, found, wanted, "replace the route", question=asked))
+            faults.append(failed(subject, found, wanted, "replace the route", asked))
         elif open_ones:
             fix = "use private subnets: nodes have no public address, so nothing answers them"
             found = f"the internet gateway {open_ones[0]}"
-            faults.append(failed(subject, found, wanted, fix, question=asked))
+            faults.append(failed(subject, found, wanted, fix, asked))
         elif not default and (missing := _not_reached(situation, network, table, subnet)):
             way = failed(
                 f"way out of {subnet.subnet_id}",
@@ -89,7 +92,7 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
                 "a NAT gateway, or an endpoint of each service",
                 "add them to network.interface_endpoints (S3: name the subnet's "
                 "route_table_id), or a route to a NAT gateway",
-                question=of_vpc("describe_vpc_endpoints", network),
+                of_vpc("describe_vpc_endpoints", network),
             )
             faults.append(way)
     good = passed("routes", "AWS's services are reached from every subnet", asked)
@@ -115,6 +118,7 @@ def _not_reached(
     return [name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached]
 
 
+@check("vpc-endpoints", "Endpoints to add are not there already", given("endpoints to add"))
 def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """Two endpoints of a service with private DNS cannot be in one VPC."""
     if not network.interface_endpoints:
@@ -135,7 +139,7 @@ def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
             f"{there[name]} is there",
             "none",
             f'take "{name}" out of network.interface_endpoints',
-            question=asked,
+            asked,
         )
         for name in network.interface_endpoints
         if name in there
@@ -162,6 +166,7 @@ class Traffic:
     peer: str
 
 
+@check("vpc-network-acls", "Network ACLs admit fabric, Lustre and HTTPS", given("network ACLs"))
 def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, good = of_vpc("describe_network_acls", network), True
     acls = situation.ask(asked)["NetworkAcls"]
@@ -189,7 +194,7 @@ def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findin
                     f"{'out to' if traffic.egress else 'in from'} {traffic.peer}",
                     "add a rule that allows it before the one that denies, or use the VPC's "
                     "default ACL",
-                    question=asked,
+                    asked,
                 )
     if good:
         yield passed("network ACLs", "admit what the environment needs", asked)
@@ -247,18 +252,3 @@ def _acl_of(acls: Sequence[dict[str, Any]], subnet_id: str) -> dict[str, Any] | 
         if any(each.get("SubnetId") == subnet_id for each in acl.get("Associations", ())):
             return acl
     return next((acl for acl in acls if acl.get("IsDefault")), None)
-
-
-CHECKS: Final = (
-    network_check(
-        "vpc-shape", "The given VPC exists, with the block of the spec", "given VPC", _shape
-    ),
-    network_check("vpc-dns", "The given VPC resolves names", "DNS of the VPC", _dns),
-    network_check("vpc-routes", "Given subnets reach AWS by NAT or endpoints", "routes", _routes),
-    network_check(
-        "vpc-endpoints", "Endpoints to add are not there already", "endpoints to add", _endpoints
-    ),
-    network_check(
-        "vpc-network-acls", "Network ACLs admit fabric, Lustre and HTTPS", "network ACLs", _acls
-    ),
-)
