@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ultracluster.catalogue import lustre
+from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ministack import network
 from ultracluster.emulator.provisioning import (
@@ -24,6 +26,7 @@ from ultracluster.emulator.provisioning import (
 )
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
+LUSTRE: Final = "LUSTRE"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
 INTERFACES: Final = 2
 """Interfaces of a file system. AWS's number grows with the capacity and is not documented."""
@@ -35,9 +38,9 @@ class FileSystems:
     def create(self, order: Order) -> Resource:
         scope, given = order.scope, dict(order.properties)
         subnet, *_ = (network.required_subnet("Fsx", each) for each in given["SubnetIds"])
-        semantics.require_file_system(given)
+        _require_sold(given)
         groups = network.required_groups("Fsx", given.get("SecurityGroupIds"), subnet)
-        if given.get("FileSystemType") == semantics.LUSTRE:
+        if given.get("FileSystemType") == LUSTRE:
             semantics.require_lustre_traffic(groups, str(subnet["CidrBlock"]))
         file_system_id = f"fs-{hexadecimal()}"
         where = (subnet["SubnetId"], groups)
@@ -59,7 +62,7 @@ class FileSystems:
         """Change a file system; its capacity can only grow."""
         record = _required(order.scope, FILE_SYSTEM, physical_id)
         given = dict(order.properties)
-        semantics.require_file_system(given)
+        _require_sold(given)
         before, after = order.previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
             words = f"The requested storage capacity {after} GiB must be greater than the current "
@@ -104,7 +107,8 @@ class Associations:
             words = f"{order.logical_id} timed out: it was created at the same time as "
             words += f"{', '.join(together)} of the same file system"
             raise fsx_refusal("NotStabilized", words)
-        semantics.require_associations(file_system.properties, [*others, given])
+        problems = association_problems(file_system.properties, [*others, given])
+        semantics.refuse("Fsx", "BadRequest", problems)
         association_id = f"dra-{hexadecimal()}"
         arn = order.scope.arn("fsx", f"association/{given['FileSystemId']}/{association_id}")
         record = Record(ASSOCIATION, association_id, order.scope, given)
@@ -199,6 +203,11 @@ def _association(record: Record) -> dict[str, Any]:
         "CreationTime": record.created,
         "Tags": tags_of(record.properties),
     }
+
+
+def _require_sold(given: Mapping[str, Any]) -> None:
+    if given.get("FileSystemType") == LUSTRE:
+        semantics.refuse("Fsx", "BadRequest", lustre.problems(given))
 
 
 def _required(scope: Scope, kind: str, physical_id: str) -> Record:

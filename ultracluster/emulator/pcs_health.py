@@ -6,7 +6,6 @@ Not modelled: the checks themselves.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue import instances
@@ -18,30 +17,24 @@ from ultracluster.emulator.provisioning import Record, Scope
 MEMBER: Final = "instanceHealthChecks"
 
 
-@dataclass(frozen=True)
-class Api:
-    """The call that sets them; it changes nothing else of a group here."""
-
-    faults: Faults
-
-    def update(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """`UpdateComputeNodeGroup`."""
-        given = {name: value for name, value in arguments.items() if name != "clientToken"}
-        cluster = pcs.found_cluster(scope, str(given.pop("clusterIdentifier")))
-        groups = pcs.children(scope, pcs.NODE_GROUP, cluster.state["id"])
-        name = str(given.pop("computeNodeGroupIdentifier"))
-        group = pcs.found(groups, pcs.NODE_GROUP, name)
-        checks = given.pop(MEMBER, None)
-        if given:
-            raise pcs.refused(f"an update of {', '.join(given)} by the API is not emulated")
-        if checks is not None:
-            _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
-            wanted = {**CHECKS_OFF, **checks}
-            if wanted != group.state.get(MEMBER, CHECKS_OFF):
-                pcs_nodes.stop(group)
-            group.state[MEMBER] = wanted
-            pcs_nodes.follow(self.faults, group, group.properties)
-        return {"computeNodeGroup": pcs.description(group)}
+def update(faults: Faults, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    """Answer UpdateComputeNodeGroup, which changes nothing else of a group here."""
+    given = {name: value for name, value in arguments.items() if name != "clientToken"}
+    cluster = pcs.found_cluster(scope, str(given.pop("clusterIdentifier")))
+    groups = pcs.children(scope, pcs.NODE_GROUP, cluster.state["id"])
+    name = str(given.pop("computeNodeGroupIdentifier"))
+    group = pcs.found(groups, pcs.NODE_GROUP, name)
+    checks = given.pop(MEMBER, None)
+    if given:
+        raise pcs.refused(f"an update of {', '.join(given)} by the API is not emulated")
+    if checks is not None:
+        _require_taken(group, str(cluster.properties["Scheduler"]["Version"]), checks)
+        wanted = {**CHECKS_OFF, **checks}
+        if wanted != group.state.get(MEMBER, CHECKS_OFF):
+            pcs_nodes.stop(group)
+        group.state[MEMBER] = wanted
+        pcs_nodes.follow(faults, group, group.properties)
+    return {"computeNodeGroup": pcs.description(group)}
 
 
 def _require_taken(group: Record, version: str, checks: Mapping[str, Any]) -> None:

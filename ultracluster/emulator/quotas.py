@@ -7,7 +7,7 @@ source was found for AWS's own, and nothing may rely on them.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue import quotas
@@ -15,7 +15,6 @@ from ultracluster.catalogue.quotas import Quota
 from ultracluster.emulator import wire
 from ultracluster.emulator.provisioning import Scope, ServiceError
 
-SERVICE: Final = "ServiceQuotas"
 DEFAULTS: Final = {
     quotas.ELASTIC_IPS.code: 5,
     quotas.NETWORK_INTERFACES.code: 5000,
@@ -49,36 +48,14 @@ def _known() -> Iterator[Quota]:
 QUOTAS: Final = tuple(_known())
 
 
-@dataclass
-class ServiceQuotas:
-    """The Service Quotas API over these defaults."""
+def operations() -> Mapping[str, wire.Operation]:
+    """Return the Service Quotas API over these defaults."""
+    granted: dict[tuple[Scope, str], float] = {}
 
-    granted: dict[tuple[Scope, str], float] = field(default_factory=dict)
-
-    @property
-    def operations(self) -> Mapping[str, wire.Operation]:
-        return {
-            "ListServiceQuotas": self.list_applied,
-            "ListAWSDefaultServiceQuotas": self.list_defaults,
-            "GetServiceQuota": self.get_applied,
-            "RequestServiceQuotaIncrease": self.increase,
-        }
-
-    def list_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {"Quotas": [self._row(scope, quota) for quota in _asked(arguments)]}
-
-    def list_defaults(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        found = _asked(arguments)
-        return {"Quotas": [_row(scope, each, DEFAULTS.get(each.code, 0)) for each in found]}
-
-    def get_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {"Quota": self._row(scope, _asked(arguments)[0])}
-
-    def increase(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+    def increase(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer RequestServiceQuotaIncrease, and grant it."""
         quota = _asked(arguments)[0]
-        value = float(arguments["DesiredValue"])
-        self.granted[scope, quota.code] = value
+        value = granted[scope, quota.code] = float(arguments["DesiredValue"])
         request = {
             "ServiceCode": quota.service,
             "QuotaCode": quota.code,
@@ -88,9 +65,12 @@ class ServiceQuotas:
         }
         return {"RequestedQuota": request}
 
-    def _row(self, scope: Scope, quota: Quota) -> dict[str, Any]:
-        default = DEFAULTS.get(quota.code, 0)
-        return _row(scope, quota, self.granted.get((scope, quota.code), default))
+    return {
+        "ListServiceQuotas": lambda scope, given: {"Quotas": _rows(scope, given, granted)},
+        "ListAWSDefaultServiceQuotas": lambda scope, given: {"Quotas": _rows(scope, given, {})},
+        "GetServiceQuota": lambda scope, given: {"Quota": _rows(scope, given, granted)[0]},
+        "RequestServiceQuotaIncrease": increase,
+    }
 
 
 def _asked(arguments: wire.Arguments) -> list[Quota]:
@@ -103,19 +83,24 @@ def _asked(arguments: wire.Arguments) -> list[Quota]:
     ]
     if not found:
         words = "The request failed because the specified service or quota does not exist."
-        raise ServiceError(SERVICE, "NoSuchResourceException", words)
+        raise ServiceError("ServiceQuotas", "NoSuchResourceException", words)
     return found
 
 
-def _row(scope: Scope, quota: Quota, value: float) -> dict[str, Any]:
-    return {
-        "ServiceCode": quota.service,
-        "ServiceName": quota.service,
-        "QuotaArn": scope.arn("servicequotas", f"{quota.service}/{quota.code}"),
-        "QuotaCode": quota.code,
-        "QuotaName": quota.name,
-        "Value": value,
-        "Unit": "None",
-        "Adjustable": True,
-        "GlobalQuota": False,
-    }
+def _rows(
+    scope: Scope, arguments: wire.Arguments, granted: Mapping[tuple[Scope, str], float]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "ServiceCode": quota.service,
+            "ServiceName": quota.service,
+            "QuotaArn": scope.arn("servicequotas", f"{quota.service}/{quota.code}"),
+            "QuotaCode": quota.code,
+            "QuotaName": quota.name,
+            "Value": granted.get((scope, quota.code), DEFAULTS.get(quota.code, 0)),
+            "Unit": "None",
+            "Adjustable": True,
+            "GlobalQuota": False,
+        }
+        for quota in _asked(arguments)
+    ]

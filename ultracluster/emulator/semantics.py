@@ -1,37 +1,28 @@
 """What the services accept beyond what the registry's schemas say.
 
 The rules are the catalogue's, the same that refuse a bad spec at synthesis; this module is the
-only one that asks it, and turns each problem into a refusal.
+one that turns each problem into a refusal.
 """
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue import instances, interfaces, lustre
-from ultracluster.catalogue.lustre_associations import association_problems
+from ultracluster.catalogue import instances, interfaces
 from ultracluster.emulator import zones
-from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal, fsx_refusal
+from ultracluster.emulator.provisioning import (
+    Order,
+    Scope,
+    ServiceError,
+    ec2_refusal,
+    fsx_refusal,
+)
 from ultracluster.problem import Problem
 
 Rule = Mapping[str, Any]
 
-LUSTRE: Final = "LUSTRE"
 LNET_PORT: Final = 988
 EVERY_PROTOCOL: Final = "-1"
-
-
-def require_file_system(properties: Mapping[str, Any]) -> None:
-    """Refuse a Lustre file system that FSx does not sell."""
-    if properties.get("FileSystemType") == LUSTRE:
-        _refuse("Fsx", "BadRequest", lustre.problems(properties))
-
-
-def require_associations(
-    file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
-) -> None:
-    """Refuse data repository associations that cannot be together on a file system."""
-    _refuse("Fsx", "BadRequest", association_problems(file_system, associations))
 
 
 def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str) -> None:
@@ -54,18 +45,19 @@ def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str
             )
 
 
-def require_launch_template(data: Mapping[str, Any]) -> None:
+def require_launch_template(order: Order) -> None:
     """Refuse a launch template whose instances could not start.
 
     EC2 itself takes such a template and fails the launch. Here nothing is launched, so the
     template is refused.
     """
+    data = order.properties.get("LaunchTemplateData") or {}
     instance_type = data.get("InstanceType")
     if not isinstance(instance_type, str):
         return
     try:
         found = interfaces.problems(instance_type, data.get("NetworkInterfaces") or ())
-        _refuse("Ec2", "InvalidParameterCombination", found)
+        refuse("Ec2", "InvalidParameterCombination", found)
     except instances.UnknownInstanceTypeError:
         return  # a type without accelerators: the catalogue has no rules for it
 
@@ -106,7 +98,8 @@ def _opens_lnet(rule: Rule, members: Iterable[str], subnet_cidr: str) -> bool:
     )
 
 
-def _refuse(service: str, code: str, found: Iterator[Problem]) -> None:
+def refuse(service: str, code: str, found: Iterator[Problem]) -> None:
+    """Refuse what has problems."""
     lines = [str(problem) for problem in found]
     if lines:
         raise ServiceError(service, code, "; ".join(lines))

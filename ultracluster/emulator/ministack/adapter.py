@@ -1,9 +1,20 @@
 """Puts this project's services, types and checks into MiniStack."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
-from ultracluster.emulator import fsx, offerings, pcs, pcs_health, reservations, wire, zones
+from ultracluster.emulator import (
+    fsx,
+    offerings,
+    pcs,
+    pcs_health,
+    quotas,
+    reservations,
+    semantics,
+    wire,
+    zones,
+)
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import (
     buckets,
@@ -19,13 +30,14 @@ from ultracluster.emulator.ministack import (
     vpc,
 )
 from ultracluster.emulator.ministack.added_types import (
-    Alarm,
     Budget,
     ElasticIp,
     FlowLog,
     InstanceProfile,
     NatGateway,
     PlacementGroup,
+    ask,
+    measuring,
 )
 from ultracluster.emulator.ministack.calls import Wrapped, offer
 from ultracluster.emulator.ministack.handlers import Journal, Table
@@ -35,12 +47,9 @@ from ultracluster.emulator.ministack.security_groups import (
     require_new_group,
 )
 from ultracluster.emulator.provisioning import Order, Provisioner
-from ultracluster.emulator.quotas import ServiceQuotas
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
 from ultracluster.partitions import partition
-
-AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 def install(faults: Faults, journal: Journal) -> None:
@@ -61,12 +70,12 @@ def install(faults: Faults, journal: Journal) -> None:
     }.items():
         offer(name, _in_scope(answer))
     _offer("fsx", fsx.OPERATIONS)
-    set_checks = {"UpdateComputeNodeGroup": pcs_health.Api(faults).update}
+    set_checks = {"UpdateComputeNodeGroup": partial(pcs_health.update, faults)}
     _offer("pcs", {**pcs.operations(), **set_checks})
     jobs = TrainingJobs(faults)
     state_machines.install(jobs)
     _offer("sagemaker", {**jobs.operations, "SearchTrainingPlanOfferings": offerings.plans})
-    _offer("service-quotas", ServiceQuotas().operations)
+    _offer("service-quotas", quotas.operations())
     stacks.install(faults)
     refactoring.install()
     nodes.let_launches_fail(faults)
@@ -102,7 +111,7 @@ def _services() -> Mapping[str, Provisioner]:
             created=vpc.put_mount_target_interface,
             guard=vpc.remove_mount_target_interface,
         ),
-        Wrapped("AWS::EC2::LaunchTemplate", check=describes.require_launch_template),
+        Wrapped("AWS::EC2::LaunchTemplate", check=semantics.require_launch_template),
         Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),
         Wrapped("AWS::S3::Bucket", guard=buckets.require_empty, addition=buckets.apply_settings),
         Wrapped(
@@ -111,6 +120,7 @@ def _services() -> Mapping[str, Provisioner]:
             addition=state_machines.complete,
         ),
         Wrapped("AWS::IAM::Role", addition=_role_arn),
+        Wrapped("AWS::CloudWatch::Alarm", given=measuring, addition=ask),
     )
     return {
         **{each.type_name: each for each in wrapped},
@@ -122,7 +132,6 @@ def _services() -> Mapping[str, Provisioner]:
         "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
         **log_delivery.types(),
         "AWS::Budgets::Budget": Budget(),
-        "AWS::CloudWatch::Alarm": Alarm(),
         "AWS::IAM::InstanceProfile": InstanceProfile(),
     }
 
@@ -130,18 +139,10 @@ def _services() -> Mapping[str, Provisioner]:
 def _offer(service: str, operations: Mapping[str, wire.Operation]) -> None:
     """Let a service's API be answered; MiniStack routes by the target's prefix."""
 
-    async def answer(
-        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
-    ) -> tuple[int, dict[str, str], bytes]:
-        del method, path, query
-        target = headers.get("x-amz-target", "")
-        status, text = wire.json_answer(
-            service, operations, target, body, internals.current_scope()
-        )
-        return status, dict(AMZ_JSON), text
+    async def answer(target: str, body: bytes) -> tuple[int, bytes]:
+        return wire.json_answer(service, operations, target, body, internals.current_scope())
 
-    prefix = wire.model(service).metadata["targetPrefix"]
-    internals.route(service, prefix, answer)
+    internals.route(service, wire.model(service).metadata["targetPrefix"], answer)
 
 
 def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:

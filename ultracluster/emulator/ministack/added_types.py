@@ -35,22 +35,6 @@ class Budget:
         checked("Budgets", call({"AccountId": order.scope.account, **arguments}))
 
 
-class Alarm:
-    """`AWS::CloudWatch::Alarm`, also one that asks by a query, which MiniStack does not know."""
-
-    def __init__(self) -> None:
-        self._inner = existing("AWS::CloudWatch::Alarm")
-
-    def create(self, order: Order) -> Resource:
-        return _asking(order, self._inner.create(_measuring(order)))
-
-    def update(self, physical_id: str, order: Order) -> Resource:
-        return _asking(order, self._inner.update(physical_id, _measuring(order)))
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        self._inner.delete(physical_id, order)
-
-
 MEASURED: Final = {
     "Namespace": "-",
     "MetricName": "-",
@@ -62,21 +46,23 @@ ASKING: Final = {"EvaluationCriteria", "EvaluationInterval", "Metrics"}
 """Of alarms that ask by PromQL, or by a query of Metrics Insights."""
 
 
-def _measuring(order: Order) -> Order:
+def measuring(order: Order) -> Order:
+    """Return an alarm that MiniStack takes: it knows none that asks by a query."""
     if ASKING.isdisjoint(order.properties):
         return order
     plain = {name: value for name, value in order.properties.items() if name != "Metrics"}
     return replace(order, properties={**MEASURED, **plain})
 
 
-def _asking(order: Order, resource: Resource) -> Resource:
+def ask(name: str, order: Order) -> dict[str, Any]:
+    """Have such an alarm ask as its template says."""
     if not ASKING.isdisjoint(order.properties):
-        alarm = internals.cloudwatch._alarms[resource.physical_id]
+        alarm = internals.cloudwatch._alarms[name]
         asked_of_metrics = {*MEASURED, "Statistic", "Period", "EvaluationPeriods", "Dimensions"}
-        for name in asked_of_metrics - order.properties.keys():
-            alarm.pop(name, None)
-        alarm.update({name: order.properties[name] for name in ASKING & order.properties.keys()})
-    return resource
+        for member in asked_of_metrics - order.properties.keys():
+            alarm.pop(member, None)
+        alarm.update({key: order.properties[key] for key in ASKING & order.properties.keys()})
+    return {}
 
 
 class InstanceProfile:

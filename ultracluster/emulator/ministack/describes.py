@@ -10,17 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from botocore import xform_name
 
-from ultracluster.emulator import semantics, wire
+from ultracluster.emulator import wire
 from ultracluster.emulator.filters import chosen
 from ultracluster.emulator.ministack import images, internals, network, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
-from ultracluster.emulator.provisioning import Order, ec2_refusal
+from ultracluster.emulator.provisioning import ec2_refusal
 
 Row = dict[str, Any]
-
-
-def require_launch_template(order: Order) -> None:
-    semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
 
 
 def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:

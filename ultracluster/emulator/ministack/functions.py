@@ -61,17 +61,13 @@ def _client(service: str, name: str) -> str:
     )
 
 
-async def _answer(
-    method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
-) -> tuple[int, dict[str, str], bytes]:
-    del method, path, query
-    service, operation = headers["x-amz-target"].removeprefix(f"{TARGET}.").split(":")
+async def _answer(target: str, body: bytes) -> tuple[int, bytes]:
+    service, operation = target.removeprefix(f"{TARGET}.").split(":")
     scope = internals.current_scope()
     status, answer = await asyncio.to_thread(
         _call, scope, service, operation, json.loads(body or b"{}")
     )
-    text = json.dumps(answer, default=_text).encode()
-    return status, {"Content-Type": "application/x-amz-json-1.1"}, text
+    return status, json.dumps(answer, default=_text).encode()
 
 
 def _call(

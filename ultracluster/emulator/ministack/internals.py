@@ -4,6 +4,7 @@ They are private and untyped. `tests/emulator/test_contract.py` reads which of t
 folder uses, and says which of them an upgrade removed and where it is used.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from ministack import app
@@ -57,12 +58,21 @@ __all__ = [
 ]
 
 VERSION: Final = "1.5.33"
+Answer = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 
-def route(service: str, target_prefix: str, answer: Any) -> None:
-    """Let requests whose target begins with a prefix be answered by a coroutine."""
+def route(service: str, target_prefix: str, answer: Answer) -> None:
+    """Let requests whose target begins with a prefix be answered, by target and body."""
+
+    async def answered(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        del method, path, query
+        status, text = await answer(headers.get("x-amz-target", ""), body)
+        return status, {"Content-Type": "application/x-amz-json-1.1"}, text
+
     app.SERVICE_REGISTRY[service] = {"module": "account"}
-    app.SERVICE_HANDLERS[service] = answer
+    app.SERVICE_HANDLERS[service] = answered
     patterns = {"target_prefixes": [f"{target_prefix}."], "host_patterns": []}
     router.SERVICE_PATTERNS[service] = patterns
 
