@@ -1,9 +1,9 @@
 """Which environment a word on the command line means: a name in this project, or a Python file."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ultracluster.exit_status import UsageError
 from ultracluster.suggestions import did_you_mean
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
 
 FOLDER: Final = "environments"
+T = TypeVar("T")
 
 
 def project_folder() -> Path:
@@ -55,7 +56,7 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     """
     path = find_path(name)
     if path is None:
-        return (named(name, registered()),), None
+        return (named(name, {each.name: each for each in registered()}),), None
     from ultracluster.spec.environment import EnvironmentSpec  # noqa: PLC0415
     from ultracluster.spec.loading import load  # noqa: PLC0415
 
@@ -67,23 +68,28 @@ def find_path(name: str) -> Path | None:
     return Path(name) if name.endswith((".py", ".yaml", ".yml")) or "/" in name else None
 
 
-def named(name: str, environments: Iterable["EnvironmentSpec"]) -> "EnvironmentSpec":
-    """Return the environment that has a name.
+def named(name: str, known: Mapping[str, T], folder: str = FOLDER) -> T:
+    """Return the environment that has a name, or the recipe.
+
+    Args:
+        name: what was asked for.
+        known: those of this project, by name.
+        folder: where it has them.
 
     Raises:
         UsageError: where none has it.
     """
-    known = {spec.name: spec for spec in environments}
     if name in known:
         return known[name]
+    what = f"{name}: no such {folder.removesuffix('s')}"
     if not known:
         raise UsageError(
-            f"{name}: no such environment; {project_folder() / FOLDER} holds none, so write the "
-            "path of a Python or YAML file"
+            f"{what}; {project_folder() / folder} holds none, so write the path of a Python or "
+            "YAML file"
         )
     raise UsageError(
-        f"{name}: no such environment{did_you_mean(name, known)}; write {', '.join(known)} or the "
-        "path of a Python or YAML file"
+        f"{what}{did_you_mean(name, known)}; write {', '.join(known)} or the path of a Python "
+        "or YAML file"
     )
 
 

@@ -11,8 +11,7 @@ import app
 from environments.dev import DEV
 from tests.rehearse.conftest import Deployed, Deployer
 from ultracluster.aws import Account, Caller, caller_of
-from ultracluster.deliver.execution import refusals
-from ultracluster.deliver.plan import Plan, prepare
+from ultracluster.deliver.plan import Plan, prepare, refusals
 from ultracluster.emulator.process import Emulator
 
 LONGER = DEV.model_copy(

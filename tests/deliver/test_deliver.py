@@ -11,9 +11,8 @@ from environments.dev import DEV
 from tests.deliver.conftest import Place
 from ultracluster.aws import Account, caller_of
 from ultracluster.cli import main, parser
-from ultracluster.deliver.execution import execute, refusals
 from ultracluster.deliver.page import page_of
-from ultracluster.deliver.plan import prepare
+from ultracluster.deliver.plan import execute, prepare, refusals
 from ultracluster.drift import drift
 from ultracluster.rehearse.direct import update
 from ultracluster.review.command import FORMATS

@@ -19,8 +19,8 @@ from ultracluster.catalogue.alarms import alarms
 from ultracluster.cli import main
 from ultracluster.prometheus import Prometheus, source
 from ultracluster.train.slurm_jobs import LoginNode
-from ultracluster.waste import command, told
-from ultracluster.waste.jobs import JobUse, uses
+from ultracluster.waste import command
+from ultracluster.waste.usage import JobUse, uses
 
 pytestmark = pytest.mark.needs("prometheus")
 GPUS = 16
@@ -125,10 +125,10 @@ def test_a_job_far_below_its_plan_is_marked():
         JobUse(number, "ada", Decimal(8), Decimal(1), ratio)
         for number, ratio in (("1", Decimal("0.79")), ("2", Decimal("0.8")), ("3", None))
     ]
-    marks = [str(row[-1]) for row in told._of_jobs(jobs).rows]
+    marks = [str(row[-1]) for row in command._of_jobs(jobs).rows]
 
-    assert marks == [told.FAR_BELOW, "", ""]
-    assert f"< {told.BELOW} * " in alarms()["job-below-plan"].query
+    assert marks == [command.FAR_BELOW, "", ""]
+    assert f"< {command.BELOW} * " in alarms()["job-below-plan"].query
 
 
 @pytest.mark.parametrize("address", ["cloud", "ftp://here", "http://127.0.0.1:9"])

@@ -12,9 +12,8 @@ from environments.ultracluster import ULTRACLUSTER
 from ultracluster.cli import main
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
-from ultracluster.rehearse.campaign.command import markdown, summary
+from ultracluster.rehearse.campaign.command import Campaign, digest, markdown, summary
 from ultracluster.rehearse.campaign.cycle import BETWEEN, KEPT, Cycle, Record, Row, changed
-from ultracluster.rehearse.campaign.plan import Campaign, digest
 from ultracluster.rehearse.direct import delete
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)

@@ -208,7 +208,7 @@ VPC = "dev/Network/Network/Vpc (NetworkVpc7FB7348F)"
     ],
 )
 def test_progress_is_read_from_the_lines_of_the_cli(line: str, event: Event | None):
-    """The bars move by the CLI's own events."""
+    """What is shown meanwhile moves by the CLI's own events."""
     assert Event.parse(line) == event
 
 
@@ -226,7 +226,7 @@ def test_reasons_are_of_what_failed_by_itself():
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_stacks_have_bars_while_the_output_is_a_terminal(*, terminal: bool):
+def test_a_terminal_shows_how_far_a_stack_is(*, terminal: bool):
     """Lines that tell of no event move nothing, nor does any line where nobody watches."""
     out = io.StringIO()
     display = Display(Console(file=out, force_terminal=terminal, width=120, color_system=None))

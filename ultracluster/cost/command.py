@@ -71,7 +71,7 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
 
     path = find_path(name)
     if path is None:
-        return (Estimate(named(name, registered()), ()),)
+        return (Estimate(named(name, {each.name: each for each in registered()}), ()),)
     return estimates(path)
 
 

@@ -19,8 +19,7 @@ from ultracluster.command_line import (
     say,
     write_output,
 )
-from ultracluster.deliver.execution import execute, refusals
-from ultracluster.deliver.plan import Plan, described, prepare, read
+from ultracluster.deliver.plan import Plan, described, execute, prepare, read, refusals
 from ultracluster.drift import drift
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError

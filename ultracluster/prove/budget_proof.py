@@ -54,9 +54,10 @@ def idle_capacity(evidence: Evidence) -> Iterator[Check]:
     every = evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
     alarms = [each for each in every if each.path.startswith("IdleCapacity")]
     yield equal("alarms on idle capacity", len(reserved), len(alarms))
-    yield from of_each(evidence, _alarm)
+    yield from _alarm(evidence)
 
 
+@of_each
 def _alarm(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     reserved = fabric.nodes.capacity_reservation
     if reserved is None:

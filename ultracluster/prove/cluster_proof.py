@@ -7,7 +7,7 @@ from ultracluster.catalogue.budgets import LAUNCHED
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
 from ultracluster.prove import slurm_proof
 from ultracluster.prove.network_proof import training_subnets
-from ultracluster.prove.proof import Check, Evidence, equal, members, tagged
+from ultracluster.prove.proof import Check, Evidence, Proof, equal, members, tagged
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.nodes import NodesSpec
 
@@ -38,22 +38,21 @@ def fabrics(spec: EnvironmentSpec) -> Iterator[Fabric]:
         yield Fabric(group, template, f"Slurm/Placement-{group.name}", group.name)
 
 
-def of_each(
-    evidence: Evidence, proof: Callable[[Evidence, Fabric], Iterator[Check]]
-) -> Iterator[Check]:
-    """Yield the checks of every fabric; those of further groups name it."""
-    for fabric in fabrics(evidence.spec):
-        for check in proof(evidence, fabric):
-            words = f"{check.subject}, group {fabric.name}" if fabric.name else check.subject
-            yield replace(check, subject=words)
+def of_each(proof: Callable[[Evidence, Fabric], Iterator[Check]]) -> Proof:
+    """Return the proof of every fabric; the checks of further groups name it."""
+
+    def every(evidence: Evidence) -> Iterator[Check]:
+        for fabric in fabrics(evidence.spec):
+            for check in proof(evidence, fabric):
+                words = f"{check.subject}, group {fabric.name}" if fabric.name else check.subject
+                yield replace(check, subject=words)
+
+    return every
 
 
-def launch_template(evidence: Evidence) -> Iterator[Check]:
+@of_each
+def launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     """Every card has its interface, with both groups and no public address."""
-    yield from of_each(evidence, _launch_template)
-
-
-def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     nodes, data = fabric.nodes, evidence.launch_template(fabric.template)
     yield equal("instance type", nodes.instance_type, data.get("InstanceType"))
     wanted = [each.properties() for each in layout(nodes.instance, nodes.interface_layout)]
@@ -97,12 +96,9 @@ def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     yield Check("image", "an AMI id", image, ok=known)
 
 
-def placement(evidence: Evidence) -> Iterator[Check]:
+@of_each
+def placement(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     """The group clusters, and capacity is reserved in it, and nodes are launched onto both."""
-    yield from of_each(evidence, _placement)
-
-
-def _placement(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     nodes, data = fabric.nodes, evidence.launch_template(fabric.template)
     group = None
     if nodes.placement_group:

@@ -1,13 +1,12 @@
 """What a rehearsal shows while it runs, and at its end."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ultracluster.prove.leftovers import Leftover
@@ -35,26 +34,14 @@ class Display:
         self.steps: list[Step] = []
         self.record: dict[str, Any] = {"checks": {}, "left": [], "notes": [], "faults": []}
         """What was shown, for programs."""
-        self._progress: Progress | None = None
-        self._bars: dict[str, TaskID] = {}
+        self._show: Callable[[str], None] = lambda _: None
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Show a step while it runs, and a line with its time when it is done."""
-        step = Step(name)
-        started = time.monotonic()
-        self._bars = {}
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as self._progress:
-            self._progress.add_task(name, total=None, detail="")
+        step, started = Step(name), time.monotonic()
+        with self.console.status(name) as status:
+            self._show = status.update
             yield step
         step.seconds = time.monotonic() - started
         self.steps.append(step)
@@ -63,20 +50,11 @@ class Display:
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def listen(self, line: str) -> None:
-        """Move the bar of the stack that a line of the CDK CLI tells of."""
+        """Show how far the stack is that a line of the CDK CLI tells of."""
         event = Event.parse(line)
-        if event is None or self._progress is None:
-            return
-        total = event.total or None
-        if event.stack not in self._bars:
-            bar = self._progress.add_task(f"  {event.stack}", total=total, detail="")
-            self._bars[event.stack] = bar
-        self._progress.update(
-            self._bars[event.stack],
-            completed=event.done,
-            total=total,
-            detail=f"{event.done}{f'/{total}' if total else ''} {event.resource_type}",
-        )
+        if event is not None:
+            done = f"{event.done}/{event.total}" if event.total else str(event.done)
+            self._show(f"{event.stack}  {done} {event.resource_type}")
 
     def document(self, spec: EnvironmentSpec, *, good: bool) -> dict[str, Any]:
         """Return the rehearsal as one JSON document."""

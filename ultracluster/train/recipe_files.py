@@ -8,13 +8,12 @@ from ultracluster import service_model
 from ultracluster.catalogue.training_place import Place, place_problems
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import alone
-from ultracluster.environments import find_path, project_folder
+from ultracluster.environments import find_path, named, project_folder
 from ultracluster.exit_status import CommandError, UsageError
 from ultracluster.given_file import json_of, text_of
 from ultracluster.problem import Problem
 from ultracluster.spec.loading import load, load_folder
 from ultracluster.spec.recipe import RecipeSpec
-from ultracluster.suggestions import did_you_mean
 
 FOLDER: Final = "recipes"
 
@@ -39,18 +38,7 @@ def find_recipe(name: str) -> RecipeSpec:
             return found[0]
         held = ", ".join(recipe.name for recipe in found)
         raise UsageError(f"{name}: it holds {held}; name a file that holds one recipe")
-    known = {recipe.name: recipe for recipe in registered()}
-    if name in known:
-        return known[name]
-    if not known:
-        raise UsageError(
-            f"{name}: no such recipe; {project_folder() / FOLDER} holds none, so write the path of "
-            "a Python or YAML file"
-        )
-    raise UsageError(
-        f"{name}: no such recipe{did_you_mean(name, known)}; write {', '.join(known)} or the path "
-        "of a Python or YAML file"
-    )
+    return named(name, {recipe.name: recipe for recipe in registered()}, FOLDER)
 
 
 STANDARD_INPUT: Final = "-"

@@ -1,7 +1,7 @@
 """Nodes as virtual machines: the user data of a template boots, and a Slurm of them runs jobs.
 
 Slurm, systemd, cloud-init and the NVMe disks are real. What stands in for an instance's hardware,
-for its image and for PCS is in `root/` and in `slurm.py`, and `STAND_INS` of `report.py` names it.
+for its image and for PCS is in `root/` and in `room.py`, and `STAND_INS` of `command.py` names it.
 
     with Room(image(), synthesized(spec, None), ("n1", "n2"), login=True) as room:
         for machine in room.machines.values():
