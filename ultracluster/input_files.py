@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.given_file import UnreadableError, text_of
 from ultracluster.job_files import reading as job_files
@@ -14,8 +14,6 @@ from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup, Template
 from ultracluster.templates.scope import as_text, is_list, mapping, section
 from ultracluster.templates.stacks import Stacks
-
-_NESTED: Final = "AWS::CloudFormation::Stack"
 
 
 @dataclass
@@ -98,7 +96,8 @@ class Sources:
             self._groups[given] = self._grouped(parameters, region)
         for group in self._groups[given]:
             # Where no parameter has allowed values both ways are one, and resolved once.
-            every = every_value and any(_allows(template) for template in group)
+            declared = (section(each.body, "Parameters").values() for each in group)
+            every = every_value and any("AllowedValues" in mapping(p) for d in declared for p in d)
             key = (*(template.name for template in group), *given, every)
             if key not in self._resolved:
                 self._resolved[key] = resolved_group(group, parameters, region, every_value=every)
@@ -221,12 +220,6 @@ class Sources:
                 found.template = replace(found.template, nested_in=places[0])
 
 
-def _allows(template: Template) -> bool:
-    """Whether a parameter of a template takes only certain values."""
-    declared = section(template.body, "Parameters").values()
-    return any("AllowedValues" in mapping(each) for each in declared)
-
-
 def _file_name(url: Any) -> str:
     """Return the name of the file at the end of a TemplateURL, empty where it is not written."""
     if isinstance(url, dict) and len(url) == 1:
@@ -242,7 +235,7 @@ def _file_name(url: Any) -> str:
 
 def nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for logical_id, resource in body["Resources"].items():
-        if isinstance(resource, dict) and resource.get("Type") == _NESTED:
+        if isinstance(resource, dict) and resource.get("Type") == "AWS::CloudFormation::Stack":
             yield logical_id, resource
 
 

@@ -14,7 +14,6 @@ from ultracluster.waiting import until
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
 """Which of them ListCommands takes as a filter (SSM API, CommandFilter, read 2026-11-27)."""
-NOT_YET: Final = "InvocationDoesNotExist"
 GONE: Final = "InvalidInstanceId"
 """What SendCommand answers of an instance that does not run, or whose agent does not."""
 DELIVERY_SECONDS: Final = 60
@@ -88,7 +87,7 @@ class RunCommand:
             try:
                 return self.cloud.ask("ssm", "get_command_invocation", **named)
             except CloudError as error:
-                if error.code != NOT_YET:
+                if error.code != "InvocationDoesNotExist":
                     raise
             return {"Status": WAITING[0]}
 

@@ -172,12 +172,12 @@ def test_what_may_not_be_asked_is_left_out_and_said():
         describe_subnets=[refusal], describe_file_systems=[refusal], list_images=[refusal]
     )
 
-    found = survey(cloud, Deployed("dev", "us-east-1", VALUES))
+    place, unknown = survey(cloud, Deployed("dev", "us-east-1", VALUES))
 
-    assert len(found.unknown) == 3
-    assert found.place.image_tags is None
-    assert found.place.subnets == {"subnet-0123456789abcdef0": None}
-    assert found.place.file_systems["fs-0123456789abcdef0"].mount_name == "abcd1234"
+    assert len(unknown) == 3
+    assert place.image_tags is None
+    assert place.subnets == {"subnet-0123456789abcdef0": None}
+    assert place.file_systems["fs-0123456789abcdef0"].mount_name == "abcd1234"
 
 
 @pytest.mark.parametrize(

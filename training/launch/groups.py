@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from training.launch.acceptance import MISTAKEN, SOUND, UNSOUND, Verdict, judge, written
-from training.launch.nccl_log import Log, read
+from training.launch.nccl_log import read
 
 OUTLIER: Final = 0.05
 """Least share below the median that makes an outlier."""
@@ -49,7 +49,8 @@ def judge_groups(logs: dict[str, str], instance_type: str, nodes: int) -> Verdic
         if verdict.status == MISTAKEN or (verdict.status == UNSOUND and "at least" not in line)
     ]
     parsed = {n: read(t) for n, t in logs.items() if verdicts[n].status != MISTAKEN}
-    common = _common(parsed)
+    sizes = [{row.size for row in log.rows} for log in parsed.values()]
+    common = set.intersection(*sizes) if sizes else set()
     if not parsed or not common:
         return Verdict(MISTAKEN, (*lines, "the logs have no size in common; run all of them alike"))
     size = max(common)
@@ -80,11 +81,6 @@ def judge_groups(logs: dict[str, str], instance_type: str, nodes: int) -> Verdic
         SOUND,
         (f"{len(groups)} groups of {nodes} nodes: {least:.1f} GB/s or more at {written(size)}",),
     )
-
-
-def _common(parsed: dict[str, Log]) -> set[int]:
-    sizes = [{row.size for row in log.rows} for log in parsed.values()]
-    return set.intersection(*sizes) if sizes else set()
 
 
 def _outliers(groups: Sequence[Group]) -> Iterator[Group]:

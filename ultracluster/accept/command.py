@@ -30,7 +30,6 @@ from ultracluster.visible import console as new_console
 
 NAMES: Final = ("network", "login", "sagemaker", "nodes", "faults", "end")
 ALL: Final = "all"
-JOURNAL: Final = "journal.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +99,7 @@ def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
             cloud=cloud,
             caller=caller,
             deployment=Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name)),
-            journal=Journal(folder / JOURNAL),
+            journal=Journal(folder / "journal.json"),
             run=f"accept-{secrets.token_hex(3)}",
             user=arguments.user,
             program=arguments.program,

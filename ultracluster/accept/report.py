@@ -20,7 +20,7 @@ class Fact:
     what: str
     does: str
     """What this project takes it for."""
-    where: tuple[str, ...]
+    where: list[str]
     """Files that rely on it."""
     settled_by: str
     """A stage of `ultracluster accept`, or "none: " and what else would tell."""
@@ -29,10 +29,7 @@ class Fact:
 @cache
 def facts() -> tuple[Fact, ...]:
     table = tomllib.loads(Path(__file__).with_name("unverified.toml").read_text())
-    return tuple(
-        Fact(name, row["what"], row["does"], tuple(row["where"]), row["settled_by"])
-        for name, row in table.items()
-    )
+    return tuple(Fact(name, **row) for name, row in table.items())
 
 
 CONFIRMED: Final = {PASS: "confirmed", FAIL: "refuted"}

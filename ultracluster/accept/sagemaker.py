@@ -5,11 +5,12 @@ from typing import Any, Final
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal, hours
 from ultracluster.catalogue.prices import sagemaker_training
 from ultracluster.exit_status import CommandError
+from ultracluster.spec.recipe import MOUNT
 from ultracluster.train.deployed import Deployed, read
 from ultracluster.train.jobs import EXECUTION_OVER, Jobs
+from ultracluster.train.submission import channel
 
 INSTANCE: Final = "ml.m5.large"
-CHANNEL: Final = "training"
 CANARY_SECONDS: Final = 300
 MOST_SECONDS: Final = 1800
 """For a canary that waits for its instance."""
@@ -38,23 +39,16 @@ def _run(scene: Scene) -> Found:
 
 
 def _request(scene: Scene, deployed: Deployed) -> dict[str, Any]:
-    source = {
-        "FileSystemId": deployed["file-system-id"],
-        "FileSystemType": "FSxLustre",
-        "FileSystemAccessMode": "rw",
-        "DirectoryPath": f"/{deployed['lustre-mount-name']}",
-    }
-    channel = {"ChannelName": CHANNEL, "DataSource": {"FileSystemDataSource": source}}
     return {
         "TrainingJobName": scene.run,
         "AlgorithmSpecification": {
             "TrainingImage": scene.image or _newest_image(scene, deployed),
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["/bin/sh", "-c"],
-            "ContainerArguments": [f"ls /opt/ml/input/data/{CHANNEL} && sleep {CANARY_SECONDS}"],
+            "ContainerArguments": [f"ls {MOUNT} && sleep {CANARY_SECONDS}"],
         },
         "RoleArn": deployed["execution-role-arn"],
-        "InputDataConfig": [channel | {"InputMode": "File"}],
+        "InputDataConfig": [channel(deployed)],
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{deployed['data-bucket']}/output",
             "KmsKeyId": deployed["data-key-arn"],

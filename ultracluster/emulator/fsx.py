@@ -141,7 +141,14 @@ def describe_associations(scope: Scope, arguments: wire.Arguments) -> dict[str, 
         for value in each.get("Values") or ()
     }
     rows = [
-        _association(record)
+        {
+            **record.properties,
+            "AssociationId": record.physical_id,
+            "ResourceARN": record.attributes["ResourceARN"],
+            "Lifecycle": "AVAILABLE",
+            "CreationTime": record.created,
+            "Tags": tags_of(record.properties),
+        }
         for record in LEDGER.of_type(scope, ASSOCIATION)
         if (not wanted or record.physical_id in wanted)
         and (not file_systems or record.properties["FileSystemId"] in file_systems)
@@ -191,17 +198,6 @@ def _file_system(record: Record) -> dict[str, Any]:
         "ResourceARN": record.attributes["ResourceARN"],
         "Tags": tags_of(given),
         "LustreConfiguration": configuration,
-    }
-
-
-def _association(record: Record) -> dict[str, Any]:
-    return {
-        **record.properties,
-        "AssociationId": record.physical_id,
-        "ResourceARN": record.attributes["ResourceARN"],
-        "Lifecycle": "AVAILABLE",
-        "CreationTime": record.created,
-        "Tags": tags_of(record.properties),
     }
 
 

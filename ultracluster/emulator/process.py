@@ -40,10 +40,6 @@ class Report:
     unfired: tuple[str, ...] = ()
     """Faults that were asked for and have not happened."""
 
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "Report":
-        return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
-
 
 class EmulatorError(RuntimeError):
     """The emulator did not start, or has ended; holds the end of its log."""
@@ -120,7 +116,8 @@ class Emulator:
         with closing(connection):
             headers = {"X-Amz-Security-Token": self.token}
             connection.request("GET", REPORT_PATH, headers=headers)
-            return Report.from_json(connection.getresponse().read())
+            found = json.loads(connection.getresponse().read())
+        return Report(**{name: tuple(values) for name, values in found.items()})
 
     def stop(self) -> None:
         """End the child and everything it started, and remove its state."""

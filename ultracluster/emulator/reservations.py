@@ -24,7 +24,6 @@ MISSING: Final = "InvalidCapacityReservationId.NotFound"
 MOST_INSTANCES: Final = 1000
 """Instances of one request (EC2 User Guide, "Capacity Reservations"; read 2026-11-23)."""
 AS_GIVEN: Final = ("AvailabilityZoneId", "AvailabilityZone", "InstanceType", "InstancePlatform")
-NEVER_ENDING: Final = "unlimited"
 
 
 class Reservations:
@@ -124,7 +123,7 @@ def row(record: Record) -> dict[str, Any]:
         "State": state,
         "StartDate": record.created,
         "EndDate": given.get("EndDate"),
-        "EndDateType": given.get("EndDateType", NEVER_ENDING),
+        "EndDateType": given.get("EndDateType", "unlimited"),
         "InstanceMatchCriteria": given.get("InstanceMatchCriteria", "open"),
         "CreateDate": record.created,
         "PlacementGroupArn": given.get("PlacementGroupArn"),

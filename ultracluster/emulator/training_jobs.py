@@ -73,8 +73,17 @@ class TrainingJobs:
     def describe(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer DescribeTrainingJob, and move the job one step on."""
         record = _required(scope, arguments)
-        answer = _description(record)
-        _advance(record)
+        answer, state = _description(record), record.state
+        if state["status"] == "Stopping":
+            _end(record, "Stopped")
+        elif state["status"] == IN_PROGRESS:
+            state["step"] += 1
+            if state["step"] < len(STEPS):
+                _enter(record, STEPS[state["step"]])
+            if state["failure"] and state["step"] > STEPS.index("Downloading"):
+                _end(record, "Failed")
+            elif state["step"] == len(STEPS):
+                _end(record, "Completed")
         return answer
 
     def list_jobs(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
@@ -107,20 +116,6 @@ class TrainingJobs:
         except InjectedFaultError as error:
             return str(error)
         return None
-
-
-def _advance(record: Record) -> None:
-    state = record.state
-    if state["status"] == "Stopping":
-        _end(record, "Stopped")
-    elif state["status"] == IN_PROGRESS:
-        state["step"] += 1
-        if state["step"] < len(STEPS):
-            _enter(record, STEPS[state["step"]])
-        if state["failure"] and state["step"] > STEPS.index("Downloading"):
-            _end(record, "Failed")
-        elif state["step"] == len(STEPS):
-            _end(record, "Completed")
 
 
 def _end(record: Record, status: str) -> None:

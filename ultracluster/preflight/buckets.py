@@ -95,7 +95,6 @@ NONE_GIVEN: Final = "the file system is linked to no bucket that is there alread
 NO_BUCKET: Final = ("NoSuchBucket", "404")
 NO_ENCRYPTION: Final = "ServerSideEncryptionConfigurationNotFoundError"
 """A bucket from before January 2023 that nobody gave a default encryption."""
-NO_KEY: Final = "NotFoundException"
 OLD_NAMES: Final = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 """What GetBucketLocation answers for the first Regions (S3 API reference, 2026-11-23)."""
 
@@ -157,7 +156,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
         yield skipped(subject, why)
         return
     described = question("kms", "describe_key", KeyId=key)
-    answer = situation.ask_unless(described, NO_KEY)
+    answer = situation.ask_unless(described, "NotFoundException")
     if answer is None:
         fix = "encrypt the bucket by a key that exists"
         yield failed(subject, f"no such key: {key}", "there", fix, described)

@@ -110,17 +110,14 @@ def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     if row["State"] != "active":
         return
     free = int(row["AvailableInstanceCount"])
-    if free < wanted and free + _own_nodes(situation, row["CapacityReservationId"]) < wanted:
+    own = sum(
+        each.get("CapacityReservationId") == row["CapacityReservationId"]
+        for each in (instances(situation) if free < wanted else ())
+        if situation.of_environment(each)
+    )
+    if free + own < wanted:
         fix = f"end the instances that use it, or write nodes.count={free - spare}"
         yield failed("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
-
-
-def _own_nodes(situation: Situation, reservation_id: str) -> int:
-    return sum(
-        instance.get("CapacityReservationId") == reservation_id
-        for instance in instances(situation)
-        if situation.of_environment(instance)
-    )
 
 
 def _zone(row: dict[str, Any]) -> str:

@@ -20,7 +20,6 @@ from ultracluster.spec.node_groups import PlainNodes, image_parameter, images, p
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
-PCS_READY: Final = "/aws/service/pcs/"
 PREFERRED: Final = "uefi-preferred"
 
 
@@ -203,7 +202,7 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
         found = image(situation, name)
         if found.row is None:
             yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
-        elif name.startswith(PCS_READY) or (
+        elif name.startswith("/aws/service/pcs/") or (
             found.row.get("ImageOwnerAlias") == "amazon"
             and "pcs" in str(found.row.get("Name", "")).lower()
         ):

@@ -17,7 +17,6 @@ from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
 
-NO_TYPE: Final = "InvalidInstanceType"
 GIVEN_VPC: Final = "the environment uses a VPC that is there already"
 
 
@@ -44,7 +43,7 @@ def _on_demand(situation: Situation) -> Iterator[Vcpus]:
         try:
             each = usage.vcpus_of(situation, [plain.instance_type]).get(plain.instance_type, 0)
         except UnansweredError as error:
-            if error.code != NO_TYPE:
+            if error.code != "InvalidInstanceType":
                 raise
         words = f"{plain.count:,} x {plain.instance_type} of {each:,} vCPU"
         yield Vcpus(plain.instance_type, plain.count * each, words)

@@ -130,8 +130,16 @@ def show(preflight: Preflight, console: Console) -> None:
     say(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)
     for check, finding in (*preflight.having(Verdict.FAIL), *preflight.having(Verdict.SKIP)):
-        if finding.fix:
-            _explain(console, preflight, check, finding)
+        if not finding.fix:
+            continue
+        say(console, f"\n{finding.verdict} {check.name}: {finding.subject}")
+        for label, words in (
+            ("fix", finding.fix),
+            ("fix by", finding.fix_command),
+            ("confirm by", _command(preflight, finding)),
+        ):
+            if words:
+                say(console, f"  {label}: {words}")
     seen: dict[str, dict[str, None]] = {}
     for check, finding in preflight.having(Verdict.PASS):
         if command := _command(preflight, finding):
@@ -190,17 +198,6 @@ def document(preflight: Preflight) -> dict[str, Any]:
             for finding in result.findings
         ],
     }
-
-
-def _explain(console: Console, preflight: Preflight, check: Check, finding: Finding) -> None:
-    say(console, f"\n{finding.verdict} {check.name}: {finding.subject}")
-    for label, words in (
-        ("fix", finding.fix),
-        ("fix by", finding.fix_command),
-        ("confirm by", _command(preflight, finding)),
-    ):
-        if words:
-            say(console, f"  {label}: {words}")
 
 
 def _command(preflight: Preflight, finding: Finding) -> str:

@@ -15,7 +15,6 @@ from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.subnets import EVERYWHERE, given, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec, ExistingSubnetSpec
 
-NO_VPC: Final = "InvalidVpcID"
 ATTRIBUTES: Final = (
     ("enableDnsSupport", "EnableDnsSupport", "support"),
     ("enableDnsHostnames", "EnableDnsHostnames", "hostnames"),
@@ -51,7 +50,7 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
     name, wrong = network.vpc_id, []
     for attribute, key, option in ATTRIBUTES:
         asked = question("ec2", "describe_vpc_attribute", VpcId=name, Attribute=attribute)
-        answer = situation.ask_unless(asked, NO_VPC)
+        answer = situation.ask_unless(asked, "InvalidVpcID")
         if answer is None:
             yield skipped(f"DNS of {name}", "no such VPC; see vpc-shape")
             return

@@ -146,14 +146,9 @@ def node_group(evidence: Evidence) -> Iterator[Check]:
     scaled = evidence.deployment.of_type("AWS::AutoScaling::AutoScalingGroup", "Cluster")
     slurm = evidence.spec.slurm
     yield equal("Auto Scaling groups", 1 if slurm is None else 0, len(scaled))
-    if slurm is None:
-        yield from auto_scaling_group(evidence)
-    else:
+    if slurm is not None:
         yield from slurm_proof.node_groups(evidence, slurm)
-
-
-def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
-    """Nodes scale between zero and full size, in the training subnets."""
+        return
     found = evidence.described("Cluster", "Nodes/Resource")
     yield from members(
         found,

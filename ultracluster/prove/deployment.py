@@ -11,7 +11,6 @@ from typing import Any, Final
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.templates.assembly import stacks
 
-PATH_METADATA: Final = "aws:cdk:path"
 KEEPING: Final = ("Retain", "RetainExceptOnCreate")
 NOTHING: Final = ("", "unknown", None)
 
@@ -84,7 +83,7 @@ class Deployment:
         listed = self._listed(stack.name)
         for logical_id, wanted in stack.template["Resources"].items():
             entry = listed.get(logical_id, {})
-            path = wanted.get("Metadata", {}).get(PATH_METADATA, logical_id)
+            path = wanted.get("Metadata", {}).get("aws:cdk:path", logical_id)
             yield Resource(
                 stack=stack.construct_id,
                 logical_id=logical_id,

@@ -106,7 +106,6 @@ def is_gone(row: dict[str, Any]) -> bool:
 
 
 UNMANAGED: Final = "no stack knows of it: it should be gone"
-OF_THE_KEPT: Final = "belongs to what is kept"
 ID_OF_ITS_OWN: Final = 6
 """Characters that an id has at least that is taken for a relation."""
 
@@ -144,7 +143,7 @@ def strays(
             if _tagged(row, environment) or found & ids or any(map(own.search, found)):
                 named = f"{kind} {identifier}"
                 why = next((why for what, why in STRAYS.items() if named.startswith(what)), "")
-                why = why or (OF_THE_KEPT if found & kept else "")
+                why = why or ("belongs to what is kept" if found & kept else "")
                 resource = Resource("", "", kind, {}, "", bool(why), identifier, None)
                 yield Leftover(resource, there=True, why=why or UNMANAGED)
 

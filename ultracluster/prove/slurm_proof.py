@@ -25,7 +25,6 @@ from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
 
 CLUSTER = "Slurm/Cluster/Resource"
-PROLOG_PARAMETER = "Prolog"
 GROUP_TAG = "aws:pcs:compute-node-group-id"
 """By which PCS's instances are found (AWS PCS user guide, "Finding compute node group instances",
 read 2026-11-27)."""
@@ -53,7 +52,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     mode = "NONE" if spec.accounting_days is None else "STANDARD"
     yield equal("accounting", mode, settings.get("accounting", {}).get("mode"))
     custom = _settings(cluster)
-    yield present("a prolog", there=PROLOG_PARAMETER in custom)
+    yield present("a prolog", there="Prolog" in custom)
     accounts = spec.users is not None and spec.users.accounts
     wanted = "associations,limits" if accounts else None
     yield equal("what Slurm demands of jobs", wanted, custom.get("AccountingStorageEnforce"))

@@ -119,17 +119,17 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
     days = [int(r["NoncurrentVersionExpiration"]["NoncurrentDays"]) for r in rules]
     yield equal("days of old versions, as the sheet has it", [spec.noncurrent_days], days)
     policy = json.loads(cloud.ask("s3", "get_bucket_policy", Bucket=name)["Policy"])
-    refused = [statement for statement in policy["Statement"] if _refuses_plain(statement, name)]
-    yield present("refusal of requests without TLS", there=bool(refused))
-
-
-def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
-    """Whether a statement denies everybody everything in a bucket where there is no TLS."""
-    resources = {str(each).rpartition(":")[2] for each in as_list(statement.get("Resource"))}
-    return _without_tls(statement) and {bucket_name, f"{bucket_name}/*"} <= resources
+    refused = [
+        {str(resource).rpartition(":")[2] for resource in as_list(statement.get("Resource"))}
+        for statement in policy["Statement"]
+        if _without_tls(statement)
+    ]
+    refusal = any({name, f"{name}/*"} <= resources for resources in refused)
+    yield present("refusal of requests without TLS", there=refusal)
 
 
 def _without_tls(statement: Mapping[str, Any]) -> bool:
+    """Whether a statement denies everybody everything where there is no TLS."""
     condition = statement.get("Condition")
     return (
         statement["Effect"] == "Deny"

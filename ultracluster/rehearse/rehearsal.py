@@ -30,7 +30,6 @@ from ultracluster.spec.node_groups import images
 from ultracluster.synthesis import synthesize_command
 
 EVENTS: Final = ("--progress", "events")
-NO_CHANGE: Final = "(no changes)"
 
 
 class RehearsalError(RuntimeError):
@@ -207,7 +206,7 @@ class Rehearsal:
     def _deploy_again(self, cdk: Cdk, assembly: Path) -> None:
         with self._display.step("cdk deploy, again") as step:
             lines = self._deploy(cdk, assembly)
-            unchanged = sum(NO_CHANGE in line for line in lines)
+            unchanged = sum("(no changes)" in line for line in lines)
             stacks = len(stack_templates(assembly, self._spec.name))
             if unchanged != stacks:
                 raise RehearsalError(

@@ -61,8 +61,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     place, unknown = None, []
     if arguments.environment:
         jobs = jobs_of(arguments, arguments.environment)
-        surveyed = survey(jobs.cloud, jobs.deployed)
-        place, unknown = surveyed.place, surveyed.unknown
+        place, unknown = survey(jobs.cloud, jobs.deployed)
     elif arguments.region:
         place = Place(region=arguments.region)
     hints = list(advice(parsed(request))) if isinstance(request, Mapping) else []

@@ -72,15 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-
-    of_slurm = getattr(arguments, "slurm", False) or _is_number(getattr(arguments, "job", None))
+    # Names of SageMaker's jobs begin with their environment's.
+    job = getattr(arguments, "job", None) or ""
+    of_slurm = getattr(arguments, "slurm", False) or (job.isascii() and job.isdigit())
     road = slurm_actions.ACTIONS if of_slurm else actions.ACTIONS
     try:
         return road[arguments.verb](arguments, console)
     except DisplayEndedError:
         return INTERRUPTED
-
-
-def _is_number(job: str | None) -> bool:
-    """Whether a job is one of Slurm's: names of SageMaker's begin with their environment's."""
-    return job is not None and job.isascii() and job.isdigit()

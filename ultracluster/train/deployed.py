@@ -1,7 +1,7 @@
 """What a deployed environment says of itself, and what AWS says of it right now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
@@ -67,17 +67,13 @@ def read(cloud: Cloud, name: str, region: str) -> Deployed:
     return Deployed(name, region, values)
 
 
-@dataclass
-class Survey:
-    """An environment as AWS describes it now."""
+def survey(cloud: Cloud, deployed: Deployed) -> tuple[Place, list[str]]:
+    """Return what an environment offers a job now; what may not be asked is left out, and said.
 
-    place: Place
-    unknown: list[str] = field(default_factory=list)
-    """What could not be found out, and why, one line each."""
-
-
-def survey(cloud: Cloud, deployed: Deployed) -> Survey:
-    """Return what an environment offers a job now; what may not be asked is left out, and said."""
+    Returns:
+        The environment as AWS describes it now; what could not be found out, and why, one line
+        each.
+    """
     unknown: list[str] = []
 
     def asked(subject: str, ask: Callable[[], Any]) -> Any:
@@ -104,7 +100,7 @@ def survey(cloud: Cloud, deployed: Deployed) -> Survey:
         image_repository=deployed["image-repository-uri"],
         image_tags=asked("tags of the image", lambda: _tags(cloud, deployed)),
     )
-    return Survey(place, unknown)
+    return place, unknown
 
 
 def _subnets(cloud: Cloud, deployed: Deployed) -> dict[str, OfferedSubnet]:

@@ -46,16 +46,12 @@ MOST_BYTES: Final = 1_000_000
 """A request that SageMaker takes is a hundredth of it."""
 
 
-class RequestFileError(CommandError):
-    """A file that holds no request."""
-
-
 def read(name: str) -> Any:
     """Return what a JSON file holds; `-` is standard input.
 
     Raises:
         UnreadableError: where it cannot be read, or is no JSON.
-        RequestFileError: where a name is there twice.
+        CommandError: where a name is there twice.
     """
     path = "/dev/stdin" if name == STANDARD_INPUT else name
     text = text_of(path, MOST_BYTES, "a request has 0.01")
@@ -66,7 +62,7 @@ def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # The last one would count, in silence.
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:
-            raise RequestFileError(f"{name}: {key} is there {count} times; write it once")
+            raise CommandError(f"{name}: {key} is there {count} times; write it once")
     return dict(pairs)
 
 

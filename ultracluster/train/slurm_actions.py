@@ -77,18 +77,14 @@ def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) 
     last = ""
     while True:
         job = jobs.describe(number)
-        words = _words(job)
+        reason = job.get("Reason", "None")
+        words = job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
         if words != last and not quiet:
             say(console, f"{number}  {words}")
         last = words
         if job["JobState"] in OVER:
             return job
         time.sleep(display.SECONDS_BETWEEN)
-
-
-def _words(job: Mapping[str, str]) -> str:
-    reason = job.get("Reason", "None")
-    return job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:

@@ -14,7 +14,7 @@ from ultracluster.catalogue.training_engines import ENGINE, RECIPE, SETTINGS
 from ultracluster.catalogue.training_settings import OWN
 from ultracluster.exit_status import CommandError, UsageError
 from ultracluster.problem import Problem
-from ultracluster.run_command import GONE, RunCommand, Said, login_node
+from ultracluster.run_command import GONE, RunCommand, login_node
 from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
 from ultracluster.train.deployed import Deployed
@@ -66,7 +66,9 @@ class LoginNode:
                 ) from error
             raise
         if said.status:
-            raise LoginNodeError(f"{instance}: {_last_line(said)}", said.status)
+            lines = said.stderr.strip().splitlines()
+            why = lines[-1] if lines else f"the command ended with status {said.status}"
+            raise LoginNodeError(f"{instance}: {why}", said.status)
         return said.stdout
 
     def _instance(self) -> str:
@@ -77,11 +79,6 @@ class LoginNode:
                 "slurm=SlurmSpec(...) with a login_instance_type, and a deployment"
             )
         return found
-
-
-def _last_line(said: Said) -> str:
-    lines = said.stderr.strip().splitlines()
-    return lines[-1] if lines else f"the command ended with status {said.status}"
 
 
 OVER: Final = frozenset(

@@ -78,7 +78,7 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
         },
         "HyperParameters": recipe.hyperparameters(run),
         "RoleArn": deployed["execution-role-arn"],
-        "InputDataConfig": [_channel(deployed)],
+        "InputDataConfig": [channel(deployed)],
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{bucket}/output",
             "KmsKeyId": deployed["data-key-arn"],
@@ -113,7 +113,8 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
     }
 
 
-def _channel(deployed: Deployed) -> dict[str, Any]:
+def channel(deployed: Deployed) -> dict[str, Any]:
+    """Return the file system as a channel of a job."""
     return {
         "ChannelName": CHANNEL,
         "DataSource": {
@@ -163,10 +164,14 @@ def prepare(
         return Prepared(
             request, [Problem("--name", name, f'{fix}; write "{deployed.name}-{name}"')]
         )
-    surveyed = survey(jobs.cloud, deployed)
-    found = request_problems(request, surveyed.place)
-    found += _already_running(jobs, deployed, called)
-    return Prepared(request, found, list(advice(parsed(request))), surveyed.unknown)
+    place, unknown = survey(jobs.cloud, deployed)
+    found = request_problems(request, place)
+    # Two jobs of one run would write into the same checkpoints.
+    for row in jobs.rows(status="InProgress"):
+        if is_of_run(other := str(row["TrainingJobName"]), deployed.name, called):
+            fix = f"{other} is running it, and writes its checkpoints; write another"
+            found.append(Problem("--run", called, fix))
+    return Prepared(request, found, list(advice(parsed(request))), unknown)
 
 
 def run_problems(run: str, environment: str) -> Iterator[Problem]:
@@ -178,12 +183,3 @@ def run_problems(run: str, environment: str) -> Iterator[Problem]:
     clean = re.sub(r"[^a-zA-Z0-9]+", "-", run).strip("-")[:longest].rstrip("-") or "run"
     fix = f"a run's name has letters, digits and single hyphens, {longest} at most"
     yield Problem("--run", run, f'{fix}; write "{clean}"')
-
-
-def _already_running(jobs: Jobs, deployed: Deployed, run: str) -> list[Problem]:
-    """Two jobs of one run would write into the same checkpoints."""
-    return [
-        Problem("--run", run, f"{name} is running it, and writes its checkpoints; write another")
-        for row in jobs.rows(status="InProgress")
-        if is_of_run(name := str(row["TrainingJobName"]), deployed.name, run)
-    ]

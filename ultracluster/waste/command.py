@@ -149,9 +149,10 @@ def parts(name: str, since: str, found: Usage) -> Iterator[Rows | str]:
 
 def _of_jobs(jobs: Sequence[JobUse]) -> Rows:
     titles = ("GPU hours", "of it idle", "idle share", "of plan")
+    shown = f": {SHOWN} of {len(jobs)}" if len(jobs) > SHOWN else ""
     rows = Rows(
         [Column("job"), Column("user"), *(Column(title, "number") for title in titles), Column("")],
-        title=f"Jobs with the most idle GPU hours{_shown(jobs)}",
+        title=f"Jobs with the most idle GPU hours{shown}",
     )
     for job in jobs[:SHOWN]:
         below = job.of_plan is not None and job.of_plan < BELOW
@@ -165,10 +166,6 @@ def _of_jobs(jobs: Sequence[JobUse]) -> Rows:
             FAR_BELOW if below else "",
         )
     return rows
-
-
-def _shown(jobs: Sequence[JobUse]) -> str:
-    return f": {SHOWN} of {len(jobs)}" if len(jobs) > SHOWN else ""
 
 
 def page(name: str, since: str, found: Usage) -> str:

@@ -49,16 +49,11 @@ def install(folder: Path) -> None:
     shutil.copy(SDK, node / "emulator-sdk.js")
     for package, (service, name) in CLIENTS.items():
         (clients / package).mkdir()
-        (clients / package / "index.js").write_text(_client(service, name))
+        operations = json.dumps(wire.model(service).operation_names)
+        made = f'require("../../emulator-sdk.js")("{service}", "{name}", {operations})'
+        (clients / package / "index.js").write_text(f"module.exports = {made};")
     os.environ["NODE_PATH"] = str(node)
     internals.route(TARGET, TARGET, _answer)
-
-
-def _client(service: str, name: str) -> str:
-    operations = json.dumps(wire.model(service).operation_names)
-    return (
-        f'module.exports = require("../../emulator-sdk.js")("{service}", "{name}", {operations});'
-    )
 
 
 async def _answer(target: str, body: bytes) -> tuple[int, bytes]:

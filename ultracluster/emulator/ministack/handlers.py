@@ -22,7 +22,6 @@ Properties = Mapping[str, Any]
 Answer = tuple[str, dict[str, Any]]
 
 SYSTEM_TAG: Final = "aws:cloudformation:"
-AUTO_SCALING_GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 CLOUDFORMATION_ITSELF: Final = "AWS::CloudFormation::"
 SAME_NAMED_ATTRIBUTES: Final = {
     # Attributes that the resource references document although the registry lists the property
@@ -58,7 +57,9 @@ class Table:
             table[type_name] = self._checked(type_name, entry)
             register(type_name)
         for type_name, handler in list(table.items()):
-            if type_name in entries or not _has_own_handler(type_name, handler):
+            own = type_name in registry.all_types() and {"create", "delete"} <= set(handler)
+            ours = type_name in entries or "delete_with_logical_id" in handler
+            if ours or not own or type_name.startswith(CLOUDFORMATION_ITSELF):
                 continue
             checked = self._checked(type_name, Existing(handler))
             if "update" not in handler:
@@ -166,15 +167,6 @@ def _answer(order: Order, resource: Resource) -> Answer:
     return resource.physical_id, attributes
 
 
-def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
-    return (
-        type_name in registry.all_types()
-        and not type_name.startswith(CLOUDFORMATION_ITSELF)
-        and {"create", "delete"} <= set(handler)
-        and "delete_with_logical_id" not in handler
-    )
-
-
 @cache
 def register(type_name: str) -> None:
     """Tell MiniStack which properties replace a type, name it and tag it."""
@@ -208,7 +200,7 @@ def _order(
     scope = internals.current_scope()
     name: str = internals.provisioners._physical_name(stack_name, logical_id)
     coerced = schema_only.coerced(type_name, properties, scope.region)
-    if type_name == AUTO_SCALING_GROUP:
+    if type_name == "AWS::AutoScaling::AutoScalingGroup":
         coerced |= {"Tags": _propagated(coerced.get("Tags") or [], stack_name)}
     previous = schema_only.coerced(type_name, old or {}, scope.region)
     return Order(type_name, scope, stack_name, logical_id, coerced, name, previous)

@@ -19,7 +19,6 @@ from ultracluster.emulator.ministack.calls import Response
 from ultracluster.emulator.pcs_nodes import INSTANCE, LAUNCH
 from ultracluster.emulator.process import REBOOT
 
-RUNNING: Final = "running"
 SECONDS: Final = 1800
 """As long as `ultracluster.run_command` lets a command run."""
 NO_NODE: Final = 255
@@ -58,7 +57,7 @@ def install(program: str | None) -> None:
 
     actions["RebootInstances"] = reboot
     internals.ec2.instance_is_managed = lambda each: (
-        internals.ec2._instances.get(each, {}).get("State", {}).get("Name") == RUNNING
+        internals.ec2._instances.get(each, {}).get("State", {}).get("Name") == "running"
     )
     internals.ec2.exec_in_instance_blocking = run
 

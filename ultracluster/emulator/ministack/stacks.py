@@ -75,10 +75,6 @@ def _install_conditions() -> None:
         module._evaluate_conditions = evaluate
 
 
-UPDATING: Final = "UPDATE_"
-CREATING: Final = "CREATE_IN_PROGRESS"
-
-
 def made_at_once(order: Order) -> list[str]:
     """Return which resources of its type CloudFormation makes at the same time as a resource.
 
@@ -90,7 +86,7 @@ def made_at_once(order: Order) -> list[str]:
         resources = json.loads(stack["_template_body"])["Resources"]
     except (KeyError, ValueError):
         return []  # none, or YAML
-    if stack.get("StackStatus") != CREATING:
+    if stack.get("StackStatus") != "CREATE_IN_PROGRESS":
         return []
     own = _awaited(resources, order.logical_id)
     return [
@@ -224,7 +220,7 @@ def _install_cleanup() -> None:
         try:
             inner(*arguments)
         except Exception:
-            if str(stack.get("StackStatus")).startswith(UPDATING):
+            if str(stack.get("StackStatus")).startswith("UPDATE_"):
                 refused.setdefault(stack_name, []).append(arguments)
             raise
         for earlier in refused.pop(stack_name, ()):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue.training_request import SYNC_MEMBERS
@@ -23,13 +24,9 @@ ERRORS: Final = {
 
 def install(jobs: TrainingJobs) -> None:
     """Let state machines start training jobs, and wait for them where `.sync` asks for it."""
-
-    def invoke(resource: str, request: Any) -> dict[str, Any]:
-        return _invoke(jobs, resource, request)
-
     for partition in PARTITIONS:
         prefix = f"arn:{partition}:states:::sagemaker:createTrainingJob"
-        internals.stepfunctions._SERVICE_DISPATCH[prefix] = invoke
+        internals.stepfunctions._SERVICE_DISPATCH[prefix] = partial(_invoke, jobs)
 
 
 def complete(arn: str, order: Order) -> dict[str, Any]:

@@ -97,14 +97,6 @@ class Between:
         for each in self.place.stacks[: self.place.stacks.index(stack)]:
             self.place.create(each)
 
-    def _retried(self, stack: StackTemplate) -> tuple[str, list[str]]:
-        """Remove a stack that failed, as `ultracluster retry` and the CLI do; create it anew."""
-        self.place.fail()
-        problems = [] if self.place.unlock(stack) else ["a protected stack was deleted"]
-        direct.delete(self.place.cloud, stack.name)
-        _, retried = self.place.create(stack)
-        return retried, [*problems, *unless(retried, "CREATE_COMPLETE")]
-
     def _stuck(self) -> Found:
         stack, (name, *_) = self._of(ORPHAN)
         self._until(stack)
@@ -140,8 +132,13 @@ class Between:
         return self._again(stack, ended, unless(ended, "ROLLBACK_COMPLETE") + self._unfired())
 
     def _again(self, stack: StackTemplate, ended: str, problems: list[str]) -> Found:
-        retried, more = self._retried(stack)
-        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+        """Remove a stack that failed, as `ultracluster retry` and the CLI do; create it anew."""
+        self.place.fail()
+        problems += [] if self.place.unlock(stack) else ["a protected stack was deleted"]
+        direct.delete(self.place.cloud, stack.name)
+        _, retried = self.place.create(stack)
+        problems += unless(retried, "CREATE_COMPLETE")
+        return {"ended": ended, "retried": retried, "problems": problems}
 
     def _creation_rollback(self) -> Found:
         stack = self._first

@@ -33,7 +33,6 @@ from ultracluster.visible import console as new_console
 
 AT_ONCE: Final = 16
 """Resources that share an emulated AWS, one after the other."""
-NO_RESOURCE: Final = "AWS::CDK::Metadata"
 Task = Callable[[], Iterator[Row]]
 Heard = Callable[[Row], None]
 
@@ -101,7 +100,7 @@ class Campaign:
         return [
             name
             for name, each in stack.template["Resources"].items()
-            if each["Type"] != NO_RESOURCE
+            if each["Type"] != "AWS::CDK::Metadata"
             and re.search(self.only, f"{stack.construct_id}/{name}")
             and not all((stack.construct_id, name, each) in done for each in OPERATIONS)
         ]

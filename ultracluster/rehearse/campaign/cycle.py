@@ -109,7 +109,6 @@ def timed(act: Callable[[], Found], stack: str, name: str, kind: str, operation:
 
 
 REASON: Final = "Campaign: this fails on purpose"
-NOT_POSSIBLE: Final = "no change of it alone is possible"
 KEPT: Final = "kept on purpose: it is never deleted"
 OPERATIONS: Final = ("create", "update", "delete")
 MINUTES_AN_HOUR: Final = 60
@@ -134,15 +133,12 @@ class Cycle:
             ("update", self._update),
             ("delete", lambda: self._delete(before)),
         ):
-            yield self._timed(operation, act)
-
-    def _timed(self, operation: str, act: Callable[[], Found]) -> Row:
-        which = (self._stack.construct_id, self._id, self._resource["Type"], operation)
-        try:
-            row = timed(act, *which)
-        finally:
-            self._place.fail()
-        return replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
+            which = (self._stack.construct_id, self._id, self._resource["Type"], operation)
+            try:
+                row = timed(act, *which)
+            finally:
+                self._place.fail()
+            yield replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
 
     def _fault(self, operation: str) -> None:
         name = f"^{re.escape(self._id)}$"
@@ -172,7 +168,7 @@ class Cycle:
         place, stack = self._place, self._stack
         change = changed(stack.template, self._id, place.spec.region)
         if change is None:
-            return {"ended": "", "retried": "", "note": NOT_POSSIBLE}
+            return {"ended": "", "retried": "", "note": "no change of it alone is possible"}
         template, operation = change
         self._fault(operation)
         ended = direct.update(place.cloud, stack.name, template, place.spec.region)
