@@ -3,20 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ultracluster.catalogue import slurm as pcs
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
-from ultracluster.catalogue.slurm import (
-    CHECKS_OFF,
-    LOG_TYPES,
-    LOGIN,
-    REGISTERING,
-    ROLE_PATH,
-    ROLE_TAG,
-    SIZES,
-    SLURMCTLD_PORT,
-    SLURMDBD_PORT,
-    SRUN_PORTS,
-    group_name,
-)
 from ultracluster.prove.deployment import described
 from ultracluster.prove.network_proof import filtered, rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present, tagged
@@ -44,7 +32,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     )
     groups = _groups(evidence)
     most = sum(group["scalingConfiguration"]["maxInstanceCount"] for group in groups.values())
-    held = SIZES.get(cluster["size"], 0)
+    held = pcs.SIZES.get(cluster["size"], 0)
     yield Check("instances that the size manages", f"at least {most}", held, ok=held >= most)
     settings = cluster["slurmConfiguration"]
     idle = settings.get("scaleDownIdleTimeInSeconds")
@@ -74,18 +62,18 @@ def _login_tags(evidence: Evidence) -> Check:
         for tag in each["Tags"]
         if each["ResourceType"] == "instance"
     }
-    wanted = {ENVIRONMENT_TAG: evidence.spec.name, ROLE_TAG: LOGIN}
+    wanted = {ENVIRONMENT_TAG: evidence.spec.name, pcs.ROLE_TAG: pcs.LOGIN}
     return equal("tags of login nodes", wanted, {name: found.get(name) for name in wanted})
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     """Nodes between the least and full size on their template, of every group; login nodes."""
     groups, nodes = _groups(evidence), evidence.spec.nodes
-    own = group_name(nodes.instance_type)
+    own = pcs.group_name(nodes.instance_type)
     wanted = {own: (spec.always_running(nodes), nodes.total)}
     wanted |= {each.group_name: (each.least_nodes, each.total) for each in spec.node_groups}
     if spec.login_instance_type is not None:
-        login = group_name(spec.login_instance_type, "login-")
+        login = pcs.group_name(spec.login_instance_type, "login-")
         wanted[login] = (spec.login_nodes, spec.login_nodes)
     found = {
         name: tuple(group["scalingConfiguration"][f"{end}InstanceCount"] for end in ("min", "max"))
@@ -105,7 +93,7 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     checked = {
         known.get(name, name): found
         for name, group in groups.items()
-        if (found := group.get("instanceHealthChecks")) and found != CHECKS_OFF
+        if (found := group.get("instanceHealthChecks")) and found != pcs.CHECKS_OFF
     }
     wished = spec.instance_health_checks(nodes)
     yield equal("PCS's own health checks", wished, checked)
@@ -190,7 +178,7 @@ def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
     group = evidence.id_at("Cluster", "Slurm/Group/Resource/Resource")
     yield equal("groups of the controller", [group], cluster["networking"]["securityGroupIds"])
     rules = rules_of(evidence, group)
-    for first, last in ((SLURMCTLD_PORT, SLURMDBD_PORT), SRUN_PORTS):
+    for first, last in ((pcs.SLURMCTLD_PORT, pcs.SLURMDBD_PORT), pcs.SRUN_PORTS):
         for egress, direction in ((False, "in"), (True, "out")):
             words = f"Slurm group's rule for itself, TCP {first}-{last}, {direction}"
             yield present(words, there=(egress, "tcp", first, last, group) in rules)
@@ -204,7 +192,7 @@ def _queues(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iter
     yield equal("queues", {queue.name for queue in spec.queues}, set(queues))
     ids = {group["id"]: name for name, group in groups.items()}
     names = {each.name: each.group_name for each in spec.node_groups}
-    names[ENVIRONMENTS_NODES] = group_name(evidence.spec.nodes.instance_type)
+    names[ENVIRONMENTS_NODES] = pcs.group_name(evidence.spec.nodes.instance_type)
     for wanted in spec.queues:
         queue = queues[wanted.name]
         found = _settings(queue)
@@ -227,12 +215,12 @@ def _logs(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
     }
     delivered = ask("logs", "describe_deliveries")["deliveries"]
     found = {sources.get(each["deliverySourceName"]) for each in delivered} - {None}
-    yield equal("logs of the cluster that are delivered", set(LOG_TYPES), found)
+    yield equal("logs of the cluster that are delivered", set(pcs.LOG_TYPES), found)
     key = evidence.described("Network", "LogKey/Resource/Resource")["Arn"]
     named = f"/pcs/{cluster['id']}/"
     groups = ask("logs", "describe_log_groups", logGroupNamePrefix="/aws/vendedlogs/pcs/")
     keys = [g.get("kmsKeyId") for g in groups["logGroups"] if named in g["logGroupName"]]
-    yield equal("keys of the logs of the cluster", [key] * len(LOG_TYPES), keys)
+    yield equal("keys of the logs of the cluster", [key] * len(pcs.LOG_TYPES), keys)
 
 
 def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:
@@ -242,7 +230,7 @@ def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:
     yield equal("instance profile of every node group", {profile["Arn"]}, used)
     (role,) = profile["Roles"]
     paths = {profile["Path"], role["Path"]}
-    yield equal("path of instance profile and role", {ROLE_PATH}, paths)
+    yield equal("path of instance profile and role", {pcs.ROLE_PATH}, paths)
     statements = evidence.role_statements(role["RoleName"])
-    allowed = REGISTERING in str(statements)
+    allowed = pcs.REGISTERING in str(statements)
     yield present("the role's leave to register nodes", there=allowed)

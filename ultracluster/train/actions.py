@@ -14,18 +14,8 @@ from ultracluster.catalogue.training_rules import advice
 from ultracluster.command_line import print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.train import display
 from ultracluster.train.deployed import read, survey
-from ultracluster.train.display import (
-    Following,
-    display_of,
-    job_view,
-    jobs_table,
-    recipe_table,
-    recipes_table,
-    row,
-    say_problem,
-    told,
-)
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import find_recipe, registered, request_problems
 from ultracluster.train.recipe_files import read as read_request
@@ -52,7 +42,7 @@ def recipes(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json([each.model_dump() for each in found])
     else:
-        console.print(recipes_table(found))
+        console.print(display.recipes_table(found))
     return ALL_WELL
 
 
@@ -85,7 +75,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     prepared = prepare(recipe, jobs, now, run=arguments.run_name, name=arguments.name)
     name = str(prepared.request["TrainingJobName"])
     if not arguments.json:
-        console.print(recipe_table(recipe, prepared.request))
+        console.print(display.recipe_table(recipe, prepared.request))
         _say(console, prepared)
     if arguments.dry_run or prepared.problems:
         return _not_sent(arguments, console, prepared)
@@ -95,9 +85,9 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         say(console, f"{'unattended run' if arguments.unattended else 'started'}: {arn}")
     ended = None
     if arguments.wait:
-        following = Following(jobs, console)
+        following = display.Following(jobs, console)
         wait = following.until_execution_over if arguments.unattended else following.until_over
-        with display_of(console, jobs.deployed.name, name):
+        with display.display_of(console, jobs.deployed.name, name):
             ended = wait(name, quiet=arguments.json)
     if arguments.json:
         document = {"name": name, "arn": arn, "request": prepared.request, "ended": ended}
@@ -126,8 +116,8 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     """Show where a job is, or an unattended run whose job has not begun."""
     jobs = jobs_of(arguments, arguments.environment)
     name = arguments.job or jobs.newest()
-    following = Following(jobs, console)
-    with display_of(console, jobs.deployed.name, name):
+    following = display.Following(jobs, console)
+    with display.display_of(console, jobs.deployed.name, name):
         try:
             job = jobs.describe(name)
         except NoSuchJobError:
@@ -142,7 +132,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         _answer(job)
     elif not (arguments.wait and console.is_terminal):
-        console.print(job_view(job, datetime.now(UTC)))
+        console.print(display.job_view(job, datetime.now(UTC)))
     return SOME_FAIL if job["TrainingJobStatus"] == "Failed" else ALL_WELL
 
 
@@ -172,8 +162,8 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     since = None
     if arguments.minutes is not None:
         since = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
-    with display_of(console, jobs.deployed.name, name):
-        count = Following(jobs, console).logs(name, follow=arguments.follow, since=since)
+    with display.display_of(console, jobs.deployed.name, name):
+        count = display.Following(jobs, console).logs(name, follow=arguments.follow, since=since)
     if not count:
         say(console, f"{name}: nothing has been written; hosts write when the program starts.")
     return ALL_WELL
@@ -195,7 +185,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
             ended = f"{name}: its unattended run has ended ({execution['status']})"
             raise NoSuchJobError(f"{ended}; there is nothing to stop") from error
     words = f"{stopped} is being stopped; its program has 120 s for a checkpoint."
-    told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
+    display.told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
@@ -203,25 +193,27 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     rows = jobs.rows(everything=arguments.all)
     if rows and not arguments.json:
-        console.print(jobs_table(rows, datetime.now(UTC)))
+        console.print(display.jobs_table(rows, datetime.now(UTC)))
     else:
-        told(console, rows, f"{jobs.deployed.name}: no training jobs.", as_json=arguments.json)
+        display.told(
+            console, rows, f"{jobs.deployed.name}: no training jobs.", as_json=arguments.json
+        )
     return ALL_WELL
 
 
 def _verdict(judged: Prepared) -> dict[str, Any]:
     return {
-        "problems": [row(problem) for problem in judged.problems],
-        "advice": [row(problem) for problem in judged.advice],
+        "problems": [display.row(problem) for problem in judged.problems],
+        "advice": [display.row(problem) for problem in judged.advice],
         "unknown": judged.unknown,
     }
 
 
 def _say(console: Console, judged: Prepared) -> None:
     for problem in judged.problems:
-        say_problem(problem)
+        display.say_problem(problem)
     for hint in judged.advice:
-        say_problem(hint, "WARNING")
+        display.say_problem(hint, "WARNING")
     for reason in judged.unknown:
         say(console, f"  {reason}", style="yellow")
 

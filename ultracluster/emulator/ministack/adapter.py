@@ -17,6 +17,7 @@ from ultracluster.emulator import (
 )
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import (
+    added_types,
     buckets,
     describes,
     images,
@@ -28,16 +29,6 @@ from ultracluster.emulator.ministack import (
     stacks,
     state_machines,
     vpc,
-)
-from ultracluster.emulator.ministack.added_types import (
-    Budget,
-    ElasticIp,
-    FlowLog,
-    InstanceProfile,
-    NatGateway,
-    PlacementGroup,
-    ask,
-    measuring,
 )
 from ultracluster.emulator.ministack.calls import Wrapped, offer
 from ultracluster.emulator.ministack.handlers import Journal, Table
@@ -120,19 +111,19 @@ def _services() -> Mapping[str, Provisioner]:
             addition=state_machines.complete,
         ),
         Wrapped("AWS::IAM::Role", addition=_role_arn),
-        Wrapped("AWS::CloudWatch::Alarm", given=measuring, addition=ask),
+        Wrapped("AWS::CloudWatch::Alarm", given=added_types.measuring, addition=added_types.ask),
     )
     return {
         **{each.type_name: each for each in wrapped},
-        "AWS::EC2::EIP": ElasticIp(),
-        "AWS::EC2::NatGateway": NatGateway(),
-        "AWS::EC2::FlowLog": FlowLog(),
-        "AWS::EC2::PlacementGroup": PlacementGroup(),
+        "AWS::EC2::EIP": added_types.ElasticIp(),
+        "AWS::EC2::NatGateway": added_types.NatGateway(),
+        "AWS::EC2::FlowLog": added_types.FlowLog(),
+        "AWS::EC2::PlacementGroup": added_types.PlacementGroup(),
         "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
         "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
         **log_delivery.types(),
-        "AWS::Budgets::Budget": Budget(),
-        "AWS::IAM::InstanceProfile": InstanceProfile(),
+        "AWS::Budgets::Budget": added_types.Budget(),
+        "AWS::IAM::InstanceProfile": added_types.InstanceProfile(),
     }
 
 

@@ -133,12 +133,15 @@ class Cycle:
             ("update", self._update),
             ("delete", lambda: self._delete(before)),
         ):
-            which = (self._stack.construct_id, self._id, self._resource["Type"], operation)
-            try:
-                row = timed(act, *which)
-            finally:
-                self._place.fail()
-            yield replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
+            yield self._timed(operation, act)
+
+    def _timed(self, operation: str, act: Callable[[], Found]) -> Row:
+        which = (self._stack.construct_id, self._id, self._resource["Type"], operation)
+        try:
+            row = timed(act, *which)
+        finally:
+            self._place.fail()
+        return replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
 
     def _fault(self, operation: str) -> None:
         name = f"^{re.escape(self._id)}$"
