@@ -11,8 +11,8 @@ from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Check, Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.offerings import NO_SLURM, clusters_of_others
 from ultracluster.preflight.quotas import Need, Needs, fitting
-from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec

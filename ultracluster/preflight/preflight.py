@@ -23,7 +23,6 @@ from ultracluster.preflight import (
     needs,
     offerings,
     permissions,
-    slurm,
     subnets,
     vpc,
 )
@@ -32,9 +31,8 @@ from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
-MODULES: Final = (
-    *(offerings, slurm, capacity, subnets, vpc, image, buckets, permissions, fabric_rules),
-)
+MODULES: Final = (offerings, capacity, subnets, vpc, image, buckets, permissions, fabric_rules)
+"""In the order in which their checks are shown; the quotas' come first."""
 CHECKS: Final[tuple[Check, ...]] = (
     *needs.CHECKS,
     *(each for module in MODULES for each in vars(module).values() if isinstance(each, Check)),
