@@ -1,7 +1,4 @@
-"""The console command.
-
-ultracluster capacity ENVIRONMENT --recipe RECIPE [--from 2026-12-01] [--format json]
-ultracluster capacity ENVIRONMENT --parameters 13e9 --tokens 300e9 [--nodes 16]
+"""The command `ultracluster capacity`.
 
 Buys nothing. Exit code 1 where nothing is offered that the run, as planned, would fit in.
 """

@@ -1,7 +1,4 @@
-"""The console command, and dashboards in Grafana's JSON, made of one table of panels.
-
-ultracluster dashboards ENVIRONMENT [--output FOLDER] [--from URL [--hours 6]]
-"""
+"""The command, and dashboards in Grafana's JSON, made of one table of panels."""
 
 import argparse
 import json

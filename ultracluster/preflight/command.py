@@ -1,9 +1,4 @@
-"""The console command.
-
-ultracluster preflight ENVIRONMENT [--recipe RECIPE ...] [--format json] [--only CHECK ...]
-
-Exit code 2 also where a service gave no answer and nothing fails.
-"""
+"""The command `ultracluster preflight`; exit code 2 also where a service gave no answer."""
 
 import argparse
 from datetime import UTC, datetime

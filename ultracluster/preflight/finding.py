@@ -33,19 +33,14 @@ class Finding:
     wanted: str = ""
     fix: str = ""
     """What to do, as a sentence; empty where there is nothing to do."""
-
     fix_command: str = ""
     """The AWS CLI call that does it, where one call does."""
-
     question: Question | None = None
     """The call that confirms it."""
-
     by_hand: str = ""
     """How to confirm it where no single call does, as a rule says it."""
-
     missing_action: str = ""
     """The IAM action that the caller would need, where that is why the check was skipped."""
-
     unanswered: bool = False
     """Whether AWS gave no answer for another reason than a missing permission."""
 
@@ -60,7 +55,6 @@ class Situation:
     now: datetime
     templates: Callable[[], Report] | None = None
     """What the fabric rules say of its templates, once these are made."""
-
     recipes: tuple[RecipeSpec, ...] = ()
     """Jobs that are to run on it; an environment itself names none."""
 

@@ -29,7 +29,6 @@ class Need:
     amount: int
     made_of: str
     """How the amount comes about, for a reader: `2 x p4d.24xlarge of 96 vCPU`."""
-
     in_use: Usage
     """What the account uses beside the environment."""
 

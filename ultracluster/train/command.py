@@ -1,12 +1,4 @@
-"""The console command.
-
-ultracluster train recipes
-ultracluster train submit ENVIRONMENT RECIPE [--name NAME] [--dry-run] [--wait] [--unattended]
-ultracluster train check REQUEST.json [--environment ENVIRONMENT]
-ultracluster train status ENVIRONMENT [JOB] [--wait]
-ultracluster train logs ENVIRONMENT [JOB] [--follow]
-ultracluster train stop ENVIRONMENT [JOB]
-ultracluster train list ENVIRONMENT [--all]
+"""The command `ultracluster train`.
 
 With --slurm, and for a job that is a number, these are jobs of the environment's Slurm, reached on
 a login node by Systems Manager.

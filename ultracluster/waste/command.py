@@ -1,7 +1,4 @@
-"""The console command.
-
-ultracluster waste ENVIRONMENT [--since 7d] [--metrics URL] [--html FILE] [--format json]
-"""
+"""The command `ultracluster waste`: who used what, and what nobody did, told and as a page."""
 
 import argparse
 import re
