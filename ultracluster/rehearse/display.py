@@ -120,12 +120,10 @@ class Display:
                 state = "is still there" if entry.there else "is gone, and its data with it"
                 self.fault(f"{entry.resource.resource_type} {entry.resource.physical_id} {state}")
 
-    def times(self) -> None:
-        table = _table("Time of each step", "step", "s>")
-        for step in self.steps:
-            table.add_row(step.name, f"{step.seconds:.1f}")
-        table.add_row("total", f"{sum(step.seconds for step in self.steps):.1f}", style="bold")
-        self.console.print(table)
+    def total(self) -> None:
+        """Show how long all steps took, of which each has said its own time."""
+        seconds = sum(step.seconds for step in self.steps)
+        self.console.print(f"  {'All steps':<28} {seconds:6.1f} s", highlight=False)
 
     def note(self, text: str) -> None:
         self.record["notes"].append(text.strip())

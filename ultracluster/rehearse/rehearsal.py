@@ -142,7 +142,7 @@ class Rehearsal:
 
     def _end(self, evidence: Evidence) -> None:
         self._display.summary(self._spec, evidence.facts)
-        self._display.times()
+        self._display.total()
 
     def _synthesize(self, assembly: Path) -> None:
         with self._display.step("Synthesize") as step:
