@@ -1,6 +1,6 @@
 """The quotas that an environment counts against: for each, what it adds and what is in use."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ from ultracluster.catalogue.instances import letters
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight import usage
-from ultracluster.preflight.finding import Check, Finding, Situation, skipped
+from ultracluster.preflight.finding import Finding, Situation, check, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.offerings import NO_SLURM, clusters_of_others
 from ultracluster.preflight.quotas import Need, Needs, fitting
@@ -49,6 +49,7 @@ def _on_demand(situation: Situation) -> Iterator[Vcpus]:
         yield Vcpus(plain.instance_type, plain.count * each, words)
 
 
+@check("quota-vcpus", "On-demand vCPUs of the nodes, running or reserved", fitting)
 def _nodes(situation: Situation) -> Iterator[Need | Finding]:
     """Count what shares the quota of the environment's nodes."""
     nodes = situation.spec.nodes
@@ -88,6 +89,7 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     return min(sum(free), nodes.total)
 
 
+@check("quota-login-vcpus", "On-demand vCPUs of other families, as login nodes are", fitting)
 def _others(situation: Situation) -> Iterator[Need | Finding]:
     """Count what has a quota of its own: login nodes, CPU groups, groups of another family."""
     nodes = situation.spec.nodes
@@ -112,6 +114,7 @@ def _others(situation: Situation) -> Iterator[Need | Finding]:
         yield _vcpu_need(families, quota, parts)
 
 
+@check("quota-network-interfaces", "Network interfaces, by the nodes' layout", fitting)
 def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     spec = situation.spec
     per_node = len(layout(spec.nodes.instance, spec.nodes.interface_layout))
@@ -128,33 +131,33 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     )
 
 
-def _why_no_vpc(situation: Situation) -> str:
-    return "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
-
-
-def _why_no_nat(situation: Situation) -> str:
-    closed = getattr(situation.spec.network, "public_subnet_cidr", None) is None
-    nothing = "the environment's network has no NAT gateway" if closed else ""
-    return _why_no_vpc(situation) or nothing
-
-
-def _one(
-    quota: Quota, what: str, in_use: usage.Usage, why_none: Callable[[Situation], str]
-) -> Needs:
+def _one(quota: Quota, what: str, in_use: usage.Usage, why_none: str) -> Need | Finding:
     """Return the need of one more, or why there is none."""
-
-    def need(situation: Situation) -> Iterator[Need | Finding]:
-        reason = why_none(situation)
-        yield skipped(quota.name, reason) if reason else Need(quota, 1, what, in_use)
-
-    return need
+    return skipped(quota.name, why_none) if why_none else Need(quota, 1, what, in_use)
 
 
+@check("quota-vpcs", "VPCs of the Region", fitting)
+def _vpcs(situation: Situation) -> Iterator[Need | Finding]:
+    why = "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
+    yield _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), why)
+
+
+@check("quota-elastic-ips", "Elastic IPs of the Region", fitting)
+def _addresses(situation: Situation) -> Iterator[Need | Finding]:
+    network, in_use = situation.spec.network, usage.others(usage.ADDRESSES, "Addresses")
+    why = "" if isinstance(network, NetworkSpec) else GIVEN_VPC
+    if getattr(network, "public_subnet_cidr", None) is None:
+        why = why or "the environment's network has no NAT gateway"
+    yield _one(quotas.ELASTIC_IPS, "the NAT gateway's address", in_use, why)
+
+
+@check("quota-file-systems", "Lustre file systems of the deployment type", fitting)
 def _file_systems(situation: Situation) -> Iterator[Need | Finding]:
     kind = quotas.lustre(situation.spec.storage.deployment_type)
     yield Need(kind.count, 1, "the file system", usage.file_systems(kind))
 
 
+@check("quota-file-system-capacity", "Lustre capacity of the deployment type", fitting)
 def _capacity(situation: Situation) -> Iterator[Need | Finding]:
     storage = situation.spec.storage
     kind = quotas.lustre(storage.deployment_type)
@@ -182,6 +185,7 @@ def _of_sagemaker(
     yield Need(quota, count, f"{count:,} x {name}{how}", in_use)
 
 
+@check("quota-training-instances", "SageMaker training instances of the type", fitting)
 def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
     name = situation.spec.nodes.instance.sagemaker_training_type or ""
     in_use = usage.training_instances(name, spot=False)
@@ -205,6 +209,26 @@ def _of_recipes(subject: str, field: str, kind: str, in_use: Callable[[str], usa
     return needs
 
 
+def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
+    if situation.recipes:
+        names = ", ".join(each.name for each in situation.recipes)
+        return skipped(subject, f"{what} is in no recipe of {names}")
+    return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
+
+
+_spot_training = check(
+    "quota-training-spot-instances", "SageMaker spot instances of recipes", fitting
+)(
+    _of_recipes(
+        "spot training", "spot", "spot training job", partial(usage.training_instances, spot=True)
+    )
+)
+_warm_pools = check("quota-training-warm-pools", "SageMaker warm pools of recipes", fitting)(
+    _of_recipes("warm pools", "warm_pool_seconds", "training warm pool", usage.warm_pools)
+)
+
+
+@check("quota-training-run-time", "SageMaker's longest run, against that of recipes", fitting)
 def _run_time(situation: Situation) -> Iterator[Need | Finding]:
     if not situation.recipes:
         yield _no_recipe(situation, "longest run time", "max_runtime_seconds")
@@ -215,56 +239,19 @@ def _run_time(situation: Situation) -> Iterator[Need | Finding]:
     yield Need(quotas.LONGEST_RUN, seconds, words, lambda _: 0)
 
 
-def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
-    if situation.recipes:
-        names = ", ".join(each.name for each in situation.recipes)
-        return skipped(subject, f"{what} is in no recipe of {names}")
-    return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
+@check("quota-training-job-instances", "SageMaker instances of one job", fitting)
+def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
+    how = " in one job"
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_A_JOB, lambda _: 0, how)
 
 
-_spot_training = _of_recipes(
-    "spot training", "spot", "spot training job", partial(usage.training_instances, spot=True)
-)
-_warm_pools = _of_recipes("warm pools", "warm_pool_seconds", "training warm pool", usage.warm_pools)
-_instances_of_a_job = partial(
-    _of_sagemaker, quota=quotas.INSTANCES_OF_A_JOB, in_use=lambda _: 0, how=" in one job"
-)
-_instances_of_all_jobs = partial(
-    _of_sagemaker, quota=quotas.INSTANCES_OF_ALL_JOBS, in_use=usage.training_instances()
-)
-_vpcs = _one(
-    quotas.VPCS_PER_REGION,
-    "the VPC",
-    usage.others(usage.VPCS, "Vpcs"),
-    _why_no_vpc,
-)
-_addresses = _one(
-    quotas.ELASTIC_IPS,
-    "the NAT gateway's address",
-    usage.others(usage.ADDRESSES, "Addresses"),
-    _why_no_nat,
-)
-_clusters = _one(
-    quotas.PCS_CLUSTERS,
-    "the cluster",
-    clusters_of_others,
-    lambda s: NO_SLURM if s.spec.slurm is None else "",
-)
+@check("quota-training-instances-in-all", "SageMaker instances of all jobs", fitting)
+def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
+    in_use = usage.training_instances()
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, in_use)
 
-NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
-    "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
-    "quota-login-vcpus": ("On-demand vCPUs of other families, as login nodes are", _others),
-    "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
-    "quota-vpcs": ("VPCs of the Region", _vpcs),
-    "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),
-    "quota-file-systems": ("Lustre file systems of the deployment type", _file_systems),
-    "quota-file-system-capacity": ("Lustre capacity of the deployment type", _capacity),
-    "quota-training-instances": ("SageMaker training instances of the type", _training_instances),
-    "quota-training-spot-instances": ("SageMaker spot instances of recipes", _spot_training),
-    "quota-training-warm-pools": ("SageMaker warm pools of recipes", _warm_pools),
-    "quota-training-run-time": ("SageMaker's longest run, against that of recipes", _run_time),
-    "quota-training-job-instances": ("SageMaker instances of one job", _instances_of_a_job),
-    "quota-training-instances-in-all": ("SageMaker instances of all jobs", _instances_of_all_jobs),
-    "quota-slurm-clusters": ("PCS clusters of the Region", _clusters),
-}
-CHECKS: Final = tuple(Check(name, what, fitting(n)) for name, (what, n) in NEEDS.items())
+
+@check("quota-slurm-clusters", "PCS clusters of the Region", fitting)
+def _clusters(situation: Situation) -> Iterator[Need | Finding]:
+    why = NO_SLURM if situation.spec.slurm is None else ""
+    yield _one(quotas.PCS_CLUSTERS, "the cluster", clusters_of_others, why)

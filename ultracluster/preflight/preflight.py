@@ -31,12 +31,13 @@ from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
-MODULES: Final = (offerings, capacity, subnets, vpc, image, buckets, permissions, fabric_rules)
-"""In the order in which their checks are shown; the quotas' come first."""
-CHECKS: Final[tuple[Check, ...]] = (
-    *needs.CHECKS,
-    *(each for module in MODULES for each in vars(module).values() if isinstance(each, Check)),
+MODULES: Final = (
+    *(needs, offerings, capacity, subnets, vpc, image, buckets, permissions, fabric_rules),
 )
+CHECKS: Final = tuple(
+    each for module in MODULES for each in vars(module).values() if isinstance(each, Check)
+)
+"""In the order in which they are shown."""
 NAMES: Final = tuple(check.name for check in CHECKS)
 
 SIDE_BY_SIDE: Final = 16
