@@ -6,16 +6,10 @@ import pytest
 
 from tests.accept.conftest import World
 from tests.accept.test_interruption import arguments
-from ultracluster.accept.command import NAMES
 from ultracluster.accept.report import document, page
 from ultracluster.accept.scene import Scene
 from ultracluster.accept.session import STAGES, Session
 from ultracluster.cli import main
-
-
-def test_the_stages_of_the_command_are_those_that_there_are():
-    """Shells complete them without an import of the stages."""
-    assert tuple(stage.name for stage in STAGES) == NAMES
 
 
 def test_the_report_can_be_filed(

@@ -28,7 +28,6 @@ from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.synthesis import Synthesis
 from ultracluster.visible import console as new_console
 
-NAMES: Final = ("network", "login", "sagemaker", "nodes", "faults", "end")
 ALL: Final = "all"
 
 
@@ -36,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add_format(parser)
     parser.add_argument(
-        "--stage", choices=(*NAMES, ALL), default=ALL, help=f"what to accept ({ALL}, in this order)"
+        "--stage",
+        choices=(*(stage.name for stage in STAGES), ALL),
+        default=ALL,
+        help=f"what to accept ({ALL}, in this order)",
     )
     parser.add_argument("--yes", action="store_true", help="start every stage without asking")
     parser.add_argument(
