@@ -424,8 +424,7 @@ def main() -> int:
             take_pictures(folder / "chromium")
             until("a job that runs", rehearsal.running, 240)
             rehearsal.round(last)
-            ended = job.ended()
-            page.end = f"{ended['JobState']} with {ended['ExitCode']}"
+            page.end = night.end_of(job.number)
             page.write()
             return 0 if page.good() else 1
 
