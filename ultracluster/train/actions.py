@@ -48,12 +48,11 @@ def recipes(arguments: argparse.Namespace, console: Console) -> int:
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
     request = read_request(arguments.request)
-    place, unknown = None, []
+    place = Place(region=arguments.region) if arguments.region else None
+    unknown: list[str] = []
     if arguments.environment:
         jobs = jobs_of(arguments, arguments.environment)
         place, unknown = survey(jobs.cloud, jobs.deployed)
-    elif arguments.region:
-        place = Place(region=arguments.region)
     hints = list(advice(parsed(request))) if isinstance(request, Mapping) else []
     judged = Prepared(request, request_problems(request, place), hints, unknown)
     status = SOME_FAIL if judged.problems else ALL_WELL
