@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
-from ultracluster import rules
 from ultracluster.rules.acknowledgements import FIXES, OBJECTIONS
 from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
@@ -27,8 +27,8 @@ def _place(rule: Rule) -> tuple[int, int]:
 
 def _found() -> Iterator[Rule]:
     """Yield the rules of every module beside this one."""
-    for module in iter_modules(rules.__path__):
-        for value in vars(import_module(f"{rules.__name__}.{module.name}")).values():
+    for module in iter_modules([str(Path(__file__).parent)]):
+        for value in vars(import_module(f"{__package__}.{module.name}")).values():
             if isinstance(value, Rule):
                 yield value
 
