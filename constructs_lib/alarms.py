@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from constructs_lib.permissions import allow
 from ultracluster.catalogue.alarms import ServiceAlarm, alarms, service_alarms
 from ultracluster.spec.budget import TOPIC_ARN
 from ultracluster.spec.observability import ObservabilitySpec
@@ -36,13 +37,8 @@ def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service:
     writer = iam.ServicePrincipal(
         service, conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(topic).account}}
     )
-    for resource, actions, on in (
-        (topic, ["sns:Publish"], topic.topic_arn),
-        (key, [*WRITING], "*"),
-    ):
-        resource.add_to_resource_policy(
-            iam.PolicyStatement(principals=[writer], actions=actions, resources=[on])
-        )
+    topic.add_to_resource_policy(allow(None, "sns:Publish", on=topic.topic_arn, by=writer))
+    key.add_to_resource_policy(allow(None, *WRITING, by=writer))
     return topic
 
 

@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from constructs_lib.permissions import arn
+from constructs_lib.permissions import allow, arn
 from constructs_lib.retention import removal_policy
 
 
@@ -16,30 +16,15 @@ class LogKey(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        self.key = kms.Key(
-            self,
-            "Resource",
-            description="Log groups of a training environment",
-            enable_key_rotation=True,
-            removal_policy=removal_policy(keep=keep),
-        )
+        self.key = _key(self, "Log groups of a training environment", keep=keep)
         """The key."""
+        logs = iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")
         groups = arn(self, "logs", "log-group:*")
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
-                # CloudWatch Logs User Guide, "Encrypt log data" (copy read 2026-11-23).
-                actions=[
-                    "kms:Decrypt",
-                    "kms:Describe*",
-                    "kms:Encrypt",
-                    "kms:GenerateDataKey*",
-                    "kms:ReEncrypt*",
-                ],
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-            )
-        )
+        # CloudWatch Logs User Guide, "Encrypt log data" (copy read 2026-11-23).
+        verbs = ("Decrypt", "Describe*", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+        of_groups = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
+        use = allow(None, *(f"kms:{verb}" for verb in verbs), by=logs, where=of_groups)
+        self.key.add_to_resource_policy(use)
 
 
 class DataKey(Construct):
@@ -49,13 +34,7 @@ class DataKey(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        self.key = kms.Key(
-            self,
-            "Resource",
-            description="Data of a training environment",
-            enable_key_rotation=True,
-            removal_policy=removal_policy(keep=keep),
-        )
+        self.key = _key(self, "Data of a training environment", keep=keep)
         """The key."""
         # Data repository associations read and write the bucket as a service-linked role whose
         # name carries the file system's id. It has no KMS permission of its own and does not
@@ -63,23 +42,22 @@ class DataKey(Construct):
         # with server-side encrypted Amazon S3 buckets", copy read 2026-11-23).
         service = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com"
         role = arn(self, "iam", f"role/{service}/AWSServiceRoleForFSxS3Access_fs-*", region="")
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.AnyPrincipal()],
-                actions=[
-                    "kms:Decrypt",
-                    "kms:DescribeKey",
-                    "kms:Encrypt",
-                    "kms:GenerateDataKey*",
-                    "kms:ReEncrypt*",
-                ],
-                resources=["*"],
-                conditions={
-                    "StringEquals": {
-                        "kms:CallerAccount": stack.account,
-                        "kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}",
-                    },
-                    "ArnLike": {"aws:PrincipalArn": role},
-                },
-            )
-        )
+        verbs = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+        through_s3 = {
+            "kms:CallerAccount": stack.account,
+            "kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}",
+        }
+        associations = {"StringEquals": through_s3, "ArnLike": {"aws:PrincipalArn": role}}
+        anyone = iam.AnyPrincipal()
+        use = allow(None, *(f"kms:{verb}" for verb in verbs), by=anyone, where=associations)
+        self.key.add_to_resource_policy(use)
+
+
+def _key(scope: Construct, description: str, *, keep: bool) -> kms.Key:
+    return kms.Key(
+        scope,
+        "Resource",
+        description=description,
+        enable_key_rotation=True,
+        removal_policy=removal_policy(keep=keep),
+    )

@@ -1,5 +1,7 @@
 """A Lustre file system as its clients see it, and the security group rules that they need."""
 
+from typing import Any
+
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_ec2 as ec2
@@ -87,25 +89,21 @@ class LustreFileSystem(Construct):
         rules: list[cdk.CfnResource] = []
         for protocol, first, last in ports:
             suffix = f"{name}{first or 'All'}"
+            what: Any = {"ip_protocol": protocol, "from_port": first, "to_port": last}
+            what["description"] = "Lustre"
             outward = ec2.CfnSecurityGroupEgress(
                 scope,
                 f"{suffix}Out",
                 group_id=source,
                 destination_security_group_id=destination,
-                ip_protocol=protocol,
-                from_port=first,
-                to_port=last,
-                description="Lustre",
+                **what,
             )
             inward = ec2.CfnSecurityGroupIngress(
                 scope,
                 f"{suffix}In",
                 group_id=destination,
                 source_security_group_id=source,
-                ip_protocol=protocol,
-                from_port=first,
-                to_port=last,
-                description="Lustre",
+                **what,
             )
             if self._efa_enabled:
                 acknowledge(inward, {RESTRICTED_PORTS: OVER_EFA})

@@ -28,6 +28,7 @@ def allow(
     *actions: str,
     on: str | Sequence[str] = "*",
     where: Mapping[str, object] | None = None,
+    by: iam.IPrincipal | None = None,
 ) -> iam.PolicyStatement:
     """Return a statement that allows actions.
 
@@ -36,9 +37,11 @@ def allow(
         actions: what is allowed.
         on: the resource or resources; `*` for actions of which IAM knows none.
         where: the conditions.
+        by: whom it allows them, in the policy of a resource.
     """
     return iam.PolicyStatement(
         sid=sid,
+        principals=None if by is None else [by],
         actions=list(actions),
         resources=[on] if isinstance(on, str) else list(on),
         conditions=where,

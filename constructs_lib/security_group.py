@@ -1,6 +1,6 @@
 """Security groups: of the EFA fabric, of ordinary traffic apart from it, and of Slurm."""
 
-from typing import Final
+from typing import Any, Final
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct, Dependable
@@ -60,25 +60,13 @@ class OwnSecurityGroup(ec2.SecurityGroup):
             The ingress rule.
         """
         first, last = ports or (None, None)
+        own, scope = self.security_group_id, self._holder
+        what: Any = {"group_id": own, "ip_protocol": protocol, "from_port": first, "to_port": last}
         rule = ec2.CfnSecurityGroupIngress(
-            self._holder,
-            f"{name}Ingress",
-            group_id=self.security_group_id,
-            source_security_group_id=self.security_group_id,
-            ip_protocol=protocol,
-            from_port=first,
-            to_port=last,
-            description=inward,
+            scope, f"{name}Ingress", source_security_group_id=own, description=inward, **what
         )
         ec2.CfnSecurityGroupEgress(
-            self._holder,
-            f"{name}Egress",
-            group_id=self.security_group_id,
-            destination_security_group_id=self.security_group_id,
-            ip_protocol=protocol,
-            from_port=first,
-            to_port=last,
-            description=outward,
+            scope, f"{name}Egress", destination_security_group_id=own, description=outward, **what
         )
         return rule
 

@@ -11,7 +11,7 @@ from constructs import Construct, Dependable
 
 from constructs_lib.retention import log_group
 from constructs_lib.slurm_boot import PROLOG
-from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
+from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region, configured
 from ultracluster.catalogue.slurm import LOG_TYPES, cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -75,11 +75,8 @@ class SlurmCluster(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
 
-        accounting = pcs.CfnCluster.AccountingProperty(mode="NONE")
-        if spec.accounting_days is not None:
-            accounting = pcs.CfnCluster.AccountingProperty(
-                mode="STANDARD", default_purge_time_in_days=spec.accounting_days
-            )
+        days = spec.accounting_days
+        kept = {} if days is None else {"defaultPurgeTimeInDays": days}
         self.resource = pcs.CfnCluster(
             self,
             "Resource",
@@ -90,16 +87,11 @@ class SlurmCluster(Construct):
                 security_group_ids=[group.security_group_id for group in security_groups],
             ),
             scheduler=pcs.CfnCluster.SchedulerProperty(type="SLURM", version=spec.version),
-            slurm_configuration=pcs.CfnCluster.SlurmConfigurationProperty(
-                accounting=accounting,
-                scale_down_idle_time_in_seconds=spec.idle_seconds,
-                slurm_custom_settings=[
-                    pcs.CfnCluster.SlurmCustomSettingProperty(
-                        parameter_name=setting, parameter_value=value
-                    )
-                    for setting, value in (SETTINGS | enforced(spec)).items()
-                ],
-            ),
+            slurm_configuration={
+                "accounting": {"mode": "NONE" if days is None else "STANDARD", **kept},
+                "scaleDownIdleTimeInSeconds": spec.idle_seconds,
+                **(configured(SETTINGS | enforced(spec)) or {}),
+            },
         )
         """The L1 resource."""
         # Rules are resources of their own: the controller is made once its groups have them.
@@ -153,19 +145,7 @@ class SlurmQueue(Construct):
                 )
                 for group in node_groups
             ],
-            # PCS refuses an empty list.
-            slurm_configuration=(
-                pcs.CfnQueue.SlurmConfigurationProperty(
-                    slurm_custom_settings=[
-                        pcs.CfnQueue.SlurmCustomSettingProperty(
-                            parameter_name=setting, parameter_value=value
-                        )
-                        for setting, value in stated.items()
-                    ]
-                )
-                if stated
-                else None
-            ),
+            slurm_configuration=configured(stated),
         )
         """The L1 resource."""
         acknowledge_region(self.resource)

@@ -1,7 +1,7 @@
 """Nodes that AWS PCS launches: for jobs, and for people to log in to."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -72,22 +72,18 @@ class SlurmNodeGroup(Construct):
                 min_instance_count=least, max_instance_count=most
             ),
             subnet_ids=[subnet.subnet_id for subnet in subnets],
-            slurm_configuration=(
-                pcs.CfnComputeNodeGroup.SlurmConfigurationProperty(
-                    slurm_custom_settings=[
-                        pcs.CfnComputeNodeGroup.SlurmCustomSettingProperty(
-                            parameter_name="Features", parameter_value=feature
-                        )
-                    ]
-                )
-                if feature is not None
-                else None
-            ),
+            slurm_configuration=configured({} if feature is None else {"Features": feature}),
         )
         """The L1 resource."""
         acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
         """The group's id, as a queue names it."""
+
+
+def configured(settings: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the `SlurmConfiguration` that has these settings; PCS refuses an empty list."""
+    listed = [{"parameterName": name, "parameterValue": v} for name, v in settings.items()]
+    return {"slurmCustomSettings": listed} if listed else None
 
 
 def acknowledge_region(resource: cdk.CfnResource) -> None:

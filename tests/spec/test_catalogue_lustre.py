@@ -261,3 +261,9 @@ def test_directories_that_hold_one_another_are_refused(paths):
     ]
     too_many = len(paths) > RULES["dra"]["max_per_filesystem"]
     assert len(found) == len(shared) + too_many
+
+
+@pytest.mark.parametrize("capacity", ["--5", "²", "9" * 5000])
+def test_a_text_that_is_no_number_has_no_step(capacity):
+    """A template holds whatever its author wrote; the type of a property has a rule of its own."""
+    assert list(problems(file_system("SCRATCH_2", "SSD", capacity=capacity))) == []

@@ -321,6 +321,7 @@ def test_files_of_a_folder_build_on_one_another(project: Path):
         copy = f"X = M.model_copy(update={{'name': '{name}'}})"
         (project / f"{name}.py").write_text(f"{line}\n{copy}\nALL = [M, X]\n")
     (project / "constants.py").write_text("NODES = 2\n")
+    (project / "\u00b2.py").write_text("")  # a digit to Python, and no number
 
     found = [spec.name for spec in load_folder(project, EnvironmentSpec)]
     assert found == ["a", "b", "m", "x", "y", "z"]

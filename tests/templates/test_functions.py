@@ -156,6 +156,10 @@ def test_a_function_gives_its_value(expression, expected):
             "Fn::Cidr is malformed: it takes a count from 1 to 256 and a number of bits",
         ),
         (
+            {"Fn::Cidr": ["10.0.0.0/16", "²", 8]},
+            "Fn::Cidr is malformed: it takes a count from 1 to 256 and a number of bits",
+        ),
+        (
             {"Fn::Cidr": ["10.0.0.0/24", 4, 7]},
             "Fn::Cidr asks for 4 blocks where 10.0.0.0/24 holds 2",
         ),

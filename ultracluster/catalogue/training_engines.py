@@ -8,14 +8,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.sharding import (
-    Cluster,
-    batch_problems,
-    hierarchical_problems,
-    memory_problems,
-    partition_problems,
-    tensor_problems,
-)
+from ultracluster.catalogue import sharding
+from ultracluster.catalogue.sharding import Cluster
 from ultracluster.catalogue.torchtitan import Fault, Layout, model_faults
 from ultracluster.catalogue.training_parts import path_problems
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, SHARDED, TrainingRequest
@@ -120,21 +114,25 @@ def _layout(settings: Values, cluster: Cluster, request: TrainingRequest) -> Ite
         yield Problem(f"{own}.parallel.gpus_per_node", node, fix)
     group = f"{own}.parallel.partition_size"
     if partition is not None:
-        yield from partition_problems(group, partition, cluster)
+        yield from sharding.partition_problems(group, partition, cluster)
     if ways is not None:
         where = f"{own}.parallel.tensor_parallel"
-        yield from tensor_problems(where, ways, cluster, partition=partition)
+        yield from sharding.tensor_problems(where, ways, cluster, partition=partition)
     if partition and _true(settings.get("parallel.hierarchical_gather")):
-        yield from hierarchical_problems(f"{own}.parallel.hierarchical_gather", partition, cluster)
+        yield from sharding.hierarchical_problems(
+            f"{own}.parallel.hierarchical_gather", partition, cluster
+        )
     batch, micro = (number(settings.get(f"data.{name}_batch")) for name in ("global", "micro"))
     if batch and micro:
-        yield from batch_problems(f"{own}.data.global_batch", batch, micro, ways or 1, cluster)
+        yield from sharding.batch_problems(
+            f"{own}.data.global_batch", batch, micro, ways or 1, cluster
+        )
     names = ("layers", "width", "vocabulary")
     layers, width, vocabulary = (number(settings.get(f"model.{name}")) for name in names)
     if layers and width and vocabulary and request.efa_type:
         parameters = 12 * layers * width**2 + vocabulary * width
         memory, size = request.efa_type.accelerator.memory_mib, min(partition or 1, cluster.world)
-        yield from memory_problems(group, size, parameters=parameters, memory_mib=memory)
+        yield from sharding.memory_problems(group, size, parameters=parameters, memory_mib=memory)
 
 
 def _titan(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
@@ -190,10 +188,10 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
     if number(size) is None:
         yield Problem(f"{where}.mics_shard_size", size, "write a whole number of GPUs")
     elif cluster is not None and (wanted := number(size)) is not None:
-        yield from partition_problems(f"{where}.mics_shard_size", wanted, cluster)
+        yield from sharding.partition_problems(f"{where}.mics_shard_size", wanted, cluster)
         if part(zero, "mics_hierarchical_params_gather") is True:
             field = f"{where}.mics_hierarchical_params_gather"
-            yield from hierarchical_problems(field, wanted, cluster)
+            yield from sharding.hierarchical_problems(field, wanted, cluster)
     yield from _deepspeed_batch(config, cluster)
 
 
@@ -243,7 +241,7 @@ def _version_1(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]
     if number(degree) is None:
         yield Problem(f"{where}.{SHARDED}", degree, "write a whole number of GPUs")
     elif cluster is not None:
-        yield from partition_problems(f"{where}.{SHARDED}", number(degree) or 0, cluster)
+        yield from sharding.partition_problems(f"{where}.{SHARDED}", number(degree) or 0, cluster)
 
 
 def _version_2(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
@@ -257,10 +255,10 @@ def _version_2(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]
     if cluster is None:
         return
     if ways is not None:
-        yield from tensor_problems(f"{where}.tensor_parallel_degree", ways, cluster)
+        yield from sharding.tensor_problems(f"{where}.tensor_parallel_degree", ways, cluster)
     # 0 hands the choice to PyTorch, which shards over the GPUs of a node.
     if degree := degrees.get(HYBRID):
-        yield from partition_problems(f"{where}.{HYBRID}", degree, cluster)
+        yield from sharding.partition_problems(f"{where}.{HYBRID}", degree, cluster)
         if ways and cluster.world % (ways * degree) and not cluster.world % degree:
             fix = f"with {ways} GPUs to a layer they do not divide the {cluster}"
             yield Problem(f"{where}.{HYBRID}", degree, f"{fix}; write {cluster.world // ways}")

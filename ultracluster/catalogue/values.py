@@ -4,6 +4,7 @@ And of the catalogue's own tables, which are JSON and TOML files in this folder.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,8 @@ from typing import Any, Final
 from ultracluster.given_file import UnreadableError, json_of
 
 LARGEST_NUMBER: Final = 2**31 - 1
+WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+"""One of more digits stays a text, as the readers of templates leave it."""
 LONGEST_NUMBER: Final = 20
 """Characters; Python itself refuses to read thousands of digits."""
 
@@ -50,8 +53,7 @@ def number(value: object) -> int | None:
 
 def written_number(value: object) -> object:
     """Return a number that is written as text as a number, and anything else as it is."""
-    digits = isinstance(value, str) and value.lstrip("-").isdigit()
-    return int(value) if digits and isinstance(value, str) else value
+    return int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
 
 
 def text(value: object) -> str:

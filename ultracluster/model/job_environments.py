@@ -12,14 +12,9 @@ from ultracluster.model.containers import commanded, containers_of, variables_of
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.nodes import Node
 from ultracluster.model.shell_variables import assignments
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    part,
-    script,
-    text,
-    texts_within,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 from ultracluster.templates.texts import document
 
 JOB_FILE: Final = "UltraCluster::JobFile"
@@ -127,7 +122,7 @@ class JobEnvironment:
             UndeterminedError: where the value of one that matters is not known.
         """
         return {
-            name: text(value) or ""
+            name: read.text(value) or ""
             for name, value, _ in self.variables
             if job_environment.known(name)
         }
@@ -163,12 +158,12 @@ def read_environments(
         environment = job.request.get("Environment")
         if isinstance(environment, Mapping):
             at = lines.get(job.place, {})
-            image = part(job.request, "AlgorithmSpecification", "TrainingImage")
+            image = read.part(job.request, "AlgorithmSpecification", "TrainingImage")
             variables = tuple((str(n), v, at.get(n)) for n, v in environment.items())
             found.append(JobEnvironment(job.place, variables, (str(image),), job))
     for node in nodes:
         try:
-            written = script(part(node.launch, "UserData"))
+            written = read.script(read.part(node.launch, "UserData"))
         except UndeterminedError:
             continue
         if any(word in written for word in ("NCCL_", "FI_", "RDMAV_")):
@@ -222,7 +217,7 @@ def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool |
     stated = [container.get(name) for name in ("resources", "Resources")]
     names = _resource_names(container)
     parameters = container.get("LinuxParameters", container.get("linuxParameters"))
-    devices = any("/dev/infiniband" in found for found in texts_within(parameters))
+    devices = any("/dev/infiniband" in found for found in read.texts_within(parameters))
     if devices or "vpc.amazonaws.com/efa" in names:
         return True
     # A claim is met by a driver's device class, which another manifest describes.

@@ -9,17 +9,9 @@ from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.nodes import catalogued
 from ultracluster.model.policies import listed
 from ultracluster.model.storage import plain
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    items,
-    keys,
-    number,
-    part,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.scope import mapping
 from ultracluster.templates.texts import document
 
@@ -43,15 +35,15 @@ class TrainingJob:
         return parsed(plain(dict(self.request)))
 
     def at(self, *path: str) -> Any:
-        return part(self.request, *path)
+        return read.part(self.request, *path)
 
     def resources(self) -> list[Mapping[str, Any]]:
         """Return its resource configuration, or those of its instance groups."""
-        groups = items(self.at("ResourceConfig", "InstanceGroups"))
+        groups = read.items(self.at("ResourceConfig", "InstanceGroups"))
         return groups or [self.at("ResourceConfig")]
 
     def type_names(self) -> list[str]:
-        stated = [text(part(entry, "InstanceType")) for entry in self.resources()]
+        stated = [read.text(entry, "InstanceType") for entry in self.resources()]
         return [name for name in stated if name]
 
     def instance_types(self) -> list[InstanceType]:
@@ -59,18 +51,18 @@ class TrainingJob:
         return [found for name in self.type_names() if (found := catalogued(name))]
 
     def count(self) -> int:
-        return sum(number(part(entry, "InstanceCount")) or 1 for entry in self.resources())
+        return sum(read.number(entry, "InstanceCount") or 1 for entry in self.resources())
 
     def subnets(self) -> list[Key]:
         """Return its subnets, none where it runs in SageMaker's network."""
-        return keys(self.at("VpcConfig", "Subnets"))
+        return read.keys(self.at("VpcConfig", "Subnets"))
 
     def file_systems(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield channel and source of each input that is a Lustre file system."""
-        for channel in items(self.at("InputDataConfig")):
-            source = part(channel, "DataSource", "FileSystemDataSource")
-            if source is not None and text(part(source, "FileSystemType")) == "FSxLustre":
-                yield text(part(channel, "ChannelName")) or "without a name", source
+        for channel in read.items(self.at("InputDataConfig")):
+            source = read.part(channel, "DataSource", "FileSystemDataSource")
+            if source is not None and read.text(source, "FileSystemType") == "FSxLustre":
+                yield read.text(channel, "ChannelName") or "without a name", source
 
 
 @dataclass(frozen=True)
@@ -82,21 +74,21 @@ class HyperPodGroup:
     group: Mapping[str, Any]
 
     def name(self) -> str:
-        return written(part(self.group, "InstanceGroupName"))
+        return read.written(read.part(self.group, "InstanceGroupName"))
 
     def instance_type(self) -> InstanceType | None:
         """Return its instance type, None where it has no EFA."""
-        name = text(part(self.group, "InstanceType"))
+        name = read.text(self.group, "InstanceType")
         return catalogued(name) if name else None
 
     def vpc_config(self) -> Any:
         """Return the network that it runs in, None where that is SageMaker's."""
-        own = part(self.group, "OverrideVpcConfig")
+        own = read.part(self.group, "OverrideVpcConfig")
         return self.cluster.get("VpcConfig") if own is None else own
 
     def subnets(self) -> list[Key]:
         """Return its subnets, none where it runs in SageMaker's network."""
-        return list(dict.fromkeys(keys(part(self.vpc_config(), "Subnets"))))
+        return list(dict.fromkeys(read.keys(self.vpc_config(), "Subnets")))
 
 
 def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJob, ...]:
@@ -119,7 +111,7 @@ def definition(machine: ResolvedResource) -> Any:
 
 def _requests(value: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, Mapping):
-        if ":sagemaker:createTrainingJob" in written(value.get("Resource")):
+        if ":sagemaker:createTrainingJob" in read.written(value.get("Resource")):
             asked = value.get("Parameters") or value.get("Arguments")
             if isinstance(asked, Mapping):
                 yield asked

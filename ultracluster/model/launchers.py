@@ -57,7 +57,7 @@ class Launcher:
         if self.kind == "fleet":
             stated += [
                 part(entry, "LaunchTemplateSpecification")
-                for entry in items(self.properties.get("LaunchTemplateConfigs"))
+                for entry in items(self.properties, "LaunchTemplateConfigs")
             ]
         for entry in stated:
             for name in ("LaunchTemplateId", "TemplateId", "Id", "LaunchTemplateName", "Name"):
@@ -68,11 +68,11 @@ class Launcher:
     def types(self) -> list[Any]:
         """Return the instance types that it asks for itself, none where it leaves that open."""
         if self.kind == "pcs":
-            return [part(e, "InstanceType") for e in items(self.properties.get("InstanceConfigs"))]
+            return [part(e, "InstanceType") for e in items(self.properties, "InstanceConfigs")]
         if self.kind == "batch":
-            return items(part(self.properties, "ComputeResources", "InstanceTypes"))
+            return items(self.properties, "ComputeResources", "InstanceTypes")
         if self.kind == "eks":
-            return items(self.properties.get("InstanceTypes"))
+            return items(self.properties, "InstanceTypes")
         found = [part(entry, "InstanceType") for entry in self._overrides()]
         if self.kind == "instance":
             found.append(self.properties.get("InstanceType"))
@@ -80,7 +80,7 @@ class Launcher:
 
     def most_of_batch(self, vcpus_each: int | None) -> int:
         """Return how many instances AWS Batch launches at most, which it counts by their vCPU."""
-        most = number(part(self.properties, "ComputeResources", "MaxvCpus"))
+        most = number(self.properties, "ComputeResources", "MaxvCpus")
         if most is None or vcpus_each is None:
             raise UndeterminedError(
                 "AWS Batch starts as many as it needs of types with unknown vCPU"
@@ -89,16 +89,16 @@ class Launcher:
 
     def _overrides(self) -> list[Any]:
         """Return what a group or a fleet may launch in place of its template."""
-        found = items(part(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides"))
+        found = items(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides")
         if self.kind == "fleet":
-            for config in items(self.properties.get("LaunchTemplateConfigs")):
-                found += items(part(config, "Overrides"))
+            for config in items(self.properties, "LaunchTemplateConfigs"):
+                found += items(config, "Overrides")
         return found
 
     def images(self) -> list[Any]:
         """Return the images that take the place of the launch template's."""
         if self.kind == "batch":
-            entries = items(part(self.properties, "ComputeResources", "Ec2Configuration"))
+            entries = items(self.properties, "ComputeResources", "Ec2Configuration")
             found = [part(entry, "ImageIdOverride") for entry in entries]
             found.append(part(self.properties, "ComputeResources", "ImageId"))
         else:
@@ -109,7 +109,7 @@ class Launcher:
         if self.kind == "fleet":
             return [part(e, "SubnetId") for e in self._overrides() if part(e, "SubnetId")]
         where = SUBNETS.get(self.kind)
-        return items(part(self.properties, *where)) if where else []
+        return items(self.properties, *where) if where else []
 
     def most(self) -> int | None:
         """Return how many instances it launches at most.
@@ -125,4 +125,4 @@ class Launcher:
                 None if None in each else min(filter(None, each), default=None)
             )
         where = MOST.get(self.kind)
-        return number(part(self.properties, *where)) if where else None
+        return number(self.properties, *where) if where else None

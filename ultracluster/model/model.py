@@ -40,17 +40,9 @@ from ultracluster.model.storage import (
     read_associated,
     read_file_systems,
 )
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Template, Variant
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    key,
-    keys,
-    links,
-    not_given,
-    part,
-    texts_within,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.scope import mapping
 
 T = TypeVar("T")
@@ -63,7 +55,7 @@ IN_ARN: Final = re.compile(r"\barn:[^:\s]*:[a-z0-9-]+:([a-z]{2}(?:-[a-z]+)+-\d):
 def named(node: Node) -> set[Key]:
     """Return what a node's user data refers to, nothing where it is not known."""
     try:
-        return {to.key for to in links(part(node.launch, "UserData"))}
+        return {to.key for to in read.links(read.part(node.launch, "UserData"))}
     except UndeterminedError:
         return set()
 
@@ -120,14 +112,14 @@ class Model:
 
     def found(self, value: object, *kinds: str) -> ResolvedResource | None:
         """Return the resource that a value refers to, None where it is none of these types."""
-        resource = self._by_key.get(key(value))
+        resource = self._by_key.get(read.key(value))
         return resource if resource and resource.resource_type in kinds else None
 
     def given(self, value: object, *kinds: str) -> ResolvedResource:
         """Return the resource that a value refers to."""
         resource = self.found(value, *kinds)
         if resource is None:
-            raise not_given(key(value), "")
+            raise read.not_given(read.key(value), "")
         return resource
 
     @cached_property
@@ -234,7 +226,7 @@ class Model:
     def words(self, resource: ResolvedResource) -> str:
         """Return every text of a resource, a line each, for a search in all of them."""
         return self.once(
-            "words", resource, lambda: "\n".join(texts_within(dict(resource.properties)))
+            "words", resource, lambda: "\n".join(read.texts_within(dict(resource.properties)))
         )
 
     @cached_property
@@ -263,9 +255,9 @@ class Model:
         for profile in stated:
             with suppress(UndeterminedError):
                 made = self.found(profile, "AWS::IAM::InstanceProfile")
-                found.update(keys(made.properties.get("Roles")) if made else [key(profile)])
+                found.update(read.keys(made.properties, "Roles") if made else [read.key(profile)])
         for job in self.of("AWS::Batch::JobDefinition"):
-            found.update(link.key for link in links(job.properties))
+            found.update(link.key for link in read.links(job.properties))
         return frozenset(found)
 
     @cached_property
@@ -273,7 +265,7 @@ class Model:
         """Resources by what they refer to."""
         found: dict[tuple[str, str], dict[Key, ResolvedResource]] = {}
         for resource in self.resources:
-            for link in links(resource.properties):
+            for link in read.links(resource.properties):
                 found.setdefault(link.key, {})[resource.place.key] = resource
         return {target: tuple(users.values()) for target, users in found.items()}
 

@@ -8,17 +8,9 @@ from typing import Final, NamedTuple
 
 from ultracluster.model.resource import ModelResource
 from ultracluster.model.traffic import ANYWHERE
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    flag,
-    key,
-    not_given,
-    same,
-    shown,
-    text,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 RESERVED: Final = 5
 """Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""
@@ -50,7 +42,7 @@ def zone_of(thing: ResolvedResource) -> Zone:
                 return Zone(chosen[2], f"zone {chosen[1]} of the Region", stated.because)
             return Zone("?", stated.symbol, stated.because)
         if stated is not None:
-            return Zone(form, text(stated) or "")
+            return Zone(form, read.text(stated) or "")
     raise UndeterminedError(f"AWS chooses the zone of {thing.place.logical_id}")
 
 
@@ -76,7 +68,7 @@ class Subnet(ModelResource):
 
     def addresses(self) -> int:
         """Return how many IPv4 addresses it has to give."""
-        block = text(self.properties.get("CidrBlock"))
+        block = read.text(self.properties, "CidrBlock")
         if block is None:
             raise UndeterminedError(f"no block of {self.place.logical_id} is written")
         try:
@@ -86,7 +78,7 @@ class Subnet(ModelResource):
 
     def gives_public_addresses(self) -> bool:
         """Whether an instance gets a public address in it unasked."""
-        return flag(self.properties.get("MapPublicIpOnLaunch")) or False
+        return read.flag(self.properties, "MapPublicIpOnLaunch") or False
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ class Networks:
         """Return a subnet of the templates."""
         found = self.subnets.get(name)
         if found is None:
-            raise not_given(name, "subnet")
+            raise read.not_given(name, "subnet")
         return found
 
     def zones(self, names: Sequence[Key]) -> set[Zone]:
@@ -123,22 +115,24 @@ class Networks:
         """Yield the resources of a type that lie in a VPC, whether by `VpcId` or by subnet."""
         for resource in self.of(kind):
             if resource.properties.get("VpcId") is not None:
-                if same(resource.properties["VpcId"], vpc):
+                if read.same(resource.properties["VpcId"], vpc):
                     yield resource
                 continue
             stated = resource.properties.get("SubnetIds") or resource.properties.get("SubnetId")
-            names = [key(v) for v in (stated if isinstance(stated, list) else [stated]) if v]
+            names = [read.key(v) for v in (stated if isinstance(stated, list) else [stated]) if v]
             mine = [self.subnets[name] for name in names if name in self.subnets]
-            if any(same(subnet.properties.get("VpcId"), vpc) for subnet in mine):
+            if any(read.same(subnet.properties.get("VpcId"), vpc) for subnet in mine):
                 yield resource
 
     def leads_out(self, vpc: Key) -> bool:
         """Whether some route table of a VPC has a default route."""
         tables = {table.place.key for table in self.in_vpc("AWS::EC2::RouteTable", vpc)}
         if not tables:
-            raise UndeterminedError(f"no route table of {shown(vpc)} is in the given templates")
+            raise UndeterminedError(
+                f"no route table of {read.shown(vpc)} is in the given templates"
+            )
         return any(
-            text(route.properties.get("DestinationCidrBlock")) == ANYWHERE[0]
+            read.text(route.properties, "DestinationCidrBlock") == ANYWHERE[0]
             for table in tables
             for route in self.default_routes(table)
         )
@@ -146,18 +140,18 @@ class Networks:
     def route_table(self, subnet: Key) -> Key | None:
         """Return the route table of a subnet, None where its VPC's main one decides."""
         for association in self.of("AWS::EC2::SubnetRouteTableAssociation"):
-            if key(association.properties.get("SubnetId")) == subnet:
-                name = key(association.properties.get("RouteTableId"))
+            if read.key(association.properties, "SubnetId") == subnet:
+                name = read.key(association.properties, "RouteTableId")
                 if all(table.place.key != name for table in self.of("AWS::EC2::RouteTable")):
-                    raise not_given(name, "route table")
+                    raise read.not_given(name, "route table")
                 return name
         return None
 
     def default_routes(self, table: Key) -> Iterator[ResolvedResource]:
         """Yield the routes of a table that everything takes which no other route takes."""
         for route in self.of("AWS::EC2::Route"):
-            if key(route.properties.get("RouteTableId")) == table and any(
-                text(route.properties.get(name)) in ANYWHERE for name in DESTINATIONS
+            if read.key(route.properties, "RouteTableId") == table and any(
+                read.text(route.properties, name) in ANYWHERE for name in DESTINATIONS
             ):
                 yield route
 

@@ -6,20 +6,9 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.model.launchers import LAUNCHERS, Launcher
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    items,
-    key,
-    keys,
-    not_given,
-    number,
-    part,
-    settled,
-    shown,
-    text,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 EFA_TYPES: Final = ("efa", "efa-only")
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
@@ -47,11 +36,11 @@ class Node:
     def type_names(self) -> list[str]:
         """Return the instance types."""
         stated = self.launcher.types() if self.launcher else []
-        if not stated and part(self.launch, "InstanceType") is not None:
-            stated = [part(self.launch, "InstanceType")]
+        if not stated and read.part(self.launch, "InstanceType") is not None:
+            stated = [read.part(self.launch, "InstanceType")]
         if not stated:
             raise UndeterminedError("no instance type is written for it")
-        return [name for value in stated if (name := text(value))]
+        return [name for value in stated if (name := read.text(value))]
 
     def instance_types(self) -> list[InstanceType]:
         """Return those of its instance types that the catalogue holds."""
@@ -59,34 +48,34 @@ class Node:
 
     def interfaces(self) -> list[Mapping[str, Any]]:
         """Return its network interfaces, none where EC2 makes the only one."""
-        found = [settled(entry) for entry in items(part(self.launch, "NetworkInterfaces"))]
+        found = [read.settled(entry) for entry in read.items(self.launch, "NetworkInterfaces")]
         for entry in found:
             if not isinstance(entry, Mapping):
-                raise UndeterminedError(f"{shown(entry)} is no network interface")
+                raise UndeterminedError(f"{read.shown(entry)} is no network interface")
         return found
 
     def efa_interfaces(self) -> list[Mapping[str, Any]]:
         """Return its network interfaces that have an EFA device."""
-        return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
+        return [e for e in self.interfaces() if read.text(e, "InterfaceType") in EFA_TYPES]
 
     def addresses(self) -> int:
         """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP."""
         interfaces = self.interfaces()
         if not interfaces:
             return 1
-        return sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
+        return sum(read.text(entry, "InterfaceType") != "efa-only" for entry in interfaces)
 
     def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
         """Return the security groups of an interface."""
         stated = _first(
             interface.get("Groups"),
             interface.get("GroupSet"),
-            part(self.launch, "SecurityGroupIds"),
+            read.part(self.launch, "SecurityGroupIds"),
             self._own("ComputeResources", "SecurityGroupIds") or None,
         )
         if stated is None:
             raise UndeterminedError("no security group is written, whoever launches it decides")
-        return items(stated)
+        return read.items(stated)
 
     def groups(self) -> list[Any]:
         """Return the security groups of all interfaces, each once."""
@@ -97,7 +86,7 @@ class Node:
         for interface in interfaces:
             for group in self.groups_of(interface):
                 # Ref and GetAtt of one group are one group.
-                found.setdefault(key(group), group)
+                found.setdefault(read.key(group), group)
         return list(found.values())
 
     def primary_groups(self) -> list[Any]:
@@ -106,7 +95,7 @@ class Node:
         first = [
             card
             for card in cards
-            if not number(card.get("NetworkCardIndex")) and not number(card.get("DeviceIndex"))
+            if not read.number(card, "NetworkCardIndex") and not read.number(card, "DeviceIndex")
         ]
         return self.groups_of(first[0] if first else {})
 
@@ -116,32 +105,32 @@ class Node:
         stated = stated or [entry["SubnetId"] for entry in self.interfaces() if "SubnetId" in entry]
         if not stated:
             raise UndeterminedError("no subnet is written for it")
-        return list(dict.fromkeys(keys(stated)))
+        return list(dict.fromkeys(read.keys(stated)))
 
     def placement_group(self) -> Any:
         """Return the placement group as it was written, None where there is none."""
         return _first(
-            part(self.launch, "Placement", "GroupName"),
-            part(self.launch, "Placement", "GroupId"),
-            part(self.launch, "PlacementGroupName"),
+            read.part(self.launch, "Placement", "GroupName"),
+            read.part(self.launch, "Placement", "GroupId"),
+            read.part(self.launch, "PlacementGroupName"),
             self._own("PlacementGroup"),
             self._own("ComputeResources", "PlacementGroup"),
         )
 
     def profile(self) -> Any:
         """Return the instance profile as it was written, None where there is none."""
-        stated = settled(part(self.launch, "IamInstanceProfile"))
+        stated = read.settled(self.launch, "IamInstanceProfile")
         named = [stated.get(n) for n in PROFILE] if isinstance(stated, Mapping) else [stated]
         return _first(self._own("IamInstanceProfileArn"), *named)
 
     def reservation(self) -> Any:
         """Return the id of the reservation that it is launched into, None where none is named."""
-        return part(self.reservation_target(), "CapacityReservationId")
+        return read.part(self.reservation_target(), "CapacityReservationId")
 
     def reservation_target(self) -> Any:
         """Return what it targets of reservations, one or a resource group, None where nothing."""
-        specification = part(self.launch, "CapacityReservationSpecification")
-        return settled(part(specification, "CapacityReservationTarget"))
+        specification = read.part(self.launch, "CapacityReservationSpecification")
+        return read.settled(specification, "CapacityReservationTarget")
 
     def in_a_block(self) -> bool:
         """Whether it is launched into a Capacity Block."""
@@ -149,19 +138,19 @@ class Node:
 
     def on_spot(self) -> bool:
         """Whether it is bought on Spot, all of it."""
-        batch = text(self._own("ComputeResources", "Type"))
-        fleet = text(self._own("TargetCapacitySpecification", "DefaultTargetCapacityType"))
+        batch = read.text(self._own("ComputeResources", "Type"))
+        fleet = read.text(self._own("TargetCapacitySpecification", "DefaultTargetCapacityType"))
         return self.market() == "spot" or "SPOT" in (self._bought(), batch, (fleet or "").upper())
 
     def _bought(self) -> str | None:
-        return text(self._own("PurchaseOption") or self._own("CapacityType"))
+        return read.text(self._own("PurchaseOption") or self._own("CapacityType"))
 
     def _own(self, *path: str) -> Any:
         """Return what whoever launches it says itself."""
-        return part(self.launcher.properties, *path) if self.launcher else None
+        return read.part(self.launcher.properties, *path) if self.launcher else None
 
     def market(self) -> str | None:
-        return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
+        return read.text(self.launch, "InstanceMarketOptions", "MarketType")
 
     def most(self) -> int | None:
         """Return how many of them there are at most, None where nobody says."""
@@ -251,7 +240,7 @@ def _launched(data: Any, user: Launcher | None) -> Any:
 
 def _references(launcher: Launcher) -> list[Key]:
     try:
-        return [key(reference) for reference in launcher.templates()]
+        return [read.key(reference) for reference in launcher.templates()]
     except UndeterminedError:
         # Whatever template it is, it is none of those that were given.
         return []
@@ -259,7 +248,7 @@ def _references(launcher: Launcher) -> list[Key]:
 
 def described(node: Node) -> str:
     """Return who launches a node, for a message."""
-    return shown(node.launcher.place.logical_id) if node.launcher else shown(node.place.logical_id)
+    return read.shown((node.launcher or node).place.logical_id)
 
 
 def _interfaces(resources: Sequence[ResolvedResource]) -> dict[Key, Mapping[str, Any]]:
@@ -288,10 +277,10 @@ def _named(entry: Any) -> bool:
 
 def _attached(entry: Mapping[str, Any], made: Mapping[Key, Mapping[str, Any]]) -> Mapping[str, Any]:
     try:
-        name = key(entry["NetworkInterfaceId"])
+        name = read.key(entry["NetworkInterfaceId"])
     except UndeterminedError as error:
         return dict.fromkeys(OPEN, Unknown(error.because))
     if name in made:
         return made[name]
-    because = not_given(name, "network interface").because
+    because = read.not_given(name, "network interface").because
     return dict.fromkeys(OPEN, Unknown(because))

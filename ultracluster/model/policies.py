@@ -8,16 +8,9 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
 from ultracluster.model.resource import ModelResource
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    items,
-    key,
-    part,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.texts import document, identity, scalar
 
 PolicyKind = Literal["identity", "trust", "resource"]
@@ -68,7 +61,7 @@ class Statement:
         return self.body.get("Effect")
 
     def allows(self) -> bool:
-        return text(self.effect) == "Allow"
+        return read.text(self.effect) == "Allow"
 
     def actions(self) -> list[str]:
         """Return its actions in lower case, with a mark for what is not known."""
@@ -76,7 +69,7 @@ class Statement:
 
     @cached_property
     def _actions(self) -> list[str]:
-        return [written(action).lower() for action in items(self.body.get("Action"))]
+        return [read.written(action).lower() for action in read.items(self.body, "Action")]
 
     def names(self, action: str) -> bool:
         """Whether it names an action, as it is or by a pattern."""
@@ -88,7 +81,7 @@ class Statement:
         return [a for a in actions if any(pattern_matches(p, a.lower()) for p in patterns)]
 
     def resources(self) -> list[Any]:
-        return items(self.body.get("Resource"))
+        return read.items(self.body, "Resource")
 
     def conditions(self) -> set[str]:
         """Return the condition keys that it names, in lower case."""
@@ -110,8 +103,8 @@ class Identity(ModelResource):
     def trusted(self) -> Iterator[tuple[str, Statement]]:
         """Yield each service that may take it, with the statement that says so."""
         for statement in self.trust:
-            for service in items(part(statement.body, "Principal", "Service")):
-                yield written(service), statement
+            for service in read.items(statement.body, "Principal", "Service"):
+                yield read.written(service), statement
 
     @cached_property
     def outside_policies(self) -> tuple[Any, ...]:
@@ -213,7 +206,7 @@ def _documents(
     """Yield every policy below a value: a mapping, or JSON in a text, that has statements."""
     if isinstance(value, str | Text) and path:
         start = value if isinstance(value, str) else str(value.parts[0])
-        if start.lstrip().startswith("{") and '"Statement"' in written(value):
+        if start.lstrip().startswith("{") and '"Statement"' in read.written(value):
             value = document(value)
     if isinstance(value, Mapping):
         if "Statement" in value and path:
@@ -230,7 +223,7 @@ def _keys(value: Any) -> Iterator[Key]:
     """Yield what the items of a list refer to, as far as that is known."""
     for item in listed(value):
         with suppress(UndeterminedError):
-            yield key(item)
+            yield read.key(item)
 
 
 def listed(value: Any) -> list[Any]:

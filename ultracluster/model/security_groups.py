@@ -13,18 +13,9 @@ from ultracluster.model.traffic import (
     block_within,
     traffic,
 )
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    items,
-    key,
-    not_given,
-    part,
-    shown,
-    text,
-)
-from ultracluster.templates.resolved_values import known as is_known
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 Direction = Literal["in", "out"]
 PeerKind = Literal["group", "cidr", "prefix list", "unknown"]
@@ -72,7 +63,7 @@ class GroupRule:
         if isinstance(self.stated, Unknown):
             return self.stated
         if not isinstance(self.stated, Mapping):
-            return Unknown(f"{shown(self.stated)} is no rule")
+            return Unknown(f"{read.shown(self.stated)} is no rule")
         peers = [self.stated[name] for name in PEERS if name in self.stated]
         return peers[0] if peers else Unknown("a rule names its peer in a way that is not known")
 
@@ -82,16 +73,16 @@ class GroupRule:
         return traffic(self.stated)
 
     def passes_everything(self) -> bool:
-        return text(part(self.stated, "IpProtocol")) == EVERY_PROTOCOL
+        return read.text(self.stated, "IpProtocol") == EVERY_PROTOCOL
 
     def flow(self) -> "Flow | None":
         """Return what it lets pass and the peer, None where no host is that peer."""
-        peer = key(self.peer)
+        peer = read.key(self.peer)
         return None if peer == NOBODY else Flow(self.direction, peer, self.traffic)
 
     def is_open_to_the_internet(self) -> bool:
         """Whether anybody on the internet passes with everything."""
-        return self.kind == "cidr" and self.passes_everything() and text(self.peer) in ANYWHERE
+        return self.kind == "cidr" and self.passes_everything() and read.text(self.peer) in ANYWHERE
 
 
 @dataclass(frozen=True)
@@ -147,17 +138,17 @@ class SecurityGroups:
         named: set[Key] = set()
         for member in members:
             try:
-                named.add(key(member))
+                named.add(read.key(member))
             except UndeterminedError as error:
                 unknown.append(error.because)
         for rule in self._rules(named, direction, unknown):
             try:
                 if rule.kind not in ("group", "unknown") or not rule.passes_everything():
                     continue
-                peer = key(rule.peer)
+                peer = read.key(rule.peer)
                 if peer in named:
                     return True
-                if not is_known(peer):
+                if not read.known(peer):
                     unknown.append(peer[-1])
             except UndeterminedError as error:
                 unknown.append(error.because)
@@ -186,14 +177,14 @@ class SecurityGroups:
         """
         unknown: list[str] = []
         closed = list(wanted)
-        for rule in self._rules({key(member) for member in members}, direction, unknown):
+        for rule in self._rules({read.key(member) for member in members}, direction, unknown):
             if not rule.certain:
                 unknown.append("egress rules of their own may have replaced EC2's default one")
                 continue
             try:
                 if peers is not None and rule.kind == "group":
-                    peer = key(rule.peer)
-                    if not is_known(peer):
+                    peer = read.key(rule.peer)
+                    if not read.known(peer):
                         unknown.append(peer[-1])
                     if peer not in peers:
                         continue
@@ -217,7 +208,7 @@ class SecurityGroups:
                 yield from group.of(direction)
             else:
                 yield from (r for r in self.outside.get(name, ()) if r.direction == direction)
-                unknown.append(not_given(name, "security group").because)
+                unknown.append(read.not_given(name, "security group").because)
         # Within its own stack a rule that belongs to one of the groups would refer to it.
         stacks = {name[0] for name in named if isinstance(name, tuple)}
         unknown.extend(
@@ -236,7 +227,7 @@ def read_groups(resources: Sequence[ResolvedResource]) -> SecurityGroups:
             continue
         rule = GroupRule(resource.place, direction, resource.properties, separate=True)
         try:
-            separate[key(resource.properties.get("GroupId"))].append(rule)
+            separate[read.key(resource.properties, "GroupId")].append(rule)
         except UndeterminedError:
             stray.append(rule)
     known: dict[Key, SecurityGroup] = {}
@@ -253,7 +244,7 @@ def read_groups(resources: Sequence[ResolvedResource]) -> SecurityGroups:
 def _inline(resource: ResolvedResource, added: Sequence[GroupRule]) -> Iterator[GroupRule]:
     for name, direction in INLINE.items():
         stated = resource.properties.get(name)
-        for entry in [stated] if isinstance(stated, Unknown) else items(stated):
+        for entry in [stated] if isinstance(stated, Unknown) else read.items(stated):
             yield GroupRule(resource.place, direction, entry)
         if direction == "out" and stated is None:
             # EC2 lets everything out of a group without rules. Where rules are added as resources

@@ -8,19 +8,9 @@ from typing import Any, Final
 from ultracluster.catalogue.prices import Item, lustre_storage
 from ultracluster.catalogue.values import table
 from ultracluster.model.resource import ModelResource
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Text
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    items,
-    key,
-    number,
-    part,
-    settled,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.scope import mapping
 
 STATEFUL: Final = {
@@ -45,15 +35,15 @@ class FileSystem(ModelResource):
 
     def configuration(self, *path: str) -> Any:
         """Return a value of its `LustreConfiguration`."""
-        return part(self.properties, "LustreConfiguration", *path)
+        return read.part(self.properties, "LustreConfiguration", *path)
 
     def plain(self) -> Mapping[str, Any]:
         """Return its properties for the rules of the catalogue, made once."""
-        stated = settled(self.properties.get("LustreConfiguration"))
+        stated = read.settled(self.properties, "LustreConfiguration")
         if stated is not None and not isinstance(stated, Mapping):
-            raise UndeterminedError(f"LustreConfiguration {shown(stated)} is no configuration")
-        text(self.configuration("DeploymentType"))
-        text(self.properties.get("StorageType"))
+            raise UndeterminedError(f"LustreConfiguration {read.shown(stated)} is no configuration")
+        read.text(self.configuration("DeploymentType"))
+        read.text(self.properties, "StorageType")
         return self._plain
 
     @cached_property
@@ -68,15 +58,15 @@ class FileSystem(ModelResource):
 
     def deployment_type(self) -> str:
         """Return its deployment type; FSx takes SCRATCH_1 where none is written."""
-        return text(self.configuration("DeploymentType")) or "SCRATCH_1"
+        return read.text(self.configuration("DeploymentType")) or "SCRATCH_1"
 
     def storage_type(self) -> str:
         """Return its storage type; FSx takes SSD where none is written."""
-        return text(self.properties.get("StorageType")) or "SSD"
+        return read.text(self.properties, "StorageType") or "SSD"
 
     def gibibytes(self) -> int | None:
         """Return its capacity in GiB, None where it grows by itself."""
-        gib = number(self.properties.get("StorageCapacity"))
+        gib = read.number(self.properties, "StorageCapacity")
         if gib is None and self.from_backup():
             raise UndeterminedError("it is restored from a backup")
         if gib is None and self.storage_type() != "INTELLIGENT_TIERING":
@@ -85,11 +75,11 @@ class FileSystem(ModelResource):
 
     def tier(self) -> int | None:
         """Return the MB/s bought for every TiB, None where they are not bought so."""
-        return number(self.configuration("PerUnitStorageThroughput"))
+        return read.number(self.configuration("PerUnitStorageThroughput"))
 
     def throughput(self) -> float | None:
         """Return its GB/s, None where nobody says."""
-        bought = number(self.configuration("ThroughputCapacity"))
+        bought = read.number(self.configuration("ThroughputCapacity"))
         if bought is not None:
             return bought / 1000
         gib, tier = self.gibibytes(), self.tier()
@@ -108,7 +98,7 @@ class FileSystem(ModelResource):
 
     def over_efa(self) -> bool:
         """Whether its servers speak EFA."""
-        return text(self.configuration("EfaEnabled")) == "true"
+        return read.text(self.configuration("EfaEnabled")) == "true"
 
     def groups(self) -> list[Any]:
         """Return its security groups.
@@ -116,17 +106,17 @@ class FileSystem(ModelResource):
         Raises:
             UndeterminedError: where it has the default one of its VPC.
         """
-        stated = items(self.properties.get("SecurityGroupIds"))
+        stated = read.items(self.properties, "SecurityGroupIds")
         if not stated:
             raise UndeterminedError("it has the default security group of its VPC")
         return stated
 
     def subnet(self) -> Key:
         """Return its subnet."""
-        stated = items(self.properties.get("SubnetIds"))
+        stated = read.items(self.properties, "SubnetIds")
         if not stated:
             raise UndeterminedError("no subnet is written for it")
-        return key(stated[0])
+        return read.key(stated[0])
 
 
 @dataclass(frozen=True)
@@ -175,7 +165,7 @@ def _associations(resources: Sequence[ResolvedResource]) -> dict[Key, list[Resol
     for resource in resources:
         if resource.resource_type == "AWS::FSx::DataRepositoryAssociation":
             try:
-                owner = key(resource.properties.get("FileSystemId"))
+                owner = read.key(resource.properties, "FileSystemId")
             except UndeterminedError:
                 # Whatever it is of, nothing else is known to be of the same.
                 owner = resource.place.key
@@ -188,17 +178,17 @@ def holds_data(resource: ResolvedResource) -> bool:
     if resource.resource_type not in STATEFUL:
         return False
     configuration = mapping(resource.properties.get("LustreConfiguration"))
-    return not written(configuration.get("DeploymentType")).startswith("SCRATCH")
+    return not read.written(configuration.get("DeploymentType")).startswith("SCRATCH")
 
 
 def kept_at_deletion(resource: ResolvedResource) -> bool:
     """Whether it outlives its stack."""
-    return settled(resource.deletion_policy) in (*KEPT, "Snapshot")
+    return read.settled(resource.deletion_policy) in (*KEPT, "Snapshot")
 
 
 def kept_at_replacement(resource: ResolvedResource) -> bool:
     """Whether it outlives an update that replaces it."""
-    return settled(resource.update_replace_policy) in (*KEPT, "Snapshot")
+    return read.settled(resource.update_replace_policy) in (*KEPT, "Snapshot")
 
 
 def lost_when_replaced(resource: ResolvedResource) -> bool:
@@ -209,7 +199,7 @@ def lost_when_replaced(resource: ResolvedResource) -> bool:
 def keys_of(resource: ResolvedResource) -> Iterator[Any]:
     """Yield the KMS keys that a resource with data is encrypted with."""
     yield resource.properties.get("KmsKeyId")
-    yield part(resource.properties, "SSESpecification", "KMSMasterKeyId")
-    rules = part(resource.properties, "BucketEncryption", "ServerSideEncryptionConfiguration")
+    yield read.part(resource.properties, "SSESpecification", "KMSMasterKeyId")
+    rules = read.part(resource.properties, "BucketEncryption", "ServerSideEncryptionConfiguration")
     for rule in rules if isinstance(rules, list) else []:
-        yield part(rule, "ServerSideEncryptionByDefault", "KMSMasterKeyID")
+        yield read.part(rule, "ServerSideEncryptionByDefault", "KMSMasterKeyID")

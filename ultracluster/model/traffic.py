@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from ultracluster.templates.resolved_values import UndeterminedError, number, part, text
+from ultracluster.templates.resolved_values import UndeterminedError, number, text
 
 EVERY_PROTOCOL: Final = "-1"
 ALL: Final = "all"
@@ -69,13 +69,13 @@ class Traffic:
 
 def traffic(rule: Any) -> Traffic:
     """Return what the properties of a security group rule let pass."""
-    stated = text(part(rule, "IpProtocol"))
+    stated = text(rule, "IpProtocol")
     if stated is None:
         raise UndeterminedError("a rule names no protocol")
     protocol = PROTOCOLS.get(stated, stated.lower())
     if protocol not in (*WITH_PORTS, *ICMP):
         return Traffic(protocol)
-    first, last = number(part(rule, "FromPort")), number(part(rule, "ToPort"))
+    first, last = number(rule, "FromPort"), number(rule, "ToPort")
     if first is None or first < 0:
         return Traffic(protocol)
     if protocol in ICMP:

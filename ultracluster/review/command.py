@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ultracluster.review.report import Review
     from ultracluster.review.subject import Subject
 
-FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
+FORMATS: Final = ("html", "md", "json", "svg")
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
 SHOWN: Final = 10
@@ -155,10 +155,7 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             continue
         for number, figure in enumerate(made.figures, start=1):
             part = f"{name}{'' if len(made.figures) == 1 else f'-{number}'}"
-            drawn = (
-                (f"{part}.svg", figure.svg) if kind == "svg" else (f"{part}.mmd", figure.mermaid)
-            )
-            yield drawn[0], f"{drawn[1]}\n"
+            yield f"{part}.svg", f"{figure.svg}\n"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:

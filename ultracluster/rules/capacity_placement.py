@@ -10,18 +10,9 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import About, Fault, nodes, of
 from ultracluster.suggestions import did_you_mean
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    flag,
-    key,
-    known,
-    number,
-    part,
-    settled,
-    shown,
-    text,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 GROUP: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
@@ -33,7 +24,7 @@ DESCRIBE: Final = "aws ec2 describe-placement-groups --group-names <group>"
 
 def _strategy(group: ResolvedResource) -> str:
     """Return the strategy of a group; EC2 takes cluster where none is written."""
-    return text(group.properties.get("Strategy")) or "cluster"
+    return read.text(group.properties, "Strategy") or "cluster"
 
 
 def in_a_cluster_group(model: Model, node: Node) -> bool:
@@ -75,8 +66,8 @@ def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
 )
 def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for name in READ_ONLY:
-        if settled(group.properties.get(name)) is not None:
-            yield Fault(f"{name} is {shown(group.properties[name])}")
+        if read.settled(group.properties, name) is not None:
+            yield Fault(f"{name} is {read.shown(group.properties[name])}")
 
 
 @About(lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"]).warning(
@@ -91,7 +82,7 @@ def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iter
 def on_demand_for_multi_node_jobs(_model: Model, node: Node) -> Iterator[Fault]:
     if node.launcher is None or not node.efa_interfaces():
         return
-    kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
+    kind = read.text(node.launcher.properties, "ComputeResources", "Type")
     if kind in ("SPOT", "FARGATE_SPOT"):
         yield Fault(f"{described(node)} has Type {kind}")
 
@@ -107,7 +98,7 @@ def on_demand_for_multi_node_jobs(_model: Model, node: Node) -> Iterator[Fault]:
     "--query 'AutoScalingGroups[].NewInstancesProtectedFromScaleIn'",
 )
 def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
+    if read.flag(group.properties, "NewInstancesProtectedFromScaleIn"):
         yield Fault("NewInstancesProtectedFromScaleIn is true")
 
 
@@ -116,7 +107,7 @@ def _unused(model: Model) -> list[str]:
     used = set()
     for node in model.nodes:
         with suppress(UndeterminedError):
-            used.add(key(node.placement_group()))
+            used.add(read.key(node.placement_group()))
     return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
 
 
@@ -143,12 +134,12 @@ def in_no_group(model: Model, node: Node) -> Iterator[Fault]:
 
 def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.placement_group()
-    named = None if stated is None else key(stated)
-    if named is None or not known(named) or node.launcher is None:
+    named = None if stated is None else read.key(stated)
+    if named is None or not read.known(named) or node.launcher is None:
         return
     resource = model.at(named)
     if resource is not None and resource.resource_type != GROUP:
-        yield Fault(f"{shown(stated)} is {resource.resource_type}")
+        yield Fault(f"{read.shown(stated)} is {resource.resource_type}")
     elif isinstance(named, str) and (unused := _unused(model)):
         yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
 
@@ -240,8 +231,8 @@ type_that_is_sold = nodes.error(
 )
 def type_that_is_known(_model: Model, typed: Node | ResolvedResource) -> Iterator[Fault]:
     if isinstance(typed, ResolvedResource):
-        stated = [text(typed.properties.get("InstanceType"))]
-    elif typed.launcher is None and part(typed.launch, "InstanceType") is None:
+        stated = [read.text(typed.properties, "InstanceType")]
+    elif typed.launcher is None and read.part(typed.launch, "InstanceType") is None:
         return  # Whoever launches it says the type.
     else:
         stated = [*typed.type_names()]
@@ -264,10 +255,10 @@ def type_that_is_known(_model: Model, typed: Node | ResolvedResource) -> Iterato
     "--query 'InstanceTypes[].VCpuInfo'",
 )
 def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
-    options = part(node.launch, "CpuOptions")
+    options = read.part(node.launch, "CpuOptions")
     if options is None:
         return
-    cores, threads = number(part(options, "CoreCount")), number(part(options, "ThreadsPerCore"))
+    cores, threads = read.number(options, "CoreCount"), read.number(options, "ThreadsPerCore")
     if (cores is None) != (threads is None):
         missing = "CoreCount" if cores is None else "ThreadsPerCore"
         yield Fault(f"CpuOptions without {missing}", fix=f"write {missing} as well")

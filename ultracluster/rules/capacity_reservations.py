@@ -15,17 +15,9 @@ from ultracluster.rules.capacity_placement import (
     kept_apart,
 )
 from ultracluster.rules.rule import Fault, launches, nodes, of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    key,
-    number,
-    part,
-    same,
-    settled,
-    shown,
-    text,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 LINUX: Final = "Linux/UNIX"
 MOST_RESERVED: Final = 1000
@@ -48,7 +40,7 @@ def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedReso
 def _group_beside_a_block(_model: Model, node: Node) -> Iterator[Fault]:
     if node.placement_group() is not None and node.in_a_block():
         yield Fault(
-            f"MarketType {BLOCK} in placement group {shown(node.placement_group())}",
+            f"MarketType {BLOCK} in placement group {read.shown(node.placement_group())}",
             fix="remove Placement.GroupName: a block has a placement of its own",
         )
 
@@ -61,16 +53,16 @@ def _group_of_the_reservation(model: Model, node: Node) -> Iterator[Fault]:
     name, own = reservation.place.logical_id, reservation.properties.get("PlacementGroupArn")
     if own is None:
         if group is not None:
-            yield Fault(f"{name} is in no placement group, its nodes are in {shown(group)}")
+            yield Fault(f"{name} is in no placement group, its nodes are in {read.shown(group)}")
     elif group is None:
         yield Fault(
-            f"{name} is in {shown(own)}, its nodes are in no placement group",
+            f"{name} is in {read.shown(own)}, its nodes are in no placement group",
             fix="write Placement: {GroupName: <Ref of the group>} for the nodes",
         )
     elif isinstance(group, str) and model.found(own, GROUP) is None:
         return
-    elif not isinstance(group, Link | str) or not same(own, group):
-        yield Fault(f"{name} is in {shown(own)}, its nodes are in {shown(group)}")
+    elif not isinstance(group, Link | str) or not read.same(own, group):
+        yield Fault(f"{name} is in {read.shown(own)}, its nodes are in {read.shown(group)}")
 
 
 cluster_group_for_nodes = nodes.warning(
@@ -117,7 +109,7 @@ def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError("the id of the block is an empty text")
     elif stated and model.found(stated, RESERVATION):
         # An id that is not of the templates is whatever it is: that is for a look at the account.
-        yield Fault(f"MarketType {BLOCK} with {shown(stated)}, an on-demand reservation")
+        yield Fault(f"MarketType {BLOCK} with {read.shown(stated)}, an on-demand reservation")
 
 
 @nodes.fatal(
@@ -129,11 +121,11 @@ def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
     check=launches("CapacityReservationSpecification"),
 )
 def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
-    specification = part(node.launch, "CapacityReservationSpecification")
-    preference = settled(part(specification, "CapacityReservationPreference"))
+    specification = read.part(node.launch, "CapacityReservationSpecification")
+    preference = read.settled(specification, "CapacityReservationPreference")
     # AWS's own console writes this pair for a target.
     if preference and node.reservation_target() and preference != "capacity-reservations-only":
-        yield Fault(f"CapacityReservationPreference {shown(preference)} beside a target")
+        yield Fault(f"CapacityReservationPreference {read.shown(preference)} beside a target")
 
 
 def _of_another_kind(model: Model, node: Node) -> Iterator[Fault]:
@@ -141,14 +133,14 @@ def _of_another_kind(model: Model, node: Node) -> Iterator[Fault]:
     if reservation is None:
         return
     who, name = described(node), reservation.place.logical_id
-    reserved = text(reservation.properties.get("InstanceType"))
+    reserved = read.text(reservation.properties, "InstanceType")
     for each in node.type_names():
         if each != reserved:
             yield Fault(f"{who} launches {each}, {name} holds {reserved}")
     tenancies = [
-        text(stated) or "default"
+        read.text(stated) or "default"
         for stated in (
-            part(node.launch, "Placement", "Tenancy"),
+            read.part(node.launch, "Placement", "Tenancy"),
             reservation.properties.get("Tenancy"),
         )
     ]
@@ -156,7 +148,7 @@ def _of_another_kind(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{who} has Tenancy {tenancies[0]}, {name} {tenancies[1]}")
     if node.on_spot():
         yield Fault(f"{who} is bought on Spot")
-    platform = text(reservation.properties.get("InstancePlatform")) or LINUX
+    platform = read.text(reservation.properties, "InstancePlatform") or LINUX
     # EFA has no driver for Windows, and PCS takes none.
     of_pcs = node.launcher is not None and node.launcher.kind == "pcs"
     if platform.startswith("Windows") and (node.efa_interfaces() or of_pcs):
@@ -176,7 +168,9 @@ def _in_another_zone(model: Model, node: Node) -> Iterator[Fault]:
     for subnet in node.subnets():
         zone = model.networks.subnet(subnet).zone()
         if apart(zone, reserved):
-            yield Fault(f"{shown(subnet)} is in {zone.name}, the reservation in {reserved.name}")
+            yield Fault(
+                f"{read.shown(subnet)} is in {zone.name}, the reservation in {reserved.name}"
+            )
 
 
 reservation_for_its_nodes = nodes.fatal(
@@ -208,7 +202,7 @@ def _more_than_reserved(model: Model, node: Node) -> Iterator[Fault]:
     reservation = None if node.in_a_block() else _reserved(model, node)
     if reservation is None or (most := node.most()) is None:
         return
-    reserved = number(reservation.properties.get("InstanceCount"))
+    reserved = read.number(reservation.properties, "InstanceCount")
     if reserved is not None and most > reserved:
         yield Fault(
             f"{described(node)} launches up to {most}, {reservation.place.logical_id} holds "
@@ -241,10 +235,10 @@ capacity_large_enough = nodes.warning(
     check=f"{DESCRIBE} --query 'CapacityReservations[].[TotalInstanceCount,EndDateType,EndDate]'",
 )
 def reservation_that_can_be(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    limited = text(reservation.properties.get("EndDateType")) == "limited"
+    limited = read.text(reservation.properties, "EndDateType") == "limited"
     if limited != (reservation.properties.get("EndDate") is not None):
         yield Fault("EndDateType limited without EndDate" if limited else "EndDate without limited")
-    count = number(reservation.properties.get("InstanceCount"))
+    count = read.number(reservation.properties, "InstanceCount")
     if count is not None and not 1 <= count <= MOST_RESERVED:
         yield Fault(f"InstanceCount is {count}")
 
@@ -260,11 +254,11 @@ def reservation_that_can_be(_model: Model, reservation: ResolvedResource) -> Ite
 )
 def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     # One that some node names: naming it is of no use to the others.
-    if (text(reservation.properties.get("InstanceMatchCriteria")) or "open") != "open":
+    if (read.text(reservation.properties, "InstanceMatchCriteria") or "open") != "open":
         return
     for node in model.nodes:
         stated = node.reservation()
-        if stated is not None and key(stated) == reservation.place.key:
+        if stated is not None and read.key(stated) == reservation.place.key:
             yield Fault("InstanceMatchCriteria is open")
             return
 

@@ -1,31 +1,13 @@
 """The rules, and what they say of templates in all of their variants."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
-from ultracluster.rules import (
-    capacity_placement,
-    capacity_reservations,
-    fabric_groups,
-    fabric_interfaces,
-    fabric_network,
-    fabric_routes,
-    fabric_variables,
-    lustre_access,
-    lustre_file_systems,
-    operate,
-    safety_data,
-    safety_nodes,
-    safety_policies,
-    safety_references,
-    safety_roles,
-    sagemaker_clusters,
-    sagemaker_jobs,
-    slurm,
-    slurm_queues,
-)
 from ultracluster.rules.acknowledgements import FIXES, OBJECTIONS
 from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
@@ -35,13 +17,6 @@ from ultracluster.templates.resolved import Place, ResolvedGroup, Variant
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
-MODULES: Final = (
-    *(fabric_groups, fabric_interfaces, fabric_network, fabric_routes, fabric_variables),
-    *(capacity_placement, capacity_reservations, lustre_file_systems, lustre_access),
-    *(sagemaker_jobs, sagemaker_clusters, slurm, slurm_queues),
-    *(safety_data, safety_nodes, safety_policies, safety_references, safety_roles),
-    operate,
-)
 FAMILIES: Final = ("FABRIC", "CAPACITY", "LUSTRE", "SAGEMAKER", "SLURM", "SAFETY", "OPERATE")
 
 
@@ -50,9 +25,16 @@ def _place(rule: Rule) -> tuple[int, int]:
     return FAMILIES.index(family), int(number)
 
 
-_FOUND: Final = [v for module in MODULES for v in vars(module).values() if isinstance(v, Rule)]
+def _found() -> Iterator[Rule]:
+    """Yield the rules of every module beside this one."""
+    for module in iter_modules([str(Path(__file__).parent)]):
+        for value in vars(import_module(f"{__package__}.{module.name}")).values():
+            if isinstance(value, Rule):
+                yield value
+
+
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
-    {rule.id: rule for rule in sorted(_FOUND, key=_place)}
+    {rule.id: rule for rule in sorted(_found(), key=_place)}
 )
 """Every rule by its id, in the order of families and numbers."""
 

@@ -12,7 +12,7 @@ from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, SecurityGroup
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.rule import About, Fault, nodes
-from ultracluster.templates.resolved_values import Key, UndeterminedError, items, key, part, shown
+from ultracluster.templates.resolved_values import Key, UndeterminedError, items, key, shown
 
 SELF: Final = (
     "awsome-distributed-ai#546; gardener-extension-provider-aws#1832; aws-cdk#38558; "
@@ -37,7 +37,7 @@ def _groups_over_efa(one: Member) -> Iterator[list[Any]]:
             yield one.groups()
     elif isinstance(one, HyperPodGroup):
         if one.instance_type() is not None:
-            yield items(part(one.vpc_config(), "SecurityGroupIds"))
+            yield items(one.vpc_config(), "SecurityGroupIds")
     # A job of one instance has nobody to talk to.
     elif (groups := items(one.at("VpcConfig", "SecurityGroupIds"))) and one.count() != 1:
         yield from [groups] if efa_type(one) else []

@@ -9,15 +9,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
 from ultracluster.rules.rule import About, Fault, Judge, launches, nodes
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    flag,
-    items,
-    part,
-    settled,
-    shown,
-    text,
-)
+from ultracluster.templates import resolved_values as read
+from ultracluster.templates.resolved_values import UndeterminedError
 from ultracluster.templates.scope import mapping
 
 MOST_CARDS: Final = "p5.48xlarge"
@@ -56,18 +49,18 @@ def _problems(
     node: Node, codes: Collection[str], instance_type: str = MOST_CARDS
 ) -> Iterator[Fault]:
     """Yield the catalogue's problems of a node's interfaces that have one of some codes."""
-    entries = items(part(node.launch, "NetworkInterfaces"))
+    entries = read.items(node.launch, "NetworkInterfaces")
     stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
     for problem in interfaces.problems(instance_type, stated):
         if problem.code in codes:
-            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+            yield Fault(f"{problem.field}: got {read.shown(problem.got)}", fix=problem.fix)
 
 
 def _all_known(node: Node, *names: str) -> None:
     """Stop where an interface, or what a rule needs of it, is not known."""
-    for entry in items(part(node.launch, "NetworkInterfaces")):
+    for entry in read.items(node.launch, "NetworkInterfaces"):
         for name in names:
-            text(part(entry, name))
+            read.text(entry, name)
 
 
 def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
@@ -99,7 +92,7 @@ def _refused(code: str, *needs: str) -> Judge[Node]:
 
 def _addresses_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
     for index, entry in enumerate(node.interfaces()):
-        if text(entry.get("InterfaceType")) == "efa-only":
+        if read.text(entry, "InterfaceType") == "efa-only":
             for name in ADDRESSES:
                 if name in entry:
                     yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
@@ -111,12 +104,12 @@ def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
 
 
 def _groups_beside(_model: Model, node: Node) -> Iterator[Fault]:
-    if not items(part(node.launch, "NetworkInterfaces")):
+    if not read.items(node.launch, "NetworkInterfaces"):
         return
     for name in ("SecurityGroupIds", "SecurityGroups"):
-        if stated := settled(part(node.launch, name)):
+        if stated := read.settled(node.launch, name):
             yield Fault(
-                f"{name} is {shown(stated)}, beside NetworkInterfaces",
+                f"{name} is {read.shown(stated)}, beside NetworkInterfaces",
                 fix=f"move {name} into Groups of every interface",
             )
 
@@ -143,7 +136,7 @@ layout_of_interfaces = with_interfaces.fatal(
 
 def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, (interfaces.PUBLIC_ADDRESS,))
-    if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
+    if len(read.items(node.launch, "NetworkInterfaces")) > 1:
         _all_known(node, "AssociatePublicIpAddress")
 
 
@@ -151,7 +144,7 @@ def _public_by_its_subnet(model: Model, node: Node) -> Iterator[Fault]:
     cards = node.interfaces()
     primary = cards[0].get("AssociatePublicIpAddress") if cards else None
     # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
-    if len(cards) < 2 or (primary is not None and flag(primary) is False):  # noqa: PLR2004
+    if len(cards) < 2 or (primary is not None and read.flag(primary) is False):  # noqa: PLR2004
         return
     for name in node.subnets():
         subnet = model.networks.subnet(name)
@@ -177,7 +170,7 @@ no_public_address = with_interfaces.fatal(
 def _fewer_than_cards(_model: Model, node: Node) -> Iterator[Fault]:
     given = len(node.efa_interfaces())
     # A misspelt type is another rule's finding.
-    if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
+    if any(read.text(e, "InterfaceType") not in INTERFACE_TYPES for e in node.interfaces()):
         return
     for instance in node.instance_types() if given else []:
         recommended = len(instance.network_cards.efa_recommended)
@@ -196,7 +189,7 @@ def _without_any_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
         return
     several = [i for i in node.instance_types() if i.network_cards.count > 1]
-    types = [text(entry.get("InterfaceType")) for entry in node.interfaces()]
+    types = [read.text(entry, "InterfaceType") for entry in node.interfaces()]
     if several and all(kind in (None, "interface") for kind in types):
         yield Fault(
             f"{described(node)} launches {several[0].name} with {several[0].network_cards.count} "

@@ -9,19 +9,9 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.capacity_placement import in_a_cluster_group
 from ultracluster.rules.rule import About, Fault, launched, nodes, of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    flag,
-    key,
-    known,
-    number,
-    same,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 NOT_ROUTABLE: Final = "EC2 User Guide, EFA limitations, text of 2026-08-01"
 DIRECTIONS: Final = ((False, "in"), (True, "out"))
@@ -58,13 +48,13 @@ def efa_in_one_zone(model: Model, one: Node | HyperPodGroup) -> Iterator[Fault]:
 
 def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
     """Whether entries, in order of their numbers, let everything pass for a whole block."""
-    for entry in sorted(entries, key=lambda e: number(e.get("RuleNumber")) or 0):
-        stated = text(entry.get("CidrBlock"))
-        if text(entry.get("Protocol")) != "-1" or stated is None:
+    for entry in sorted(entries, key=lambda e: read.number(e, "RuleNumber") or 0):
+        stated = read.text(entry, "CidrBlock")
+        if read.text(entry, "Protocol") != "-1" or stated is None:
             continue
         inner, outer = ipaddress.ip_network(block), ipaddress.ip_network(stated, strict=False)
         if isinstance(inner, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
-            allows = text(entry.get("RuleAction")) == "allow"
+            allows = read.text(entry, "RuleAction") == "allow"
             if inner.subnet_of(outer):
                 return allows
             if not allows and inner.overlaps(outer):
@@ -87,23 +77,23 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
     if len(subnets) < 2:  # noqa: PLR2004
         return
     for association in model.networks.of("AWS::EC2::SubnetNetworkAclAssociation"):
-        own = key(association.properties.get("SubnetId"))
+        own = read.key(association.properties, "SubnetId")
         if own not in subnets:
             continue
-        acl = key(association.properties.get("NetworkAclId"))
+        acl = read.key(association.properties, "NetworkAclId")
         entries = [
             entry.properties
             for entry in model.networks.of("AWS::EC2::NetworkAclEntry")
-            if same(entry.properties.get("NetworkAclId"), acl)
+            if read.same(entry.properties.get("NetworkAclId"), acl)
         ]
         for other in (name for name in subnets if name != own):
-            block = text(model.networks.subnet(other).properties.get("CidrBlock")) or ""
+            block = read.text(model.networks.subnet(other).properties, "CidrBlock") or ""
             for egress, words in DIRECTIONS:
-                mine = [e for e in entries if bool(flag(e.get("Egress"))) is egress]
+                mine = [e for e in entries if bool(read.flag(e, "Egress")) is egress]
                 if not _passes_fabric(mine, block):
                     yield Fault(
-                        f"{shown(acl)} does not let all traffic {words} between {shown(own)} and "
-                        f"{block}"
+                        f"{read.shown(acl)} does not let all traffic {words} between "
+                        f"{read.shown(own)} and {block}"
                     )
 
 
@@ -118,12 +108,12 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
 )
 def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     # EC2's defaults for a VPC that is not the account's default one.
-    support = flag(vpc.properties.get("EnableDnsSupport"))
+    support = read.flag(vpc.properties, "EnableDnsSupport")
     off = [
         name
         for name, value in (
             ("EnableDnsSupport", support is not False),
-            ("EnableDnsHostnames", flag(vpc.properties.get("EnableDnsHostnames")) or False),
+            ("EnableDnsHostnames", read.flag(vpc.properties, "EnableDnsHostnames") or False),
         )
         if not value
     ]
@@ -131,7 +121,7 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
         return
     own = vpc.place.key
     for endpoint in model.networks.in_vpc("AWS::EC2::VPCEndpoint", own):
-        if flag(endpoint.properties.get("PrivateDnsEnabled")):
+        if read.flag(endpoint.properties, "PrivateDnsEnabled"):
             yield Fault(f"{' and '.join(off)} off, with endpoint {endpoint.place.logical_id}")
             return
     # A file system is mounted by its name, which EnableDnsSupport alone resolves.
@@ -151,7 +141,7 @@ def _most(model: Model, node: Node) -> int | None:
     if stated is None:
         raise UndeterminedError("it is not known what the group of reservations holds")
     reservation = model.given(stated, "AWS::EC2::CapacityReservation")
-    return number(reservation.properties.get("InstanceCount"))
+    return read.number(reservation.properties, "InstanceCount")
 
 
 @nodes.fatal(
@@ -178,7 +168,7 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
         size = 32 - (need + 5 - 1).bit_length()
         yield Fault(
             f"{described(node)} takes up to {need} addresses of {have} in "
-            f"{', '.join(shown(name) for name in subnets)}",
+            f"{', '.join(read.shown(name) for name in subnets)}",
             fix=f"write a subnet of /{size} or larger, or efa-only interfaces on all but card 0",
             place=node.launcher.place if node.launcher else node.place,
         )
@@ -195,19 +185,19 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     "--query 'VpcEndpoints[].ServiceName'",
 )
 def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
-    if not written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr"):
+    if not read.written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr"):
         return
-    vpc = key(endpoint.properties.get("VpcId"))
-    if not known(vpc) or isinstance(vpc, str):
-        raise UndeterminedError(f"VPC {shown(vpc)} is not in the given templates")
+    vpc = read.key(endpoint.properties, "VpcId")
+    if not read.known(vpc) or isinstance(vpc, str):
+        raise UndeterminedError(f"VPC {read.shown(vpc)} is not in the given templates")
     services = [
-        written(other.properties.get("ServiceName"))
+        read.written(other.properties.get("ServiceName"))
         for other in model.networks.in_vpc("AWS::EC2::VPCEndpoint", vpc)
     ]
     if any(service.endswith((".s3", "\x00")) for service in services):
         return
     if not model.networks.leads_out(vpc):
-        yield Fault(f"no endpoint for S3 and no default route in {shown(vpc)}")
+        yield Fault(f"no endpoint for S3 and no default route in {read.shown(vpc)}")
 
 
 @launched.warning(

@@ -12,19 +12,9 @@ from ultracluster.model.nodes import Node, described
 from ultracluster.model.security_groups import GroupRule
 from ultracluster.model.traffic import block_within
 from ultracluster.rules.rule import About, Fault, of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    flag,
-    items,
-    key,
-    keys,
-    not_given,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 VPC: Final = "AWS::EC2::VPC"
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
@@ -42,9 +32,9 @@ def _interface_endpoints(model: Model) -> Sequence[ResolvedResource]:
 
 def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]:
     """Yield the rules that let HTTPS into an endpoint."""
-    for name in keys(endpoint.properties.get("SecurityGroupIds")):
+    for name in read.keys(endpoint.properties, "SecurityGroupIds"):
         if name not in model.groups.known:
-            raise not_given(name, "security group")
+            raise read.not_given(name, "security group")
         for rule in model.groups.known[name].of("in"):
             if TLS in rule.traffic.tcp_ports:
                 yield rule
@@ -53,7 +43,7 @@ def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]
 def _blocks(model: Model, vpc: Key) -> list[str]:
     """Return the address blocks of a VPC of the templates, none where one is not known."""
     resource = model.at(vpc)
-    more = [r for r in model.of("AWS::EC2::VPCCidrBlock") if key(r.properties.get("VpcId")) == vpc]
+    more = [r for r in model.of("AWS::EC2::VPCCidrBlock") if read.key(r.properties, "VpcId") == vpc]
     found = [r.properties.get("CidrBlock") for r in ([resource] if resource else []) + more]
     return [block for block in found if isinstance(block, str)] if all(found) else []
 
@@ -61,12 +51,12 @@ def _blocks(model: Model, vpc: Key) -> list[str]:
 def _is_let_in(rule: GroupRule, vpc: Key, block: str, groups: Sequence[Key]) -> bool:
     """Whether a rule lets in whoever has an address of a block, or is in one of some groups."""
     if rule.kind == "group":
-        return key(rule.peer) in groups
+        return read.key(rule.peer) in groups
     if isinstance(rule.peer, Link) and rule.peer.key == vpc:
         # The block of the VPC, as its attribute.
         return True
     if rule.kind == "cidr":
-        return block_within(block, text(rule.peer))
+        return block_within(block, read.text(rule.peer))
     raise UndeterminedError("a prefix list may hold its clients")
 
 
@@ -78,9 +68,9 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
         except UndeterminedError:
             continue
         for subnet in subnets:
-            if key(subnet.properties.get("VpcId")) == vpc:
-                block = text(subnet.properties.get("CidrBlock")) or ""
-                yield described(node), block, list(map(key, node.primary_groups()))
+            if read.key(subnet.properties, "VpcId") == vpc:
+                block = read.text(subnet.properties, "CidrBlock") or ""
+                yield described(node), block, list(map(read.key, node.primary_groups()))
 
 
 @About(_interface_endpoints).error(
@@ -93,19 +83,23 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
     check="aws ec2 describe-security-groups --group-ids <group of the endpoint>",
 )
 def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
-    if not items(endpoint.properties.get("SubnetIds")):
+    if not read.items(endpoint.properties, "SubnetIds"):
         yield Fault("it is in no subnet")
-    if (text(endpoint.properties.get("VpcEndpointType")) or "Gateway") == "Gateway":
+    if (read.text(endpoint.properties, "VpcEndpointType") or "Gateway") == "Gateway":
         yield Fault("VpcEndpointType is Gateway, which takes no security group")
-    vpc = key(endpoint.properties.get("VpcId"))
+    vpc = read.key(endpoint.properties, "VpcId")
     rules = list(_admissions(model, endpoint))
     clients = list(_clients(model, vpc))
     for block in () if clients else _blocks(model, vpc):
         clients = [
-            ("nobody of the VPC", block, [key(rule.peer) for rule in rules if rule.kind == "group"])
+            (
+                "nobody of the VPC",
+                block,
+                [read.key(rule.peer) for rule in rules if rule.kind == "group"],
+            )
         ]
     # Endpoints share their group: what is wrong with it is said once.
-    place = model.groups.known[keys(endpoint.properties["SecurityGroupIds"])[0]].place
+    place = model.groups.known[read.keys(endpoint.properties["SecurityGroupIds"])[0]].place
     for name, block, groups in dict.fromkeys((n, b, tuple(g)) for n, b, g in clients):
         if not any(_is_let_in(rule, vpc, block, groups) for rule in rules):
             yield Fault(f"{name} in {block} is not let in by TCP {TLS}", place=place)
@@ -123,7 +117,7 @@ def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterat
     check="aws ec2 describe-security-groups --group-ids <group of the endpoint>",
 )
 def endpoint_for_no_other(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
-    own = _blocks(model, key(endpoint.properties.get("VpcId")))
+    own = _blocks(model, read.key(endpoint.properties, "VpcId"))
     for rule in _admissions(model, endpoint) if own else ():
         if rule.kind != "cidr" or not isinstance(rule.peer, str):
             continue
@@ -141,7 +135,7 @@ def _used(model: Model, vpc: Key) -> Iterator[Key]:
             continue
         for name in named:
             found = model.networks.subnets.get(name)
-            if found and key(found.properties.get("VpcId")) == vpc:
+            if found and read.key(found.properties, "VpcId") == vpc:
                 yield name
 
 
@@ -151,8 +145,8 @@ def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
     for route in model.networks.default_routes(table):
         stated = route.properties.get(name)
         if stated is not None:
-            found = model.at(key(stated))
-            if found is None and written(stated).startswith(prefix):
+            found = model.at(read.key(stated))
+            if found is None and read.written(stated).startswith(prefix):
                 return True
             users = model.users.get(found.place.key, ()) if found else ()
             attached = any(u.resource_type == "AWS::EC2::VPCGatewayAttachment" for u in users)
@@ -162,7 +156,7 @@ def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
 
 
 def _is_s3(model: Model, endpoint: ResolvedResource) -> bool:
-    found = S3.fullmatch(written(endpoint.properties.get("ServiceName")))
+    found = S3.fullmatch(read.written(endpoint.properties.get("ServiceName")))
     region = found["region"] if found else ""
     return bool(found) and ("\x00" in region or model.region in (None, region))
 
@@ -194,27 +188,27 @@ def _monthly(model: Model) -> str:
 )
 def s3_without_nat(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     endpoints = [e for e in model.networks.in_vpc(ENDPOINT, vpc.place.key) if _is_s3(model, e)]
-    if any(text(e.properties.get("VpcEndpointType")) == "Interface" for e in endpoints):
+    if any(read.text(e.properties, "VpcEndpointType") == "Interface" for e in endpoints):
         return
-    served = {name for e in endpoints for name in keys(e.properties.get("RouteTableIds"))}
+    served = {name for e in endpoints for name in read.keys(e.properties, "RouteTableIds")}
     for subnet in dict.fromkeys(_used(model, vpc.place.key)):
         table = model.networks.route_table(subnet)
         if table is None or table in served:
             continue
         if _leads_to(model, table, "NatGatewayId", NAT):
             yield Fault(
-                f"{shown(table)} of {shown(subnet)} has no endpoint for S3, and leads to a NAT "
-                f"gateway{_monthly(model)}"
+                f"{read.shown(table)} of {read.shown(subnet)} has no endpoint for S3, and leads to "
+                f"a NAT gateway{_monthly(model)}"
             )
         elif endpoints and not list(model.networks.default_routes(table)):
-            yield Fault(f"{shown(table)} of {shown(subnet)} has no way to S3")
+            yield Fault(f"{read.shown(table)} of {read.shown(subnet)} has no way to S3")
 
 
 def _gets_public_address(model: Model, node: Node, subnet: Key) -> bool:
     cards = node.interfaces()
     if len(cards) > 1:
         return False
-    asked = flag((cards[0] if cards else {}).get("AssociatePublicIpAddress"))
+    asked = read.flag(cards[0] if cards else {}, "AssociatePublicIpAddress")
     given = model.networks.subnet(subnet).gives_public_addresses()
     return given if asked is None else asked
 
@@ -236,11 +230,11 @@ def ways_out(model: Model, one: Node | TrainingJob | ResolvedResource) -> Iterat
     if isinstance(one, ResolvedResource):
         if one.properties.get("ConnectivityType") == "private":
             return
-        subnet = key(one.properties.get("SubnetId"))
+        subnet = read.key(one.properties, "SubnetId")
         table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None
         if table and not _leads_to(model, table, "GatewayId", INTERNET):
             yield Fault(
-                f"{shown(table)} of its subnet leads to no internet gateway that is attached"
+                f"{read.shown(table)} of its subnet leads to no internet gateway that is attached"
             )
         return
     if isinstance(one, Node) and one.launcher is None:
@@ -251,4 +245,4 @@ def ways_out(model: Model, one: Node | TrainingJob | ResolvedResource) -> Iterat
             continue
         if isinstance(one, TrainingJob) or not _gets_public_address(model, one, subnet):
             who: Any = "the job" if isinstance(one, TrainingJob) else described(one)
-            yield Fault(f"{who} is in {shown(subnet)}, which leads to an internet gateway")
+            yield Fault(f"{who} is in {read.shown(subnet)}, which leads to an internet gateway")

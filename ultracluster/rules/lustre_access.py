@@ -12,13 +12,8 @@ from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_file_systems import DESCRIBE
 from ultracluster.rules.rule import Fault, file_systems
-from ultracluster.templates.resolved_values import (
-    Key,
-    UndeterminedError,
-    key,
-    not_given,
-    shown,
-)
+from ultracluster.templates import resolved_values as read
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 WORDS: Final = {"in": "admits", "out": "leads to"}
 DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
@@ -39,7 +34,7 @@ def _closed(model: Model, system: FileSystem, direction: Direction) -> list[int]
 
 
 def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
-    return Fault(f"{shown(system.groups())} does not open TCP {_ranges(closed)} {direction}")
+    return Fault(f"{read.shown(system.groups())} does not open TCP {_ranges(closed)} {direction}")
 
 
 def _missing_ports(model: Model, system: FileSystem, direction: Direction) -> Iterator[Fault]:
@@ -66,12 +61,12 @@ def _kept_apart(
         clients, servers = node.primary_groups(), system.groups()
         pairs = ((servers, at_servers, clients), (clients, at_clients, servers))
         for members, direction, peers in pairs:
-            named = {key(peer) for peer in peers}
+            named = {read.key(peer) for peer in peers}
             closed = model.groups.closed_ports(members, direction, lustre.EVERY_PORT, named)
             if not set(closed) <= set(ADDED_LATER):
                 yield Fault(
-                    f"{described(node)} mounts it; no rule of {shown(members)} {WORDS[direction]} "
-                    f"{shown(peers)} by TCP {_ranges(closed)}"
+                    f"{described(node)} mounts it; no rule of {read.shown(members)} "
+                    f"{WORDS[direction]} {read.shown(peers)} by TCP {_ranges(closed)}"
                 )
 
 
@@ -110,7 +105,7 @@ def _some_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
 
 def _before_the_rules(model: Model, system: FileSystem) -> Iterator[Fault]:
     # Rules of its own stack that FSx needs at creation and that nothing waits for.
-    groups = {key(group) for group in system.groups()}
+    groups = {read.key(group) for group in system.groups()}
     waited = model.dependencies(system.key)
     missing: list[str] = []
     for direction in DIRECTIONS:
@@ -134,11 +129,11 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
     """Yield the rules that let the servers' first connection pass, which FSx looks for."""
     for group in sorted(groups, key=str):
         if group not in model.groups.known:
-            raise not_given(group, "security group")
+            raise read.not_given(group, "security group")
         for admission in model.groups.known[group].of(direction):
             if LNET not in admission.traffic.tcp_ports:
                 continue
-            if admission.kind != "group" or key(admission.peer) in groups:
+            if admission.kind != "group" or read.key(admission.peer) in groups:
                 yield admission
 
 

@@ -11,16 +11,9 @@ from ultracluster.model.model import Model
 from ultracluster.model.storage import Associations, FileSystem, plain
 from ultracluster.problem import MISSING, Problem
 from ultracluster.rules.rule import About, Fault, Judge, file_systems
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    begins,
-    part,
-    settled,
-    shown,
-    text,
-    texts,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 from ultracluster.templates.scope import mapping
 
 FSX_GUIDE: Final = "FSx for Lustre User Guide and botocore 1.44.5, read 2026-11-23"
@@ -65,26 +58,26 @@ def _about(name: str) -> Judge[FileSystem]:
                 continue
             if problem.got is MISSING and system.from_backup() and problem.field in FROM_BACKUP:
                 continue
-            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
-        value = part(system.properties, *name.split("."))
+            yield Fault(f"{problem.field}: got {read.shown(problem.got)}", fix=problem.fix)
+        value = read.part(system.properties, *name.split("."))
         # A reference is as good as a value for a subnet or a key.
         if not isinstance(value, Link | Text | list | dict):
-            text(value)
+            read.text(value)
 
     return judge
 
 
 def _log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
-    if text(system.configuration("LogConfiguration", "Level")) == "DISABLED":
+    if read.text(system.configuration("LogConfiguration", "Level")) == "DISABLED":
         return
     name = _log_group_name(model, system.configuration("LogConfiguration", "Destination"))
-    if name is not None and not begins(name, lustre.LOG_GROUP_PREFIX):
-        yield Fault(f"LogConfiguration.Destination is log group {shown(name)}")
+    if name is not None and not read.begins(name, lustre.LOG_GROUP_PREFIX):
+        yield Fault(f"LogConfiguration.Destination is log group {read.shown(name)}")
 
 
 def _log_group_name(model: Model, destination: Any) -> Any:
     """Return the name of a log group as it is written, None where it is no log group."""
-    stated = settled(destination)
+    stated = read.settled(destination)
     if stated is None or (isinstance(stated, str) and ":log-group:" not in stated):
         # Nothing, or a stream of Firehose.
         return None
@@ -96,7 +89,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
                 return Text(name) if len(name) > 1 else name[0]
     group = model.found(stated, "AWS::Logs::LogGroup")
     if group is None:
-        raise UndeterminedError(f"{shown(stated)} is known only once it is deployed")
+        raise UndeterminedError(f"{read.shown(stated)} is known only once it is deployed")
     # CloudFormation makes a name of stack and logical id where none is written.
     return group.properties.get("LogGroupName", f"{group.place.stack}-{group.place.logical_id}")
 
@@ -136,8 +129,8 @@ no_key_on_scratch = of_fsx.error(
 )
 def metadata_configuration_chosen(_model: Model, system: FileSystem) -> Iterator[Fault]:
     if (
-        text(system.configuration("DeploymentType")) == "PERSISTENT_2"
-        and text(system.properties.get("StorageType")) in (None, "SSD")
+        read.text(system.configuration("DeploymentType")) == "PERSISTENT_2"
+        and read.text(system.properties, "StorageType") in (None, "SSD")
         and system.configuration("MetadataConfiguration") is None
         and not system.from_backup()
         and not system.over_efa()  # there it is an error (LUSTRE-1)
@@ -170,7 +163,7 @@ def _faults(problems: Iterable[Problem], code: str) -> Iterator[Fault]:
     for problem in problems:
         reference = str(problem.got).startswith("<") and code == associations.ASSOCIATION_PATH
         if problem.code == code and not reference:
-            got = shown(problem.got) if problem.got else "an empty text"
+            got = read.shown(problem.got) if problem.got else "an empty text"
             yield Fault(f"{problem.field}: got {got}", fix=problem.fix)
 
 
@@ -182,15 +175,15 @@ def _association_faults(_model: Model, system: FileSystem, code: str) -> Iterato
 def _backups_beside(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(model, system, associations.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
-        text(system.configuration("AutomaticBackupRetentionDays"))
+        read.text(system.configuration("AutomaticBackupRetentionDays"))
 
 
 def _not_taken(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(model, system, associations.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
-    deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"
-    version = text(system.properties.get("FileSystemTypeVersion"))
+    deployment = read.text(system.configuration("DeploymentType")) or "SCRATCH_1"
+    version = read.text(system.properties, "FileSystemTypeVersion")
     if version is None and deployment not in ("SCRATCH_1", "PERSISTENT_2"):
         if not system.from_backup():
             yield Fault(
@@ -232,7 +225,7 @@ def associations_apart(model: Model, linked: Associations) -> Iterator[Fault]:
     yield from _faults(stated, associations.ASSOCIATIONS_OVERLAP)
     for entry in linked.resources:
         for path in PATHS:
-            if settled(entry.properties.get(path)) == "" and _is_default(model, entry, path):
+            if read.settled(entry.properties, path) == "" and _is_default(model, entry, path):
                 raise UndeterminedError(f"{path} is empty by default, whoever deploys it says it")
     yield from _faults(stated, associations.ASSOCIATION_PATH)
 
@@ -254,8 +247,8 @@ def _is_default(model: Model, entry: ResolvedResource, path: str) -> bool:
 )
 def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
     for each in system.associations:
-        path = text(each.properties.get("FileSystemPath")) or ""
-        exported = texts(part(each.properties, "S3", "AutoExportPolicy", "Events"))
+        path = read.text(each.properties, "FileSystemPath") or ""
+        exported = read.texts(each.properties, "S3", "AutoExportPolicy", "Events")
         missing = [event for event in EXPORTED if event not in exported]
         if missing and WRITTEN.search(path):
             yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)

@@ -14,16 +14,9 @@ from ultracluster.rules.rule import About, Fault, launched, of
 from ultracluster.rules.safety_nodes import running_script
 from ultracluster.rules.safety_policies import PUBLISHERS, TOPIC
 from ultracluster.rules.slurm import clusters, roles_of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    items,
-    key,
-    links,
-    part,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 ALARM: Final = "AWS::CloudWatch::Alarm"
 RESERVED: Final = "AWS/EC2CapacityReservations"
@@ -73,7 +66,9 @@ def _may_send(role: Identity) -> bool:
     """Whether a role may write metrics."""
     if any(Question(action).allowed(role.statements) for action in SENDING):
         return True
-    outside = {policy: policy.rpartition("/")[2] for policy in map(written, role.outside_policies)}
+    outside = {
+        policy: policy.rpartition("/")[2] for policy in map(read.written, role.outside_policies)
+    }
     unknown = [policy for policy, name in outside.items() if name not in WITHOUT_METRICS]
     if any(outside[policy] not in WITH_METRICS for policy in unknown):
         raise UndeterminedError(f"policy {unknown[0]} may let it write metrics")
@@ -91,13 +86,15 @@ def _may_send(role: Identity) -> bool:
 )
 def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     delivered = {
-        key(d.properties.get("DeliverySourceName")) for d in model.of("AWS::Logs::Delivery")
+        read.key(d.properties, "DeliverySourceName") for d in model.of("AWS::Logs::Delivery")
     }
     kept = {
-        text(source.properties.get("LogType"))
+        read.text(source.properties, "LogType")
         for source in model.of("AWS::Logs::DeliverySource")
-        if key(source.properties.get("ResourceArn")) == cluster.place.key
-        and not delivered.isdisjoint((source.place.key, written(source.properties.get("Name"))))
+        if read.key(source.properties, "ResourceArn") == cluster.place.key
+        and not delivered.isdisjoint(
+            (source.place.key, read.written(source.properties.get("Name")))
+        )
     }
     if missing := [name for name in LOG_TYPES if name not in kept]:
         yield Fault(f"no delivery of {', '.join(missing)}")
@@ -122,8 +119,8 @@ def _told(model: Model) -> Sequence[ResolvedResource]:
 def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
     users = model.users.get(topic.place.key, ())
     stated = [u.properties for u in users if u.resource_type == "AWS::SNS::Subscription"]
-    stated += items(topic.properties.get("Subscription"))
-    if not any(part(each, "Endpoint") for each in stated):
+    stated += read.items(topic.properties, "Subscription")
+    if not any(read.part(each, "Endpoint") for each in stated):
         yield Fault("it has no subscription in the templates")
 
 
@@ -140,7 +137,7 @@ def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fa
 def reservation_with_alarm(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     for alarm in model.of(ALARM):
         if RESERVED in model.words(alarm):
-            named = [model.at(link.key) for link in links(alarm.properties)]
+            named = [model.at(link.key) for link in read.links(alarm.properties)]
             reservations = [r for r in named if r and r.resource_type == RESERVATION]
             # One that names none is for all of them.
             if not reservations or reservation in reservations:

@@ -16,19 +16,9 @@ from ultracluster.model.storage import (
 )
 from ultracluster.rules.rule import About, Fault, file_systems, of
 from ultracluster.rules.sagemaker_clusters import SERVICE
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    flag,
-    items,
-    links,
-    number,
-    part,
-    settled,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 from ultracluster.templates.texts import document
 
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
@@ -61,8 +51,8 @@ def _lost_in_updates(_model: Model, resource: ResolvedResource) -> Iterator[Faul
         return
     if kept_at_deletion(resource) and not kept_at_replacement(resource):
         yield Fault(
-            f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
-            f"{shown(resource.update_replace_policy or 'not written')}"
+            f"DeletionPolicy is {read.shown(resource.deletion_policy)}, UpdateReplacePolicy is "
+            f"{read.shown(resource.update_replace_policy or 'not written')}"
         )
 
 
@@ -104,11 +94,11 @@ data_that_is_kept = About[ResolvedResource](lambda model: model.stateful).fatal(
 )
 def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fault]:
     # A snapshot is no file system any more, and has no interfaces.
-    if settled(system.resource.deletion_policy) not in KEPT:
+    if read.settled(system.resource.deletion_policy) not in KEPT:
         return
-    for stated in (*system.groups(), *items(system.properties.get("SubnetIds"))):
+    for stated in (*system.groups(), *read.items(system.properties, "SubnetIds")):
         found = model.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
-        if found and settled(found.deletion_policy) not in KEPT:
+        if found and read.settled(found.deletion_policy) not in KEPT:
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
 
@@ -127,8 +117,8 @@ def kept_capacity(_model: Model, reservation: ResolvedResource) -> Iterator[Faul
         return
     if not (kept_at_deletion(reservation) and kept_at_replacement(reservation)):
         yield Fault(
-            f"DeletionPolicy is {shown(reservation.deletion_policy or 'not written')}, "
-            f"UpdateReplacePolicy is {shown(reservation.update_replace_policy or 'not written')}"
+            f"DeletionPolicy is {read.shown(reservation.deletion_policy or 'not written')}, Update"
+            f"ReplacePolicy is {read.shown(reservation.update_replace_policy or 'not written')}"
         )
 
 
@@ -166,11 +156,11 @@ def termination_protection_for_data(_model: Model, stack: Stack) -> Iterator[Fau
     check="aws budgets describe-notifications-for-budget --account-id <id> --budget-name <budget>",
 )
 def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator[Fault]:
-    notifications = items(budget.properties.get("NotificationsWithSubscribers"))
+    notifications = read.items(budget.properties, "NotificationsWithSubscribers")
     unknown = None
     for notification in notifications:
         try:
-            if settled(part(notification, "Subscribers")):
+            if read.settled(notification, "Subscribers"):
                 return
         except UndeterminedError as error:
             unknown = error
@@ -182,8 +172,10 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
 def _linked_paths(model: Model, bucket: ResolvedResource) -> list[str]:
     """Return the prefixes of a bucket that file systems are linked to."""
     stated = (a.properties.get("DataRepositoryPath") for a in model.of(ASSOCIATION))
-    mine = [path for path in stated if any(link.key == bucket.place.key for link in links(path))]
-    return [written(path).rpartition("\x00/")[2] for path in mine]
+    mine = [
+        path for path in stated if any(link.key == bucket.place.key for link in read.links(path))
+    ]
+    return [read.written(path).rpartition("\x00/")[2] for path in mine]
 
 
 def _is_written(model: Model, bucket: ResolvedResource) -> bool:
@@ -194,7 +186,7 @@ def _is_written(model: Model, bucket: ResolvedResource) -> bool:
             continue
         for statement in role.statements:
             if statement.names("s3:PutObject") and statement.allows():
-                named = {link.key for link in links(statement.resources())}
+                named = {link.key for link in read.links(statement.resources())}
                 if bucket.place.key in named:
                     return True
     return False
@@ -202,10 +194,10 @@ def _is_written(model: Model, bucket: ResolvedResource) -> bool:
 
 def _expiring(bucket: ResolvedResource) -> Iterator[tuple[str, int]]:
     """Yield prefix and days of the rules that delete objects which are current."""
-    for rule in items(part(bucket.properties, "LifecycleConfiguration", "Rules")):
-        days = number(part(rule, "ExpirationInDays"))
-        if text(part(rule, "Status")) == "Enabled" and days and not part(rule, "TagFilters"):
-            yield text(part(rule, "Prefix")) or text(part(rule, "Filter", "Prefix")) or "", days
+    for rule in read.items(bucket.properties, "LifecycleConfiguration", "Rules"):
+        days = read.number(rule, "ExpirationInDays")
+        if read.text(rule, "Status") == "Enabled" and days and not read.part(rule, "TagFilters"):
+            yield read.text(rule, "Prefix") or read.text(rule, "Filter", "Prefix") or "", days
 
 
 def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
@@ -219,26 +211,26 @@ def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
 
 
 def _expired_images(repository: ResolvedResource) -> Iterator[str]:
-    policy = document(part(repository.properties, "LifecyclePolicy", "LifecyclePolicyText"))
+    policy = document(read.part(repository.properties, "LifecyclePolicy", "LifecyclePolicyText"))
     stated: Any = policy.get("rules") if isinstance(policy, Mapping) else None
     for rule in stated if isinstance(stated, list) else []:
-        if part(rule, "selection", "tagStatus") != "any":
+        if read.part(rule, "selection", "tagStatus") != "any":
             continue
-        count = number(part(rule, "selection", "countNumber")) or 0
-        if part(rule, "selection", "countType") == "sinceImagePushed":
+        count = read.number(rule, "selection", "countNumber") or 0
+        if read.part(rule, "selection", "countType") == "sinceImagePushed":
             yield f"every image goes {count} days after it was pushed"
         elif count < FEW:
             yield f"all but {count} images go"
 
 
 def _images_go(model: Model, repository: ResolvedResource) -> Iterator[Fault]:
-    mutability = text(repository.properties.get("ImageTagMutability")) or "MUTABLE"
+    mutability = read.text(repository.properties, "ImageTagMutability") or "MUTABLE"
     if mutability == "MUTABLE":
         yield Fault("ImageTagMutability is MUTABLE: a tag can be pushed again")
     kept = kept_at_deletion(repository)
     data = (r.place.logical_id for r in model.resources if holds_data(r) and kept_at_deletion(r))
     beside = next(data, None)
-    if beside and flag(repository.properties.get("EmptyOnDelete")):
+    if beside and read.flag(repository.properties, "EmptyOnDelete"):
         yield Fault(f"EmptyOnDelete deletes its images, while {beside} is kept")
     elif beside and not kept:
         yield Fault(f"it is deleted with its stack, while {beside} is kept")

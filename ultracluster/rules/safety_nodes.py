@@ -9,17 +9,9 @@ from ultracluster.model.nodes import Node, described
 from ultracluster.model.shell_branches import living
 from ultracluster.partitions import partition, url_suffix
 from ultracluster.rules.rule import About, Fault, launched, launches, nodes, resources
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    flag,
-    items,
-    part,
-    script,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 LATEST: Final = re.compile(r"(?:[/-]latest|/recommended)/[^\s}:]*")
 """Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
@@ -70,10 +62,10 @@ def _accelerated(model: Model) -> Sequence[Node]:
 )
 def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
     # Where HttpTokens is not written, account and image decide.
-    options = part(node.launch, "MetadataOptions")
-    if text(part(options, "HttpEndpoint")) == "disabled":
+    options = read.part(node.launch, "MetadataOptions")
+    if read.text(options, "HttpEndpoint") == "disabled":
         return
-    tokens = text(part(options, "HttpTokens"))
+    tokens = read.text(options, "HttpTokens")
     if tokens == "optional":
         yield Fault("HttpTokens is optional")
     elif tokens is None and isinstance(node.launch, dict) and "LaunchTemplate" not in node.launch:
@@ -91,12 +83,12 @@ def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
 def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
     # Where it is not written, the account's default decides.
     unsaid = False
-    for mapping in items(part(node.launch, "BlockDeviceMappings")):
-        volume = part(mapping, "Ebs")
-        encrypted = flag(part(volume, "Encrypted"))
+    for mapping in read.items(node.launch, "BlockDeviceMappings"):
+        volume = read.part(mapping, "Ebs")
+        encrypted = read.flag(volume, "Encrypted")
         if encrypted is False:
-            yield Fault(f"volume {text(part(mapping, 'DeviceName'))} has Encrypted: false")
-        elif volume is not None and encrypted is None and part(volume, "SnapshotId") is None:
+            yield Fault(f"volume {read.text(mapping, 'DeviceName')} has Encrypted: false")
+        elif volume is not None and encrypted is None and read.part(volume, "SnapshotId") is None:
             unsaid = True
     if unsaid:
         raise UndeterminedError("Encrypted is not written, the account's default decides it")
@@ -119,7 +111,7 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"ImageId is read from {name}")
         else:
             fix = f"write {READ_BY_EC2}{name}, or the id of an image"
-            yield Fault(f"ImageId is the text {shown(source)}, which is no image's id", fix)
+            yield Fault(f"ImageId is the text {read.shown(source)}, which is no image's id", fix)
 
 
 def _images(node: Node) -> list[tuple[str, bool]]:
@@ -127,7 +119,7 @@ def _images(node: Node) -> list[tuple[str, bool]]:
     own = node.launcher.images() if node.launcher else []
     found = [
         (image.because, True) if isinstance(image, Unknown) else (image, False)
-        for image in own or [part(node.launch, "ImageId")]
+        for image in own or [read.part(node.launch, "ImageId")]
     ]
     return [(source, is_read) for source, is_read in found if isinstance(source, str)]
 
@@ -143,10 +135,10 @@ def _latest(text: str) -> str | None:
 
 def running_script(model: Model, node: Node) -> str:
     """Return what a node's user data runs, without branches that never do."""
-    stated = part(node.launch, "UserData")
+    stated = read.part(node.launch, "UserData")
     if stated is None:
         return ""
-    runs: str = model.once("script that runs", stated, lambda: living(script(stated)))
+    runs: str = model.once("script that runs", stated, lambda: living(read.script(stated)))
     return runs
 
 
@@ -214,8 +206,8 @@ def names_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator
 
 def _devices(node: Node) -> set[str]:
     """Return the names of its volumes that are names of a root device."""
-    mappings = items(part(node.launch, "BlockDeviceMappings"))
-    found = {text(part(mapping, "DeviceName")) for mapping in mappings if part(mapping, "Ebs")}
+    mappings = read.items(node.launch, "BlockDeviceMappings")
+    found = {read.text(mapping, "DeviceName") for mapping in mappings if read.part(mapping, "Ebs")}
     return {name for name in found if name in ROOT_NAMES}
 
 
@@ -250,15 +242,15 @@ def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
 def _tags(node: Node, kind: str) -> dict[str | None, str]:
     stated = [
         tag
-        for each in items(part(node.launch, "TagSpecifications"))
-        if text(part(each, "ResourceType")) == kind
-        for tag in items(part(each, "Tags"))
+        for each in read.items(node.launch, "TagSpecifications")
+        if read.text(each, "ResourceType") == kind
+        for tag in read.items(each, "Tags")
     ]
     if kind == "instance" and node.launcher and node.launcher.kind in ("instance", "group"):
         # An instance has tags of its own, and an Auto Scaling group hands on those that say so.
-        own = items(node.launcher.properties.get("Tags"))
-        stated += [tag for tag in own if flag(part(tag, "PropagateAtLaunch")) is not False]
-    return {text(part(tag, "Key")): written(part(tag, "Value")) for tag in stated}
+        own = read.items(node.launcher.properties, "Tags")
+        stated += [tag for tag in own if read.flag(tag, "PropagateAtLaunch") is not False]
+    return {read.text(tag, "Key"): read.written(read.part(tag, "Value")) for tag in stated}
 
 
 @launched.warning(
@@ -275,8 +267,8 @@ def nodes_in_the_budget(model: Model, node: Node) -> Iterator[Fault]:
     counted = [
         (tag[1], tag[2], budget.place.logical_id)
         for budget in model.of("AWS::Budgets::Budget")
-        for stated in items(part(budget.properties, "Budget", "CostFilters", "TagKeyValue"))
-        if (tag := BUDGET_TAG.fullmatch(written(stated)))
+        for stated in read.items(budget.properties, "Budget", "CostFilters", "TagKeyValue")
+        if (tag := BUDGET_TAG.fullmatch(read.written(stated)))
     ]
     for kind in ("instance", "volume"):
         tags = _tags(node, kind) if counted else {}

@@ -17,19 +17,9 @@ from ultracluster.model.permissions import (
 )
 from ultracluster.model.storage import keys_of
 from ultracluster.rules.rule import About, Fault
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    beginning,
-    items,
-    links,
-    part,
-    settled,
-    shown,
-    text,
-    unknown_within,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 KEY: Final = "AWS::KMS::Key"
 TOPIC: Final = "AWS::SNS::Topic"
@@ -63,10 +53,10 @@ def names(wanted: ResolvedResource) -> Callable[[Any], bool | None]:
     """Return whether a resource of a statement means a resource of the templates."""
 
     def test(value: Any) -> bool | None:
-        if value == "*" or any(link.key == wanted.place.key for link in links(value)):
+        if value == "*" or any(link.key == wanted.place.key for link in read.links(value)):
             return True
         # What is written may be its name.
-        return None if unknown_within(value) or isinstance(value, str) else False
+        return None if read.unknown_within(value) or isinstance(value, str) else False
 
     return test
 
@@ -90,13 +80,13 @@ def key_of(model: Model, stated: Any) -> ResolvedResource:
 def _key_faults(
     model: Model, stated: Any, who: str, principal: Test, circumstances: Mapping[str, Test]
 ) -> Iterator[Fault]:
-    if not isinstance(stated, Link) and "alias/aws/" in written(stated):
+    if not isinstance(stated, Link) and "alias/aws/" in read.written(stated):
         if who in PUBLISHERS.values():
-            yield Fault(f"{shown(stated)} admits no {who}", fix="write a key of your own")
+            yield Fault(f"{read.shown(stated)} admits no {who}", fix="write a key of your own")
         return
     used = key_of(model, stated)
-    for each in items(part(used.properties, "KeyPolicy", "Statement")):
-        settled(each)
+    for each in read.items(used.properties, "KeyPolicy", "Statement"):
+        read.settled(each)
     missing = [
         action
         for action in USING_KEY
@@ -111,7 +101,7 @@ def _key_faults(
 def _of_log_group(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     stated = group.properties.get("KmsKeyId")
     if stated is not None:
-        named = _begins_apart(beginning(group.properties.get("LogGroupName", "")))
+        named = _begins_apart(read.beginning(group.properties.get("LogGroupName", "")))
         context = {**OF_SERVICE, "kms:encryptioncontext:aws:logs:arn": named}
         principal = service("logs", model.region)
         yield from _key_faults(model, stated, "logs", principal, context)
@@ -144,7 +134,7 @@ def _of_topic(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
 
 def _of_association(model: Model, association: ResolvedResource) -> Iterator[Fault]:
     stated = association.properties.get("DataRepositoryPath")
-    bucket = next((b for link in links(stated) if (b := model.found(link, BUCKET))), None)
+    bucket = next((b for link in read.links(stated) if (b := model.found(link, BUCKET))), None)
     if bucket is None:
         raise UndeterminedError("its bucket is not in the given templates")
     circumstances: dict[str, Test] = {
@@ -162,9 +152,9 @@ def _is_fsx(marked: str) -> bool | None:
 
 
 def _of_bucket(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
-    stated = part(bucket.properties, "LoggingConfiguration", "DestinationBucketName")
+    stated = read.part(bucket.properties, "LoggingConfiguration", "DestinationBucketName")
     target = None if stated is None else model.found(stated, BUCKET)
-    if target is None or text(target.properties.get("AccessControl")) == "LogDeliveryWrite":
+    if target is None or read.text(target.properties, "AccessControl") == "LogDeliveryWrite":
         return
     context = {**OF_SERVICE, "aws:sourcearn": _is_of(bucket)}
     asked = Question("s3:PutObject", service("logging.s3"), names(target), context)

@@ -170,7 +170,7 @@ def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) ->
     untyped = [r for r in found if "::" not in r.resource_type]
     if not untyped:
         return
-    transforms = items(body.get("Transform"))
+    transforms = items(body, "Transform")
     if "Fn::Transform" in body["Resources"] or not all(str(t).startswith(AWS) for t in transforms):
         raise UndeterminedError("a macro may write the Type of a resource")
     for resource in untyped:

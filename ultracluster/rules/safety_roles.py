@@ -17,20 +17,9 @@ from ultracluster.model.policies import (
 )
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.safety_policies import BUCKET, KEY, OF_SERVICE, TOPIC, names
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    fields,
-    flag,
-    items,
-    key,
-    links,
-    part,
-    settled,
-    shown,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 FLOW_LOG: Final = "AWS::EC2::FlowLog"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
@@ -47,14 +36,14 @@ WRITING: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 def _roles_of(model: Model, taker: ResolvedResource) -> list[Identity]:
     """Return the roles that a resource names; those of other templates are left out."""
-    stated = items(taker.properties.get(TAKERS[taker.resource_type][0]))
-    named = [key(value) for value in stated]
+    stated = read.items(taker.properties, TAKERS[taker.resource_type][0])
+    named = [read.key(value) for value in stated]
     return [role for role in model.roles if role.key in named]
 
 
 def _trusts(role: Identity, name: str) -> bool:
-    for each in items(part(role.properties, TRUST, "Statement")):
-        settled(each)
+    for each in read.items(role.properties, TRUST, "Statement"):
+        read.settled(each)
     return Question(ASSUME, service(name)).allowed(role.trust)
 
 
@@ -73,7 +62,7 @@ def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[
         for value in values
         if name == "iam:passedtoservice"
     ]
-    named = {link.key for link in links(taker.resources())}
+    named = {link.key for link in read.links(taker.resources())}
     for role in (role for role in model.roles if role.key in named):
         if services and not any("<" in s or "*" in s or _trusts(role, s) for s in services):
             yield Fault(
@@ -90,7 +79,7 @@ def _missing(
     statements = [*role.statements, *by_name]
     lacking = [a for a in actions if not Question(a, None, reaches).allowed(statements)]
     if lacking and role.outside_policies:
-        named = shown(role.outside_policies[0])
+        named = read.shown(role.outside_policies[0])
         raise UndeterminedError(f"policy {named} is not in the given templates")
     return lacking
 
@@ -98,7 +87,7 @@ def _missing(
 def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | None]:
     """Return whether a resource of a statement is the log group that flow logs go to."""
     stated = log.properties.get("LogGroupName") or log.properties.get("LogDestination")
-    found = [model.found(link, "AWS::Logs::LogGroup") for link in links(stated)]
+    found = [model.found(link, "AWS::Logs::LogGroup") for link in read.links(stated)]
     group = found[0] if found else None
     written_name = stated if group is None else group.properties.get("LogGroupName")
     name = token(written_name or UNNAMED).rpartition(":log-group:")[2].partition(":*")[0]
@@ -116,7 +105,7 @@ def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | Non
 
 
 def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:
-    if text(log.properties.get("LogDestinationType")) in ("s3", "kinesis-data-firehose"):
+    if read.text(log.properties, "LogDestinationType") in ("s3", "kinesis-data-firehose"):
         return
     if not {"DeliverLogsPermissionArn", "DeliverCrossAccountRole"} & set(log.properties):
         yield Fault("no DeliverLogsPermissionArn, with which it would write to a log group")
@@ -127,8 +116,8 @@ def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:
 
 def _waited_for(machine: ResolvedResource) -> Iterator[str]:
     """Yield the jobs that a state machine starts and waits for, in the words of Step Functions."""
-    for name, value in fields(definition(machine)):
-        task, _, pattern = written(value).rpartition(":::")[2].partition(".")
+    for name, value in read.fields(definition(machine)):
+        task, _, pattern = read.written(value).rpartition(":::")[2].partition(".")
         if name == "Resource" and pattern.startswith("sync") and task in WAITING:
             yield task
 
@@ -270,9 +259,9 @@ def stores_closed(_model: Model, store: Statement | ResolvedResource) -> Iterato
             yield Fault(f"{store.path} allows Principal * without a condition on who asks")
         return
     blocks = store.properties.get("PublicAccessBlockConfiguration")
-    off = [name for name in BLOCKS if blocks is not None and not flag(part(blocks, name))]
+    off = [name for name in BLOCKS if blocks is not None and not read.flag(blocks, name)]
     if off:
         yield Fault(f"{', '.join(off)} off")
-    access = text(store.properties.get("AccessControl"))
+    access = read.text(store.properties, "AccessControl")
     if access in ("PublicRead", "PublicReadWrite", "AuthenticatedRead"):
         yield Fault(f"AccessControl is {access}")

@@ -17,15 +17,7 @@ from ultracluster.model.policies import (
 )
 from ultracluster.rules.rule import About, Fault, hyperpod_groups, roles
 from ultracluster.rules.sagemaker_jobs import without_prefix
-from ultracluster.templates.resolved_values import (
-    begins,
-    items,
-    number,
-    part,
-    settled,
-    shown,
-    written,
-)
+from ultracluster.templates import resolved_values as read
 
 HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schema of 2026-10-20"
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
@@ -54,10 +46,10 @@ ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess
 
 
 def _scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
+    stated = read.part(group.group, "LifeCycleConfig", "SourceS3Uri")
     if stated is None:
         return
-    if begins(stated, "s3://") and shown(stated).startswith("s3://<"):
+    if read.begins(stated, "s3://") and read.shown(stated).startswith("s3://<"):
         bucket = model.given(stated, "AWS::S3::Bucket")
         name = bucket.properties.get("BucketName")
         if name is None:
@@ -65,16 +57,16 @@ def _scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
                 f"bucket {bucket.place.logical_id} has a name that CloudFormation makes",
                 fix="write BucketName sagemaker-<name>",
             )
-        elif not begins(name, "sagemaker-"):
-            yield Fault(f"bucket {shown(name)}")
-    elif not begins(stated, "s3://sagemaker-"):
-        yield Fault(f"SourceS3Uri is {shown(stated)}")
+        elif not read.begins(name, "sagemaker-"):
+            yield Fault(f"bucket {read.shown(name)}")
+    elif not read.begins(stated, "s3://sagemaker-"):
+        yield Fault(f"SourceS3Uri is {read.shown(stated)}")
 
 
 def _too_large(_model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    if (groups := len(items(group.cluster.get("InstanceGroups")))) > MOST_IN_CLUSTER:
+    if (groups := len(read.items(group.cluster, "InstanceGroups"))) > MOST_IN_CLUSTER:
         yield Fault(f"{groups} instance groups", fix="write another cluster for the rest")
-    count = number(part(group.group, "InstanceCount"))
+    count = read.number(group.group, "InstanceCount")
     if count is not None and count > MOST_INSTANCES:
         yield Fault(
             f"InstanceCount is {count} in {group.name()}", fix="write another cluster for the rest"
@@ -105,11 +97,11 @@ cluster_that_is_taken = hyperpod_groups.fatal(
 )
 def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     # The need of one type is documented.
-    instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
+    instance, count = group.instance_type(), read.number(group.group, "InstanceCount")
     subnets = group.subnets()
     if instance is None or instance.name != P5 or not count or not subnets:
         return
-    by_kubernetes = settled(part(group.cluster, "Orchestrator", "Eks")) is not None
+    by_kubernetes = read.settled(group.cluster, "Orchestrator", "Eks") is not None
     each = WITH_KUBERNETES if by_kubernetes else WITH_SLURM
     have = sum(model.networks.subnet(name).addresses() for name in subnets)
     if count * each > have:
@@ -131,10 +123,10 @@ def trust_of_this_account(_model: Model, statement: Statement) -> Iterator[Fault
         return
     verb = "take it" if statement.kind == "trust" else "use it"
     for kind, value in principals_of(statement.body):
-        found = DEPUTIES.match(written(value)) if kind == "Service" else None
+        found = DEPUTIES.match(read.written(value)) if kind == "Service" else None
         if found and (found[1] in OF_ROLES or statement.kind == "resource"):
             yield Fault(
-                f"{written(value)} may {verb} without aws:SourceAccount or aws:SourceArn",
+                f"{read.written(value)} may {verb} without aws:SourceAccount or aws:SourceArn",
                 place=statement.place,
             )
 
@@ -162,12 +154,12 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
     if statement.kind != "identity" or not statement.allows():
         return
     if listed(statement.body.get("NotAction")):
-        yield Fault(f"{statement.path} allows all but {shown(statement.body['NotAction'])}")
+        yield Fault(f"{statement.path} allows all but {read.shown(statement.body['NotAction'])}")
     whole = [action for action in statement.actions() if action in ("*", "*:*", "iam:*")]
     if whole:
         yield Fault(f"{statement.path} allows {whole[0]}")
         return
-    wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
+    wide = [read.shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(read.written(r))]
     conditions = statement.conditions()
     if statement.names("iam:PassRole") and wide:
         if "iam:passedtoservice" not in conditions:
@@ -177,7 +169,9 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
     # The policies of a service-linked role are its service's alone (IAM user guide, 2026-11-27).
-    if all(":role/aws-service-role/" in written(each) for each in statement.resources() or "*"):
+    if all(
+        ":role/aws-service-role/" in read.written(each) for each in statement.resources() or "*"
+    ):
         return
     more = statement.named(RIGHTS["raising"])
     if more and (wide or _makes_identities(model, statement)):
@@ -205,7 +199,7 @@ def _makes_identities(model: Model, statement: Statement) -> bool:
 def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
     of_jobs = SERVICE in services or role.key in model.roles_of_nodes
-    for policy in map(written, items(role.properties.get("ManagedPolicyArns"))):
+    for policy in map(read.written, read.items(role.properties, "ManagedPolicyArns")):
         # Whoever is no job may be meant to administer, but not a service's own role.
         if policy.endswith(ADMINISTRATION) and (of_jobs or services):
             yield Fault(f"managed policy {policy.rpartition('/')[2]}")

@@ -20,17 +20,9 @@ from ultracluster.model.model import Model
 from ultracluster.problem import Problem
 from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import Fault, Judge, jobs
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, Text
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    beginning,
-    keys,
-    part,
-    settled,
-    shown,
-    text,
-    unknown_within,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 MODEL: Final = "botocore 1.44.5 sagemaker model, CreateTrainingJob, read 2026-11-23"
 VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
@@ -67,13 +59,13 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
 )
 def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
     for channel, source in job.file_systems():
-        name = part(source, "FileSystemId")
-        system = next((s for s in model.file_systems if s.key in keys(name)), None)
+        name = read.part(source, "FileSystemId")
+        system = next((s for s in model.file_systems if s.key in read.keys(name)), None)
         subnets = job.subnets()
         if not subnets:
             return
         if system is None:
-            raise UndeterminedError(f"file system {shown(name)} is not in the given templates")
+            raise UndeterminedError(f"file system {read.shown(name)} is not in the given templates")
         if apart := zones_apart(model, system, subnets):
             yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
 
@@ -99,7 +91,7 @@ def _advice(job: TrainingJob) -> Iterator[Problem]:
 
 
 def _fault(problem: Problem) -> Fault:
-    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+    return Fault(f"{problem.field}: got {read.shown(problem.got)}", fix=problem.fix)
 
 
 def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
@@ -112,9 +104,9 @@ def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
 
     def judge(_model: Model, job: TrainingJob) -> Iterator[Fault]:
         for field in fields:
-            settled(part(job.request, *field.split(".")))
+            read.settled(job.request, *field.split("."))
         for entry in job.resources():
-            settled(part(entry, "InstanceType"))
+            read.settled(entry, "InstanceType")
         for problem in (*_refused(job), *_advice(job)):
             if problem.code in codes:
                 yield _fault(problem)
@@ -125,8 +117,8 @@ def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
 def _others(job: TrainingJob, problems: Iterable[Problem]) -> Iterator[Fault]:
     """Yield the problems that no other rule looks for."""
     # Of a request that a transform makes not even this is known.
-    settled(job.at("ResourceConfig"))
-    if unknown := unknown_within(job.request):
+    read.settled(job.at("ResourceConfig"))
+    if unknown := read.unknown_within(job.request):
         raise UndeterminedError(unknown.because)
     for problem in problems:
         if problem.code not in OF_OTHER_RULES and not _is_reference(job.request, problem.field):
@@ -147,22 +139,22 @@ def _is_reference(request: Any, field: str) -> bool:
 def _path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
     # The mount name itself is known after creation only.
     for channel, source in job.file_systems():
-        stated = part(source, "DirectoryPath")
-        known = beginning(stated)
+        stated = read.part(source, "DirectoryPath")
+        known = read.beginning(stated)
         # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
-        named = keys(part(source, "FileSystemId"))
+        named = read.keys(source, "FileSystemId")
         own = [s.deployment_type() for s in model.file_systems if s.key in named]
         of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
         if stated is None or (known and not known.startswith("/")) or of_nodes:
             yield Fault(
-                f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}",
+                f"channel {channel}: DirectoryPath is {read.shown(stated or 'nothing')}",
                 fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
             )
 
 
 def without_prefix(entry: Any) -> Iterator[Fault]:
     """Yield a fault where the instance type of a group of instances does not begin with ml."""
-    name = text(part(entry, "InstanceType"))
+    name = read.text(entry, "InstanceType")
     if name and name[:3] != "ml.":
         yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")
 

@@ -18,20 +18,9 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
 from ultracluster.rules.rule import About, Fault, launches, of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource
-from ultracluster.templates.resolved_values import (
-    UndeterminedError,
-    begins,
-    items,
-    keys,
-    number,
-    part,
-    same,
-    script,
-    settled,
-    text,
-    written,
-)
+from ultracluster.templates.resolved_values import UndeterminedError
 
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
@@ -49,7 +38,9 @@ def pcs_nodes(model: Model) -> Sequence[Node]:
 
 
 def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
-    return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), cluster.place.key)]
+    return [
+        r for r in model.of(kind) if read.same(r.properties.get("ClusterId"), cluster.place.key)
+    ]
 
 
 def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
@@ -60,11 +51,11 @@ def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     ):
         if count > MOST_PARTS:
             yield Fault(f"{count} {words}", fix=f"merge {words} until there are {MOST_PARTS}")
-    size = text(cluster.properties.get("Size"))
+    size = read.text(cluster.properties, "Size")
     if size not in SIZES:
         return
     most = sum(
-        number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount")) or 0
+        read.number(group.properties, "ScalingConfiguration", "MaxInstanceCount") or 0
         for group in groups
     )
     if most > SIZES[size]:
@@ -76,13 +67,13 @@ def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
 
 
 def _controller_elsewhere(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
+    stated = read.settled(cluster.properties, "Networking", "SubnetIds")
     if isinstance(stated, list) and len(stated) != 1:
         yield Fault(f"{len(stated)} subnets", fix="write one subnet; node groups may have others")
-    for name in keys(stated):
+    for name in read.keys(stated):
         subnet = model.networks.subnets.get(name)
         vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
-        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
+        if vpc and read.text(vpc.properties, "InstanceTenancy") == "dedicated":
             yield Fault(
                 f"{vpc.place.logical_id} has InstanceTenancy dedicated",
                 fix="write a subnet of a VPC with InstanceTenancy default",
@@ -103,7 +94,7 @@ cluster_that_pcs_takes = clusters.fatal(
 
 def roles_of(model: Model, profile: Any) -> list[Identity]:
     """Return the roles of an instance profile."""
-    named = keys(model.given(profile, "AWS::IAM::InstanceProfile").properties.get("Roles"))
+    named = read.keys(model.given(profile, "AWS::IAM::InstanceProfile").properties, "Roles")
     found = [role for role in model.roles if role.key in named]
     if len(found) < len(named):
         raise UndeterminedError("the role of its instance profile is not in the given templates")
@@ -112,8 +103,8 @@ def roles_of(model: Model, profile: Any) -> list[Identity]:
 
 def _named_otherwise(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in roles_of(model, group.properties.get("IamInstanceProfileArn")):
-        name, path = role.properties.get("RoleName"), text(role.properties.get("Path")) or "/"
-        if ROLE_PATH not in path and (name is None or not begins(name, "AWSPCS")):
+        name, path = role.properties.get("RoleName"), read.text(role.properties, "Path") or "/"
+        if ROLE_PATH not in path and (name is None or not read.begins(name, "AWSPCS")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
@@ -123,15 +114,15 @@ def _may_not_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
         arns = [
-            a for a in items(role.properties.get("ManagedPolicyArns")) if not isinstance(a, Link)
+            a for a in read.items(role.properties, "ManagedPolicyArns") if not isinstance(a, Link)
         ]
         # Which partition they are of does not matter here.
-        names = [written(arn) for arn in arns]
+        names = [read.written(arn) for arn in arns]
         if any("PCS" in name or "AdministratorAccess" in name for name in names):
             continue
         for arn, name in zip(arns, names, strict=True):
             if ":aws:policy/" not in name:
-                raise UndeterminedError(f"policy {text(arn)} is not in the given templates")
+                raise UndeterminedError(f"policy {read.text(arn)} is not in the given templates")
         yield Fault(f"role {role.place.logical_id} allows no pcs:RegisterComputeNodeGroupInstance")
 
 
@@ -157,7 +148,7 @@ node_role_that_pcs_takes = of(GROUP).fatal(
     check=launches("NetworkInterfaces"),
 )
 def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
-    count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
+    count = sum(read.text(e, "InterfaceType") == "efa-only" for e in node.interfaces())
     if count:
         yield Fault(f"{described(node)} launches {count} efa-only interfaces")
 
@@ -172,10 +163,10 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     check=launches("UserData"),
 )
 def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
-    stated = part(node.launch, "UserData")
+    stated = read.part(node.launch, "UserData")
     if stated is None:
         return
-    begun = script(stated).lstrip()
+    begun = read.script(stated).lstrip()
     if begun.startswith("#!") or (
         begun and "\x00" not in begun and "mime-version" not in begun.lower()
     ):
@@ -190,15 +181,15 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
     check=f"{DESCRIBE} --query cluster.scheduler",
 )
 def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    version = text(part(cluster.properties, "Scheduler", "Version"))
+    version = read.text(cluster.properties, "Scheduler", "Version")
     # A version that is newer than this list is no fault.
     if version is not None and version < VERSIONS[0]:
         yield Fault(f"Scheduler.Version is {version}")
 
 
 def _purged_at(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
-    days = number(part(accounting, "DefaultPurgeTimeInDays"))
+    accounting = read.part(cluster.properties, "SlurmConfiguration", "Accounting")
+    days = read.number(accounting, "DefaultPurgeTimeInDays")
     if days is not None and days != -1 and days not in range(1, 10001):
         yield Fault(
             f"DefaultPurgeTimeInDays is {days}", fix="write -1 (never), or a number of days"
@@ -208,9 +199,9 @@ def _purged_at(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
 def _set_otherwise(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     stated = resource.properties.get("ClusterId")
     cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
-    version = None if cluster is None else text(part(cluster.properties, "Scheduler", "Version"))
-    for each in items(part(resource.properties, "SlurmConfiguration", "SlurmCustomSettings")):
-        name = text(part(each, "ParameterName"))
+    version = None if cluster is None else read.text(cluster.properties, "Scheduler", "Version")
+    for each in read.items(resource.properties, "SlurmConfiguration", "SlurmCustomSettings"):
+        name = read.text(each, "ParameterName")
         why = "" if name is None else untaken_setting(resource.resource_type, name, version)
         if why:
             yield Fault(why)

@@ -16,20 +16,12 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
 from ultracluster.rules.rule import About, Fault, launches, of
 from ultracluster.rules.slurm import GROUP, QUEUE, clusters, parts_of, pcs_nodes, roles_of
+from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import (
-    Key,
-    items,
-    key,
-    number,
-    part,
-    same,
-    shown,
-    text,
-)
 
 if TYPE_CHECKING:
     from ultracluster.model.security_groups import Direction
+    from ultracluster.templates.resolved_values import Key
 
 WITH_LOGIN: Final = re.compile(rf"(?i)\b{LOGIN}|_{LOGIN}|{LOGIN.title()}")
 RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
@@ -39,7 +31,7 @@ QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
 def _ports(cluster: ResolvedResource) -> tuple[list[int], list[int]]:
     """Return the ports of the controller's daemons, and those that srun listens at."""
     daemons = [SLURMCTLD_PORT]
-    if text(part(cluster.properties, "SlurmConfiguration", "Accounting", "Mode")) == "STANDARD":
+    if read.text(cluster.properties, "SlurmConfiguration", "Accounting", "Mode") == "STANDARD":
         daemons.append(SLURMDBD_PORT)
     stated = RANGE.fullmatch(_settings(cluster).get("SrunPortRange", ""))
     first, last = map(int, stated.groups()) if stated else SRUN_PORTS
@@ -47,9 +39,9 @@ def _ports(cluster: ResolvedResource) -> tuple[list[int], list[int]]:
 
 
 def _settings(resource: ResolvedResource) -> dict[str, str]:
-    stated = items(part(resource.properties, "SlurmConfiguration", "SlurmCustomSettings"))
+    stated = read.items(resource.properties, "SlurmConfiguration", "SlurmCustomSettings")
     return {
-        text(part(each, "ParameterName")) or "": text(part(each, "ParameterValue")) or ""
+        read.text(each, "ParameterName") or "": read.text(each, "ParameterValue") or ""
         for each in stated
     }
 
@@ -65,17 +57,17 @@ def _settings(resource: ResolvedResource) -> dict[str, str]:
     check="aws ec2 describe-security-groups --group-ids <group>",
 )
 def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    own = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
+    own = read.items(cluster.properties, "Networking", "SecurityGroupIds")
     nodes = [
         node
         for node in pcs_nodes(model)
-        if node.launcher and same(node.launcher.properties.get("ClusterId"), cluster.place.key)
+        if node.launcher and read.same(node.launcher.properties.get("ClusterId"), cluster.place.key)
     ]
     if not own:
         return
     daemons, steps = _ports(cluster)
     if not nodes and model.groups.closed_ports(own, "in", daemons[:1]):
-        yield Fault(f"{shown(own)} does not open TCP {SLURMCTLD_PORT}")
+        yield Fault(f"{read.shown(own)} does not open TCP {SLURMCTLD_PORT}")
     every = [group for node in nodes for group in node.primary_groups()]
     for node in nodes:
         mine = node.primary_groups()
@@ -88,21 +80,23 @@ def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterat
             (mine, "out", steps, every),
         )
         for members, direction, ports, peers in wanted:
-            if closed := model.groups.closed_ports(members, direction, ports, set(map(key, peers))):
+            if closed := model.groups.closed_ports(
+                members, direction, ports, set(map(read.key, peers))
+            ):
                 ports_shown = f"{closed[0]}" if len(closed) == 1 else f"{closed[0]}-{closed[-1]}"
                 yield Fault(
-                    f"{described(node)}: {shown(members)} opens no TCP {ports_shown} "
-                    f"{direction} {'from' if direction == 'in' else 'to'} {shown(peers)}"
+                    f"{described(node)}: {read.shown(members)} opens no TCP {ports_shown} "
+                    f"{direction} {'from' if direction == 'in' else 'to'} {read.shown(peers)}"
                 )
 
 
 def _is_login(group: ResolvedResource) -> bool:
-    return bool(WITH_LOGIN.search(text(group.properties.get("Name")) or group.place.logical_id))
+    return bool(WITH_LOGIN.search(read.text(group.properties, "Name") or group.place.logical_id))
 
 
 def _counts(group: ResolvedResource) -> tuple[int, int]:
-    scaling = part(group.properties, "ScalingConfiguration")
-    least, most = (number(part(scaling, f"{name}InstanceCount")) or 0 for name in ("Min", "Max"))
+    scaling = read.part(group.properties, "ScalingConfiguration")
+    least, most = (read.number(scaling, f"{name}InstanceCount") or 0 for name in ("Min", "Max"))
     return least, most
 
 
@@ -111,7 +105,7 @@ def _without_jobs(group: ResolvedResource) -> str:
     least, most = _counts(group)
     if most > least:
         return f"{most - least} nodes that only a job of a queue could start"
-    types = [text(part(e, "InstanceType")) for e in items(group.properties.get("InstanceConfigs"))]
+    types = [read.text(e, "InstanceType") for e in read.items(group.properties, "InstanceConfigs")]
     paid = [name for name in types if name and most and catalogued(name)]
     return f"{most} nodes of {paid[0]}" if paid and not _is_login(group) else ""
 
@@ -121,8 +115,8 @@ def _without_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = {group.place.key: group for group in parts_of(model, cluster, GROUP)}
     used: set[Key] = set()
     for queue in queues:
-        stated = items(queue.properties.get("ComputeNodeGroupConfigurations"))
-        named = [key(part(each, "ComputeNodeGroupId")) for each in stated]
+        stated = read.items(queue.properties, "ComputeNodeGroupConfigurations")
+        named = [read.key(each, "ComputeNodeGroupId") for each in stated]
         used.update(named)
         if not named:
             yield Fault(f"{queue.place.logical_id} names no node group", place=queue.place)
@@ -183,8 +177,8 @@ def interfaces_in_the_subnet(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"NetworkInterfaces{', '.join(bare)} without SubnetId")
     for entry in interfaces:
         stated = entry.get("SubnetId")
-        if stated is not None and not same(stated, subnets[0]):
-            yield Fault(f"SubnetId {shown(stated)}, the group is in {shown(subnets[0])}")
+        if stated is not None and not read.same(stated, subnets[0]):
+            yield Fault(f"SubnetId {read.shown(stated)}, the group is in {read.shown(subnets[0])}")
             return
 
 
@@ -215,8 +209,8 @@ def made_in_order(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
             if statement.allows() and statement.names(REGISTERING) and statement.place != role.place
         ]
     else:
-        stated = items(part(resource.properties, "Networking", "SecurityGroupIds"))
-        groups = [model.groups.known.get(key(each)) for each in stated]
+        stated = read.items(resource.properties, "Networking", "SecurityGroupIds")
+        groups = [model.groups.known.get(read.key(each)) for each in stated]
         needed = [rule.place for g in groups if g for rule in g.rules if rule.separate]
     if late := _late(model, resource, needed):
         yield Fault(f"no DependsOn of {', '.join(late)}", fix=f"write DependsOn: {late}")

@@ -115,7 +115,7 @@ def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) ->
 def _in_order(path: Path) -> list[str | int]:
     """Return what sorts gpt_1b before gpt_13b: words and numbers by turns."""
     parts = re.split(r"(\d+)", path.stem)
-    return [int(part) if part.isdigit() else part for part in parts]
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _empty(path: Path, kind: type[Spec]) -> EnvironmentFileError:

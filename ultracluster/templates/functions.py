@@ -7,6 +7,7 @@ CloudFormation template reference, "Intrinsic function reference", read 2026-11-
 import base64
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +21,7 @@ MOST_SUBNETS: Final = 256
 
 _PAIR: Final = 2
 _TRIPLE: Final = 3
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 
 
 def derived(unknown: Unknown, of: str) -> Unknown:
@@ -142,13 +144,12 @@ def cidr(argument: Any) -> Any:  # noqa: PLR0911  (one return for each thing ami
     if len(argument) == _PAIR:
         return Unknown("Fn::Cidr does not say how many bits its blocks have for hosts")
     block, count, bits = (scalar(value) or "" for value in argument)
-    if not (count.isdigit() and bits.isdigit()) or not 0 < int(count[:9]) <= MOST_SUBNETS:
+    written = _NUMBER.fullmatch(count) and _NUMBER.fullmatch(bits)
+    if not written or not 0 < int(count) <= MOST_SUBNETS:
         return malformed("Fn::Cidr", f"a count from 1 to {MOST_SUBNETS} and a number of bits")
     try:
         network = ipaddress.ip_network(block)
-        blocks = islice(
-            network.subnets(new_prefix=network.max_prefixlen - int(bits[:9])), int(count)
-        )
+        blocks = islice(network.subnets(new_prefix=network.max_prefixlen - int(bits)), int(count))
         found = [str(part) for part in blocks]
     except ValueError as error:
         return Unknown(f"Fn::Cidr cannot divide {block[:50]}: {error}")

@@ -39,12 +39,13 @@ class UndeterminedError(LookupError):
         super().__init__(because)
 
 
-def settled(value: Any) -> Any:
-    """Return a value that is known, at least at its top.
+def settled(value: Any, *path: str) -> Any:
+    """Return a value, or what lies at a path below it, that is known, at least at its top.
 
     Raises:
         UndeterminedError: where it is not.
     """
+    value = part(value, *path)
     if isinstance(value, Unknown):
         raise UndeterminedError(value.because)
     return value
@@ -64,13 +65,13 @@ def part(value: Any, *path: str) -> Any:
     return value
 
 
-def text(value: Any) -> str | None:
-    """Return a value as text, None where there is none.
+def text(value: Any, *path: str) -> str | None:
+    """Return a value, or what lies at a path below it, as text, None where there is none.
 
     Raises:
         UndeterminedError: where it is not known before a deployment.
     """
-    value = settled(value)
+    value = settled(value, *path)
     plain = scalar(value)
     if value is None or plain is not None:
         return plain
@@ -83,46 +84,47 @@ def text(value: Any) -> str | None:
     raise UndeterminedError(f"{shown(value)} is no text")
 
 
-def number(value: Any) -> int | None:
-    """Return a value as a whole number, None where there is none.
+def number(value: Any, *path: str) -> int | None:
+    """Return a value, or what lies at a path below it, as a whole number, None for none.
 
     Raises:
         UndeterminedError: where it is not known, or is no number.
     """
-    written = text(value)
+    written = text(value, *path)
     if written is None:
         return None
     try:
         return int(float(written))
     except (ValueError, OverflowError):
-        raise UndeterminedError(f"{shown(value)} is no number") from None
+        raise UndeterminedError(f"{shown(part(value, *path))} is no number") from None
 
 
-def flag(value: Any) -> bool | None:
-    """Return a value as yes or no, None where there is none."""
-    written = text(value)
+def flag(value: Any, *path: str) -> bool | None:
+    """Return a value, or what lies at a path below it, as yes or no, None where there is none."""
+    written = text(value, *path)
     return None if written is None else written.lower() == "true"
 
 
-def items(value: Any) -> list[Any]:
+def items(value: Any, *path: str) -> list[Any]:
     """Return the items of a list, of which each may be unknown; CloudFormation takes one alone."""
-    value = settled(value)
+    value = settled(value, *path)
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def texts(value: Any) -> list[str]:
+def texts(value: Any, *path: str) -> list[str]:
     """Return the items of a list as texts."""
-    return [written for item in items(value) if (written := text(item)) is not None]
+    return [written for item in items(value, *path) if (written := text(item)) is not None]
 
 
-def key(value: Any) -> Key:
-    """Return what a value refers to.
+def key(value: Any, *path: str) -> Key:
+    """Return what a value refers to, or what lies at a path below it.
 
     Raises:
         UndeterminedError: where that is not known.
     """
+    value = part(value, *path)
     if isinstance(value, tuple):
         return value
     if isinstance(value, Unknown) and value.symbol is not None:
@@ -169,8 +171,8 @@ def same(one: Any, other: Any) -> bool:
     return False
 
 
-def keys(value: Any) -> list[Key]:
-    return [key(item) for item in items(value)]
+def keys(value: Any, *path: str) -> list[Key]:
+    return [key(item) for item in items(value, *path)]
 
 
 def beginning(value: Any) -> str:

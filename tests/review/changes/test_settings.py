@@ -146,6 +146,7 @@ CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/LargeNodes"
     [
         (CLUSTER, "Scheduler.Version", "26.05", Danger.INTERRUPTS),
         (CLUSTER, "Scheduler.Version", "25.05", Danger.FAILS),
+        (CLUSTER, "Scheduler.Version", "²", Danger.FAILS),
         (CLUSTER, "SlurmConfiguration.Accounting", {"Mode": "NONE"}, Danger.LOSES_DATA),
         (NODES, "PurchaseOption", "SPOT", Danger.INTERRUPTS),
         ("Network/Network/FlowLog", "TrafficType", "ACCEPT", Danger.REPLACES),

@@ -1,5 +1,6 @@
 """Clusters: the version and the queues of Slurm on AWS PCS, and instance groups of HyperPod."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ def version(edit: Edit) -> Iterator[Effect]:
         return
     was, now = (known_text(value) for value in (edit.was, edit.now))
     older, newer = (
-        [int(part) for part in (value or "").split(".") if part.isdigit()] for value in (was, now)
+        [int(part) for part in re.findall("[0-9]{1,9}", value or "")] for value in (was, now)
     )
     if was and now and newer < older:
         says = f"Slurm {was} cannot become {now}: it does not go back to an older version"

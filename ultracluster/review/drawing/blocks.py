@@ -1,7 +1,7 @@
 """Blocks of a picture: each knows how high it is at a width, and draws within that.
 
 Blocks are put beside and below each other and never overlap, whatever is in them. The picture in
-words and the Mermaid chart are read off the same blocks, so that all three say the same.
+words is read off the same blocks, so that both say the same.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -18,9 +18,7 @@ CHIP: Final = 22.0
 CHANGED: Final = "▲"
 """Stands before what a change says of a box: colour alone would not reach every reader."""
 LEGEND: Final = "Legend"
-"""Label of the chips that explain the picture: neither its words nor the chart need them."""
-OUTSIDE: Final = "s3"
-"""Begins the key of a bucket that is named in the templates and not defined there."""
+"""Label of the chips that explain the picture: its words need them not."""
 
 
 def changed_chip(change: str) -> tuple[str, str]:
@@ -34,16 +32,6 @@ class Item:
 
     says: str
     below: Sequence["Item"] = ()
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What leads from one box to another, for the Mermaid chart."""
-
-    source: Hashable
-    target: Hashable
-    words: str = ""
-    both: bool = False
 
 
 class Block(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from ultracluster.review.drawing.blocks import Block, Edge, Item
+from ultracluster.review.drawing.blocks import Block, Item
 from ultracluster.review.drawing.svg import LINE, Canvas
 
 LANE: Final = 12.0
@@ -64,7 +64,6 @@ class Flow:
     towards_right: bool
     towards_left: bool
     style: str = "store"
-    edges: Sequence[Edge] = ()
 
     def height(self, _: float) -> float:
         return ROW
@@ -98,7 +97,6 @@ class Mount:
     said: str
     works: bool | None
     """None where the templates do not tell."""
-    edges: Sequence[Edge] = ()
 
     def height(self, _: float) -> float:
         return LINE + 12

@@ -174,11 +174,9 @@ def _sections(page: str) -> dict[str, str]:
 
 
 def _cut(section: str, most: int) -> str:
-    """Return the lines of a section that have room; a picture is whole or not there."""
+    """Return the lines of a section that have room."""
     if _bytes(section) <= most:
         return section
-    if "\n```" in section:
-        return ""
     found: list[str] = []
     for line in section.splitlines(keepends=True):
         most -= _bytes(line)
