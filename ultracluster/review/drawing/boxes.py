@@ -97,7 +97,7 @@ def address_words(subnet: Subnet) -> str:
 def subnet_box(subnet: Subnet, context: Context) -> Block:
     content: list[Block] = []
     if subnet.nats:
-        chips = [(f"NAT gateway {name}", "way") for name in subnet.nats]
+        chips = [(f"NAT gateway {nat.name}", "way") for nat in subnet.nats]
         content.append(Chips(chips, key=("nat", subnet.key)))
     content += [scheduler_box(scheduler, context) for scheduler in subnet.schedulers]
     content += _placed_nodes(subnet.nodes, context)
