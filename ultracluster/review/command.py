@@ -154,11 +154,9 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             yield f"{name}.{kind}", writers[kind](made, now)
             continue
         for number, figure in enumerate(made.figures, start=1):
-            part = f"{name}{'' if len(made.figures) == 1 else f'-{number}'}"
-            drawn = (
-                (f"{part}.svg", figure.svg) if kind == "svg" else (f"{part}.mmd", figure.mermaid)
-            )
-            yield drawn[0], f"{drawn[1]}\n"
+            part = name if len(made.figures) == 1 else f"{name}-{number}"
+            end, text = ("svg", figure.svg) if kind == "svg" else ("mmd", figure.mermaid)
+            yield f"{part}.{end}", f"{text}\n"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:
