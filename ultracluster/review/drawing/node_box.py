@@ -109,18 +109,16 @@ class NodeBox:
             return LINE + 4
         one = accelerator.plural.removesuffix("s") if accelerator.count == 1 else accelerator.plural
         _label(canvas, x, y + 11, f"{accelerator.count} {one}")
-        per_row = _per_row(room, GPU)
-        for number in range(accelerator.count):
-            left = x + LABEL + (number % per_row) * (GPU + SPACE)
-            top = y + (number // per_row) * (GPU + SPACE)
+        places, height = _squares(accelerator.count, x + LABEL, y, room, GPU)
+        for number, (left, top) in enumerate(places):
             canvas.rect(left, top, GPU, GPU, "gpu", radius=2)
             canvas.text(left + GPU / 2, top + 16, str(number), GPU, anchor="middle")
         said = accelerator.name
         if accelerator.memory_mib and accelerator.count * (GPU + SPACE) <= room - 162:
             said += f", {accelerator.memory_mib // 1024} GiB each"
-        after = x + LABEL + min(accelerator.count, per_row) * (GPU + SPACE) + 6
+        after = max(left for left, _ in places) + GPU + SPACE + 6
         canvas.text(after, y + 16, said, x + LABEL + room - 12 - after, style="m")
-        return -(-accelerator.count // per_row) * (GPU + SPACE) + 4
+        return height + 4
 
     def _draw_cards(self, canvas: Canvas, x: float, y: float, room: float) -> tuple[float, Points]:
         """Draw the cards; return how high they are, and where lines to the fabric begin."""
@@ -141,12 +139,10 @@ class NodeBox:
             return (2 if instance else 1) * LINE + 4, ()
         if len(cards) <= MOST_WIDE:
             return self._wide_cards(canvas, left, y, room - 12)
-        per_row = _per_row(room, SMALL_CARD)
-        for number, (card, entries) in enumerate(cards.items()):
-            row, column = divmod(number, per_row)
-            step = SMALL_CARD + SPACE
-            _small_card(canvas, left + column * step, y + row * step, card, entries)
-        height = -(-len(cards) // per_row) * (SMALL_CARD + SPACE) + LINE + 2
+        places, height = _squares(len(cards), left, y, room, SMALL_CARD)
+        for (across, down), (card, entries) in zip(places, cards.items(), strict=True):
+            _small_card(canvas, across, down, card, entries)
+        height += LINE + 2
         efa = sum(entry.carries_fabric for entry in stated)
         addressed = sum(entry.kind != "efa-only" for entry in stated)
         said = f"{efa} interfaces with EFA, {addressed} with an address"
@@ -219,8 +215,12 @@ def _label(canvas: Canvas, x: float, baseline: float, said: str) -> None:
     canvas.text(x, baseline, said, LABEL - 8, style="m")
 
 
-def _per_row(width: float, size: float) -> int:
-    return max(int((width + SPACE) // (size + SPACE)), 1)
+def _squares(count: int, x: float, y: float, room: float, size: float) -> tuple[Points, float]:
+    """Return where so many squares lie in rows, and how high these are."""
+    step = size + SPACE
+    per_row = max(int((room + SPACE) // step), 1)
+    places = [(x + n % per_row * step, y + n // per_row * step) for n in range(count)]
+    return places, -(-count // per_row) * step
 
 
 def _small_card(
