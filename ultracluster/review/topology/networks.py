@@ -57,21 +57,24 @@ class Contents:
     endpoints: Sequence[Endpoint] = ()
     jobs: Sequence[JobInterfaces] = ()
 
-    def within(self, subnet: Key) -> dict[str, Any]:
-        """Return the contents of a subnet; nodes that span several are drawn in their first."""
-        found = {
-            field.name: [thing for thing in getattr(self, field.name) if subnet in places(thing)]
-            for field in fields(Contents)
-        }
-        first = [nodes for nodes in found["nodes"] if places(nodes)[0] == subnet]
-        also = [nodes for nodes in found["nodes"] if nodes not in first]
-        return {**found, "nodes": first, "also": also}
-
-    def named(self) -> Iterator[Key]:
-        """Yield every subnet that something names."""
+    @cached_property
+    def by_subnet(self) -> Mapping[Key, Mapping[str, Sequence[Any]]]:
+        """What lies in each subnet that something names, by the fields above."""
+        found: dict[Key, dict[str, list[Any]]] = {}
         for field in fields(Contents):
             for thing in getattr(self, field.name):
-                yield from places(thing)
+                for subnet in dict.fromkeys(places(thing)):
+                    found.setdefault(subnet, {}).setdefault(field.name, []).append(thing)
+        return found
+
+    def within(self, subnet: Key) -> dict[str, Any]:
+        """Return the contents of a subnet; nodes that span several are drawn in their first."""
+        found = self.by_subnet.get(subnet, {})
+        first: list[Nodes] = []
+        also: list[Nodes] = []
+        for nodes in found.get("nodes", ()):
+            (first if places(nodes)[0] == subnet else also).append(nodes)
+        return {**found, "nodes": first, "also": also}
 
 
 def places(thing: Thing) -> Sequence[Key]:
@@ -156,7 +159,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     for given in model.subnets:
         subnet = _subnet(model, given, contents)
         by_vpc.setdefault(key_at(given.properties, "VpcId"), []).append(subnet)
-    for name in dict.fromkeys(contents.named()):
+    for name in contents.by_subnet:
         if name not in model.networks.subnets:
             by_vpc.setdefault(None, []).append(_named(name, names, contents))
     for resource in model.of(VPC):
