@@ -10,7 +10,7 @@ from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.naming import Names
-from ultracluster.review.resolved import NotKnown, or_none, read
+from ultracluster.review.resolved import NotKnown, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology import networks, nodes, services, storage
 from ultracluster.review.topology.networks import Contents, Subnet, Vpc
@@ -49,9 +49,13 @@ class Topology(Contents):
     @property
     def homeless(self) -> Sequence[Nodes | FileSystem | Scheduler | Endpoint]:
         """What lies in no subnet that is known."""
-        doors = [endpoint for endpoint in self.endpoints if not endpoint.gateway]
-        things = (*self.nodes, *self.file_systems, *self.schedulers, *doors)
-        return [thing for thing in things if not or_none(thing.subnets)]
+        things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
+            *self.nodes,
+            *self.file_systems,
+            *self.schedulers,
+            *(endpoint for endpoint in self.endpoints if not endpoint.gateway),
+        ]
+        return [thing for thing in things if not networks.places(thing)]
 
     @property
     def reservations(self) -> Sequence[Reservation]:
