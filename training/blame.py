@@ -6,9 +6,9 @@ found by `training.hang` from the same marks. docs/training/contract.md shows th
 """
 
 import statistics
-from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,22 +19,127 @@ from torch import Tensor
 from training.heartbeat import Heartbeat
 from training.launch.contract import accuse, node_name
 from training.mesh import Launch
-from training.pace import (
-    AGREE,
-    COLUMNS,
-    COMPUTES,
-    DATA,
-    KINDS,
-    OTHERS,
-    Mark,
-    Marks,
-    Pace,
-    Straggler,
-    Watch,
-    saw,
-)
+from training.pace import AGREE, COMPUTES, DATA, KINDS, OTHERS, Mark, Marks, Watch
 
 EVENT: Final = "straggler"
+COLUMNS: Final = KINDS + 1
+SLOW: Final = 1.15
+"""Times the median of all ranks; the alarm `job-straggles` has the same."""
+MATTERS: Final = 0.05
+"""Part of a step that a rank must cost the others."""
+LEAST_SECONDS: Final = 0.005
+"""Below this it is the noise of a machine."""
+BEFORE: Final = 32
+"""Steps whose wait for the network is the usual one."""
+NETWORK: Final = 0.25
+"""Part of a usual step that the network must take longer: it varies more than GPUs do."""
+NOBODY: Final = (-1, "")
+SAYS: Final = {
+    "clock": "computes {0:.2f} times as long as the median rank: look at its GPU's clock, and at "
+    "its processor",
+    "data": "takes {0:.2f} times the median rank's time, for it waits for its data: look at its "
+    "file system",
+    "network": "is slow, and steps take {0:.2f} times as long as before: look at its network card",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A rank that the others wait for."""
+
+    rank: int
+    """-1 where it is the network, and no rank's in particular."""
+    together: int
+    """Ranks from that one on that share their layers and cannot be told apart; mostly 1."""
+    cause: str
+    """`clock`, `data` or `network`."""
+    times: float
+    """The median of all ranks; of a network the steps before."""
+    seconds: float
+    """That it costs each step."""
+
+    def text(self, node: str) -> str:
+        """Say it to people."""
+        last = self.rank + self.together - 1
+        whose = f"one of ranks {self.rank} to {last}" if self.together > 1 else f"rank {self.rank}"
+        where = f"{whose} on {node}" if self.rank >= 0 else "the network, of no single rank,"
+        does = SAYS[self.cause].format(self.times)
+        return f"STRAGGLER {where} {does}; {self.seconds:.3f} s of each step"
+
+
+class Pace:
+    """What the last steps say of all ranks; each rank comes to the same result.
+
+    Args:
+        together: Ranks that share their layers, `parallel.tensor_parallel`.
+    """
+
+    def __init__(self, together: int = 1) -> None:
+        self.together = max(1, together)
+        self.suspects: deque[tuple[int, str]] = deque(maxlen=AGREE + 1)
+        self.usual: deque[float] = deque(maxlen=BEFORE)
+        """What the network took of earlier steps, on the rank that waited least."""
+        self.named: tuple[int, str] | None = None
+        self.seen: Tensor | None = None
+
+    def saw(self, table: Tensor) -> Straggler | None:
+        """Take in a step, a row of `Blame` for each rank. Return whom it convicts, once."""
+        table, writes = table[:, :KINDS], bool(table[:, KINDS].any())
+        if self.seen is not None and torch.equal(table, self.seen):
+            return None  # After a pause the same figures come twice.
+        self.seen = table
+        table = table.reshape(-1, self.together, KINDS).mean(1)
+        both = filter(None, (self._slowest(table), None if writes else self._network(table)))
+        found = max(both, key=lambda each: each.seconds, default=None)
+        self.suspects.append((found.rank, found.cause) if found else NOBODY)
+        [(most, often)] = Counter(self.suspects).most_common(1)
+        if often < AGREE:
+            return None
+        if most == NOBODY:
+            self.named = None
+        if not found or (found.rank, found.cause) != most or most == self.named:
+            return None
+        self.named = most
+        return found
+
+    def _slowest(self, table: Tensor) -> Straggler | None:
+        own = table[:, COMPUTES] + table[:, DATA]
+        rank = int(own.argmax())
+        median = float(own.median())  # of two ranks the lower one: the slow one is no part of it
+        excess, step = float(own[rank]) - median, float(table[rank].sum())
+        if excess < max(LEAST_SECONDS, MATTERS * step, (SLOW - 1) * median):
+            return None
+        by = [
+            float(table[rank, kind]) - float(table[:, kind].median()) for kind in (COMPUTES, DATA)
+        ]
+        cause = "data" if by[DATA] > by[COMPUTES] else "clock"
+        times = float(own[rank]) / max(median, 1e-9)
+        return Straggler(rank * self.together, self.together, cause, times, excess)
+
+    def _network(self, table: Tensor) -> Straggler | None:
+        """Return whether even the rank that waits least waits for longer than it did."""
+        least = float(table[:, OTHERS].min())
+        usual = statistics.median(self.usual) if len(self.usual) >= AGREE else least
+        step = float(table[0].sum())
+        if least - usual < max(LEAST_SECONDS, NETWORK * (step - least + usual)):
+            self.usual.append(least)
+            return None
+        times = step / max(step - (least - usual), 1e-9)
+        return Straggler(-1, 1, "network", times, least - usual)
+
+
+def saw(paces: Sequence[Pace], table: Tensor) -> Straggler | None:
+    """Take in a step of all ranks, a part of them for each `Pace`; return whom it convicts, once.
+
+    Stages of a pipeline have different work, so that each has a `Pace` of its own.
+    """
+    parts = table.view(len(paces), -1, COLUMNS)
+    found = [
+        replace(slow, rank=slow.rank + number * len(part)) if slow.rank >= 0 else slow
+        for number, (pace, part) in enumerate(zip(paces, parts, strict=True))
+        if (slow := pace.saw(part))
+    ]
+    return max(found, key=lambda each: each.seconds, default=None)
 
 
 class Blame:

@@ -68,7 +68,10 @@ class Heartbeat:
         if self.path is None:
             return
         self.values |= {name: value for name, value in values.items() if value is not None}
-        lines = (f"ultracluster_{name}{self.labels} {value!r}\n" for name, value in self._rows())
+        if "job_loss" in self.values:
+            self.values |= self.planned
+        rows = self.values.items()
+        lines = (f"ultracluster_{name}{self.labels} {value!r}\n" for name, value in rows)
         beside = self.path.with_suffix(".new")
         with contextlib.suppress(OSError):
             beside.write_text("".join(lines))
@@ -95,9 +98,6 @@ class Heartbeat:
             job_data_wait_seconds=step["data_wait_s"],
             job_checkpoint_interval_seconds=checkpoint_every * step["seconds"] or None,
         )
-
-    def _rows(self) -> list[tuple[str, float]]:
-        return [*self.values.items(), *(self.planned.items() if "job_loss" in self.values else ())]
 
     def close(self) -> None:
         """Take the file away, but for a loss that is not finite: that is told for some minutes yet.

@@ -3,7 +3,7 @@
 import contextlib
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 WEIGHTS, GRADIENTS, OPTIMIZER = "weights", "gradients", "optimizer"
 GATHERED, ACTIVATIONS = "gathered weights", "activations and buffers"
@@ -38,21 +39,26 @@ class Collective:
     """Bytes of the largest tensor of it on this rank."""
 
 
+@dataclass(eq=False, slots=True)
+class Held:
+    """What one storage holds."""
+
+    size: int = 0
+    kind: str = ACTIVATIONS
+
+
 @dataclass
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Bytes of everything that lives, by kind, and every collective that is called."""
 
-    sizes: dict[int, int] = field(default_factory=dict)
-    kinds: dict[int, str] = field(default_factory=dict)
-    names: dict[int, int] = field(default_factory=dict)
-    """Number of each storage that lives, by its address: addresses come again, numbers do not."""
+    live: MutableMapping[Any, Held] = field(default_factory=WeakIdKeyDictionary)
+    """By its storage."""
     collectives: Counter[Collective] = field(default_factory=Counter)
     each: Counter[Collective] = field(default_factory=Counter)
     """Those of the first micro-batch, which each further one repeats; none of a pipeline's."""
     held: int = 0
     peak: int = 0
-    at_peak: dict[int, int] = field(default_factory=dict)
-    count: int = 0
+    at_peak: list[tuple[Held, int]] = field(default_factory=list)
     kept: int = 0
     """Most bytes of activations that a forward pass left for the backward pass."""
     waiting: int = 0
@@ -86,28 +92,23 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def see(self, tensor: Tensor) -> None:
         storage = local(tensor).untyped_storage()
-        address = storage._cdata
-        if address in self.names:
-            return
-        self.count += 1
-        self.names[address] = number = self.count
-        weakref.finalize(storage, self._gone, address, number)
-        self._grow(number, storage.nbytes())
+        if storage not in self.live:
+            self.live[storage] = held = Held()
+            weakref.finalize(storage, self._gone, held)
+            self._grow(held, storage.nbytes())
 
     def resized(self, storage: torch.UntypedStorage) -> None:
         """Note that FSDP2 filled or emptied the room of a gathered weight."""
-        number = self.names.get(storage._cdata)
-        if number is not None:
-            self.kinds[number] = GATHERED
-            self._grow(number, storage.nbytes())
+        if held := self.live.get(storage):
+            held.kind = GATHERED
+            self._grow(held, storage.nbytes())
 
     def mark(self, tensors: Iterable[Tensor], kind: str) -> int:
         """Say what tensors are, and return their bytes."""
         total = 0
         for each in tensors:
             self.see(each)
-            storage = local(each).untyped_storage()
-            self.kinds[self.names[storage._cdata]] = kind
+            self.live[local(each).untyped_storage()].kind = kind
             total += local(each).numel() * each.element_size()
         return total
 
@@ -122,7 +123,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.collectives.clear()
         self.each.clear()
         self.kept = self.waiting = self.largest = 0
-        self.peak, self.at_peak = self.held, dict(self.sizes)
+        self.peak, self.at_peak = self.held, self._sizes()
 
     def passed(self) -> None:
         """Note that a micro-batch is over."""
@@ -131,28 +132,28 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def parts(self) -> dict[str, int]:
         """Return the bytes of each kind when most was held."""
         found = dict.fromkeys(KINDS, 0)
-        for number, size in self.at_peak.items():
-            found[self.kinds.get(number, ACTIVATIONS)] += size
+        for held, size in self.at_peak:
+            found[held.kind] += size
         return found
 
-    def _grow(self, number: int, size: int) -> None:
-        self.held += size - self.sizes.get(number, 0)
-        self.sizes[number] = size
+    def _sizes(self) -> list[tuple[Held, int]]:
+        return [(held, held.size) for held in self.live.values()]
+
+    def _grow(self, held: Held, size: int) -> None:
+        self.held += size - held.size
+        held.size = size
         if self.held > self.peak:
-            if self.held > GROWTH * sum(self.at_peak.values()):
-                self.at_peak = dict(self.sizes)
+            if self.held > GROWTH * sum(size for _, size in self.at_peak):
+                self.at_peak = self._sizes()
             self.peak = self.held
 
     def _held_of(self, kind: str) -> int:
-        return sum(size for n, size in self.sizes.items() if self.kinds.get(n, ACTIVATIONS) == kind)
+        return sum(held.size for held in self.live.values() if held.kind == kind)
 
-    def _gone(self, address: int, number: int) -> None:
-        if self.names.get(address) == number:
-            del self.names[address]
-        size = self.sizes.pop(number, 0)
-        self.held -= size
-        if self.kinds.get(number, ACTIVATIONS) in {GATHERED, ACTIVATIONS}:
-            self.largest = max(self.largest, size)
+    def _gone(self, held: Held) -> None:
+        self.held -= held.size
+        if held.kind in {GATHERED, ACTIVATIONS}:
+            self.largest = max(self.largest, held.size)
 
     def _note(self, func: Any, args: Any, result: Any) -> None:
         name = func._overloadpacket.__name__.strip("_")

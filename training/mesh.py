@@ -202,13 +202,10 @@ class Grid:
     partition: dist.ProcessGroup
     """Group of the ranks that hold one copy of the model state."""
     data_index: int
-    tensor_index: int
-    """Which slice of each layer this rank holds."""
 
     @classmethod
     def of(cls, layout: Layout, device_type: str) -> "Grid":
         """Make the groups; every rank calls this at the same time."""
-        rank = dist.get_rank()
         outer = init_device_mesh(
             device_type, (layout.replicas, layout.partition), mesh_dim_names=("replica", "shard")
         )
@@ -226,6 +223,5 @@ class Grid:
             outer=outer,
             tensor=tensor,
             partition=outer.get_group("shard"),
-            data_index=rank // layout.tensor,
-            tensor_index=rank % layout.tensor,
+            data_index=dist.get_rank() // layout.tensor,
         )

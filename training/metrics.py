@@ -121,38 +121,25 @@ class Metrics:
             torch=torch.__version__,
         )
 
-    def step(
-        self,
-        step: int,
-        *,
-        loss: float,
-        seconds: float,
-        waited: float,
-        skipped: int = 0,
-        **rest: Any,
-    ) -> None:
+    def step(self, step: int, *, seconds: float, skipped: int = 0, **rest: Any) -> None:
         """Record one finished step.
 
         Args:
             step: Counted from 1.
-            loss: As `training.record.step_values` has it, and so on.
             seconds: From the end of the step before to the end of this one.
-            waited: Seconds that the step waited for data.
             skipped: Steps in a row up to this one that had no finite gradient.
-            **rest: What else that takes.
+            **rest: What else of a step `training.record.step_values` takes.
         """
         self.heart.stepped(seconds)
         if not self.speaks:
             return
         values = step_values(
             step,
-            loss=loss,
             seconds=seconds,
             ranks=self.gpus,
             flops=self.flops,
             peak=self.peak and self.peak * 1e12,
             memory=memory_gib(self.device),
-            waited=waited,
             **rest,
         )
         self.heart.figures(values, self.checkpoint_every)

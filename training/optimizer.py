@@ -87,7 +87,10 @@ class MasterAdamW:
         # A part can be empty: the last of 3 ranks that share 4 rows has none.
         self.held = [name for name, value in self.locals.items() if value.numel()]
         # bf16 weights get an fp32 copy; wider ones are their own master.
-        self.masters = {name: value.to(_wide(value.dtype)) for name, value in self.locals.items()}
+        self.masters = {
+            name: value.to(torch.promote_types(value.dtype, torch.float32))
+            for name, value in self.locals.items()
+        }
         self.moments = {
             name: {moment: torch.zeros_like(value) for moment in MOMENTS}
             for name, value in self.masters.items()
@@ -199,7 +202,3 @@ class MasterAdamW:
             shape=like.shape,
             stride=like.stride(),
         )
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -37,8 +38,8 @@ def folders(path: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What an index says of one file."""
+class Shard:
+    """One file, and what its index says of it."""
 
     file: Path
     tokens: int
@@ -47,31 +48,32 @@ class Entry:
     vocabulary: int
     """One more than the largest id of its folder."""
 
-    def opened(self) -> npt.NDArray[Any]:
-        """Map the file.
+    @cached_property
+    def ids(self) -> npt.NDArray[Any]:
+        """Its content, mapped.
 
         Raises:
             UserError: If it is not what the index says.
             NodeError: If it cannot be read now.
         """
         try:
-            shard: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
+            ids: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
-        if shard.ndim != 1 or shard.dtype != self.dtype:
+        if ids.ndim != 1 or ids.dtype != self.dtype:
             raise UserError(
-                f"{self.file}: holds {shard.dtype.str} of shape {shard.shape} where {INDEX} says "
+                f"{self.file}: holds {ids.dtype.str} of shape {ids.shape} where {INDEX} says "
                 f"one row of {self.dtype.str}; {AGAIN}"
             )
-        if shard.size != self.tokens or not shard.size:
+        if not ids.size:
+            raise UserError(f"{self.file}: holds no tokens; {AGAIN}")
+        if ids.size != self.tokens:
             raise UserError(
-                f"{self.file}: holds {shard.size} tokens where {INDEX} says {self.tokens}; {AGAIN}"
-                if shard.size
-                else f"{self.file}: holds no tokens; {AGAIN}"
+                f"{self.file}: holds {ids.size} tokens where {INDEX} says {self.tokens}; {AGAIN}"
             )
-        return shard
+        return ids
 
-    def verify(self, shard: npt.NDArray[Any]) -> None:
+    def verify(self) -> None:
         """Read the whole file against the index.
 
         Raises:
@@ -87,8 +89,8 @@ class Entry:
                 f"{self.file}: does not match its sha256 in {INDEX}: it was changed or damaged "
                 f"after it was written; {AGAIN}"
             )
-        for at in range(0, shard.size, LOOKED_AT):
-            _refuse_strangers(str(self.file), shard[at : at + LOOKED_AT], self.vocabulary)
+        for at in range(0, self.tokens, LOOKED_AT):
+            _refuse_strangers(str(self.file), self.ids[at : at + LOOKED_AT], self.vocabulary)
 
 
 def _read(action: Callable[[], Result]) -> Result:
@@ -118,13 +120,11 @@ def _refuse_strangers(where: str, ids: npt.NDArray[Any], vocabulary: int) -> Non
 class TokenFolder:
     """Memory-mapped tokens of one folder or several, seen as sequences of a fixed length."""
 
-    shards: tuple[npt.NDArray[Any], ...]
+    shards: tuple[Shard, ...]
     sequence: int
     """Tokens of a sequence; one more is read, which the last has to predict."""
     ends: npt.NDArray[np.int64]
     """For each shard, how many sequences it and those before it hold."""
-    entries: tuple[Entry, ...] = ()
-    """What the indexes say of the shards."""
     sizes: tuple[int, ...] = ()
     """Sequences of each folder."""
 
@@ -136,26 +136,23 @@ class TokenFolder:
             UserError: If they are not what their indexes say, or do not fit the model.
             NodeError: If they cannot be read now.
         """
-        entries: list[Entry] = []
-        shards: list[npt.NDArray[Any]] = []
+        shards: list[Shard] = []
         held: list[int] = []
         sizes: list[int] = []
         for folder in folders(path):
-            listed = _index(folder, path, vocabulary)
-            mine = [entry.opened() for entry in listed]
-            sequences = [(shard.size - 1) // sequence for shard in mine]
+            mine = _index(folder, path, vocabulary)
+            sequences = [(shard.ids.size - 1) // sequence for shard in mine]
             if not sum(sequences):
-                longest = max(shard.size for shard in mine)
+                longest = max(shard.tokens for shard in mine)
                 raise UserError(
                     f"data.path = {str(folder)!r}: no shard is longer than {longest} tokens and "
                     f"one sequence takes {sequence + 1}; write model.sequence below {longest}, or "
                     "prepare more text"
                 )
-            entries += listed
             shards += mine
             held += sequences
             sizes.append(sum(sequences))
-        return cls(tuple(shards), sequence, np.cumsum(held), tuple(entries), tuple(sizes))
+        return cls(tuple(shards), sequence, np.cumsum(held), tuple(sizes))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -163,13 +160,13 @@ class TokenFolder:
     @property
     def fingerprint(self) -> str:
         """A digest of what the indexes say of all tokens, in their order."""
-        said = [[entry.tokens, entry.dtype.str, entry.sha256] for entry in self.entries]
+        said = [[shard.tokens, shard.dtype.str, shard.sha256] for shard in self.shards]
         return hashlib.sha256(json.dumps([said, self.sizes]).encode()).hexdigest()
 
     def verify(self, rank: int = 0, ranks: int = 1) -> None:
-        """Read this rank's share of the files against the indexes; see `Entry.verify`."""
-        for entry, shard in list(zip(self.entries, self.shards, strict=True))[rank::ranks]:
-            entry.verify(shard)
+        """Read this rank's share of the files against the indexes; see `Shard.verify`."""
+        for shard in self.shards[rank::ranks]:
+            shard.verify()
 
     def read(self, numbers: npt.NDArray[np.int64]) -> Tokens:
         """Return the sequences of these numbers, (n, sequence + 1).
@@ -179,17 +176,15 @@ class TokenFolder:
         """
         rows = np.empty((len(numbers), self.sequence + 1), dtype=np.int64)
         for row, number in zip(rows, numbers, strict=True):
-            shard = int(np.searchsorted(self.ends, number, side="right"))
-            before = int(self.ends[shard - 1]) if shard else 0
+            index = int(np.searchsorted(self.ends, number, side="right"))
+            shard, before = self.shards[index], int(self.ends[index - 1]) if index else 0
             start = (int(number) - before) * self.sequence
-            row[:] = self.shards[shard][start : start + self.sequence + 1]
-            if self.entries:
-                entry = self.entries[shard]
-                _refuse_strangers(f"{entry.file}: from token {start} on", row, entry.vocabulary)
+            row[:] = shard.ids[start : start + self.sequence + 1]
+            _refuse_strangers(f"{shard.file}: from token {start} on", row, shard.vocabulary)
         return rows
 
 
-def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
+def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Shard]:
     """Return what the index of a folder says of its files."""
     file = folder / INDEX
     try:
@@ -200,7 +195,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
             "write the folder that `python -m training.prepare --out FOLDER ...` made"
         ) from None
     try:
-        found = tuple(_entries(folder, json.loads(text)))
+        found = tuple(_shards(folder, json.loads(text)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file}: cannot be read ({type(error).__name__}: {error}); {AGAIN}"
@@ -215,7 +210,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
     return found
 
 
-def _entries(folder: Path, index: Any) -> Iterator[Entry]:
+def _shards(folder: Path, index: Any) -> Iterator[Shard]:
     vocabulary, named = int(index["vocabulary"]), index["dtype"]
     if named not in TYPES:
         raise ValueError(f"dtype {named!r} is none of {', '.join(TYPES)}")
@@ -225,6 +220,5 @@ def _entries(folder: Path, index: Any) -> Iterator[Entry]:
         if name in seen:
             raise ValueError(f"{name} is listed twice")
         seen.add(name)
-        yield Entry(
-            folder / name, int(shard["tokens"]), shard.get("sha256"), TYPES[named], vocabulary
-        )
+        tokens, sha256 = int(shard["tokens"]), shard.get("sha256")
+        yield Shard(folder / name, tokens, sha256, TYPES[named], vocabulary)

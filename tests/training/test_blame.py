@@ -14,11 +14,10 @@ import torch
 from tests.repository import ROOT
 from tests.training.slowed import CASES, FROM, USUAL
 from tests.training.training_cases import python
-from training.blame import Blame
+from training.blame import Blame, Pace, saw
 from training.failure import Witness
 from training.hang import Guard
 from training.heartbeat import Heartbeat
-from training.pace import Pace, saw
 
 
 @pytest.fixture(scope="module")

@@ -77,9 +77,7 @@ def bill(topology: Topology) -> Iterator[Quantity]:
     endpoints = sum(len(subnet.endpoints) for subnet in topology.subnets)
     if endpoints:
         yield kept(prices.ENDPOINT, endpoints, "interface endpoints")
-    placed = [scheduler for subnet in topology.subnets for scheduler in subnet.schedulers]
-    lost = [thing for thing in topology.homeless if isinstance(thing, Scheduler)]
-    for scheduler in {scheduler.place: scheduler for scheduler in [*placed, *lost]}.values():
+    for scheduler in topology.schedulers:
         yield from _slurm(scheduler, topology.nodes)
 
 

@@ -154,8 +154,9 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             yield f"{name}.{kind}", writers[kind](made, now)
             continue
         for number, figure in enumerate(made.figures, start=1):
-            part = f"{name}{'' if len(made.figures) == 1 else f'-{number}'}"
-            yield f"{part}.svg", f"{figure.svg}\n"
+            part = name if len(made.figures) == 1 else f"{name}-{number}"
+            yield f"{part}.svg", f"{figure.svg}
+"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:

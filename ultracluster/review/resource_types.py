@@ -108,18 +108,17 @@ where nothing is written."""
 
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
-    return {name: _record(written) for name, written in table("resource_types").items()}
+    found = {}
+    for name, written in table("resource_types").items():
+        settings = [_setting(kind, each) for kind in KINDS for each in written.pop(kind, ())]
+        found[name] = ResourceType(**written, settings=tuple(settings))
+    return found
 
 
 @cache
 def resource_type(name: str) -> ResourceType:
     unnamed = ResourceType(holds=HOLDS if name in stateful_types() else "")
     return resource_types().get(name, unnamed)
-
-
-def _record(written: dict[str, Any]) -> ResourceType:
-    settings = tuple(_setting(kind, entry) for kind in KINDS for entry in written.pop(kind, ()))
-    return ResourceType(**written, settings=settings)
 
 
 def _setting(kind: str, entry: dict[str, Any]) -> Setting:

@@ -98,14 +98,8 @@ class Escalation:
     source: str
 
 
-LEVELS: Final = {
-    "Permissions management": Level.PERMISSIONS,
-    "Tagging": Level.TAGGING,
-    "Write": Level.WRITE,
-    "Read": Level.READ,
-    "List": Level.LIST,
-}
-"""By the reference's words; of several (`Tagging, Write`) the first here says most."""
+LEVELS: Final = (Level.PERMISSIONS, Level.TAGGING, Level.WRITE, Level.READ, Level.LIST)
+"""Of several that the reference names (`Tagging, Write`) the first here says most."""
 
 
 @cache
@@ -125,8 +119,8 @@ def _actions(service: str) -> dict[str, tuple[Level, bool]]:
     found = {}
     for name in actions.get_actions_for_service(service):
         details = actions.get_action_details(service, name)
-        words = str(details["accessLevel"]).split(", ")
-        level = next((LEVELS[word] for word in LEVELS if word in words), Level.UNKNOWN)
+        words = str(details["accessLevel"]).lower().split(", ")
+        level = next((level for level in LEVELS if level in words), Level.UNKNOWN)
         found[name.lower()] = (level, bool(details["resourceTypes"]))
     return found
 

@@ -94,31 +94,31 @@ class _Comparison:
             yield _change(self._update, place, line)
 
     def _same(self, key: Key) -> None:
-        before = self._update.before.written(*key)
-        after = self._update.after.written(*key)
-        units = list(of_resources(key, before, after))
+        before, after = (each.written(*key) for each in (self._update.before, self._update.after))
+        written = {path: values for path, *values in of_resources(before, after)}
+        places = {path: Difference(*key, dotted(path)) for path in written}
         for pair in self._update.pairs:
             old, new = pair.old.at(key), pair.new.at(key)
             if old is None and new is None:
                 continue
             if old is None or new is None:
-                self._condition(key, pair, {unit.path: unit.place for unit in units})
+                self._condition(key, pair, places)
                 continue
-            if not units and old.properties == new.properties:
+            if not written and old.properties == new.properties:
                 continue
             values = _comparable(old.properties), _comparable(new.properties)
             resolved = [path for path, _, _ in between(*values, any_schema(new.resource_type))]
-            for unit in units:
+            for at, place in places.items():
                 # Properties that are written as one function are compared as they are resolved.
-                for path in [unit.path] if unit.path else resolved or [()]:
+                for path in [at] if at else resolved or [()]:
                     edit = Edit(self._update, pair, key, key, path)
-                    self._add(unit.place, edit, judged(edit))
+                    self._add(place, edit, judged(edit))
             for path in resolved:
-                if not any(related(path, unit.path) for unit in units):
+                if not any(related(path, at) for at in written):
                     self._resolved(key, pair, path)
-        for unit in units:
-            line = self._line((unit.place,), key, key, f"{key[1]} changes")
-            line.before, line.after = unit.before, unit.after
+        for path, place in places.items():
+            line = self._line((place,), key, key, f"{key[1]} changes")
+            line.before, line.after = written[path]
 
     def _condition(self, key: Key, pair: VariantPair, places: Mapping[Path, Difference]) -> None:
         """A resource that is made before or after alone, by its condition."""

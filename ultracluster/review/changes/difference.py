@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ultracluster.registry.schemas import Schema, any_schema
-from ultracluster.review.changes.change import Difference
 from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Text, Variant
 
@@ -20,15 +19,6 @@ Path = tuple[str, ...]
 
 SETS: Final = frozenset(NAMES["sets"])
 POLICIES: Final = frozenset(NAMES["policies"])
-
-
-class Unit(NamedTuple):
-    """One difference with what is there before and after; None where nothing is."""
-
-    place: Difference
-    path: Path
-    before: Any
-    after: Any
 
 
 def dotted(path: Path) -> str:
@@ -50,20 +40,17 @@ def is_function(value: Any) -> bool:
 
 
 def of_resources(
-    place: tuple[str, str], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[Unit]:
-    """Yield what differs between two resources, of the properties first."""
-    stack, logical_id = place
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield what differs between two resources, of the properties first, as `between` does."""
     if same_text(before, after):
         return
-    schema = any_schema(str(after.get("Type")))
     old, new = (body.get("Properties") or {} for body in (before, after))
-    for path, was, now in between(old, new, schema):
-        yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
+    yield from between(old, new, any_schema(str(after.get("Type"))))
     for name in dict.fromkeys([*NAMES["attributes"], *sorted({*before, *after} - {"Properties"})]):
         was, now = before.get(name), after.get(name)
         if canonical(was, name) != canonical(now, name):
-            yield Unit(Difference(stack, logical_id, f"@{name}"), (f"@{name}",), was, now)
+            yield (f"@{name}",), was, now
 
 
 def same_text(before: Any, after: Any) -> bool:

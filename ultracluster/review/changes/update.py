@@ -28,14 +28,13 @@ MOST_COMPARED: Final = 40_000
 found alone."""
 
 
-@dataclass(frozen=True)
-class Pairing:
+class Pairing(NamedTuple):
     """Every resource of both sets once."""
 
-    same: tuple[Key, ...]
-    renamed: tuple[tuple[Key, Key], ...]
-    removed: tuple[Key, ...]
-    added: tuple[Key, ...]
+    same: list[Key]
+    renamed: list[tuple[Key, Key]]
+    removed: list[Key]
+    added: list[Key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +93,13 @@ def paired(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> Pairing:
     old, new = _entries(before), _entries(after)
-    same = tuple(key for key in old if key in new)
     gone = {key: body for key, body in old.items() if key not in new}
     come = {key: body for key, body in new.items() if key not in old}
-    renamed = tuple(_renames(gone, come)) if gone and come else ()
-    left, right = {a for a, _ in renamed}, {b for _, b in renamed}
-    return Pairing(
-        same,
-        renamed,
-        tuple(key for key in gone if key not in left),
-        tuple(key for key in come if key not in right),
-    )
+    renamed = list(_renames(gone, come)) if gone and come else []
+    same = [key for key in old if key in new]
+    for before_key, after_key in renamed:
+        del gone[before_key], come[after_key]
+    return Pairing(same, renamed, list(gone), list(come))
 
 
 def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:

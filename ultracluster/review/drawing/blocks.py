@@ -1,10 +1,11 @@
-"""Blocks of a picture: each knows how high it is at a width, and draws within that.
+"""Blocks of a picture: each is drawn at a width, and is as high as it turns out to be.
 
 Blocks are put beside and below each other and never overlap, whatever is in them. The picture in
 words is read off the same blocks, so that both say the same.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -15,6 +16,8 @@ PAD: Final = 10.0
 GAP: Final = 10.0
 CHIP: Final = 22.0
 """Height of a chip."""
+SAMPLE: Final = 24.0
+"""Length of a line in the legend."""
 CHANGED: Final = "▲"
 """Stands before what a change says of a box: colour alone would not reach every reader."""
 LEGEND: Final = "Legend"
@@ -35,11 +38,10 @@ class Item:
 
 
 class Block(Protocol):
-    """Something that is drawn in a rectangle; `x` and `y` are its upper left corner."""
+    """Something that is drawn in a rectangle."""
 
-    def height(self, width: float, /) -> float: ...
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float, /) -> None: ...
+    def draw(self, canvas: Canvas, x: float, y: float, width: float, /) -> float:
+        """Draw it from its upper left corner on, and return how high it is."""
 
     def words(self) -> Iterator[Item]:
         """Yield the same in words."""
@@ -55,25 +57,16 @@ class Say:
     bold: bool = False
     lines: int = 2
 
-    def _lines(self, width: float) -> Sequence[str]:
-        return wrapped(self.said, width, self.size, bold=self.bold, most=self.lines)
-
-    def height(self, width: float) -> float:
-        return LINE * len(self._lines(width))
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        lines = self._lines(width)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        lines = wrapped(self.said, width, self.size, bold=self.bold, most=self.lines)
         cut = " ".join(lines) != " ".join(self.said.split())
         for number, line in enumerate(lines, start=1):
-            baseline = y + LINE * (number - 1) + LINE * 0.75
-            if cut and number == len(lines):
-                with canvas.group(self.said):
-                    self._write(canvas, x, baseline, line, width)
-            else:
-                self._write(canvas, x, baseline, line, width)
-
-    def _write(self, canvas: Canvas, x: float, baseline: float, line: str, width: float) -> None:
-        canvas.text(x, baseline, line, width, style=self.style, size=self.size, bold=self.bold)
+            titled = cut and number == len(lines)
+            with canvas.group(self.said) if titled else nullcontext():
+                baseline = y + LINE * (number - 0.25)
+                style, size, bold = self.style, self.size, self.bold
+                canvas.text(x, baseline, line, width, style=style, size=size, bold=bold)
+        return LINE * len(lines)
 
     def words(self) -> Iterator[Item]:
         yield Item(self.said)
@@ -86,14 +79,11 @@ class Stack:
     blocks: Sequence[Block]
     gap: float = GAP
 
-    def height(self, width: float) -> float:
-        heights = [block.height(width) for block in self.blocks]
-        return sum(heights) + self.gap * max(len(heights) - 1, 0)
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        down = y
         for block in self.blocks:
-            block.draw(canvas, x, y, width)
-            y += block.height(width) + self.gap
+            down += block.draw(canvas, x, down, width) + self.gap
+        return max(down - self.gap - y, 0)
 
     def words(self) -> Iterator[Item]:
         for block in self.blocks:
@@ -114,29 +104,14 @@ class Grid:
     least: float
     """Least width of a column."""
 
-    def _columns(self, width: float) -> tuple[int, float]:
-        """Return how many columns there are, and how wide each is."""
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         most = max(int((width + GAP) // (self.least + GAP)), 1)
         count = min(most, max(len(self.blocks), 1))
-        return count, (width - GAP * (count - 1)) / count
-
-    def _rows(self, width: float) -> Iterator[tuple[Sequence[Block], float]]:
-        """Yield the blocks of each row, and how high it is."""
-        count, own = self._columns(width)
+        own, down = (width - GAP * (count - 1)) / count, y
         for start in range(0, len(self.blocks), count):
-            row = self.blocks[start : start + count]
-            yield row, max(block.height(own) for block in row)
-
-    def height(self, width: float) -> float:
-        heights = [height for _, height in self._rows(width)]
-        return sum(heights) + GAP * max(len(heights) - 1, 0)
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        _, own = self._columns(width)
-        for row, height in self._rows(width):
-            for number, block in enumerate(row):
-                block.draw(canvas, x + number * (own + GAP), y, own)
-            y += height + GAP
+            row = enumerate(self.blocks[start : start + count])
+            down += max(b.draw(canvas, x + n * (own + GAP), down, own) for n, b in row) + GAP
+        return max(down - GAP - y, 0)
 
     def words(self) -> Iterator[Item]:
         return Stack(self.blocks).words()
@@ -156,38 +131,30 @@ class Frame:
     change: str = ""
     """What a change does to it, where one does."""
 
-    def _beside(self, width: float) -> bool:
-        """Whether the note fits at the right of the title."""
-        taken = width_of(self.title, self.size, bold=True) + width_of(self.note, SMALL)
-        return bool(self.note) and taken + 2 * GAP <= width
-
-    def _header(self, width: float) -> Block:
+    def _header(self, *, beside: bool) -> Block:
         rows: list[Block] = [Say(self.title, size=self.size, bold=True, lines=1)]
-        if self.note and not self._beside(width):
+        if self.note and not beside:
             rows.append(Say(self.note, "m", SMALL))
         if self.change:
             rows.append(Chips([changed_chip(self.change)]))
         return Stack(rows, 0)
 
-    def height(self, width: float) -> float:
-        room = width - 2 * PAD
-        content = self.content.height(room)
-        return PAD + self._header(room).height(room) + (content + 6 if content else 0) + PAD
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         if self.key is not None:
             canvas.anchors[self.key] = (x, y + 18)
-        with canvas.group(self.title):
+        left, down, room = x + PAD, y + PAD, width - 2 * PAD
+        taken = width_of(self.title, self.size, bold=True) + width_of(self.note, SMALL)
+        beside = bool(self.note) and taken + 2 * GAP <= room
+        with canvas.group(self.title), canvas.later() as box:
+            down += self._header(beside=beside).draw(canvas, left, down, room)
+            if beside:
+                baseline = y + PAD + LINE * 0.75
+                canvas.text(left + room, baseline, self.note, room, style="m", anchor="end")
+            if content := self.content.draw(canvas, left, down + 6, room):
+                down += content + 6
             changed = f" changed {self.change.replace(' ', '-')}" if self.change else ""
-            style = f"box {self.style}{changed}"
-            canvas.rect(x, y, width, self.height(width), style)
-            room = width - 2 * PAD
-            header = self._header(room)
-            header.draw(canvas, x + PAD, y + PAD, room)
-            if self._beside(room):
-                right, baseline = x + PAD + room, y + PAD + LINE * 0.75
-                canvas.text(right, baseline, self.note, room, style="m", anchor="end")
-            self.content.draw(canvas, x + PAD, y + PAD + header.height(room) + 6, room)
+            box.rect(x, y, width, down + PAD - y, f"box {self.style}{changed}")
+        return down + PAD - y
 
     def words(self) -> Iterator[Item]:
         change = f" ({CHANGED} {self.change})" if self.change else ""
@@ -207,42 +174,29 @@ class Chips:
     key: Hashable = None
     """What lines lead to."""
 
-    def _places(self, width: float) -> list[tuple[float, float, float]]:
-        places: list[tuple[float, float, float]] = []
-        across, down = 0.0, 0.0
-        for said, style in self.chips:
-            own = width_of(said, SMALL) + (14 if not style.startswith("line") else SAMPLE + 14)
-            own = min(own, width)
-            if across and across + own > width:
-                across, down = 0.0, down + CHIP + 6
-            places.append((across, down, own))
-            across += own + 6
-        return places
-
-    def height(self, width: float) -> float:
-        places = self._places(width)
-        return (LINE if self.label else 0) + (places[-1][1] + CHIP if places else 0)
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        down = y
         if self.label:
             canvas.text(x, y + LINE * 0.7, self.label, width, style="m")
-            y += LINE
+            down += LINE
         if self.key is not None:
-            canvas.anchors[self.key] = (x, y + CHIP / 2)
-        for (said, style), (across, down, own) in zip(self.chips, self._places(width), strict=True):
-            left, top, before = x + across, y + down, 7.0
-            if style.startswith("line"):
-                canvas.path(f"M{left:.1f} {top + 11:.1f}h{SAMPLE:g}", style)
-                before += SAMPLE
+            canvas.anchors[self.key] = (x, down + CHIP / 2)
+        across = 0.0
+        for said, style in self.chips:
+            sample = SAMPLE if style.startswith("line") else 0.0
+            own = min(width_of(said, SMALL) + sample + 14, width)
+            if across and across + own > width:
+                across, down = 0.0, down + CHIP + 6
+            left = x + across
+            if sample:
+                canvas.path(f"M{left:.1f} {down + 11:.1f}h{SAMPLE:g}", style)
             else:
-                canvas.rect(left, top, own, CHIP, f"chip {style}", radius=3)
-            canvas.text(left + before, top + 15, said, own - before - 5)
+                canvas.rect(left, down, own, CHIP, f"chip {style}", radius=3)
+            canvas.text(left + sample + 7, down + 15, said, own - sample - 12)
+            across += own + 6
+        return down - y + (CHIP if self.chips else 0)
 
     def words(self) -> Iterator[Item]:
         said = ", ".join(said for said, _ in self.chips)
         if self.label != LEGEND:
             yield Item(f"{self.label}: {said}" if self.label else said)
-
-
-SAMPLE: Final = 24.0
-"""Length of a line in the legend."""

@@ -52,13 +52,10 @@ class Bar:
 
     subnet: Subnet
 
-    def height(self, _: float) -> float:
-        return BAR + 2 if isinstance(self.subnet.addresses, int) and self.subnet.addresses else 0
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         total = self.subnet.addresses
         if isinstance(total, NotKnown) or not total:
-            return
+            return 0
         canvas.rect(x, y, width, BAR, "bar", radius=2)
         room, across = width, x
         for number, use in enumerate(u for u in self.subnet.uses if u.count):
@@ -67,6 +64,7 @@ class Bar:
             with canvas.group(f"{use.what}: {use.count:,}"):
                 canvas.rect(across, y, own, BAR, SHADES[number % len(SHADES)], radius=0)
             across, room = across + own, room - own
+        return BAR + 2
 
     def words(self) -> Iterator[Item]:
         return iter(())
@@ -99,7 +97,7 @@ def address_words(subnet: Subnet) -> str:
 def subnet_box(subnet: Subnet, context: Context) -> Block:
     content: list[Block] = []
     if subnet.nats:
-        chips = [(f"NAT gateway {name}", "way") for name in subnet.nats]
+        chips = [(f"NAT gateway {nat.name}", "way") for nat in subnet.nats]
         content.append(Chips(chips, key=("nat", subnet.key)))
     content += [scheduler_box(scheduler, context) for scheduler in subnet.schedulers]
     content += _placed_nodes(subnet.nodes, context)

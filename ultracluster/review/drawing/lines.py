@@ -30,15 +30,9 @@ class Wired:
     block: Block
     wires: Sequence[Wire]
 
-    @property
-    def _lanes(self) -> float:
-        return LANE * len(self.wires) + (6 if self.wires else 0)
-
-    def height(self, width: float) -> float:
-        return self.block.height(width - self._lanes)
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        self.block.draw(canvas, x + self._lanes, y, width - self._lanes)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        lanes = LANE * len(self.wires) + (6 if self.wires else 0)
+        height = self.block.draw(canvas, x + lanes, y, width - lanes)
         for number, wire in enumerate(self.wires):
             lane = x + LANE * number + LANE / 2
             # Each lane meets a box at a height of its own, so that no two lines lie on another.
@@ -48,6 +42,7 @@ class Wired:
             for (right, up), (across, down) in product(ends, starts):
                 shape = f"M{across:.1f} {down + shift:.1f}H{lane:.1f}V{up + shift:.1f}"
                 canvas.path(f"{shape}H{right - 1:.1f}", "line plain-line", arrow=True)
+        return height
 
     def words(self) -> Iterator[Item]:
         """Yield the block's words: each subnet says which way leads out of it."""
@@ -65,10 +60,7 @@ class Flow:
     towards_left: bool
     style: str = "store"
 
-    def height(self, _: float) -> float:
-        return ROW
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         first, gap = width * FROM, width * ARROW
         second = width - first - gap
         middle = y + ROW / 2
@@ -85,6 +77,7 @@ class Flow:
             arrow=self.towards_left or self.towards_right,
             both=self.towards_left and self.towards_right,
         )
+        return ROW
 
     def words(self) -> Iterator[Item]:
         yield Item(f"{self.left} {self.said}: {self.right}")
@@ -98,14 +91,12 @@ class Mount:
     works: bool | None
     """None where the templates do not tell."""
 
-    def height(self, _: float) -> float:
-        return LINE + 12
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        at = x + 40
-        bottom = y + self.height(width) - 1
-        canvas.path(f"M{at:.1f} {y + 1:.1f}V{bottom:.1f}", f"line {STYLES[self.works]}", both=True)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        at, height = x + 40, LINE + 12
+        shape = f"M{at:.1f} {y + 1:.1f}V{y + height - 1:.1f}"
+        canvas.path(shape, f"line {STYLES[self.works]}", both=True)
         canvas.text(at + 14, y + LINE * 0.75 + 6, self.said, width - 60, style="m")
+        return height
 
     def words(self) -> Iterator[Item]:
         yield Item(self.said)

@@ -26,7 +26,7 @@ NO_INTERFACES: Final = "one ordinary interface, which EC2 creates"
 KINDS: Final = {"efa-only": "EFA", "efa": "EFA + IP", "interface": "IP"}
 BUS: Final = {True: "efa-line", False: "bad-line", None: "unknown-line"}
 
-Points = list[tuple[float, float]]
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,6 @@ class NodeBox:
     fabric: str
     """What the fabric's line says."""
     fabric_works: bool | None
-
-    def height(self, width: float) -> float:
-        own = width - self._count_width - 2 * 10 - LABEL
-        bus = 44 if self.on_fabric else 4
-        return 12 + LINE + self._gpus(own) + self._cards_height(own) + bus + 10
-
-    @property
-    def _count_width(self) -> float:
-        return 0 if self.nodes.alone else COUNT
 
     @property
     def _stated(self) -> Sequence[Interface]:
@@ -66,46 +57,29 @@ class NodeBox:
             found.setdefault(entry.card if isinstance(entry.card, int) else None, []).append(entry)
         return found
 
-    def _gpus(self, width: float) -> float:
-        """Return how high the accelerators are at a width."""
-        instance = self.nodes.instance
-        if instance is None or not instance.accelerator.count:
-            return LINE + 4
-        return -(-instance.accelerator.count // _per_row(width, GPU)) * (GPU + SPACE) + 4
-
-    def _cards_height(self, width: float) -> float:
-        if isinstance(self.nodes.interfaces, NotKnown):
-            return LINE + 4
-        if not self._stated:
-            return (2 if self.nodes.instance else 1) * LINE + 4
-        if len(self._cards) <= MOST_WIDE:
-            most = max(map(len, self._cards.values()))
-            return 24 + max(min(most, MOST_INTERFACES), 1) * 18 + 4
-        rows = -(-len(self._cards) // _per_row(width, SMALL_CARD))
-        return rows * (SMALL_CARD + SPACE) + LINE + 2
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        total = self.height(width)
-        box = width - self._count_width
-        if not self.nodes.alone:
-            for step in (12, 8, 4):
-                canvas.rect(x + step, y + 12 - step, box - 12, total - 12, "box node behind")
-            self._draw_count(canvas, x + box + COUNT / 2 + 4, y + total / 2)
-        canvas.rect(x, y + 12, box - 12, total - 12, "box node")
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        alone = self.nodes.alone
+        box = width if alone else width - COUNT
         at, room, down = x + 10, box - 2 * 10 - LABEL, y + 12 + 6
-        _label(
-            canvas, at, down + LINE * 0.75, "the node" if self.nodes.alone else "one node in detail"
-        )
-        type_name = words(self.nodes.type_name, "type not known")
-        canvas.text(at + LABEL, down + LINE * 0.75, type_name, room - 12, size=NORMAL, bold=True)
-        down += LINE + 6
-        self._draw_gpus(canvas, at, down, room - 12)
-        down += self._gpus(room)
-        bottoms = self._draw_cards(canvas, at, down, room - 12)
-        down += self._cards_height(room)
-        if self.on_fabric:
-            _label(canvas, at, down + 18, "fabric")
-            self._draw_bus(canvas, at + LABEL, x + box - 12 - LOOP, down + 14, bottoms)
+        with canvas.later() as behind:
+            _label(canvas, at, down + LINE * 0.75, "the node" if alone else "one node in detail")
+            type_name = words(self.nodes.type_name, "type not known")
+            baseline = down + LINE * 0.75
+            canvas.text(at + LABEL, baseline, type_name, room - 12, size=NORMAL, bold=True)
+            down += LINE + 6
+            down += self._draw_gpus(canvas, at, down, room)
+            height, bottoms = self._draw_cards(canvas, at, down, room)
+            down += height
+            if self.on_fabric:
+                _label(canvas, at, down + 18, "fabric")
+                self._draw_bus(canvas, at + LABEL, x + box - 12 - LOOP, down + 14, bottoms)
+            total = down + (42 if self.on_fabric else 2) - y
+            if not alone:
+                for step in (12, 8, 4):
+                    behind.rect(x + step, y + 12 - step, box - 12, total - 12, "box node behind")
+                self._draw_count(behind, x + box + COUNT / 2 + 4, y + total / 2)
+            behind.rect(x, y + 12, box - 12, total - 12, "box node")
+        return total
 
     def _draw_count(self, canvas: Canvas, middle: float, y: float) -> None:
         count = self.nodes.count
@@ -127,59 +101,59 @@ class NodeBox:
             return "not known: this type is not in the catalogue"
         return "no GPU"
 
-    def _draw_gpus(self, canvas: Canvas, x: float, y: float, room: float) -> None:
+    def _draw_gpus(self, canvas: Canvas, x: float, y: float, room: float) -> float:
         accelerator = self.nodes.instance.accelerator if self.nodes.instance else None
         if accelerator is None or not accelerator.count:
             _label(canvas, x, y + LINE * 0.75, "accelerators")
-            canvas.text(x + LABEL, y + LINE * 0.75, self.accelerators(), room, style="m")
-            return
+            canvas.text(x + LABEL, y + LINE * 0.75, self.accelerators(), room - 12, style="m")
+            return LINE + 4
         one = accelerator.plural.removesuffix("s") if accelerator.count == 1 else accelerator.plural
         _label(canvas, x, y + 11, f"{accelerator.count} {one}")
-        memory = f", {accelerator.memory_mib // 1024} GiB each" if accelerator.memory_mib else ""
-        if self._gpus(room) > GPU + SPACE + 4 or accelerator.count * (GPU + SPACE) > room - 150:
-            memory = ""
-        per_row = _per_row(room + 12, GPU)
-        for number in range(accelerator.count):
-            left = x + LABEL + (number % per_row) * (GPU + SPACE)
-            top = y + (number // per_row) * (GPU + SPACE)
+        places, height = _squares(accelerator.count, x + LABEL, y, room, GPU)
+        for number, (left, top) in enumerate(places):
             canvas.rect(left, top, GPU, GPU, "gpu", radius=2)
             canvas.text(left + GPU / 2, top + 16, str(number), GPU, anchor="middle")
-        after = x + LABEL + min(accelerator.count, per_row) * (GPU + SPACE) + 6
-        said = f"{accelerator.name}{memory}"
-        canvas.text(after, y + 16, said, x + LABEL + room - after, style="m")
+        said = accelerator.name
+        if accelerator.memory_mib and accelerator.count * (GPU + SPACE) <= room - 162:
+            said += f", {accelerator.memory_mib // 1024} GiB each"
+        after = max(left for left, _ in places) + GPU + SPACE + 6
+        canvas.text(after, y + 16, said, x + LABEL + room - 12 - after, style="m")
+        return height + 4
 
-    def _draw_cards(self, canvas: Canvas, x: float, y: float, room: float) -> Points:
-        """Draw the cards; return where lines to the fabric begin."""
+    def _draw_cards(self, canvas: Canvas, x: float, y: float, room: float) -> tuple[float, Points]:
+        """Draw the cards; return how high they are, and where lines to the fabric begin."""
         cards, stated, instance = self._cards, self.nodes.interfaces, self.nodes.instance
+        left = x + LABEL
         if isinstance(stated, NotKnown):
             _label(canvas, x, y + LINE * 0.75, "interfaces")
             said = f"not known: {stated.because}"
-            canvas.text(x + LABEL, y + LINE * 0.75, said, room, style="m")
-            return []
+            canvas.text(left, y + LINE * 0.75, said, room - 12, style="m")
+            return LINE + 4, ()
         count = len(cards) if instance is None else instance.network_cards.count
         said = f"{count} network card{'' if count == 1 else 's'}" if cards else "interfaces"
         _label(canvas, x, y + 11, said)
         if instance is not None:
             _label(canvas, x, y + 11 + LINE, f"{instance.network_cards.gbps:,.0f} Gbps")
         if not stated:
-            canvas.text(x + LABEL, y + 11, NO_INTERFACES, room, style="m")
-            return []
+            canvas.text(left, y + 11, NO_INTERFACES, room - 12, style="m")
+            return (2 if instance else 1) * LINE + 4, ()
         if len(cards) <= MOST_WIDE:
-            return self._wide_cards(canvas, x + LABEL, y, room)
-        per_row = _per_row(room + 12, SMALL_CARD)
-        for number, (card, entries) in enumerate(cards.items()):
-            left = x + LABEL + (number % per_row) * (SMALL_CARD + SPACE)
-            _small_card(canvas, left, y + (number // per_row) * (SMALL_CARD + SPACE), card, entries)
+            return self._wide_cards(canvas, left, y, room - 12)
+        places, height = _squares(len(cards), left, y, room, SMALL_CARD)
+        for (across, down), (card, entries) in zip(places, cards.items(), strict=True):
+            _small_card(canvas, across, down, card, entries)
+        height += LINE + 2
         efa = sum(entry.carries_fabric for entry in stated)
         addressed = sum(entry.kind != "efa-only" for entry in stated)
         said = f"{efa} interfaces with EFA, {addressed} with an address"
-        canvas.text(x + LABEL, y + self._cards_height(room) - 7, said, room, style="m")
-        return []
+        canvas.text(left, y + height - 7, said, room - 12, style="m")
+        return height, ()
 
-    def _wide_cards(self, canvas: Canvas, x: float, y: float, room: float) -> Points:
+    def _wide_cards(self, canvas: Canvas, x: float, y: float, room: float) -> tuple[float, Points]:
         count, bottoms = len(self._cards), []
         width = min((room - SPACE * (count - 1)) / count, WIDEST_CARD)
-        height = self._cards_height(room) - 4
+        most = max(map(len, self._cards.values()))
+        height = 24 + max(min(most, MOST_INTERFACES), 1) * 18
         for number, (card, entries) in enumerate(self._cards.items()):
             left = x + number * (width + SPACE)
             canvas.rect(left, y, width, height, "card", radius=3)
@@ -198,10 +172,15 @@ class NodeBox:
                 canvas.text(left + 10, y + 24 + 11.5, "nothing", width - 18, style="m")
             if any(entry.carries_fabric for entry in entries):
                 bottoms.append((left + width / 2, y + height))
-        return bottoms
+        return height + 4, bottoms
 
     def _draw_bus(
-        self, canvas: Canvas, left: float, right: float, line: float, ends: Points
+        self,
+        canvas: Canvas,
+        left: float,
+        right: float,
+        line: float,
+        ends: Points,
     ) -> None:
         style = BUS[self.fabric_works]
         for across, down in ends:
@@ -236,8 +215,12 @@ def _label(canvas: Canvas, x: float, baseline: float, said: str) -> None:
     canvas.text(x, baseline, said, LABEL - 8, style="m")
 
 
-def _per_row(width: float, size: float) -> int:
-    return max(int((width + SPACE) // (size + SPACE)), 1)
+def _squares(count: int, x: float, y: float, room: float, size: float) -> tuple[Points, float]:
+    """Return where so many squares lie in rows, and how high these are."""
+    step = size + SPACE
+    per_row = max(int((room + SPACE) // step), 1)
+    places = [(x + n % per_row * step, y + n // per_row * step) for n in range(count)]
+    return places, -(-count // per_row) * step
 
 
 def _small_card(

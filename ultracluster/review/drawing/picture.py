@@ -76,8 +76,7 @@ class Figure:
     def _svg(self, own: str, style: str = "") -> str:
         canvas = Canvas()
         inner = WIDTH - 2 * MARGIN
-        self.whole.draw(canvas, MARGIN, MARGIN, inner)
-        height = self.whole.height(inner) + 2 * MARGIN
+        height = self.whole.draw(canvas, MARGIN, MARGIN, inner) + 2 * MARGIN
         topic = f"Topology of {', '.join(self.names)}"
         head = f"{own}-head"
         return (

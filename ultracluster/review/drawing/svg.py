@@ -84,6 +84,14 @@ class Canvas:
         )
 
     @contextmanager
+    def later(self) -> Iterator["Canvas"]:
+        """Give what is known only when the rest is drawn, and lies behind it."""
+        before, self._parts = self._parts, []
+        behind = Canvas()
+        yield behind
+        self._parts = [*before, *behind._parts, *self._parts]
+
+    @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Put what is drawn within into a group with a title."""
         self._parts.append(f"<g><title>{text_of(title)}</title>")

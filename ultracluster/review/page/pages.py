@@ -140,37 +140,26 @@ IMPORTANT: Final = (
 """Titles of sections in the order in which they get room, the head of the page first."""
 RESERVED: Final = 600
 """Bytes for the line that says what was left out."""
-SECTION: Final = re.compile(r"^## (.*)$", re.MULTILINE)
+SECTION: Final = re.compile(r"^(?=## )", re.MULTILINE)
 
 
 def fitted(page: str) -> str:
     """Return a page as it is, or so much of it as a comment holds, with a line for what is not."""
     if _bytes(page) <= LONGEST:
         return page
-    sections = _sections(page)
-    left = LONGEST - RESERVED
-    kept: dict[str, str] = {}
+    parts, left = SECTION.split(page), LONGEST - RESERVED
+    titles = ["", *(part.partition("\n")[0].removeprefix("## ") for part in parts[1:])]
     said: list[str] = []
-    ranks = {title: rank for rank, title in enumerate(IMPORTANT)}
-    for title in sorted(sections, key=lambda title: ranks.get(title, len(ranks))):
-        text = _cut(sections[title], left)
-        left -= _bytes(text)
-        kept[title] = text
-        lines = sections[title].count("\n") - text.count("\n")
-        if lines and not text:
-            said.append(title)
-        elif lines:
-            said.append(f"{lines:,} lines of {title or 'the head'}")
-    head, *others = (kept[title] for title in sections)
+    by_rank = {title: rank for rank, title in enumerate(IMPORTANT)}
+    for number in sorted(range(len(parts)), key=lambda n: by_rank.get(titles[n], len(by_rank))):
+        whole, title = parts[number], titles[number]
+        parts[number] = _cut(whole, left)
+        left -= _bytes(parts[number])
+        if lines := whole.count("\n") - parts[number].count("\n"):
+            some = f"{lines:,} lines of {title or 'the head'}"
+            said.append(some if parts[number] else title)
     note = f"**Left out, as a comment holds 65,536 characters: {', '.join(said)}.**"
-    return f"{head}{note} The HTML has all.\n\n{''.join(others)}"
-
-
-def _sections(page: str) -> dict[str, str]:
-    """Return the sections of a page by title, each with its heading; the first one has none."""
-    begins = [("", 0), *((match[1], match.start()) for match in SECTION.finditer(page))]
-    ends = [start for _, start in begins[1:]] + [len(page)]
-    return {title: page[start:end] for (title, start), end in zip(begins, ends, strict=True)}
+    return f"{parts[0]}{note} The HTML has all.\n\n{''.join(parts[1:])}"
 
 
 def _cut(section: str, most: int) -> str:

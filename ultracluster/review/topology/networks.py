@@ -1,9 +1,9 @@
 """VPCs and subnets with whatever lies in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
@@ -13,14 +13,18 @@ from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
-from ultracluster.templates.resolved import Place
 from ultracluster.templates.resolved_values import Key, UndeterminedError, key, known, text
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"
 ELSEWHERE: Final = NotKnown("it is not in the given templates")
 
-Thing = TypeVar("Thing", Nodes, FileSystem, Scheduler, Endpoint, JobInterfaces)
+
+class Thing(Protocol):
+    """Something that lies in subnets."""
+
+    @property
+    def subnets(self) -> Sequence[Key] | NotKnown: ...
 
 
 @dataclass(frozen=True)
@@ -35,28 +39,64 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Subnet:
+class Nat:
+    """A NAT gateway."""
+
+    name: str
+    subnets: Sequence[Key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What lies in subnets: everything of the templates, or that of one subnet."""
+
+    nats: Sequence[Nat] = ()
+    nodes: Sequence[Nodes] = ()
+    file_systems: Sequence[FileSystem] = ()
+    schedulers: Sequence[Scheduler] = ()
+    endpoints: Sequence[Endpoint] = ()
+    jobs: Sequence[JobInterfaces] = ()
+
+    @cached_property
+    def by_subnet(self) -> Mapping[Key, Mapping[str, Sequence[Any]]]:
+        """What lies in each subnet that something names, by the fields above."""
+        found: dict[Key, dict[str, list[Any]]] = {}
+        for field in fields(Contents):
+            for thing in getattr(self, field.name):
+                for subnet in dict.fromkeys(places(thing)):
+                    found.setdefault(subnet, {}).setdefault(field.name, []).append(thing)
+        return found
+
+    def within(self, subnet: Key) -> dict[str, Any]:
+        """Return the contents of a subnet; nodes that span several are drawn in their first."""
+        found = self.by_subnet.get(subnet, {})
+        first: list[Nodes] = []
+        also: list[Nodes] = []
+        for nodes in found.get("nodes", ()):
+            (first if places(nodes)[0] == subnet else also).append(nodes)
+        return {**found, "nodes": first, "also": also}
+
+
+def places(thing: Thing) -> Sequence[Key]:
+    """Return the subnets that a thing lies in, none where they are not known."""
+    return or_none(thing.subnets) or ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnet(Contents):
     """A subnet with what lies in it."""
 
     name: str
     key: Key
-    place: Place
     block: str | NotKnown
     addresses: int | NotKnown
     zone: str | NotKnown
     way_out: str
     """`internet gateway`, `NAT`, `closed`, `not known`, ..."""
-    vpc: Key | NotKnown
     nat_subnet: Key | None = None
     """The subnet of the NAT gateway that traffic leaves by."""
-    nodes: Sequence[Nodes] = ()
     also: Sequence[Nodes] = ()
     """Nodes that are drawn in another subnet and may be launched here as well."""
-    file_systems: Sequence[FileSystem] = ()
-    schedulers: Sequence[Scheduler] = ()
-    endpoints: Sequence[Endpoint] = ()
-    nats: Sequence[str] = ()
-    jobs: Sequence[JobInterfaces] = ()
 
     @cached_property
     def uses(self) -> Sequence[Use]:
@@ -107,48 +147,10 @@ class Vpc:
         return found
 
 
-@dataclass
-class Contents:
-    """Everything that is put into subnets."""
-
-    nodes: Sequence[Nodes]
-    file_systems: Sequence[FileSystem]
-    schedulers: Sequence[Scheduler]
-    endpoints: Sequence[Endpoint]
-    jobs: Sequence[JobInterfaces]
-    nats: Mapping[Key, list[str]]
-
-    def subnets(self) -> Iterator[Key]:
-        yield from self.nats
-        for things in (self.nodes, self.file_systems, self.schedulers, self.endpoints, self.jobs):
-            for thing in things:
-                yield from or_none(thing.subnets) or ()
-
-    def within(self, subnet: Key) -> dict[str, Any]:
-        """Return the contents of a subnet; nodes that span several are drawn in their first."""
-        nodes = _within(self.nodes, subnet)
-        first = [n for n in nodes if list(or_none(n.subnets) or ())[:1] == [subnet]]
-        return {
-            "nodes": first,
-            "also": [n for n in nodes if n not in first],
-            "file_systems": _within(self.file_systems, subnet),
-            "schedulers": _within(self.schedulers, subnet),
-            "endpoints": _within(self.endpoints, subnet),
-            "nats": self.nats.get(subnet, []),
-            "jobs": _within(self.jobs, subnet),
-        }
-
-
-def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
-    return [thing for thing in things if subnet in (or_none(thing.subnets) or ())]
-
-
-def read_nats(model: Model) -> Mapping[Key, list[str]]:
-    found: dict[Key, list[str]] = {}
+def read_nats(model: Model) -> Iterator[Nat]:
     for nat in model.of(NAT):
         if subnet := key_at(nat.properties, "SubnetId"):
-            found.setdefault(subnet, []).append(short(nat.place))
-    return found
+            yield Nat(short(nat.place), [subnet])
 
 
 def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
@@ -157,7 +159,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     for given in model.subnets:
         subnet = _subnet(model, given, contents)
         by_vpc.setdefault(key_at(given.properties, "VpcId"), []).append(subnet)
-    for name in dict.fromkeys(contents.subnets()):
+    for name in contents.by_subnet:
         if name not in model.networks.subnets:
             by_vpc.setdefault(None, []).append(_named(name, names, contents))
     for resource in model.of(VPC):
@@ -200,12 +202,10 @@ def _subnet(model: Model, given: Given, contents: Contents) -> Subnet:
     return Subnet(
         name=short(given.place),
         key=given.key,
-        place=given.place,
         block=NotKnown("no block is written") if block is None else block,
         addresses=read(given.addresses),
         zone=read(_zone, given),
         way_out=way_out,
-        vpc=at(key, given.properties, "VpcId"),
         nat_subnet=nat_subnet,
         **contents.within(given.key),
     )
@@ -213,9 +213,15 @@ def _subnet(model: Model, given: Given, contents: Contents) -> Subnet:
 
 def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     """Return a subnet that the templates name and do not define."""
-    title = names.key(name) if known(name) else name[1].rpartition("/")[2]
-    place, way_out, inside = Place("", title), "not known", contents.within(name)
-    return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
+    return Subnet(
+        name=names.key(name) if known(name) else name[1].rpartition("/")[2],
+        key=name,
+        block=ELSEWHERE,
+        addresses=ELSEWHERE,
+        zone=ELSEWHERE,
+        way_out="not known",
+        **contents.within(name),
+    )
 
 
 def _way_out(model: Model, subnet: Key) -> tuple[str, Key | None]:

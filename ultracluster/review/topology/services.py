@@ -74,10 +74,7 @@ def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
             subnets=at(keys, own, "Networking", "SubnetIds"),
             starts="starts jobs on",
             queues=[
-                (
-                    f"queue {short(queue.place)}",
-                    [names.key(group) for group in queue_groups(queue)],
-                )
+                (f"queue {short(queue.place)}", list(map(names.key, queue_groups(queue))))
                 for queue in model.of("AWS::PCS::Queue")
                 if at(key, queue.properties, "ClusterId") == cluster.place.key
             ],

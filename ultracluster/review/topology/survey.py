@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.naming import Names
-from ultracluster.review.resolved import NotKnown, or_none, read
+from ultracluster.review.resolved import NotKnown, read
 from ultracluster.review.tables import DRAWN
-from ultracluster.review.topology import nodes, services, storage
-from ultracluster.review.topology.networks import Contents, Subnet, Vpc, read_nats, read_vpcs
+from ultracluster.review.topology import networks, nodes, services, storage
+from ultracluster.review.topology.networks import Contents, Subnet, Vpc
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import Endpoint, Scheduler
 from ultracluster.review.topology.storage import FileSystem, Store
@@ -23,25 +23,23 @@ DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["sto
 """Types that have a place in the picture; the others are counted."""
 
 
-@dataclass(frozen=True)
-class Topology:
+@dataclass(frozen=True, kw_only=True)
+class Topology(Contents):
     """Everything that the templates place, in one variant."""
 
     names: Sequence[str]
     """The templates."""
     region: str | NotKnown
-    vpcs: Sequence[Vpc] = ()
-    fabrics: Sequence[SecurityGroup] = ()
+    vpcs: Sequence[Vpc]
+    fabrics: Sequence[SecurityGroup]
     """Groups whose members let everything pass among themselves, both ways."""
-    homeless: Sequence[Nodes | FileSystem | Scheduler | Endpoint] = ()
-    """What lies in no subnet that is known."""
-    idle_reservations: Sequence[Reservation] = ()
-    idle_placements: Sequence[Placement] = ()
+    idle_reservations: Sequence[Reservation]
+    idle_placements: Sequence[Placement]
     """Reservations and placement groups that no node names."""
-    stores: Sequence[Store] = ()
-    others: Mapping[str, int] = field(default_factory=dict)
+    stores: Sequence[Store]
+    others: Mapping[str, int]
     """Resources that are not drawn, by type."""
-    assumptions: Sequence[str] = ()
+    assumptions: Sequence[str]
     """What was assumed about open conditions."""
 
     @cached_property
@@ -49,9 +47,15 @@ class Topology:
         return [subnet for vpc in self.vpcs for subnet in vpc.subnets]
 
     @property
-    def nodes(self) -> Sequence[Nodes]:
-        inside = [n for subnet in self.subnets for n in subnet.nodes]
-        return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
+    def homeless(self) -> Sequence[Nodes | FileSystem | Scheduler | Endpoint]:
+        """What lies in no subnet that is known."""
+        things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
+            *self.nodes,
+            *self.file_systems,
+            *self.schedulers,
+            *(endpoint for endpoint in self.endpoints if not endpoint.gateway),
+        ]
+        return [thing for thing in things if not networks.places(thing)]
 
     @property
     def reservations(self) -> Sequence[Reservation]:
@@ -59,51 +63,45 @@ class Topology:
         named = [n.reservation for n in self.nodes if isinstance(n.reservation, Reservation)]
         return list({each.name: each for each in (*self.idle_reservations, *named)}.values())
 
-    @property
-    def file_systems(self) -> Sequence[FileSystem]:
-        """All file systems, each once."""
-        inside = [f for subnet in self.subnets for f in subnet.file_systems]
-        found = [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
-        # One with interfaces in several subnets is drawn in each of them.
-        return list({file_system.place: file_system for file_system in found}.values())
-
 
 def survey(names: Sequence[str], model: Model, called: Names) -> Topology:
     """Return the topology of a variant, and what had to be assumed for it."""
-    variant = model.variant
-    contents = Contents(
-        nodes=list(nodes.read_nodes(model, called)),
-        file_systems=storage.read_all_file_systems(model, called),
-        schedulers=[
+    variant, region = model.variant, model.variant.region
+    found: dict[str, Any] = {
+        "nats": list(networks.read_nats(model)),
+        "nodes": list(nodes.read_nodes(model, called)),
+        "file_systems": storage.read_all_file_systems(model, called),
+        "schedulers": [
             *services.read_schedulers(model, called),
             *services.read_control_planes(model),
         ],
-        endpoints=list(services.read_endpoints(model)),
-        jobs=list(services.read_job_interfaces(model)),
-        nats=read_nats(model),
-    )
-    region, doors = variant.region, [e for e in contents.endpoints if not e.gateway]
-    things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
-        *contents.nodes,
-        *contents.file_systems,
-        *contents.schedulers,
-        *doors,
-    ]
-    reserved = {
-        n.reservation.place for n in contents.nodes if isinstance(n.reservation, Reservation)
+        "endpoints": list(services.read_endpoints(model)),
+        "jobs": list(services.read_job_interfaces(model)),
     }
-    every = map(nodes.reservation, model.of(nodes.RESERVATION))
-    groups = model.of(nodes.PLACEMENT)
-    placed = {n.placement.key for n in contents.nodes if isinstance(n.placement, Placement)}
+    reserved = {getattr(n.reservation, "place", None) for n in found["nodes"]}
+    placed = {getattr(n.placement, "key", None) for n in found["nodes"]}
+    reservations = map(nodes.reservation, model.of(nodes.RESERVATION))
+    placements = map(nodes.placement, model.of(nodes.PLACEMENT))
     resources = [r for r in variant.resources if r.resource_type not in DRAWN_TYPES]
+    vpcs = list(networks.read_vpcs(model, called, Contents(**found)))
+    # In the order in which they are drawn: by the first subnet that they lie in.
+    every = (subnet.key for vpc in vpcs for subnet in vpc.subnets)
+    order = {key: number for number, key in enumerate(every)}
+
+    def first(thing: Nodes | FileSystem | Scheduler) -> int:
+        own = networks.places(thing)[: 1 if isinstance(thing, Nodes) else None]
+        return min((order[key] for key in own), default=len(order))
+
+    for name in ("nodes", "file_systems", "schedulers"):
+        found[name].sort(key=first)
     return Topology(
+        **found,
         names=names,
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
-        vpcs=list(read_vpcs(model, called, contents)),
+        vpcs=vpcs,
         fabrics=[group for group in model.security_groups if _is_fabric(model, group)],
-        homeless=[thing for thing in things if not or_none(thing.subnets)],
-        idle_reservations=[r for r in every if r.place not in reserved],
-        idle_placements=[p for p in map(nodes.placement, groups) if p.key not in placed],
+        idle_reservations=[each for each in reservations if each.place not in reserved],
+        idle_placements=[each for each in placements if each.key not in placed],
         stores=storage.read_stores(model),
         others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
