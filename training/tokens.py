@@ -58,6 +58,8 @@ class Entry:
             shard: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
+        if not isinstance(shard, np.ndarray):
+            raise UserError(f"{self.file}: is an archive of arrays and no array; {AGAIN}")
         if shard.ndim != 1 or shard.dtype != self.dtype:
             raise UserError(
                 f"{self.file}: holds {shard.dtype.str} of shape {shard.shape} where {INDEX} says "
@@ -201,7 +203,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
         ) from None
     try:
         found = tuple(_entries(folder, json.loads(text)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(
             f"{file}: cannot be read ({type(error).__name__}: {error}); {AGAIN}"
         ) from None
