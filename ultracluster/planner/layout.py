@@ -1,6 +1,6 @@
 """What is trained on what, how it is laid out over GPUs, and which layout is chosen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -180,9 +180,9 @@ class Candidate(NamedTuple):
         return self.partition * self.kind.gpus_of_a_rank
 
     @property
-    def order(self) -> tuple[float, ...]:
-        """What comes first of layouts that are as good as each other: the simplest, the fastest."""
-        return *SHARING(self.kind), self.group, -self.rate
+    def simplicity(self) -> tuple[int, ...]:
+        kind = self.kind
+        return kind.context, kind.tensor, kind.expert, self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,6 @@ class Only:
 
 DEGREES: Final = attrgetter("tensor", "pipeline", "chunks", "context", "expert")
 """What a layout shares with its kind but for micro-batch and activations."""
-SHARING: Final = attrgetter("context", "tensor", "expert")
-"""What only some training programs can do, those that fewest can first."""
 OPTIONS_OF_A_LAYOUT: Final = {
     "group": "--partition",
     "tensor": "--tensor",
@@ -265,6 +263,23 @@ class Choices:
             batches = (own.micro_batch,) if own.micro_batch else several
             for e, b, activations in product(self.experts_over(t), batches, ways):
                 yield Kind(t, b, activations, p, v, c, e)
+
+
+def choose(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the simplest of the layouts that are as good as the fastest.
+
+    See `INDIFFERENCE` and `WORTH_A_PIPELINE`.
+    """
+    if not candidates:
+        return None
+    best = max(each.rate for each in candidates)
+    without = [each for each in candidates if each.kind.pipeline == 1]
+    whole = max((each.rate for each in without), default=0.0)
+    if whole >= best * (1 - WORTH_A_PIPELINE):
+        candidates, best = without, whole
+    near = [each for each in candidates if each.rate >= best * (1 - INDIFFERENCE)]
+    simplest = min(each.simplicity for each in near)
+    return max((e for e in near if e.simplicity == simplest), key=lambda each: each.rate)
 
 
 @cache

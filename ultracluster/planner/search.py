@@ -3,14 +3,12 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
 from ultracluster.planner.layout import (
     DEGREES,
     INDIFFERENCE,
-    SHARING,
     WORTH_A_PIPELINE,
     Candidate,
     Choices,
@@ -18,6 +16,7 @@ from ultracluster.planner.layout import (
     Layout,
     Only,
     Setup,
+    choose,
     partitions,
 )
 from ultracluster.planner.memory import memory
@@ -56,8 +55,7 @@ class Family(NamedTuple):
     """
 
     rate: float
-    """Sequences that one GPU would compute in a second if it never waited: no partition size and no
-    number of nodes makes a layout faster than that."""
+    """Sequences that one GPU would compute in a second if it never waited."""
     waiting: float
     """Passes that a stage waits in a step."""
     share: int
@@ -68,18 +66,6 @@ class Family(NamedTuple):
     beside: dict[int, tuple[Sending, float, float]]
     """By partition: what a group sends in a pass, the seconds of that, and the seconds of a step
     that it optimizes."""
-    none: dict[bool, int]
-    """The largest partition that nothing of it fits into, without and with several nodes."""
-
-
-class Families(NamedTuple):
-    """All without a pipeline, or all with one."""
-
-    all: list[Family]
-    """The simplest first."""
-    won: dict[int, Family]
-    """The last ones that were the fastest, by their share: likely to be that again, so that hardly
-    anything reaches the rate of theirs and has to be looked at."""
 
 
 class Work(NamedTuple):
@@ -114,25 +100,27 @@ class Search:
         return self.setup.network.gpus_per_node
 
     @cached_property
-    def families(self) -> tuple[Families, Families]:
-        """What fits somewhere, without and with a pipeline."""
+    def families(self) -> tuple[list[Family], list[Family]]:
+        """What fits somewhere, without and with a pipeline, the fastest first.
+
+        No partition size and no number of nodes makes a layout faster than that.
+        """
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         full = set[tuple[int | str, ...]]()
         for kind in self.choices.kinds():
-            degrees = DEGREES(kind)
-            # A larger micro-batch takes more.
-            if (*degrees, kind.activations) in full:
+            alike = *(degrees := DEGREES(kind)), kind.activations
+            if alike in full:  # with fewer sequences
                 continue
             # A rank of several nodes has stages, and those never have fewer passes.
             flags = kind.gpus_of_a_rank > self.per_node, True
             layout = anywhere(self.setup, kind, FINEST, flags)
-            if not memory(self.setup, layout).fits:
-                full.add((*degrees, kind.activations))
-                continue
-            busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-            alike = ways.setdefault(degrees, {}).setdefault(kind.micro_batch, [])
-            alike.append(Way(kind, busy))
-        found = Families([], {}), Families([], {})
+            if memory(self.setup, layout).fits:
+                busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
+                by_micro_batch = ways.setdefault(degrees, {})
+                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy))
+            else:
+                full.add(alike)
+        found: tuple[list[Family], list[Family]] = ([], [])
         for by_micro_batch in ways.values():
             members = [
                 Alike(sorted(ways, key=lambda way: way.busy), {})
@@ -143,22 +131,32 @@ class Search:
             fastest = (alike.ways[0] for alike in members)
             rate = max(each.kind.micro_batch / share / each.busy for each in fastest)
             waiting = (kind.pipeline - 1) / kind.chunks
-            family = Family(rate, waiting, share, kind, members, {}, {})
-            found[kind.pipeline > 1].all.append(family)
-        for families in found:
-            families.all.sort(key=lambda each: SHARING(each.kind))
+            found[kind.pipeline > 1].append(Family(rate, waiting, share, kind, members, {}))
+        for each in found:
+            each.sort(reverse=True, key=lambda family: family.rate)
         return found
 
-    def candidates(self, gpus: int) -> list[Candidate]:
-        """Return all layouts that fit on so many GPUs."""
-        every = (family for some in self.families for family in some.all)
-        some = (family for family in every if self._most(family, gpus))
-        return [each for one in some for each in self._of(one, gpus, 0.0, every_way=True)]
+    def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
+        """Return the layouts that fit on so many GPUs, all or those that may be chosen."""
+        found, good = list[Candidate](), 0.0
+        for families in self.families:
+            best = 0.0
+            for family in families:
+                if family.rate * gpus < good:
+                    break
+                if self._most(family, gpus) <= good:
+                    continue
+                for each in self._of(family, gpus, good, every_way=all_of_them):
+                    best = max(best, each.rate)
+                    good = 0.0 if all_of_them else max(good, each.rate * (1 - INDIFFERENCE))
+                    found.append(each)
+            good = 0.0 if all_of_them else best / (1 - WORTH_A_PIPELINE)
+        return found
 
     def most(self, nodes: int) -> float:
         """Return tokens a second that no layout on so many nodes can pass."""
         gpus = nodes * self.per_node
-        rates = (self._most(family, gpus) for families in self.families for family in families.all)
+        rates = (self._most(family, gpus) for families in self.families for family in families)
         return max(rates, default=0.0) * self.setup.shape.sequence
 
     def _most(self, family: Family, gpus: int) -> float:
@@ -169,34 +167,12 @@ class Search:
         passes = self.batch * family.share / gpus + family.kind.pipeline
         return family.rate * gpus * passes / (passes + family.waiting)
 
-    def _fastest(self, families: Families, gpus: int, good: float) -> float:
-        """Return the rate of the fastest layout of some families, at least a good one."""
-        for family in (*families.won.values(), *families.all):
-            if self._most(family, gpus) <= good:
-                continue
-            for each in self._of(family, gpus, good):
-                if each.rate > good:
-                    good, families.won[family.share] = each.rate, family
-        return good
-
-    def _simplest(self, families: Families, gpus: int, good: float) -> Candidate | None:
-        """Return the fastest of the simplest layouts that reach a rate."""
-        found: Candidate | None = None
-        for family in families.all:
-            if self._most(family, gpus) < good:
-                continue
-            if found and SHARING(family.kind) > SHARING(found.kind):
-                break
-            for each in self._of(family, gpus, good):
-                found = each if found is None else min(found, each, key=attrgetter("order"))
-        return found
-
     def _of(
-        self, family: Family, gpus: int, good: float, *, every_way: bool = False
+        self, family: Family, gpus: int, good: float, *, every_way: bool
     ) -> Iterator[Candidate]:
         """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
         every = self._partitions(gpus // family.kind.gpus_of_a_rank, family.kind)
-        for work in self._works(family, gpus, every, good):
+        for work in self._works(family, gpus, good):
             sizes = every
             for each in work.ways:
                 if not sizes or work.sequences < good * work.passes * each[0].busy:
@@ -204,15 +180,11 @@ class Search:
                 slower = yield from self._of_way(family, work, each, sizes, good)
                 sizes = every if every_way else slower
 
-    def _works(self, family: Family, gpus: int, sizes: list[int], good: float) -> Iterator[Work]:
+    def _works(self, family: Family, gpus: int, good: float) -> Iterator[Work]:
         """Yield the micro-batches with which a family may reach a rate on so many GPUs."""
         context, ranks = family.kind.context, gpus // family.kind.gpus_of_a_rank
-        least = self._waits(family, gpus, sizes) if good else 0.0
         for alike in family.by_micro_batch:
             kind, busy = alike.ways[0]
-            most = kind.micro_batch * ranks / context
-            if most < good * max(busy, least):
-                continue
             accumulation = self.passes_of(kind, ranks)
             sequences = kind.micro_batch * ranks * accumulation // context
             asked = kind.micro_batch in {1, self.only.micro_batch}
@@ -229,23 +201,6 @@ class Search:
                 alike.rooms[flags] = fitting
             if some := [each for each in fitting if each[1].none < ranks]:
                 yield Work(gpus, accumulation, count, sequences, some)
-
-    def _waits(self, family: Family, gpus: int, sizes: list[int]) -> float:
-        """Return the least seconds that a group which may hold a family sends in each pass.
-
-        A stage gathers once in a step.
-        """
-        if family.kind.pipeline > 1:
-            return 0.0
-        distributed = gpus > self.per_node
-        none = family.none.get(distributed)
-        if none is None:
-            leanest = family.by_micro_batch[0].ways
-            rooms = [Room(self.setup, way.kind, (False, distributed)) for way in leanest]
-            none = min(room.none if room.shortage(1) is None else 0 for room in rooms)
-            family.none[distributed] = none
-        sent = ((family.beside.get(p) or self._beside(family, p))[1] for p in sizes if p > none)
-        return min(sent, default=0.0)
 
     def _of_way(
         self, family: Family, work: Work, fitting: Fitting, sizes: list[int], good: float
@@ -325,19 +280,9 @@ class Search:
         return hop
 
     def best(self, nodes: int) -> Step | None:
-        """Return the layout to use on so many nodes; None where none fits.
-
-        It is the simplest of those that are as good as the fastest: see `INDIFFERENCE` and
-        `WORTH_A_PIPELINE`.
-        """
-        gpus, least = nodes * self.per_node, 0.0
-        chosen: Candidate | None = None
-        for families in self.families:
-            fastest = self._fastest(families, gpus, least)
-            if fastest > least:
-                good = max(least, fastest * (1 - INDIFFERENCE))
-                chosen = self._simplest(families, gpus, good)
-            least = fastest / (1 - WORTH_A_PIPELINE)
+        """Return the layout to use on so many nodes; None where none fits."""
+        gpus = nodes * self.per_node
+        chosen = choose(self.candidates(gpus, all_of_them=False))
         return None if chosen is None else self.step(gpus, chosen)
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
