@@ -84,6 +84,7 @@ class Nodes(Machine):
         conf = self.folder / "boot" / "node.conf"
         # The times of a node, but for a machine of two cores that carries all of them.
         text = conf.read_text().replace("GPU_SECONDS=30", "GPU_SECONDS=40")
+        text = text.replace("SECONDS_EACH=30", "SECONDS_EACH=15")
         conf.write_text(f"{text}ENVIRONMENT={ENVIRONMENT} EVERY=15\n")
         for node in NODES:
             self.mend(node)
@@ -210,6 +211,22 @@ class Night(Accounting):
             ask, env=self.environment(), text=True, capture_output=True, check=False
         )
         return dict(row.split(maxsplit=1) for row in done.stdout.splitlines())
+
+    def end_of(self, job: int) -> str:
+        """Wait for a job's end, and return its state and status by Slurm's accounting.
+
+        The controller forgets a job some minutes after its end (MinJobAge).
+        """
+        ask = ("sacct", f"--jobs={job}", "--allocations", "--noheader", "--parsable2")
+        told = ""
+
+        def over() -> bool:
+            nonlocal told
+            told = self.ask(*ask, "--format=State,ExitCode").replace("|", " with ")
+            return bool(told) and not told.startswith(("PENDING", "RUNNING", "REQUEUED"))
+
+        until(f"end of job {job}", over)
+        return told
 
     def reboot(self, node: str) -> None:
         """Do what a node does whose Slurm reboots it: it comes back with an empty kernel's log."""

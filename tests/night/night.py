@@ -72,7 +72,7 @@ own programs (check, repair, metrics) with the settings that PCS is given, the a
 [alarms.md](alarms.md), `train.sbatch`, and the training program on processors. Stood in for: GPUs
 and their driver, EFA, Lustre, the kernel's log, DCGM, systemd, the reboot of a machine, PCS itself,
 and CloudWatch (Prometheus evaluates the same PromQL). Slurm declares a silent node down after 30 s
-here, and a check may take 30 s instead of 8: all nodes share two cores.
+here, and a check may take 15 s instead of 8: all nodes share two cores.
 
 Seconds are from the fault to the reason that Slurm has for the node, and to the alarm's arrival.
 Training lost is the longest time without a new step while the round of faults was there.
@@ -86,7 +86,8 @@ Training lost is the longest time without a new step while the round of faults w
 - Starts of the job on a node that was out of service: {sick}.
 - The job's end: {end}.
 
-Two of its dashboards, drawn by `ultracluster dashboards --from` before the last round:
+Two of its dashboards, drawn by `ultracluster dashboards --from` before the last round (MFU is empty: of
+processors no peak is known):
 
 ![Charts of nodes by state, jobs, GPUs of each job and Xids in that night](night-cluster.webp)
 
@@ -424,8 +425,7 @@ def main() -> int:
             take_pictures(folder / "chromium")
             until("a job that runs", rehearsal.running, 240)
             rehearsal.round(last)
-            ended = job.ended()
-            page.end = f"{ended['JobState']} with {ended['ExitCode']}"
+            page.end = night.end_of(job.number)
             page.write()
             return 0 if page.good() else 1
 
