@@ -20,6 +20,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -205,13 +206,15 @@ class Checkpoints:
         partial = final.with_suffix(".partial")
         if self.until is not None:
             self.until.synchronize()
-        # All of them know before one begins: those that write wait for those that do not.
-        errors = [error for error in self._gathered(_unsound(self.rank, self.host)) if error]
-        files: dict[str, Any] = {}
-        if not errors:
-            reports = self._gathered(self._files(partial))
-            errors = [r["error"] for r in reports if "error" in r]
-            files = {name: value for r in reports if not errors for name, value in r.items()}
+        # Looked at while it is written: no rank leaves the others waiting in the middle of it.
+        with ThreadPoolExecutor(1) as beside:
+            unsound = beside.submit(_unsound, self.rank, self.host)
+            report = self._files(partial)
+        if why := unsound.result():
+            report = {"error": why}
+        reports = self._gathered(report)
+        errors = [r["error"] for r in reports if "error" in r]
+        files = {name: value for r in reports if not errors for name, value in r.items()}
         verdict = [errors[0] if errors else None]
         if self.rank == 0 and not errors:
             try:

@@ -10,7 +10,7 @@ from training.launch.contract import AGAIN, DONE, NOT_FINITE, UNSAVED
 from training.settings import RunSettings
 
 REMEMBERED: Final = 64
-"""Losses whose median is what a spike rises above."""
+"""Losses whose median is what a spike rises above; and steps of which some may have no gradient."""
 ENOUGH: Final = 16
 """Losses that must be known before one can be called a spike."""
 LAST_IS_LOST: Final = "the last step had no finite gradient, and its state is not written"
@@ -37,6 +37,8 @@ class Health:
     spiked: int = 0
     """Steps in a row, up to now, whose loss was a spike."""
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    lost: deque[bool] = field(default_factory=deque)
+    """Of the last steps, whether each changed nothing."""
 
     def saw(self, loss: float, *, finite: bool) -> bool:
         """Take in a step, and return whether a spike begins with it.
@@ -45,7 +47,11 @@ class Health:
             loss: Of the step.
             finite: Whether its gradient was finite on every rank.
         """
-        if not finite or not math.isfinite(loss):
+        bad = not finite or not math.isfinite(loss)
+        self.lost.append(bad)
+        if len(self.lost) > max(REMEMBERED, self.run.most_skipped):
+            self.lost.popleft()
+        if bad:
             self.skipped += 1
             return False
         self.skipped, spike = 0, self.run.loss_spike
@@ -69,8 +75,9 @@ class Health:
     @property
     def diverged(self) -> str | None:
         """Why the run is to end, None where it is not."""
-        if 0 < self.run.most_skipped <= self.skipped:
-            return f"{self.skipped} steps in a row have had no finite gradient and changed nothing"
+        if 0 < self.run.most_skipped <= (lost := sum(self.lost)):
+            steps = len(self.lost)
+            return f"{lost} of the last {steps} steps had no finite gradient and changed nothing"
         if 0 < self.run.most_spiked <= self.spiked:
             return (
                 f"the loss has been {self.run.loss_spike:g} nats or more above its median of "

@@ -25,6 +25,14 @@ class UnreadableError(Exception):
     """A file that cannot be read now: nobody knows whether it is whole."""
 
 
+def of_the_moment(error: BaseException) -> bool:
+    """Whether an error, or any rank's in one of torch's, says nothing of what a file holds."""
+    failures: dict[int, Any] = getattr(error, "failures", None) or {0: (error,)}
+    return any(
+        isinstance(each, OSError) and each.errno not in GONE for each, *_ in failures.values()
+    )
+
+
 def patiently(action: Callable[[], Result]) -> Result:
     """Return what an action reads; where the file system fails, try again after each pause.
 
@@ -112,6 +120,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
     if seal(manifest) != wanted:
         raise ValueError(f"{MANIFEST} was changed after it was written")
+    if folder_of(folder.parent, manifest["step"]) != folder:
+        raise ValueError(f"{MANIFEST} is of step {manifest['step']}: it was copied from elsewhere")
     return manifest
 
 

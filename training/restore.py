@@ -17,12 +17,12 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
 from training.manifest import (
-    GONE,
     UnreadableError,
     committed,
     damaged,
     fault,
     folder_of,
+    of_the_moment,
     read_manifest,
     set_aside,
 )
@@ -96,9 +96,8 @@ def _load(folder: Path, state: dict[str, Tensor], group: Any) -> None:
     try:
         load(state, storage_reader=FileSystemReader(folder), process_group=group)
     except CheckpointException as error:  # raised on all ranks alike
-        errors = [each for each, _ in error.failures.values()]
         words = [f"rank {rank}: {first_line(e)}" for rank, (e, _) in error.failures.items()]
-        if any(isinstance(each, OSError) and each.errno not in GONE for each in errors):
+        if of_the_moment(error):
             raise _unreadable(folder, words) from None
         raise UserError(
             f"{folder} does not load ({'; '.join(words[:3])}); write checkpoint.verify=true, which "

@@ -149,6 +149,12 @@ class OptimizerSettings:
     """Largest norm of the gradient; 0 never clips."""
 
     def problems(self) -> Iterator[Problem]:
+        if not self.learning_rate:
+            why, fix = "changes no weight", "write more than 0, as in 3e-4"
+            yield Problem("optimizer.learning_rate", self.learning_rate, why, fix)
+        if not self.epsilon:
+            why = "makes NaN of a weight whose gradients are all zero"
+            yield Problem("optimizer.epsilon", self.epsilon, why, "write more, as in 1e-8")
         if len(self.betas) != 2:  # noqa: PLR2004 - of the mean and of the square
             yield Problem(
                 "optimizer.betas", self.betas, "are two decay factors", "write two, as in 0.9,0.95"
@@ -203,7 +209,7 @@ class RunSettings:
     timeout_minutes: Annotated[float, Bounds(0.1, 1440)] = 10.0
     """How long a collective may wait for a rank before the run ends."""
     most_skipped: Count = 10
-    """Steps in a row without a finite gradient before the run ends; 0 for any."""
+    """Steps without a finite gradient, of the last 64, before the run ends; 0 for any."""
     loss_spike: Amount = 1.0
     """Nats above the median of the last 64 losses from which on a loss is a spike: it is reported,
     and no checkpoint is written while it lasts; 0 never."""
@@ -217,8 +223,16 @@ class RunSettings:
     rank that hangs is named; after three times as long the run ends. 0 never."""
 
     def problems(self) -> Iterator[Problem]:
-        if self.seed > LARGEST_SEED:
-            yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
+        return run_problems(self.seed, self.slowest)
+
+
+def run_problems(seed: int, slowest: float) -> Iterator[Problem]:
+    """Yield what of a run cannot be, whichever program it is of."""
+    if seed > LARGEST_SEED:
+        yield Problem("run.seed", seed, "has 32 bits", f"write {LARGEST_SEED} or less")
+    if 0 < slowest <= 1:
+        why = "is passed by the median itself"
+        yield Problem("run.slowest", slowest, why, "write more than 1, as in 1.3, or 0 for never")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,8 @@ class Shard:
             ids: npt.NDArray[Any] = _read(lambda: np.load(self.file, mmap_mode="r"))
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
+        if not isinstance(ids, np.ndarray):
+            raise UserError(f"{self.file}: is an archive of arrays and no array; {AGAIN}")
         if ids.ndim != 1 or ids.dtype != self.dtype:
             raise UserError(
                 f"{self.file}: holds {ids.dtype.str} of shape {ids.shape} where {INDEX} says "
@@ -196,7 +198,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Shard]:
         ) from None
     try:
         found = tuple(_shards(folder, json.loads(text)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(
             f"{file}: cannot be read ({type(error).__name__}: {error}); {AGAIN}"
         ) from None

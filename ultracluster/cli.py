@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.command_line import Parser, not_installed, print_json
@@ -63,7 +62,9 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--version", action="version", version=f"ultracluster {_version()}")
+    # To know it takes a tenth of a second.
+    version = _version() if any(word.startswith("--v") for word in words) else ""
+    root.add_argument("--version", action="version", version=f"ultracluster {version}")
     root.add_argument("--debug", action="store_true", help="show the trace of an unexpected error")
     commands = root.add_subparsers(dest="command", metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), None)
@@ -153,6 +154,8 @@ def _refuse(error: BaseException, arguments: argparse.Namespace) -> int:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version("ultracluster")
     except PackageNotFoundError:

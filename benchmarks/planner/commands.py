@@ -21,6 +21,7 @@ from ultracluster.planner.plan import plan
 from ultracluster.planner.uncertainty import uncertainty
 
 OTHERS: Final = Path(__file__).with_name("other_runs.csv")
+LATER: Final = Path(__file__).with_name("held_runs.csv")
 GIVEN: Final = ("39.1B", "145.6B", "529.6B")
 """The rows of Megatron's table that its one constant is fitted to; the other seven are not."""
 GUESSED: Final = "shape"
@@ -39,6 +40,7 @@ class Command:
         options: Of the command.
         assumed: What the source does not say.
         source: Where it was read.
+        later: Whether everything had been fitted when it was first predicted.
     """
 
     run: str
@@ -46,6 +48,7 @@ class Command:
     options: str
     assumed: str
     source: str
+    later: bool = False
 
     @cached_property
     def software(self) -> str:
@@ -62,6 +65,8 @@ class Command:
         """
         if GUESSED in self.assumed:
             return NOT_COMPARABLE
+        if self.later:
+            return HELD
         if self.software == "megatron":
             given = any(f"Megatron {size}," in self.run for size in GIVEN)
         else:
@@ -114,7 +119,12 @@ def commands(path: Path = ROWS) -> Iterator[Command]:
             source = "MosaicML llm-foundry, scripts/train/benchmarking/README.md"
             rate = run.tokens_per_second_per_gpu
             yield Command(name, rate, run.options, "", source)
-    with OTHERS.open(encoding="utf-8") as lines:
+    yield from listed(OTHERS)
+
+
+def listed(path: Path) -> Iterator[Command]:
+    """Yield the rows of a file of options; see `LATER` and `OTHERS`."""
+    with path.open(encoding="utf-8") as lines:
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            rate = float(row["tokens_per_s_per_gpu"])
-            yield Command(row["run"], rate, row["options"], row["assumed"], row["source"])
+            values = row["options"], row["assumed"], row["source"], path == LATER
+            yield Command(row["run"], float(row["tokens_per_s_per_gpu"]), *values)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.planner.test_parallelism import KIMI, MIXTRAL
 from ultracluster.catalogue import lustre
 from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
@@ -17,9 +18,11 @@ from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.layout import (
     ACTIVATIONS,
     INDIFFERENCE,
+    WORTH_A_PIPELINE,
     Kind,
     Layout,
     Setup,
+    choose,
     partitions,
 )
 from ultracluster.planner.memory import memory
@@ -80,6 +83,33 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
     ]
     fastest = max(each.rate for each in alike) * setup.shape.sequence
     assert rate >= (1 - INDIFFERENCE) * fastest * (1 - 1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.sampled_from([of_size(3e9), of_size(5e10), of_size(1e12), MIXTRAL, KIMI]),
+    nodes=st.integers(1, 4096) | st.integers(1, 128).map(lambda n: 8 * n),
+    before=st.lists(st.integers(1, 4096), max_size=3),
+    power=st.integers(18, 27),
+    instance_type=st.sampled_from(["p4d.24xlarge", "p5.48xlarge", "p5.4xlarge"]),
+)
+def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, instance_type):
+    """What cannot win is not looked at; what was found for other numbers says what that is."""
+    asked = question(shape, instance_type=instance_type, batch_tokens=2**power)
+    found = Planner(asked).search
+    for other in before:
+        found.best(other)
+    gpus = nodes * found.per_node
+    every, best = found.candidates(gpus), found.best(nodes)
+    # A pipeline that is hardly worth one is not looked at: it is nobody's runner-up either.
+    whole = max((each.rate for each in every if each.kind.pipeline == 1), default=0.0)
+    worth = whole / (1 - WORTH_A_PIPELINE)
+    some = [each for each in every if each.kind.pipeline == 1 or each.rate >= worth]
+    answer = choose(some)
+
+    assert best == (answer and found.step(gpus, answer))
+    most = max((each.rate for each in every), default=0.0) * shape.sequence
+    assert most <= found.most(nodes) * (1 + 1e-12)
 
 
 @given(

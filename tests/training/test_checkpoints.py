@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,38 @@ def remove_metadata(run: Run) -> None:
         (folder / ".metadata").unlink()
 
 
+def remove_ranks_files(run: Run) -> None:
+    for folder in run.checkpoints.iterdir():
+        (folder / "__0_0.distcp").unlink()
+
+
+def cut_files(run: Run) -> None:
+    for folder in run.checkpoints.iterdir():
+        os.truncate(folder / "__0_0.distcp", 4096)
+
+
+def empty_files(run: Run) -> None:
+    for folder in run.checkpoints.iterdir():
+        for file in folder.iterdir():
+            os.truncate(file, 0)
+
+
 def set_aside_by_an_older_program(run: Run) -> None:
     for folder in list(run.checkpoints.iterdir()):
         folder.rename(folder.with_suffix(".damaged"))
 
 
 @pytest.mark.parametrize(
-    "spoil", [spoil_manifests, spoil_files, remove_metadata, set_aside_by_an_older_program]
+    "spoil",
+    [
+        spoil_manifests,
+        spoil_files,
+        remove_metadata,
+        remove_ranks_files,
+        cut_files,
+        empty_files,
+        set_aside_by_an_older_program,
+    ],
 )
 def test_a_run_whose_checkpoints_are_damaged_never_starts_over_by_itself(run, spoil):
     """Not at the second start either, nor at the third."""
@@ -101,6 +127,15 @@ def test_a_damaged_one_is_set_aside_once_a_whole_one_is_loaded(run):
         "step-00000012.damaged",
         "step-00000012.damaged-2",
     ], "nothing that was kept is thrown away"
+
+
+@pytest.mark.parametrize("verify", ["true", "false"])
+def test_a_checkpoint_under_another_steps_name_is_none_of_that_step(run, verify):
+    """A folder that was copied, as whoever restores one from a replica may do."""
+    shutil.copytree(run.checkpoints / "step-00000010", run.checkpoints / "step-00000014")
+    assert run.trainer(checkpoint__verify=verify).step == 12
+    (damaged,) = run.events("checkpoint-damaged")
+    assert "manifest.json is of step 10" in damaged["text"]
 
 
 def test_damage_that_nobody_looked_for_ends_in_a_sentence(run):
@@ -185,7 +220,7 @@ def test_a_run_that_no_longer_learns_ends_and_keeps_what_it_had(tmp_path):
     assert trainer.step == 12
     assert run.names == ["step-00000004", "step-00000006"]
     assert run.record()[-1]["event"] == "diverged"
-    assert "5 steps in a row have had no finite gradient" in run.record()[-1]["text"]
+    assert "5 of the last 12 steps had no finite gradient" in run.record()[-1]["text"]
     assert "the newest checkpoint is of step 6" in run.record()[-1]["text"]
 
 

@@ -90,6 +90,9 @@ def test_a_batch_that_cannot_be_shared_names_two_that_can():
         ({"optimizer.weight_decay": "10"}, "must be at most 1"),
         ({"run.timeout_minutes": "0"}, "must be at least 0.1; write 0.1 to 1440"),
         ({"run.most_skipped": "-1"}, "must be at least 0"),
+        ({"run.slowest": "0.5"}, "is passed by the median itself; write more than 1"),
+        ({"optimizer.learning_rate": "0"}, "changes no weight"),
+        ({"optimizer.epsilon": "0"}, "makes NaN of a weight whose gradients are all zero"),
         ({"run.loss_spike": "nan"}, "is no finite number"),
         (
             {"data.weights": "0.5,0.5"},

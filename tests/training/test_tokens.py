@@ -61,6 +61,9 @@ SOUND = np.arange(200) % IDS
         (np.array([], dtype="<u2"), "tokens-00001.npy: "),
         (np.array([{}] * 200), "tokens-00001.npy: cannot be read"),
         (np.zeros(200, dtype=[("a", "<u2")]), "tokens-00001.npy: holds"),
+        (SOUND.astype("<i8"), "holds <i8 of shape (200,)"),
+        (SOUND.astype("<f2"), "holds <f2 of shape (200,)"),
+        (SOUND.astype("S2"), "holds |S2 of shape (200,)"),
     ],
 )
 def test_a_shard_of_another_kind_is_refused(folder, array, said, told):
@@ -72,6 +75,13 @@ def test_a_shard_of_another_kind_is_refused(folder, array, said, told):
         opened(folder)
     assert said in str(caught.value)
     assert "run training.prepare again" in str(caught.value)
+
+
+def test_an_archive_of_arrays_is_no_shard(folder):
+    np.savez(folder / "tokens.npz", SOUND.astype("<u2"))
+    (folder / "tokens.npz").rename(folder / "tokens-00001.npy")
+    with pytest.raises(UserError, match=r"tokens-00001.npy: is an archive of arrays"):
+        opened(folder)
 
 
 @pytest.mark.parametrize("at", [129, 300, 500])
@@ -112,6 +122,7 @@ def test_a_shard_without_a_checksum_is_named(folder):
             "a is listed twice",
         ),
         ({"vocabulary": 9, "dtype": "uint16", "shards": ["a"]}, "cannot be read (TypeError"),
+        ({"vocabulary": float("inf"), "dtype": "uint16", "shards": []}, "(OverflowError"),
     ],
 )
 def test_an_index_that_says_nothing_is_refused_in_a_sentence(folder, index, said):

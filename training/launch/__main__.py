@@ -126,16 +126,25 @@ def _rank(given: argparse.Namespace) -> int:
         return MISTAKEN
 
 
+def _progress(folder: Path) -> int:
+    from training.launch.check import UNAVAILABLE  # noqa: PLC0415
+    from training.launch.contract import committed  # noqa: PLC0415
+
+    try:
+        sys.stdout.write(f"{max(committed(folder), default=0)}\n")
+    except OSError as error:
+        sys.stderr.write(f"ERROR {folder} cannot be read now ({error.strerror})\n")
+        return UNAVAILABLE
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; each loads what it needs alone."""
     given = parser().parse_args(arguments)
     if given.command in {"check", "rank"}:
         return (_check if given.command == "check" else _rank)(given)
     if given.command == "progress":
-        from training.launch.contract import committed  # noqa: PLC0415
-
-        sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
-        return 0
+        return _progress(given.folder)
     if given.command == "rehearse":
         from training import rehearse  # noqa: PLC0415
 

@@ -58,10 +58,17 @@ def accuse(node: str) -> None:
 
 
 def committed(folder: Path) -> list[int]:
-    """Return the steps of the committed checkpoints in a folder, newest first."""
+    """Return the steps of the committed checkpoints in a folder, newest first.
+
+    Raises:
+        OSError: If the folder is there and cannot be read.
+    """
+    if not folder.is_dir():
+        return []
     found = {
         int(match[1])
-        for each in folder.glob("step-*")
+        # Not glob(), which takes a folder that cannot be read for an empty one.
+        for each in folder.iterdir()
         if (match := STEP.fullmatch(each.name)) and (each / METADATA).is_file()
     }
     tracker = folder / TRACKER

@@ -103,12 +103,13 @@ class Machine:
         return found
 
     def interfaces_named(self, value: str) -> list[str]:
-        """Return what NCCL_SOCKET_IFNAME chooses: prefixes, or whole names after `=`."""
-        exact, names = value.startswith("="), value.lstrip("=").split(",")
+        """Return what NCCL_SOCKET_IFNAME chooses: prefixes, whole names after `=`, none after `^`."""
+        but, rest = value.startswith("^"), value.removeprefix("^")
+        exact, names = rest.startswith("="), rest.removeprefix("=").split(",")
         return [
             each
             for each in sorted(self.interfaces_of_host)
-            if (each in names if exact else any(each.startswith(n) for n in names if n))
+            if but != (each in names if exact else each.startswith(tuple(filter(None, names))))
         ]
 
     @cached_property

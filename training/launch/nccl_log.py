@@ -39,6 +39,14 @@ class Measured:
     wrong: int
     """Results that were wrong."""
 
+    def collective(self, ranks: int) -> str:
+        """Return which collective has such a ratio; see `Log.collective`."""
+        if self.operation == "none":
+            return "all_gather, broadcast or alltoall"
+        ratio, share = self.busbw / self.algbw, (ranks - 1) / ranks
+        known = {"all_reduce": 2 * share, "reduce_scatter": share, "reduce": 1.0}
+        return min(known, key=lambda name: abs(known[name] - ratio))
+
 
 @dataclass(frozen=True, slots=True)
 class Log:
@@ -49,8 +57,8 @@ class Log:
     """Nodes, in the order of their ranks; empty where the log does not list them."""
     ranks: int
     """Ranks that it lists; 0 where it lists none."""
-    started: str | None
-    """The collective that it names."""
+    started: str
+    """The collective that it names, or several with `and` between them; empty where none."""
     over_tcp: bool
     out_of_bounds: int
     """Results out of bounds as its last lines count them."""
@@ -67,15 +75,11 @@ class Log:
         It is 2(n-1)/n for an all-reduce over n ranks, (n-1)/n for all-gather, reduce-scatter and
         all-to-all, and 1 for the rest (nccl-tests doc/PERFORMANCE.md, read 2026-11-27).
         """
-        large = [row for row in self.rows if row.algbw >= 1] or [r for r in self.rows if r.algbw]
+        some = [row for row in self.rows if row.algbw]
+        large = [row for row in some if row.algbw >= 1] or some[-1:]
         if self.started or not large or ranks < 2:  # noqa: PLR2004 - nobody to talk to
             return self.started or "all_reduce"
-        if large[-1].operation == "none":
-            return "all_gather, broadcast or alltoall"
-        ratio = large[-1].busbw / large[-1].algbw
-        share = (ranks - 1) / ranks
-        known = {"all_reduce": 2 * share, "reduce_scatter": share, "reduce": 1.0}
-        return min(known, key=lambda name: abs(known[name] - ratio))
+        return " and ".join(sorted({row.collective(ranks) for row in large}))
 
 
 def read(text: str) -> Log:
@@ -85,13 +89,13 @@ def read(text: str) -> Log:
     width = 8 if PER_ITERATION in bare else 4
     counted = ERRORS.search(bare) is None
     members = {(int(rank), host) for rank, host in MEMBER.findall(bare)}
-    named, outside = STARTED.search(bare), OUT_OF_BOUNDS.search(bare)
+    outside = OUT_OF_BOUNDS.search(bare)
     found = BROKEN.search(bare)
     return Log(
         rows=tuple(row for line in lines if (row := _row(line, width, counted=counted))),
         hosts=tuple(dict.fromkeys(host for _, host in sorted(members))),
         ranks=len(members),
-        started=named[1] if named else None,
+        started=" and ".join(sorted(set(STARTED.findall(bare)))),
         over_tcp=OVER_TCP.search(bare) is not None,
         out_of_bounds=int(outside[1]) if outside else 0,
         broken=found[1].strip()[:200] if found else "",

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.launch.check import UNAVAILABLE
 from training.launch.contract import AGAIN, DONE, FAILED, MISTAKEN, NOT_FINITE, UNSAVED, committed
-from training.problems import UserError
+from training.problems import NodeError, UserError
 from training.recipes import parser_of
 from training.torchtitan import recipes
 from training.torchtitan.settings import Settings
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             sys.stderr.write(f"{error}\n")
-        return MISTAKEN
+        return UNAVAILABLE if isinstance(error, NodeError) else MISTAKEN
     if status == FAILED:
         # The interpreter's end would wait for threads and groups whose other ranks have gone.
         os._exit(status)

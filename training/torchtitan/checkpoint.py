@@ -8,7 +8,8 @@ from torchtitan.components.checkpointer import CheckpointManager
 
 from training.heartbeat import PAUSE_SECONDS
 from training.launch.contract import committed
-from training.problems import UserError, failed, first_line
+from training.manifest import of_the_moment
+from training.problems import NodeError, UserError, failed, first_line
 from training.torchtitan.record import Record
 
 
@@ -87,15 +88,18 @@ class Checkpoints(CheckpointManager):
 
         Raises:
             UserError: If there are checkpoints and none of them can be: the run never starts over.
+            NodeError: If the file system fails, which says nothing of a checkpoint.
         """
         there = committed(Path(self.folder)) if step < 0 else [step]
         for each in there:
             try:
                 super()._load(each)
             except Exception as error:  # noqa: BLE001 - DCP raises its own kinds, on all ranks
-                text = (
-                    f"checkpoint of step {each} cannot be read ({first_line(failed(0, error)[1])})"
-                )
+                why = first_line(failed(0, error)[1])
+                text = f"checkpoint of step {each} cannot be read ({why})"
+                if of_the_moment(error):
+                    fix = "start again when the file system answers"
+                    raise NodeError(f"{text} now; {fix}") from None
                 self.record.event("checkpoint-damaged", text, step=each)
                 continue
             self.written = each

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from training.limits import Amount, Bounds, Count, Positive, overridden, value_problems
 from training.problems import Problem, UserError
-from training.settings import OptimizerSettings
+from training.settings import OptimizerSettings, run_problems
 from training.torchtitan.layout import Layout, model_faults
 
 
@@ -146,7 +146,10 @@ class Settings:
         Raises:
             UserError: With every problem there is.
         """
-        found = list(value_problems(self)) or list(self.optimizer.problems())
+        found = list(value_problems(self)) or [
+            *self.optimizer.problems(),
+            *run_problems(self.run.seed, self.run.slowest),
+        ]
         if not found:
             model = self.model
             faults = model_faults(model.family, model.flavor, model.sequence)

@@ -53,7 +53,7 @@ class Setup:
     stack: SoftwareStack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # nobody changes one; see `memory.Memory`
 class Layout:
     """One way to train a model on so many GPUs."""
 

@@ -1,9 +1,11 @@
 """A plan: from a question to nodes, layout, time, storage and money, also on other types."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from ultracluster.catalogue import instances
@@ -33,6 +35,7 @@ CLOSE: Final = 16
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
+DAYS: Final = attrgetter("days")
 MANY_YEARS: Final = 1_000
 
 MOST_EFFICIENT: Final = 1.05
@@ -161,12 +164,14 @@ class Planner:
         """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
         for before, nodes in pairwise((0, *SEARCHED)):
-            found = self.outcome(nodes)
+            found = self.outcome(nodes) if self._least_days(nodes) <= days else None
             if found is not None and found.days <= days:
                 fewer = (self.outcome(count) for count in range(before + CLOSE, nodes, CLOSE))
                 return next((each for each in fewer if each and each.days <= days), found)
-            if found is not None and (best is None or found.days < best.days):
-                best = found
+        for nodes in reversed(SEARCHED):
+            if best is None or self._least_days(nodes) <= best.days:
+                found = self.outcome(nodes)
+                best = min(filter(None, (found, best)), key=DAYS, default=None)
         if best is None:
             raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         self._feasible(best)
@@ -175,10 +180,18 @@ class Planner:
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
 
+    def _least_days(self, nodes: int) -> float:
+        """Return days that no layout on so many nodes can end before."""
+        rate = self.search.most(nodes)
+        return self.question.tokens / rate / SECONDS_PER_DAY if rate else math.inf
+
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None
         cheapest: tuple[float, Outcome] | None = None
-        for nodes in SEARCHED:
+        # The largest numbers first: most of the others cannot be faster.
+        for nodes in reversed(SEARCHED):
+            if best is not None and self._least_days(nodes) > best.days:
+                continue
             found = self.outcome(nodes)
             paid = self.bill(found, self.question.purchase) if found else None
             if found is None or paid is None:
@@ -187,9 +200,9 @@ class Planner:
                 asked = self.question
                 what = f"{asked.instance_type} by {asked.purchase} in {asked.region}"
                 raise PlanError(f"--budget: no price of {what} is known; write --nodes or --days")
-            if cheapest is None or paid.total < cheapest[0]:
+            if cheapest is None or paid.total <= cheapest[0]:
                 cheapest = (paid.total, found)
-            if paid.total <= budget and (best is None or found.days < best.days):
+            if paid.total <= budget and (best is None or found.days <= best.days):
                 best = found
         if cheapest is None:
             raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))

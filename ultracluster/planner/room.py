@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from typing import Final
 
-from ultracluster.planner.layout import Kind, Setup
+from ultracluster.planner.layout import Kind, Layout, Setup
 from ultracluster.planner.memory import Memory, memory
 
 FINEST: Final = 2**20
@@ -15,13 +15,17 @@ Flags = tuple[bool, bool]
 that memory asks for."""
 
 
-def holding(setup: Setup, kind: Kind, p: int, flags: Flags) -> Memory:
-    """Return what a GPU holds in a layout on any number of GPUs."""
+def anywhere(setup: Setup, kind: Kind, p: int, flags: Flags) -> Layout:
+    """Return a layout that stands for those on any number of GPUs."""
     accumulates, distributed = flags
     per_node = setup.network.gpus_per_node
     gpus = 2 * p * kind.gpus_of_a_rank * per_node if distributed else per_node
-    passes = 2 * kind.pipeline if accumulates else 1
-    return memory(setup, kind.layout(p, gpus, passes, per_node))
+    return kind.layout(p, gpus, 2 * kind.pipeline if accumulates else 1, per_node)
+
+
+def holding(setup: Setup, kind: Kind, p: int, flags: Flags) -> Memory:
+    """Return what a GPU holds in a layout on any number of GPUs."""
+    return memory(setup, anywhere(setup, kind, p, flags))
 
 
 class Room:

@@ -20,7 +20,7 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
-from ultracluster.planner.room import FINEST, Flags, Room, holding
+from ultracluster.planner.room import FINEST, Flags, Room, anywhere
 from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
 
 BATCH_DEVIATION: Final = 0.1
@@ -106,13 +106,20 @@ class Search:
         No partition size and no number of nodes makes a layout faster than that.
         """
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
+        full = set[tuple[int | str, ...]]()
         for kind in self.choices.kinds():
+            alike = *(degrees := DEGREES(kind)), kind.activations
+            if alike in full:  # with fewer sequences
+                continue
             # A rank of several nodes has stages, and those never have fewer passes.
-            if holding(self.setup, kind, FINEST, (kind.gpus_of_a_rank > self.per_node, True)).fits:
-                layout = kind.layout(FINEST, 2 * FINEST * kind.gpus_of_a_rank, 1, self.per_node)
+            flags = kind.gpus_of_a_rank > self.per_node, True
+            layout = anywhere(self.setup, kind, FINEST, flags)
+            if memory(self.setup, layout).fits:
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-                alike = ways.setdefault(DEGREES(kind), {}).setdefault(kind.micro_batch, [])
-                alike.append(Way(kind, busy))
+                by_micro_batch = ways.setdefault(degrees, {})
+                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy))
+            else:
+                full.add(alike)
         found: tuple[list[Family], list[Family]] = ([], [])
         for by_micro_batch in ways.values():
             members = [
@@ -137,7 +144,7 @@ class Search:
             for family in families:
                 if family.rate * gpus < good:
                     break
-                if gpus % family.share:
+                if self._most(family, gpus) <= good:
                     continue
                 for each in self._of(family, gpus, good, every_way=all_of_them):
                     best = max(best, each.rate)
@@ -145,6 +152,20 @@ class Search:
                     found.append(each)
             good = 0.0 if all_of_them else best / (1 - WORTH_A_PIPELINE)
         return found
+
+    def most(self, nodes: int) -> float:
+        """Return tokens a second that no layout on so many nodes can pass."""
+        gpus = nodes * self.per_node
+        rates = (self._most(family, gpus) for families in self.families for family in families)
+        return max(rates, default=0.0) * self.setup.shape.sequence
+
+    def _most(self, family: Family, gpus: int) -> float:
+        """Return a rate that nothing of a family reaches on so many GPUs; 0 if none is so large."""
+        if gpus % family.share:
+            return 0.0
+        # More than a step has: the more there are the less the bubble matters.
+        passes = self.batch * family.share / gpus + family.kind.pipeline
+        return family.rate * gpus * passes / (passes + family.waiting)
 
     def _of(
         self, family: Family, gpus: int, good: float, *, every_way: bool

@@ -212,6 +212,16 @@ def test_a_heading_that_names_the_collective_is_believed():
     assert judge(named, "p4d.24xlarge", 2).status == 2
 
 
+@pytest.mark.parametrize("heading", ["", "# Collective test starting: {}_perf\n"])
+def test_another_collective_in_the_same_log_hides_no_slow_all_reduce(heading):
+    """A job that ran several tests: the best of all of them would be judged."""
+    slow, fast = log(dict.fromkeys(PUBLISHED, 30.0)), of(log(PUBLISHED), 15 / 16)
+    both = heading.format("all_reduce") + slow + heading.format("reduce_scatter") + fast
+    verdict = judge(both, "p4d.24xlarge", 2)
+    assert verdict.status == 2
+    assert "all_reduce and reduce_scatter" in verdict.lines[0]
+
+
 @pytest.mark.parametrize(
     "kind", ["p4d.24xlarge", "p5.48xlarge", "p5en.48xlarge", "p6-b200.48xlarge"]
 )

@@ -260,6 +260,9 @@ def with_interfaces(place: Place) -> None:
         ("eth9,ens", None),
         ("=ens5", None),
         ("^docker0,lo", None),
+        ("^e", "lo is a loopback or is down"),
+        ("^=ens5,ens6", "eth9, lo is a loopback or is down"),
+        ("^=ens5", None),
         ("", None),
     ],
 )

@@ -1,5 +1,6 @@
 """What the launcher recognises of any program."""
 
+import errno
 import json
 import os
 import subprocess
@@ -33,6 +34,19 @@ def test_megatrons_tracker_counts(tmp_path, text, steps):
 def test_a_folder_that_is_not_there_yet_is_step_0(tmp_path, capsys):
     assert main(["progress", str(tmp_path / "none")]) == 0
     assert capsys.readouterr().out == "0\n"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_folder_that_cannot_be_read_is_not_step_0(tmp_path, monkeypatch, capsys, number):
+    """Else a run would begin anew beside checkpoints that nobody could see."""
+
+    def fails(*_):
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, fails)
+    assert main(["progress", str(tmp_path)]) == 69
+    assert os.strerror(number) in capsys.readouterr().err
 
 
 SLURM = {

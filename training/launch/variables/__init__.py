@@ -33,12 +33,14 @@ is judged: on a node, in a request, in a recipe and in somebody's templates."""
 GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
 WITHOUT: Final[Mapping[str, frozenset[str]]] = {
     "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
+    "FI_HMEM_DISABLE_P2P": frozenset({"g4dn", "g5", "p5.4xlarge"}),
     "NCCL_P2P_DISABLE": GRAPHICS,
+    "NCCL_P2P_LEVEL": GRAPHICS,
     "NCCL_BUFFSIZE": GRAPHICS,
     "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
 }
-"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
-which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
+"""Families and types that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those
+for which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
 manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 
 
@@ -137,8 +139,9 @@ def plugin_of_installer(installer: str) -> Version | None:
 
 def nothing_to_spoil(name: str, instance_types: Iterable[str]) -> bool:
     """Whether it is known that the instance types have nothing that a variable could spoil."""
-    families = {kind.removeprefix("ml.").split(".")[0] for kind in instance_types}
-    return bool(families) and families <= WITHOUT.get(name, frozenset())
+    kinds, without = list(instance_types), WITHOUT.get(name, frozenset())
+    names = [kind.removeprefix("ml.") for kind in kinds]
+    return bool(kinds) and all({each, each.split(".")[0]} & without for each in names)
 
 
 def ends(
