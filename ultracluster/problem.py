@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         text = f'"{value}"'
     elif isinstance(value, int) and abs(value) >= LARGEST_WRITTEN_OUT:
-        text = f"{value:g}"  # 1e30 as an integer has 31 digits that nobody typed
+        text = f"{Decimal(value):.6g}"  # 1e30 as an integer has 31 digits that nobody typed
     else:
         text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

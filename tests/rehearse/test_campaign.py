@@ -235,3 +235,42 @@ def test_a_pattern_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], t
         main(["rehearse", "dev", "--campaign", "--only", text])
     assert ended.value.code == 2
     assert "is no regular expression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--campaign", "--faults", "f.json"],
+        ["--campaign", "--nodes"],
+        ["--campaign", "--keep"],
+        ["--nodes", "--faults", "f.json"],
+        ["--nodes", "--only", "x"],
+        ["--nodes", "--accept", "--node-fault", "none"],
+        ["--node-fault", "none"],
+        ["--only", "Network"],
+        ["--accept"],
+    ],
+)
+def test_a_fault_that_nobody_would_plant_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    """A rehearsal that leaves out an option without a word would look like a pass."""
+    assert main(["rehearse", "dev", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR --")
+
+
+def test_a_pattern_that_no_fault_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A campaign of no fault at all would be a pass."""
+    record = ["--record", str(tmp_path / "r.jsonl")]
+    assert main(["rehearse", "dev", "--campaign", "--only", "Strage/", *record]) == 2
+    assert "ERROR --only Strage/: no fault of dev has this" in capsys.readouterr().err
+
+
+def test_a_file_of_no_fault_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Nothing would fail, and the rehearsal would say that all was well."""
+    file = tmp_path / "faults.json"
+    for text in ("", "[]"):
+        file.write_text(text)
+        assert main(["rehearse", "dev", "--faults", str(file)]) == 2
+        assert "there is no fault in it" in capsys.readouterr().err

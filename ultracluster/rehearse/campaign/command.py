@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Final
 from rich.console import Console
 
 from ultracluster.aws import CloudError
-from ultracluster.command_line import print_json, say
+from ultracluster.command_line import print_json, say, write_output
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.campaign.cycle import BETWEEN, OPERATIONS, Record, Row
@@ -38,6 +40,11 @@ def run(
         file = arguments.record or Path("build", "campaign", f"{spec.name}.jsonl")
         record = Record(file, digest(assembly, spec.name))
         campaign = Campaign(spec, assembly, record, arguments.only or "")
+        if not any(re.search(campaign.only, name) for name in campaign.names):
+            raise UsageError(
+                f"--only {campaign.only}: no fault of {spec.name} has this in its name; names are "
+                f"such as {campaign.names[0]} and {campaign.names[-1]}"
+            )
         say(shown, f"{spec.name}: {campaign.left} faults to try, {len(record.rows)} in {file}")
         try:
             campaign.run(arguments.jobs or os.cpu_count() or 1, lambda row: _hear(shown, row))
@@ -52,8 +59,9 @@ def _told(
 ) -> int:
     page = markdown(spec.name, rows)
     if arguments.page:
-        arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        arguments.page.write_text(page)
+        with suppress(OSError):  # what is wrong with the folder is wrong with the file
+            arguments.page.parent.mkdir(parents=True, exist_ok=True)
+        write_output(arguments.page, page, "--page")
     if arguments.json:
         print_json({"environment": spec.name, "emulated": True, "rows": [*map(asdict, rows)]})
     else:

@@ -61,6 +61,18 @@ class Campaign:
         names = [n for stack in self._stacks() for n in self._open(stack)]
         return len(names) * len(OPERATIONS) + len(self._between())
 
+    @property
+    def names(self) -> list[str]:
+        """What `only` is searched in: every resource, and every fault between calls."""
+        of_resources = [
+            f"{stack.construct_id}/{name}"
+            for stack in self._stacks()
+            for name, each in stack.template["Resources"].items()
+            if each["Type"] != NO_RESOURCE
+        ]
+        between = Between.names(self.spec, self._stacks())
+        return [*of_resources, *(f"{BETWEEN}/{name}" for name in between)]
+
     def _one(self, task: Task, lock: threading.Lock, heard: Heard) -> None:
         for row in task():
             with lock:
