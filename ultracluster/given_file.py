@@ -83,7 +83,7 @@ def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template
         data = _bytes(path, most)
         if len(data) > most:
             size = max(os.stat(path).st_size, len(data))  # noqa: PTH116
-            raise UnreadableError(f"{path}: it has {size / 1e6:,.0f} MB; {what} at most")
+            raise UnreadableError(f"{path}: it has {round(size / 1e6, 1):,.10g} MB; {what} at most")
         _Effort.seconds += SECONDS * max(1.0, len(data) / _USUAL_BYTES)
         return data.decode("utf-8-sig")
     except OSError as error:
