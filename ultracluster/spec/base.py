@@ -24,7 +24,15 @@ from typing import (
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ultracluster.problem import MISSING, Problem, choices, report, shown, source_line
+from ultracluster.problem import (
+    LARGEST_WRITTEN_OUT,
+    MISSING,
+    Problem,
+    choices,
+    report,
+    shown,
+    source_line,
+)
 
 HERE: Final = Path(__file__).parent
 
@@ -181,10 +189,19 @@ class _NoSpec:
         return repr(self._value)
 
 
+class _NoQuantity:
+    """A number beyond all that can be bought: with it no sum and no price can be told."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+
 def _opaque(value: Any) -> Any:
-    """Return a value with every mapping in it out of pydantic's sight: no field takes one."""
+    """Return a value with what no field takes out of pydantic's sight: mappings, vast numbers."""
     if isinstance(value, Mapping):
         return _NoSpec(value)
+    if isinstance(value, int | float) and not abs(value) < LARGEST_WRITTEN_OUT:
+        return _NoQuantity(value)
     if isinstance(value, tuple):
         return tuple(_opaque(item) for item in value)
     return value
@@ -202,6 +219,8 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     context = detail.get("ctx", {})
     got: object = detail["input"]
     kind = detail["type"]
+    if isinstance(got, _NoQuantity):
+        return Problem(path, got.value, f"write a number below {LARGEST_WRITTEN_OUT:g}")
     if kind == "missing":
         return Problem(path, MISSING, f"write {path}=... ({_meaning(spec, path)})")
     if kind == "extra_forbidden":
