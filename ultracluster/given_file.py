@@ -44,6 +44,9 @@ _KINDS: Final = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+_NESTING: Final = (dict, list)
+"""A union that is written out is made anew for each value."""
+_LONG_NUMBER: Final = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _WRITTEN_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -150,12 +153,17 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
     """
     found = json.loads(
         text,
-        parse_int=lambda text: int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text,
+        # Most texts need no care that costs a call for each number.
+        parse_int=_whole if _LONG_NUMBER.search(text) else None,
         parse_float=lambda text: float(text) if math.isfinite(float(text)) else text,
         parse_constant=_constant,
         object_pairs_hook=pairs,
     )
     return whole_characters(found) if _WRITTEN_HALF.search(text) else found
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text
 
 
 def _constant(text: str) -> Any:
@@ -173,13 +181,13 @@ def whole_characters(value: Any) -> Any:
 
 def _deeper_than(levels: int, value: Any) -> bool:
     """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _NESTING) else []
     for _ in range(levels):
         level = [
             child
             for parent in level
             for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
+            if isinstance(child, _NESTING)
         ]
         if not level:
             return False

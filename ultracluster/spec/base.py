@@ -98,6 +98,7 @@ class Spec(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         found: list[Problem] = []
+        faulty = {name for name, value in given.items() if _vast(value)}
         given = {name: _opaque(value) for name, value in given.items()}
         try:
             super().__init__(**given)
@@ -113,7 +114,12 @@ class Spec(BaseModel):
             for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
                 details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
-            self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
+            faulty |= {str(detail["loc"][0]) for detail in details.values()}
+        told = {problem.field.partition("[")[0] for problem in found}
+        fix = f"write a number below {LARGEST_WRITTEN_OUT:g}"
+        found += [Problem(name, given[name], fix) for name in sorted(faulty - told)]
+        if faulty:
+            self._keep_sound_fields(given, faulty)
         ruled = list(self.problems())
         # A rule may know better what belongs into a field that was left out.
         better = {problem.field: problem for problem in ruled if problem.got is MISSING}
@@ -189,19 +195,15 @@ class _NoSpec:
         return repr(self._value)
 
 
-class _NoQuantity:
-    """A number beyond all that can be bought: with it no sum and no price can be told."""
-
-    def __init__(self, value: float) -> None:
-        self.value = value
+def _vast(value: object) -> bool:
+    """Whether a number is beyond all that can be bought: no sum and no price can be told of it."""
+    return isinstance(value, int | float) and not abs(value) < LARGEST_WRITTEN_OUT
 
 
 def _opaque(value: Any) -> Any:
-    """Return a value with what no field takes out of pydantic's sight: mappings, vast numbers."""
+    """Return a value with every mapping in it out of pydantic's sight: no field takes one."""
     if isinstance(value, Mapping):
         return _NoSpec(value)
-    if isinstance(value, int | float) and not abs(value) < LARGEST_WRITTEN_OUT:
-        return _NoQuantity(value)
     if isinstance(value, tuple):
         return tuple(_opaque(item) for item in value)
     return value
@@ -219,8 +221,6 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     context = detail.get("ctx", {})
     got: object = detail["input"]
     kind = detail["type"]
-    if isinstance(got, _NoQuantity):
-        return Problem(path, got.value, f"write a number below {LARGEST_WRITTEN_OUT:g}")
     if kind == "missing":
         return Problem(path, MISSING, f"write {path}=... ({_meaning(spec, path)})")
     if kind == "extra_forbidden":
