@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from ultracluster.given_file import UnreadableError, json_of, plain_json, text_of
 
+LONGEST_NAME: Final = 255
+"""Characters of the name of a resource, a parameter, a mapping or an output (CloudFormation
+quotas, read 2026-11-27)."""
 _NAME: Final = re.compile(r'[\s,]*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 """The name of a member of an object, up to where its value begins."""
 
@@ -60,6 +63,13 @@ def _check(path: Path, body: Any) -> None:
         raise UnreadableError(f"{path}: it is no CloudFormation template, but {_kind(body)}")
     if not isinstance(body.get("Resources"), dict):
         raise UnreadableError(f"{path}: it is no CloudFormation template: it has no Resources")
+    for title, section in body.items():
+        longest = max(map(len, map(str, section)), default=0) if isinstance(section, dict) else 0
+        if longest > LONGEST_NAME:
+            raise UnreadableError(
+                f"{path}: a name in {str(title)[:LONGEST_NAME]} has {longest:,} characters; "
+                f"CloudFormation takes {LONGEST_NAME}"
+            )
 
 
 def _kind(body: object) -> str:
