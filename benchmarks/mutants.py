@@ -11,7 +11,8 @@ code as it is count as killed. Survivors are printed to be judged; docs/testing.
 of those that are left.
 
 Results are lines of `build/mutants/SEED/results.jsonl`. A run that was stopped goes on there, with
-the code and the tests as they were when it began; `--room` for each of several runs at a time.
+the code and the tests as they were when it began. Several run at a time, each with a `--room`, or
+with a `--part`: of 0 3, 1 3 and 2 3 each takes every third; the first has to begin.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.tests_of_a_room import Outcome, Tests
+from benchmarks.tests_of_a_room import NOTED, Outcome, Tests
 
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
@@ -169,9 +170,9 @@ def drawn(room: str, source: Path, seed: int) -> Iterator[Mutant]:
             yield made
 
 
-def tests_of(room: str, source: Path, folder: Path) -> Tests:
+def tests_of(room: str, source: Path, folder: Path, part: int) -> Tests:
     """Return the tests of a room, in a copy of the source that is for its mistakes."""
-    copy = folder / "repository"
+    copy = folder / (NOTED if part == 0 else f"{NOTED}-{part}")
     code, patterns = ROOMS[room]
     if not copy.exists():
         shutil.copytree(source, copy, symlinks=True)
@@ -232,17 +233,19 @@ def main() -> None:
     asked.add_argument("--sample", type=int, default=200)
     asked.add_argument("--seed", type=int, default=int(time.time()))
     asked.add_argument("--room", choices=ROOMS, action="append")
+    asked.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("N", "OF"))
     given = asked.parse_args()
     folder = ROOT / "build/mutants" / str(given.seed)
     print(f"seed {given.seed}", flush=True)
     source, results = snapshot(folder), folder / "results.jsonl"
     wanted = list(sample(given.sample, given.room or list(ROOMS), source, given.seed))
     rooms: dict[str, Tests] = {}
-    for each in wanted:
+    part, of = given.part
+    for each in wanted[part::of]:
         if each.name in tried(results):
             continue
         if each.room not in rooms:
-            rooms[each.room] = tests_of(each.room, source, folder / each.room)
+            rooms[each.room] = tests_of(each.room, source, folder / each.room, part)
         began = time.monotonic()
         found = outcome(each, rooms[each.room])
         said = {"mutant": each.name, "room": each.room, "killed": found.killed, **asdict(found)}

@@ -24,6 +24,7 @@ from coverage import Coverage, CoverageData
 ARGUMENTS: Final = ("-q", "-x", "-p", "no:cacheprovider")
 NOT_SHARED: Final = ("aws_cdk", "jsii", "constructs", "cdk_nag", "ministack", "torch", "pytest")
 """What a child imports itself: it starts processes or threads, or has to see the tests first."""
+NOTED: Final = "repository"
 FAILED: Final = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
 
 
@@ -89,7 +90,7 @@ class _Notes:
 
 
 class Tests:
-    """The tests of a room in a copy of the repository."""
+    """The tests of a room in a copy of the repository; lines are noted in the copy `NOTED`."""
 
     __test__ = False
 
@@ -124,7 +125,7 @@ class Tests:
         """Return the tests that run one of some lines, or use what a fixture ran there."""
         data = self.copied_data()
         data.read()
-        noted = data.contexts_by_lineno(str(self.copy / path))
+        noted = data.contexts_by_lineno(str(self.folder / NOTED / path))
         contexts = {context for line in lines for context in noted.get(line, ())}
         tests = {context for context in contexts if context in self.seconds}
         for context in contexts - tests:
@@ -200,7 +201,7 @@ class Tests:
         sys.path[:] = [str(self.copy), *(path for path in sys.path if path not in own)]
         os.environ["PYTHONPATH"] = str(self.copy)
         sys.dont_write_bytecode = True
-        log = os.open(self.folder / "last.log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        log = os.open(self.folder / f"{self.copy.name}.log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(log, 1)
         os.dup2(log, 2)
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
