@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pytest
 from coverage import Coverage, CoverageData
+from hypothesis import HealthCheck, settings
 
 ARGUMENTS: Final = ("-q", "-x", "-p", "no:cacheprovider")
 NOT_SHARED: Final = ("aws_cdk", "jsii", "constructs", "cdk_nag", "ministack", "torch", "pytest")
@@ -201,6 +202,11 @@ class Tests:
         sys.path[:] = [str(self.copy), *(path for path in sys.path if path not in own)]
         os.environ["PYTHONPATH"] = str(self.copy)
         sys.dont_write_bytecode = True
+        # The same examples for every mutant, however busy the machine is.
+        settings.register_profile(
+            "mutants", derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+        settings.load_profile("mutants")
         log = os.open(self.folder / f"{self.copy.name}.log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(log, 1)
         os.dup2(log, 2)

@@ -46,7 +46,6 @@ _KINDS: Final = (
 )
 _NESTING: Final = (dict, list)
 """A union that is written out is made anew for each value."""
-_LONG_NUMBER: Final = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _WRITTEN_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -153,8 +152,7 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
     """
     found = json.loads(
         text,
-        # Most texts need no care that costs a call for each number.
-        parse_int=_whole if _LONG_NUMBER.search(text) else None,
+        parse_int=_whole,
         parse_float=lambda text: float(text) if math.isfinite(float(text)) else text,
         parse_constant=_constant,
         object_pairs_hook=pairs,
