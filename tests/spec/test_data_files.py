@@ -168,7 +168,9 @@ def test_two_specs_with_the_same_fields_are_not_guessed(
     assert f"ERROR mine.yaml:15: {says}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", ["9" * 400, "9" * 5000, ".inf", ".nan", "2026-02-31", "!!int x", '"\\ud800"'])
+@pytest.mark.parametrize(
+    "value", ["9" * 400, "9" * 5000, ".inf", ".nan", "2026-02-31", "!!int x", '"\\ud800"']
+)
 def test_a_value_that_python_cannot_hold_is_a_problem_of_its_field(
     mine: Path, capsys: pytest.CaptureFixture[str], value: str
 ):
