@@ -104,7 +104,7 @@ fuzz: $(VENV)/dev.stamp
 
 # Small mistakes in the code, which the tests have to notice without the golden templates: hours.
 mutants: $(VENV)/dev.stamp
-	python benchmarks/mutants.py --sample $(or $(SAMPLE),200) $(if $(SEED),--seed $(SEED)) $(if $(ROOM),--room $(ROOM))
+	python -m benchmarks.mutants --sample $(or $(SAMPLE),200) $(if $(SEED),--seed $(SEED)) $(if $(ROOM),--room $(ROOM))
 
 lint: $(VENV)/dev.stamp
 	ruff check .

@@ -1,31 +1,33 @@
 """How many small mistakes in the code the tests notice, without the golden templates.
 
-    python benchmarks/mutants.py [--sample 200] [--seed 15] [--room spec]
+    python -m benchmarks.mutants [--sample 200] [--seed 15] [--room spec]
 
 Each mutant is one change at one place, drawn by the seed: the rooms take turns, a function of the
 room is drawn, and a place in it. A condition is negated, `and` and `or` change places, a statement
 is dropped, or a constant is another one. The tests of the room run on a copy of the repository
-until one fails: first those that ran the changed line, as a run under coverage noted; then, since
-a fixture's lines are noted for one test alone, all of them. A run that lasts much longer than the
-tests of the code as it is counts as killed. Survivors are printed to be judged; docs/testing.md has
-the reasons of those that are left.
+until one fails: first those that ran the changed statement, the fastest first; then, since what a
+test keeps for others is noted for it alone, all of them. Tests that need much longer than for the
+code as it is count as killed. Survivors are printed to be judged; docs/testing.md has the reasons
+of those that are left.
+
+Results are lines of `build/mutants/SEED/results.jsonl`. A run that was stopped goes on there, with
+the code and the tests as they were when it began. Several run at a time, each with a `--room`, or
+with a `--part`: of 0 3, 1 3 and 2 3 each takes every third; the first has to begin.
 """
 
 import argparse
 import ast
+import json
 import os
 import random
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from coverage import CoverageData
+from benchmarks.tests_of_a_room import NOTED, Outcome, Tests
 
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
@@ -54,11 +56,9 @@ SLOW = (
     "test_nothing_outlives_a_rehearsal_that_is_stopped",
 )
 
-UNWANTED: Final = (".git", ".*_cache", ".hypothesis", "build", "cdk.out")
+UNWANTED: Final = (".git", ".*_cache", "__pycache__", ".hypothesis", "build", "cdk.out")
 INSTALLED: Final = (".venv", ".venv-torchtitan", "node_modules")
-"""What the copy has as links."""
-NO_TEST: Final = 5
-"""pytest's exit status where the selection leaves no test."""
+"""What a copy has as links."""
 
 
 def places(function: ast.AST) -> Iterator[tuple[str, ast.AST, str, Any]]:
@@ -113,139 +113,163 @@ class _Change(ast.NodeTransformer):
 class Mutant:
     """A file with one mistake."""
 
-    path: Path
-    source: str
+    room: str
+    path: str
     function: str
-    line: int
+    lines: tuple[int, int]
+    """First and last of the statement that is changed."""
+    column: int
     what: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Return what stands in the results."""
+        return f"{self.path} {self.function}, line {self.lines[0]}.{self.column}: {self.what}"
 
 
-def mutant(path: Path, chance: random.Random) -> Mutant | None:
+def mutant(room: str, path: Path, tree: ast.Module, chance: random.Random) -> Mutant | None:
     """Return a file with one change, drawn; None where its function has nothing to change."""
-    tree = ast.parse((ROOT / path).read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     function = chance.choice(functions) if functions else None
     found = list(places(function)) if function is not None else []
     if function is None or not found:
         return None
     what, node, field, instead = chance.choice(found)
-    line = getattr(node, "lineno", function.lineno)
+    lines, column = _statement(function, node), getattr(node, "col_offset", 0)
     if field:
         setattr(node, field, instead)
     else:
         tree = _Change(node, instead).visit(tree)
     source = ast.unparse(ast.fix_missing_locations(tree))
-    return Mutant(path, source, function.name, line, what)
+    return Mutant(room, str(path), function.name, lines, column, what, source)
 
 
-def drawn(room: str, chance: random.Random) -> Mutant:
-    """Return a mutant of a room, whose larger files are drawn more often."""
-    files = sorted(path for pattern in ROOMS[room][0] for path in ROOT.glob(pattern))
+def _statement(function: ast.FunctionDef, node: ast.AST) -> tuple[int, int]:
+    """Return where the innermost statement around a node begins, and where the node ends."""
+    around = [
+        each.lineno
+        for each in ast.walk(function)
+        if isinstance(each, ast.stmt) and any(inner is node for inner in ast.walk(each))
+    ]
+    end = max((getattr(inner, "end_lineno", 0) for inner in ast.walk(node)), default=0)
+    return max(around), max(end, *around)
+
+
+def drawn(room: str, source: Path, seed: int) -> Iterator[Mutant]:
+    """Yield the mutants of a room, each once; larger files are drawn more often."""
+    chance = random.Random(f"{seed} {room}")  # noqa: S311 - a sample, no secret
+    files = sorted(path for pattern in ROOMS[room][0] for path in source.glob(pattern))
     sizes = [path.stat().st_size for path in files]
+    seen = set()
     while True:
         (path,) = chance.choices(files, sizes)
-        made = mutant(path.relative_to(ROOT), chance)
-        if made is not None:
-            return made
+        made = mutant(room, path.relative_to(source), ast.parse(path.read_text()), chance)
+        if made is not None and made.source not in seen:
+            seen.add(made.source)
+            yield made
 
 
-class Room:
-    """The tests of one room in a copy of the repository, and which lines each of them runs.
+def tests_of(room: str, source: Path, folder: Path, part: int) -> Tests:
+    """Return the tests of a room, in a copy of the source that is for its mistakes."""
+    copy = folder / (NOTED if part == 0 else f"{NOTED}-{part}")
+    code, patterns = ROOMS[room]
+    if not copy.exists():
+        shutil.copytree(source, copy, symlinks=True)
+    # A run that was stopped has left a mistake there.
+    for path in (path for pattern in code for path in source.glob(pattern)):
+        shutil.copy2(path, copy / path.relative_to(source))
+    found = (place for pattern in patterns for place in sorted(source.glob(pattern)))
+    files = [
+        str(test.relative_to(source))
+        for place in found
+        for test in (sorted(place.glob("test_*.py")) if place.is_dir() else [place])
+        if test.name not in NOT_AIMED
+    ]
+    tests = Tests(folder, copy, files, [pattern.partition("*")[0] + "*" for pattern in code])
+    tests.deselected = tuple(f"tests/rehearse/test_rehearsal.py::{name}" for name in SLOW)
+    tests.note()
+    return tests
 
-    Raises:
-        SystemExit: where they fail without any change.
-    """
 
-    def __init__(self, room: str, copy: Path) -> None:
-        self.copy, self.slow = copy, False
-        self.files = [
-            str(test.relative_to(ROOT))
-            for pattern in ROOMS[room][1]
-            for place in sorted(ROOT.glob(pattern))
-            for test in (sorted(place.glob("test_*.py")) if place.is_dir() else [place])
-            if test.name not in NOT_AIMED
-        ]
-        self.noted = copy / f"{room}.coverage"
-        settings = copy / f"{room}.coveragerc"
-        code = ",".join(pattern.partition("*")[0] + "*" for pattern in ROOMS[room][0])
-        settings.write_text(
-            f"[run]\ndynamic_context = test_function\ninclude = {code}\ndata_file = {self.noted}\n"
-        )
-        before = time.monotonic()
-        if self._fails(self.files, ["-m", "coverage", "run", f"--rcfile={settings}"]):
-            raise SystemExit(f"{room}: its tests fail without any change; mend them first.")
-        self.limit = 60 + 2 * (time.monotonic() - before)
+def outcome(mutant: Mutant, tests: Tests) -> Outcome:
+    """Return how the tests end on a mutant."""
+    place = tests.copy / mutant.path
+    was, times = place.read_text(), place.stat()
+    place.write_text(mutant.source)
+    try:
+        first, last = mutant.lines
+        aimed = tests.reaching(Path(mutant.path), range(first, last + 1))
+        aimed_at = tests.run(aimed) if aimed else None
+        return aimed_at if aimed_at is not None and aimed_at.killed else tests.run(tests.all())
+    finally:
+        place.write_text(was)
+        os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def kills(self, mutant: Mutant) -> bool:
-        """Return whether a test fails on a mutant, or lasts too long (`slow` is true then)."""
-        self.slow = False
-        place = self.copy / mutant.path
-        was = place.read_text()
-        place.write_text(mutant.source)
-        try:
-            aimed = self._aimed(mutant)
-            return bool(aimed and self._fails(aimed)) or self._fails(self.files)
-        finally:
-            place.write_text(was)
 
-    def _aimed(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a mutant's line, at most a few of each file."""
-        data = CoverageData(str(self.noted))
-        data.read()
-        noted = data.contexts_by_lineno(str(self.copy / mutant.path))
-        tests: dict[str, list[str]] = {}
-        for context in noted.get(mutant.line, []):
-            module, _, test = context.rpartition(".")
-            file = module.replace(".", "/") + ".py"
-            if file in self.files:
-                tests.setdefault(file, []).append(f"{file}::{test}")
-        return [test for names in tests.values() for test in sorted(names)[:12]]
+def snapshot(folder: Path) -> Path:
+    """Return the repository as it was when the run began."""
+    source = folder / "source"
+    if not source.exists():
+        ignored = shutil.ignore_patterns(*UNWANTED, *INSTALLED)
+        shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
+        for name in INSTALLED:
+            (source / name).symlink_to(ROOT / name)
+    return source
 
-    def _fails(self, tests: list[str], started_by: list[str] | None = None) -> bool:
-        """Return whether a test fails, or lasts longer than the limit."""
-        command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        command += [f"--deselect=tests/rehearse/test_rehearsal.py::{name}" for name in SLOW]
-        there = {**os.environ, "PYTHONPATH": str(self.copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                [sys.executable, *(started_by or []), *command, *tests],
-                cwd=self.copy,
-                env=there,
-                capture_output=True,
-                check=False,
-                timeout=None if started_by else self.limit,
-            )
-        except subprocess.TimeoutExpired:
-            self.slow = True
-            return True
-        return done.returncode not in (0, NO_TEST)
+
+def sample(size: int, rooms: list[str], source: Path, seed: int) -> Iterator[Mutant]:
+    """Yield the share of some rooms; each of all rooms has one like the others."""
+    of = {room: drawn(room, source, seed) for room in ROOMS}
+    for number in range(size):
+        room = list(ROOMS)[number % len(ROOMS)]
+        if room in rooms:
+            yield next(of[room])
 
 
 def main() -> None:
+    """Try what is drawn and was not tried, and say what all results together are."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--sample", type=int, default=200)
     asked.add_argument("--seed", type=int, default=int(time.time()))
     asked.add_argument("--room", choices=ROOMS, action="append")
+    asked.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("N", "OF"))
     given = asked.parse_args()
-    names, dead = given.room or list(ROOMS), 0
-    chance = random.Random(given.seed)  # noqa: S311 - a sample, no secret
+    folder = ROOT / "build/mutants" / str(given.seed)
     print(f"seed {given.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory) / "repository"
-        unwanted = shutil.ignore_patterns(*UNWANTED, *INSTALLED)
-        shutil.copytree(ROOT, copy, symlinks=True, ignore=unwanted)
-        for name in INSTALLED:
-            (copy / name).symlink_to(ROOT / name)
-        rooms = {name: Room(name, copy) for name in names}
-        for number in range(given.sample):
-            name = names[number % len(names)]
-            made = drawn(name, chance)
-            dies = rooms[name].kills(made)
-            dead += dies
-            word = "too long" if rooms[name].slow else "killed  " if dies else "SURVIVED"
-            place = f"{made.path} {made.function}, line {made.line}: {made.what}"
-            print(f"{number + 1} {word} {place}", flush=True)
-    print(f"{dead} of {given.sample} were killed.")
+    source, results = snapshot(folder), folder / "results.jsonl"
+    wanted = list(sample(given.sample, given.room or list(ROOMS), source, given.seed))
+    rooms: dict[str, Tests] = {}
+    part, of = given.part
+    for each in wanted[part::of]:
+        if each.name in tried(results):
+            continue
+        if each.room not in rooms:
+            rooms[each.room] = tests_of(each.room, source, folder / each.room, part)
+        began = time.monotonic()
+        found = outcome(each, rooms[each.room])
+        said = {"mutant": each.name, "room": each.room, "killed": found.killed, **asdict(found)}
+        with results.open("a") as lines:
+            lines.write(json.dumps(said | {"seconds": round(time.monotonic() - began, 1)}) + "\n")
+        print("killed  " if found.killed else "SURVIVED", each.name, found.by, flush=True)
+    report([said for name, said in tried(results).items() if name in {m.name for m in wanted}])
+
+
+def tried(results: Path) -> dict[str, dict[str, Any]]:
+    """Return what was found of each mutant so far."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return {said["mutant"]: said for said in map(json.loads, lines)}
+
+
+def report(found: list[dict[str, Any]]) -> None:
+    """Print survivors, and how many of each room were killed."""
+    for said in found:
+        if not said["killed"]:
+            print("SURVIVED", said["mutant"])
+    for room in ROOMS:
+        of = [said["killed"] for said in found if said["room"] == room]
+        print(f"{room}: {sum(of)} of {len(of)}")
+    print(f"{sum(said['killed'] for said in found)} of {len(found)} were killed.")
 
 
 if __name__ == "__main__":

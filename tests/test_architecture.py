@@ -13,6 +13,7 @@ STANDARD_LIBRARY = __import__("sys").stdlib_module_names
 MAY_IMPORT = {
     "ultracluster/problem.py": set(),
     "ultracluster/spec": {
+        "ultracluster.given_file",
         "ultracluster.problem",
         "pydantic",
         "pydantic_core",

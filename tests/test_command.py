@@ -311,6 +311,17 @@ def test_an_unexpected_error_is_one_line_with_a_code_of_its_own(
         main(["check"])
 
 
+def test_a_path_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A full disk or a folder of somebody else is no defect of this program."""
+    file = tmp_path / "file"
+    file.write_text("")
+
+    assert main(["dashboards", "dev", "--output", str(file / "in")]) == 2
+    assert capsys.readouterr().err == f"ERROR {file / 'in'}: Not a directory\n"
+
+
 def completions(line: str, completed: Path) -> list[str]:
     """Return what a shell offers for the last word of a command line, by way of a file."""
     settings = {

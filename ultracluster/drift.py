@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ultracluster.aws import Cloud
 from ultracluster.waiting import until
+
+if TYPE_CHECKING:
+    from ultracluster.aws import Cloud
 
 SOON: Final = 1.0
 UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
@@ -38,7 +40,7 @@ class Drifted:
         return f"{what}: {self.path}: {self.expected} -> {self.actual}"
 
 
-def drift(cloud: Cloud, name: str) -> list[Drifted]:
+def drift(cloud: "Cloud", name: str) -> list[Drifted]:
     """Return what is no longer as CloudFormation left it, each property of a stack.
 
     CloudFormation compares what templates set, and not every type of resource (AWS CloudFormation
@@ -64,7 +66,9 @@ def drift(cloud: Cloud, name: str) -> list[Drifted]:
     return found
 
 
-def finished(cloud: Cloud, operation: str, status: str, asked: Mapping[str, str]) -> dict[str, Any]:
+def finished(
+    cloud: "Cloud", operation: str, status: str, asked: Mapping[str, str]
+) -> dict[str, Any]:
     """Ask until a status says that CloudFormation has come to an end; return the answer."""
     return until(
         lambda: cloud.ask("cloudformation", operation, **asked),

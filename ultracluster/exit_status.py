@@ -42,8 +42,16 @@ def explained(error: BaseException) -> tuple[list[str], int] | None:
         return [_with_source(problem) for problem in error.problems], SOME_FAIL
     if isinstance(error, EnvironmentFileError | CommandError | UnreadableError | EffortError):
         return [line for line in str(error).splitlines() if line.strip()], COULD_NOT_RUN
+    line = _of_the_machine(error)
+    return None if line is None else ([line], COULD_NOT_RUN)
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """Return what a machine lacks, or does not allow; None where it is no fault of it."""
     if isinstance(error, MemoryError):
-        return ["this machine's memory is not enough for it"], COULD_NOT_RUN
+        return "this machine's memory is not enough for it"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return None
 
 

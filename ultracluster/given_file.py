@@ -44,6 +44,8 @@ _KINDS: Final = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+_NESTING: Final = (dict, list)
+"""A union that is written out is made anew for each value."""
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _WRITTEN_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -83,7 +85,7 @@ def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template
         data = _bytes(path, most)
         if len(data) > most:
             size = max(os.stat(path).st_size, len(data))  # noqa: PTH116
-            raise UnreadableError(f"{path}: it has {size / 1e6:,.0f} MB; {what} at most")
+            raise UnreadableError(f"{path}: it has {round(size / 1e6, 1):,.10g} MB; {what} at most")
         _Effort.seconds += SECONDS * max(1.0, len(data) / _USUAL_BYTES)
         return data.decode("utf-8-sig")
     except OSError as error:
@@ -150,12 +152,16 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
     """
     found = json.loads(
         text,
-        parse_int=lambda text: int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text,
+        parse_int=_whole,
         parse_float=lambda text: float(text) if math.isfinite(float(text)) else text,
         parse_constant=_constant,
         object_pairs_hook=pairs,
     )
     return whole_characters(found) if _WRITTEN_HALF.search(text) else found
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text
 
 
 def _constant(text: str) -> Any:
@@ -173,13 +179,13 @@ def whole_characters(value: Any) -> Any:
 
 def _deeper_than(levels: int, value: Any) -> bool:
     """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _NESTING) else []
     for _ in range(levels):
         level = [
             child
             for parent in level
             for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
+            if isinstance(child, _NESTING)
         ]
         if not level:
             return False

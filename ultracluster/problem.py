@@ -1,6 +1,7 @@
 """One thing that cannot be as it was written, and what to write instead."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -57,10 +58,18 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         text = f'"{value}"'
     elif isinstance(value, int) and abs(value) >= LARGEST_WRITTEN_OUT:
-        text = f"{value:g}"  # 1e30 as an integer has 31 digits that nobody typed
+        text = _rounded(value)
     else:
         text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _rounded(value: int) -> str:
+    """Return a large number in few letters: 1e30 as an integer has 31 digits that nobody typed."""
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return f"a number of {math.floor(math.log10(abs(value))) + 1:,} digits"
 
 
 def choices(values: Iterable[object]) -> str:

@@ -1,18 +1,30 @@
 """Whoever answers PromQL: CloudWatch, or any Prometheus that reads the nodes."""
 
-import json
+import math
+import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from ultracluster.aws import Account
 from ultracluster.exit_status import UsageError
+from ultracluster.given_file import LARGEST_BYTES, plain_json
 
 CLOUDWATCH: Final = "cloudwatch"
 """What a reader writes in the place of an address."""
 SECONDS_TO_WAIT: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    """Unix time and value; none where it is no number, as where 0 was divided by 0."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Prometheus:
     get: Callable[[str], bytes]
     """Returns what lies at a path."""
 
-    def ask(self, path: str, **asked: Any) -> list[Mapping[str, Any]]:
+    def ask(self, path: str, **asked: Any) -> list[Series]:
         """Return the series that a query gives.
 
         Args:
@@ -35,14 +47,23 @@ class Prometheus:
             UsageError: If nobody answers there, or the query is refused.
         """
         try:
-            answer = json.loads(self.get(f"/api/v1/{path}?{urlencode(asked)}"))
-            found: list[Mapping[str, Any]] = answer["data"]["result"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            answer = plain_json(self.get(f"/api/v1/{path}?{urlencode(asked)}").decode())
+            return [_series(each) for each in answer["data"]["result"]]
+        except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(
                 f"{self.name}: no Prometheus answers there ({error}); write {CLOUDWATCH}, or the "
                 "address of a Prometheus, for example http://127.0.0.1:9090"
             ) from None
-        return found
+
+
+def _series(given: Mapping[str, Any]) -> Series:
+    """Return one series of an answer; a `ValueError` or its like where it is none."""
+    labels = dict[str, str](given["metric"])
+    if not all(isinstance(text, str) for text in labels.values()):
+        raise ValueError("a label is no text")
+    points = given["values"] if "values" in given else [given["value"]]
+    known = ((float(at), float(text)) for at, text in points)
+    return Series(labels, tuple((at, value) for at, value in known if math.isfinite(value)))
 
 
 def source(address: str, region: str, account: str | None) -> Prometheus:
@@ -69,7 +90,19 @@ def source(address: str, region: str, account: str | None) -> Prometheus:
     def get(path: str) -> bytes:
         url = address.rstrip("/") + path
         with urllib.request.urlopen(url, timeout=SECONDS_TO_WAIT) as answer:  # noqa: S310 - checked
-            found: bytes = answer.read()
-        return found
+            return _body(answer)
 
     return Prometheus(address, get)
+
+
+def _body(answer: HTTPResponse) -> bytes:
+    """Return all of an answer: not without an end, and not a byte now and then."""
+    found, until = bytearray(), time.monotonic() + SECONDS_TO_WAIT
+    while part := answer.read1(1 << 16):
+        found += part
+        if len(found) > LARGEST_BYTES or time.monotonic() > until:
+            raise ValueError(
+                f"its answer has more than {LARGEST_BYTES / 1e6:.0f} MB, or lasts more than "
+                f"{SECONDS_TO_WAIT:.0f} s"
+            )
+    return bytes(found)

@@ -16,6 +16,7 @@ from tests.accept.conftest import World
 from ultracluster.accept import journal
 from ultracluster.aws import Account
 from ultracluster.cli import main
+from ultracluster.exit_status import UsageError
 
 ROOT = Path(__file__).parents[2]
 HELD = 3
@@ -137,3 +138,23 @@ def test_what_cannot_be_taken_away_stays_known(world: World):
     world.door.behave()
     assert journal.clean_up(world.scene(), world.said.append) == []
     assert world.left_in_account() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[",
+        "[5]",
+        '[{"kind": []}]',
+        '[{"kind": "nothing"}]',
+        '[{"kind": "queue"}]',
+        '[{"kind": "shell", "command": 5, "instance": ""}]',
+    ],
+)
+def test_a_journal_that_is_none_is_one_line(text: str, tmp_path: Path):
+    """What it names is taken away: nothing is guessed."""
+    path = tmp_path / "journal.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="it was not written by this"):
+        journal.Journal(path)

@@ -294,6 +294,7 @@ def test_an_auto_scaling_group_without_capacity(cloud, vpc):
     [
         ('[{"operation": "creat"}]', "rule 1, operation: got 'creat'; Input should be 'create',"),
         ('[{"times": "x"}]', "rule 1, times: got 'x'; Input should be a valid integer"),
+        ('[{"seconds": 1e300}]', "rule 1, seconds: got 1e+300; Input should be less than"),
         ('[{"times": 0}]', "rule 1, times: got 0; Input should be greater than or equal to 1"),
         ('[{"logical_id": "("}]', "rule 1: logical_id: '(' is no regular expression"),
         ('[{}, {"type": "AWS::FSx::FileSytem"}]', "rule 2: type: AWS::FSx::FileSytem is in no"),

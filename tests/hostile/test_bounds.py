@@ -114,6 +114,19 @@ def test_a_resource_that_is_there_twice_is_said_with_both_lines(name, tmp_path, 
     assert f"{file}:3: resource A is on line 2 as well" in line
 
 
+@pytest.mark.parametrize("section", ["Resources", "Parameters", "Outputs"])
+def test_a_name_that_is_longer_than_a_screen_is_refused(section, tmp_path, capsys):
+    """Each finding of it, and each that it is named in, would print all of it."""
+    entry = {"Type": "AWS::FSx::FileSystem", "Properties": {"StorageCapacity": 1}}
+    file = tmp_path / "t.json"
+    for length, status in ((255, SOME_FAIL), (256, COULD_NOT_RUN)):
+        body = {"Resources": {"A": entry}}
+        body.setdefault(section, {})["k" * length] = entry
+        file.write_text(json.dumps(body))
+        assert main(["audit", str(file)]) == status
+    assert f"a name in {section} has 256 characters" in capsys.readouterr().err
+
+
 def test_aliases_that_multiply_are_refused():
     """A few hundred bytes stand for more values than there is memory for."""
     with pytest.raises(UnreadableError, match="aliases"):
@@ -135,6 +148,9 @@ GROWING = {
     "heredocs.sh": "".join(f"cat <<E{n}\n" for n in range(LINES)),
     "nested.sh": "".join(f"cat <<E{n}\n" for n in range(LINES))
     + "".join(f"E{n}\n" for n in reversed(range(LINES))),
+    "settings.sh": "".join(
+        f"cat >> /etc/nccl.conf <<E{n}\nNCCL_PROTO=simple\nE{n}\n" for n in range(LINES)
+    ),
     "quotes.sh": "echo 'a\necho \"b\n" * LINES,
     "unset.sh": "export A=1\nunset B\n" * LINES,
     "line.sh": f"export A={'x' * 400_000}\n",

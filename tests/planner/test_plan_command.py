@@ -297,6 +297,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             [*SEVEN, "--nodes", "8192", "--failures", "1"],
             "0.00% of the time; write fewer --nodes or shorter --restart-minutes",
         ),
+        (
+            ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "2"],
+            "one sequence recomputed by 8 tensor-parallel GPUs, 39.4 are there",
+        ),
         ([*SEVEN, "--nodes", "64", "--pipeline", "999"], "--pipeline: got 999; write 1 to"),
         (
             [*SEVEN, "--nodes", "64", "--pipeline", "16", "--batch-tokens", "65536"],

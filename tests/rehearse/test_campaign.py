@@ -35,6 +35,8 @@ RESOURCES = {
     "ToS3": endpoint("s3"),
     "ToDynamo": endpoint("dynamodb"),
     "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Vpc"}}},
+    # CDK writes it last, and nothing of it can fail.
+    "CDKMetadata": {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "v2"}},
 }
 
 
@@ -128,13 +130,30 @@ def test_what_a_campaign_must_not_overlook(
     assert any(word in str(found.problems) for word in words.split("|"))
 
 
-def test_the_way_out_of_a_rollback_that_failed(place: Place):
-    """One of the faults between calls, as the sample of them."""
-    row = Between(place).run("an update's rollback fails")
+@pytest.mark.parametrize(
+    ("name", "ended", "retried", "way_out"),
+    [
+        ("a creation's rollback fails", "ROLLBACK_FAILED", "CREATE_COMPLETE", ""),
+        (
+            "an update's rollback fails",
+            "UPDATE_ROLLBACK_FAILED",
+            "UPDATE_COMPLETE",
+            "continue-update-rollback",
+        ),
+    ],
+)
+def test_the_way_out_of_a_rollback_that_failed(
+    place: Place, name: str, ended: str, retried: str, way_out: str
+):
+    """Two of the faults between calls, as the sample of them."""
+    if place.exists(place.stacks[0]):
+        place.unlock(place.stacks[0])
+        delete(place.cloud, place.stacks[0].name)
+    row = Between(place).run(name)
 
-    assert (row.ended, row.retried) == ("UPDATE_ROLLBACK_FAILED", "UPDATE_COMPLETE")
+    assert (row.ended, row.retried) == (ended, retried)
     assert row.problems == ()
-    assert "continue-update-rollback" in row.note
+    assert way_out in row.note
 
 
 def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path):
@@ -158,7 +177,7 @@ def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
     campaign = Campaign(ULTRACLUSTER, small, record, "Network/|killed")
     every = campaign.left
     first = next(iter(RESOURCES))
-    assert every == 3 * len(RESOURCES) + 1
+    assert every == 3 * (len(RESOURCES) - 1) + 1
     for operation in ("create", "update"):
         record.add(replace(GOOD, logical_id=first, operation=operation))
     assert campaign.left == every
@@ -181,7 +200,10 @@ def test_the_page_shows_what_is_wrong():
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page
-    assert summary([GOOD, wrong]).startswith("2 faults, of which 1 ended otherwise")
+    assert summary([replace(paid, seconds=119.0), wrong, replace(GOOD, ended="")]) == (
+        "2 faults, of which 1 ended otherwise than they must; 1 that no template can have; "
+        "2.0 minutes, and 32.77 USD of reserved capacity"
+    )
 
 
 def template(kind: str, **properties: Any) -> dict[str, Any]:
@@ -234,3 +256,42 @@ def test_a_pattern_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], t
         main(["rehearse", "dev", "--campaign", "--only", text])
     assert ended.value.code == 2
     assert "is no regular expression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--campaign", "--faults", "f.json"],
+        ["--campaign", "--nodes"],
+        ["--campaign", "--keep"],
+        ["--nodes", "--faults", "f.json"],
+        ["--nodes", "--only", "x"],
+        ["--nodes", "--accept", "--node-fault", "none"],
+        ["--node-fault", "none"],
+        ["--only", "Network"],
+        ["--accept"],
+    ],
+)
+def test_a_fault_that_nobody_would_plant_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    """A rehearsal that leaves out an option without a word would look like a pass."""
+    assert main(["rehearse", "dev", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR --")
+
+
+def test_a_pattern_that_no_fault_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A campaign of no fault at all would be a pass."""
+    record = ["--record", str(tmp_path / "r.jsonl")]
+    assert main(["rehearse", "dev", "--campaign", "--only", "Strage/", *record]) == 2
+    assert "ERROR --only Strage/: no fault of dev has this" in capsys.readouterr().err
+
+
+def test_a_file_of_no_fault_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Nothing would fail, and the rehearsal would say that all was well."""
+    file = tmp_path / "faults.json"
+    for text in ("", "[]"):
+        file.write_text(text)
+        assert main(["rehearse", "dev", "--faults", str(file)]) == 2
+        assert "there is no fault in it" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,21 @@ def test_a_folder_of_templates_is_a_subject():
     subject = of_files([str(GOLDEN / "dev")])
     assert subject.environment == "dev"
     assert len(subject.templates) == 4
+
+
+def test_an_environment_as_yaml_is_reviewed_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its file is there, as that of a template is; what is in it says which it is."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nregion: us-east-1\navailability_zone_id: use1-az6\n")
+    found: list[str] = []
+    monkeypatch.setattr(command, "find", lambda name: found.append(name) or sys.exit(7))
+
+    with pytest.raises(SystemExit, match="7"):
+        main(["review", str(file)])
+    assert found == [str(file)]
+
+    file.write_text("Resources: {V: {Type: 'AWS::EC2::VPC'}}\n")
+    assert main(["review", str(file), "--baseline", "none", "--output", str(tmp_path / "o")]) == 0
 
 
 def test_what_is_deployed_is_a_baseline():

@@ -113,6 +113,9 @@ def test_every_problem_has_its_line(mine: Path, capsys: pytest.CaptureFixture[st
     assert "write 1200 or 2400" in starts["storage.capacity_gib"]
 
 
+DOUBLED = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -122,9 +125,15 @@ def test_every_problem_has_its_line(mine: Path, capsys: pytest.CaptureFixture[st
         ("name: x\nregion: y\nname: z", "mine.yaml:1: a field is there twice; remove one"),
         ("name: &a [*a]", "mine.yaml: it is no YAML that can be read"),
         ("foo-bar: 1", "mine.yaml:1: write the name of a field"),
+        ("class: 1", "mine.yaml:1: write the name of a field"),
+        ("__debug__: 1", "mine.yaml:1: write the name of a field"),
+        ("<<: {name: x}", "mine.yaml:1: write the name of a field"),
+        (f"a0: &a0 [{'x, ' * 9}x]\n{DOUBLED}", "mine.yaml:2: it stands for more than 20,000 val"),
+        (f"name: {'[' * 2000}{']' * 2000}", "mine.yaml: it is no YAML that can be read"),
+        ("x" * 200_000, "mine.yaml: it has 0.2 MB; an environment has 0.003 at most"),
         ("name: x\nregion: {a: 1}", "mine.yaml:2: write a value"),
         ("name: !!python/name:os.system ''", "mine.yaml:1: could not determine a constructor"),
-        (b"\xff\xfe\x00", "mine.yaml: it is no YAML that can be read"),
+        (b"\xff\xfe\x00", "mine.yaml: it is no UTF-8 text (byte 0)"),
     ],
 )
 def test_what_is_no_environment_is_one_line(
@@ -157,3 +166,27 @@ def test_two_specs_with_the_same_fields_are_not_guessed(
 
     assert main(["check", "mine.yaml"]) == 2
     assert f"ERROR mine.yaml:15: {says}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 400, "9" * 5000, ".inf", ".nan", "2026-02-31", "!!int x", '"\\ud800"']
+)
+def test_a_value_that_python_cannot_hold_is_a_problem_of_its_field(
+    mine: Path, capsys: pytest.CaptureFixture[str], value: str
+):
+    """A number of too many digits, a date that is none, half of a character."""
+    mine.write_text(MINE.replace("count: 2", f"count: {value}"))
+
+    assert main(["check", "mine.yaml"]) == 1
+    assert "mine.nodes.count: got " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/mem", "/nowhere", "mine.yaml"])
+def test_what_is_no_file_is_one_line(mine: Path, capsys: pytest.CaptureFixture[str], place: str):
+    """A link may lead to what never ends, to what cannot be read, or to itself."""
+    mine.unlink()
+    mine.symlink_to(place)
+
+    assert main(["check", "mine.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR mine.yaml: ")

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -44,9 +45,7 @@ class Journal:
             self.entries: list[Entry] = json_of(path, text_of(path)) if path.exists() else []
         except UnreadableError as error:
             raise UsageError(f"{error}; it was not written by this") from error
-        if not isinstance(self.entries, list) or any(
-            not isinstance(each, dict) or each.get("kind") not in REMOVERS for each in self.entries
-        ):
+        if not isinstance(self.entries, list) or not all(map(_is_entry, self.entries)):
             raise UsageError(f"{path}: it is no list of things made; it was not written by this")
 
     def will_make(self, kind: str, **details: str) -> None:
@@ -68,6 +67,12 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+
+
+def _is_entry(value: object) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        return False
+    return DETAILS.get(value.get("kind", ""), {"kind", "?"}) <= value.keys()
 
 
 def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
@@ -198,3 +203,13 @@ REMOVERS: Final[Mapping[str, Callable[["Scene", Entry], None]]] = {
     SHELL: _shell,
     "change set": _change_set,
 }
+DETAILS: Final[Mapping[str, AbstractSet[str]]] = {
+    "queue": {"name"},
+    "subscription": {"topic", "name"},
+    "objects": {"bucket", "prefix"},
+    "execution": {"arn"},
+    "training job": {"name"},
+    SHELL: {"command", "instance"},
+    "change set": {"stack", "name"},
+}
+"""What an entry of each kind has, besides."""

@@ -1,6 +1,5 @@
 """Dashboards drawn as pages, from any Prometheus: for whoever has no Grafana at hand."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -41,11 +40,7 @@ def series(asked: Prometheus, query: str, legend: str, since: float, until: floa
     """
     step = max(1.0, (until - since) / POINTS)
     found = asked.ask("query_range", query=query, start=since, end=until, step=step)
-    return [Series(_named(legend, each["metric"]), _values(each["values"])) for each in found]
-
-
-def _values(given: Iterable[tuple[float, str]]) -> tuple[tuple[float, float], ...]:
-    return tuple((at, number) for at, text in given if math.isfinite(number := float(text)))
+    return [Series(_named(legend, each.labels), each.points) for each in found]
 
 
 def _named(legend: str, labels: Mapping[str, str]) -> str:

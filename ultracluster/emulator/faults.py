@@ -65,7 +65,7 @@ class Rule(BaseModel):
     """The error code that such a call is answered with; without one it is only late."""
     message: str = ""
     """The reason. A rule with `seconds` and neither message nor error is only late."""
-    seconds: Annotated[float, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
     """How long it takes before it fails, or goes on."""
     after: Annotated[int, Field(ge=0)] = 0
     """How many operations or calls pass before it fires."""

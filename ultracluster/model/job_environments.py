@@ -101,11 +101,12 @@ class JobEnvironment:
         """Whether its collectives are Neuron's, whose plugin is another one than NCCL's."""
         names = (name for name, _, _ in self.variables)
         return any(name.startswith("NEURON_") for name in names) or any(
-            NEURON.search(written) for written in (*self.texts, *self.instance_names())
+            NEURON.search(written) for written in (*self.texts, *self.instance_names)
         )
 
+    @cached_property
     def instance_names(self) -> tuple[str, ...]:
-        """Return the instance types that it runs on, none where that is not known."""
+        """The instance types that it runs on, none where that is not known."""
         if self.job is None:
             # Scripts and files of exports call it so, as AWS's own do.
             named = [v for n, v, _ in self.variables if n == "INSTANCE_TYPE" and v]

@@ -200,14 +200,22 @@ def _permission(resource: ResolvedResource) -> Mapping[str, Any]:
     }
 
 
+_TEXTS: Final = (str, Text)
+
+
 def _documents(
     value: Any, path: tuple[str, ...], depth: int
 ) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     """Yield every policy below a value: a mapping, or JSON in a text, that has statements."""
-    if isinstance(value, str | Text) and path:
+    if isinstance(value, _TEXTS):
         start = value if isinstance(value, str) else str(value.parts[0])
-        if start.lstrip().startswith("{") and '"Statement"' in read.written(value):
-            value = document(value)
+        if (
+            not path
+            or not start.lstrip().startswith("{")
+            or '"Statement"' not in read.written(value)
+        ):
+            return
+        value = document(value)
     if isinstance(value, Mapping):
         if "Statement" in value and path:
             yield path, value

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from ultracluster.model.traffic import (
@@ -52,13 +53,13 @@ class GroupRule:
     certain: bool = True
     """False for EC2's default egress rule where other egress rules may have replaced it."""
 
-    @property
+    @cached_property
     def kind(self) -> PeerKind:
         if not isinstance(self.stated, Mapping):
             return "unknown"
         return next((PEERS[name] for name in PEERS if name in self.stated), "unknown")
 
-    @property
+    @cached_property
     def peer(self) -> Any:
         if isinstance(self.stated, Unknown):
             return self.stated
@@ -67,7 +68,7 @@ class GroupRule:
         peers = [self.stated[name] for name in PEERS if name in self.stated]
         return peers[0] if peers else Unknown("a rule names its peer in a way that is not known")
 
-    @property
+    @cached_property
     def traffic(self) -> Traffic:
         """What it lets pass."""
         return traffic(self.stated)

@@ -3,6 +3,7 @@
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -11,6 +12,9 @@ from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.machine.faults import NAMES
 from ultracluster.visible import console as new_console
+
+if TYPE_CHECKING:
+    from ultracluster.emulator.faults import Rule
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +67,40 @@ def _add_campaign(group: argparse._ArgumentGroup) -> None:
     )
 
 
+OF: Final = {
+    "nodes": ("accept", "node_fault"),
+    "campaign": ("record", "page", "jobs", "only"),
+    "": ("keep", "faults"),
+}
+"""Options of each kind of rehearsal."""
+
+
+def _refuse_what_does_nothing(arguments: argparse.Namespace) -> None:
+    """Refuse options of another rehearsal than the one that was asked for.
+
+    A fault that is never planted would be a pass.
+    """
+    asked = [name for name in OF if name and getattr(arguments, name)]
+    if len(asked) > 1:
+        raise UsageError("--nodes and --campaign are two rehearsals; write one of them")
+    for kind, options in OF.items():
+        idle = [each for each in options if getattr(arguments, each) and [kind] != (asked or [""])]
+        for each in idle:
+            what = f"write --{kind} as well" if kind else f"leave out --{asked[0]}"
+            raise UsageError(f"--{each.replace('_', '-')}: it would do nothing here; {what}")
+    if arguments.accept and arguments.node_fault:
+        raise UsageError("--node-fault: --accept plants none; leave out one of them")
+
+
+def _faults(file: Path) -> "list[Rule]":
+    from ultracluster.emulator.faults import read  # noqa: PLC0415
+
+    try:
+        return read(file)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def pattern(text: str) -> str:
     """Return a regular expression as it was given.
 
@@ -78,6 +116,7 @@ def pattern(text: str) -> str:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
+    _refuse_what_does_nothing(arguments)
     spec, path = find(arguments.environment)
     if arguments.nodes:
         from ultracluster.rehearse.machine import command as nodes  # noqa: PLC0415
@@ -94,17 +133,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return campaign.run(arguments, spec, path, console)
     # Imported here: what only deploys to AWS needs none of it installed.
     from ultracluster.aws import CloudError  # noqa: PLC0415
-    from ultracluster.emulator.faults import read  # noqa: PLC0415
     from ultracluster.emulator.process import EmulatorError  # noqa: PLC0415
     from ultracluster.rehearse.cdk import Cdk, CdkError  # noqa: PLC0415
     from ultracluster.rehearse.display import Display  # noqa: PLC0415
     from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
 
-    if arguments.faults is not None:
-        try:
-            read(arguments.faults)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+    if arguments.faults is not None and not _faults(arguments.faults) and not arguments.keep:
+        raise UsageError(f"{arguments.faults}: there is no fault in it; write [{{...}}]")
     Cdk({})  # refuses before anything is started, where the CDK CLI is not installed
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
     display = Display(new_console(stderr=True) if arguments.json else console)

@@ -13,7 +13,6 @@ from ultracluster.environments import project_folder
 from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
-from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.file_reading import parsed
 from ultracluster.templates.resolved import Template
 
@@ -121,6 +120,9 @@ def _protected(commit: str, name: str) -> bool | None:
         if isinstance(own, ast.Constant) and own.value == name:
             value = written.get("termination_protection")
             if value is None:
+                # Imported here: a review of files needs no specs.
+                from ultracluster.spec.environment import EnvironmentSpec  # noqa: PLC0415
+
                 return bool(EnvironmentSpec.model_fields["termination_protection"].default)
             return bool(value.value) if isinstance(value, ast.Constant) else None
     return None

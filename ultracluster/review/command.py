@@ -9,6 +9,7 @@ not be made.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -30,7 +31,7 @@ from ultracluster.command_line import (
 )
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
-from ultracluster.given_file import bounded
+from ultracluster.given_file import bounded, text_of
 from ultracluster.review.changes.change import Danger, at_least
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 FORMATS: Final = ("html", "md", "json", "svg")
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
+WRITTEN: Final = re.compile(r"^availability_zone_id\s*:", re.MULTILINE)
+"""What every environment has that is written as YAML, and no template."""
 SHOWN: Final = 10
 MOST_PLACES: Final = 3
 """Causes, and places of a cause, that are printed; the report has all."""
@@ -126,6 +129,8 @@ def _reviewed(
 
 def _names_environment(given: list[str]) -> bool:
     first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
+    if given[0].endswith((".yaml", ".yml")) and first[0].is_file():
+        return WRITTEN.search(text_of(first[0])) is not None
     return given[0].endswith(".py") or not any(path.exists() for path in first)
 
 
@@ -155,8 +160,7 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             continue
         for number, figure in enumerate(made.figures, start=1):
             part = name if len(made.figures) == 1 else f"{name}-{number}"
-            yield f"{part}.svg", f"{figure.svg}
-"
+            yield f"{part}.svg", f"{figure.svg}\n"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.instances import letters, vcpus_by_size
@@ -20,9 +20,11 @@ from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 from ultracluster.rules.safety_references import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
-from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import section
+
+if TYPE_CHECKING:
+    from ultracluster.spec.environment import EnvironmentSpec
 
 MOST_SUBNETS: Final = 40
 NEAR: Final = 0.8
@@ -46,7 +48,7 @@ class Numbers:
     rows: Sequence[Row]
 
 
-def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> list[Numbers]:
+def numbers(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> list[Numbers]:
     kinds = {
         "Capacity": _capacity,
         "IP addresses at full size": _addresses,
@@ -57,7 +59,7 @@ def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> lis
     return [each for each in found if each.rows]
 
 
-def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+def _capacity(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Iterator[Row]:
     for topology in topologies:
         for nodes in topology.nodes:
             yield from _of_nodes(nodes)
@@ -109,7 +111,7 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     yield Row(f"Network of each {name} node", f"{cards.gbps:,.0f} Gbps", note)
 
 
-def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+def _addresses(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Iterator[Row]:
     subnets = [subnet for topology in topologies for subnet in topology.subnets]
     for subnet in subnets[:MOST_SUBNETS]:
         total, name = subnet.addresses, f"Subnet {subnet.name}"
@@ -128,7 +130,7 @@ def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> 
         yield Row(what, taken, f"{parts}; from the environment")
 
 
-def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+def _quotas(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Iterator[Row]:
     nodes = [n for t in topologies for n in t.nodes]
     unknown = any(not isinstance(n.count, int) for n in nodes)
     yield from _vcpus(nodes)
@@ -203,7 +205,7 @@ def _quota(quota: Quota, value: str, note: str = "") -> Row:
     return Row(quota.name, value, " ".join(filter(None, (quota.service, quota.code, note))))
 
 
-def _cost(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+def _cost(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Iterator[Row]:
     if spec is not None:
         full = "every node and every SageMaker instance at once"
         yield from _cost_of(spec.cost_sheet(), full, "no node and no job runs")

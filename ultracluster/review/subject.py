@@ -4,18 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ultracluster.command_line import progress
 from ultracluster.environments import project_folder
 from ultracluster.exit_status import CommandError
 from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.input_files import Sources
-from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.synthesis import STAGE, Synthesis
 from ultracluster.templates.assembly import MANIFEST
 from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import mapping
+
+if TYPE_CHECKING:
+    from ultracluster.spec.environment import EnvironmentSpec
 
 TEMPLATES: Final = ("*.json", "*.yaml", "*.yml", "*.template")
 """Files of a folder that are templates."""
@@ -36,7 +38,7 @@ class Subject:
     """Where the assembly lies that it was read from."""
     environment: str | None = None
     """Environment of this repository that it is, if it is one."""
-    spec: EnvironmentSpec | None = None
+    spec: "EnvironmentSpec | None" = None
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -49,7 +51,7 @@ def golden_folder() -> Path:
     return project_folder() / "golden"
 
 
-def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Subject:
+def of_files(given: Sequence[str], *, spec: "EnvironmentSpec | None" = None) -> Subject:
     """Return files and assemblies as they were named on a command line.
 
     Raises:
@@ -109,7 +111,7 @@ def _stack_names(templates: Sequence[Template], environment: str | None) -> Mapp
 
 
 @contextmanager
-def synthesized(spec: EnvironmentSpec, path: Path | None) -> Iterator[Subject]:
+def synthesized(spec: "EnvironmentSpec", path: Path | None) -> Iterator[Subject]:
     """Give an environment, freshly synthesized; findings of its gates do not stop it.
 
     Raises:

@@ -41,7 +41,7 @@ def _of(*standings: str) -> About[Variable]:
 
 def _without(variable: Variable) -> bool:
     """Whether it is known that the instance types have nothing that a variable could spoil."""
-    return job_environment.nothing_to_spoil(variable.name, variable.environment.instance_names())
+    return job_environment.nothing_to_spoil(variable.name, variable.environment.instance_names)
 
 
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:

@@ -24,7 +24,15 @@ from typing import (
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ultracluster.problem import MISSING, Problem, choices, report, shown, source_line
+from ultracluster.problem import (
+    LARGEST_WRITTEN_OUT,
+    MISSING,
+    Problem,
+    choices,
+    report,
+    shown,
+    source_line,
+)
 
 HERE: Final = Path(__file__).parent
 
@@ -90,6 +98,7 @@ class Spec(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         found: list[Problem] = []
+        faulty = {name for name, value in given.items() if _vast(value)}
         given = {name: _opaque(value) for name, value in given.items()}
         try:
             super().__init__(**given)
@@ -105,7 +114,12 @@ class Spec(BaseModel):
             for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
                 details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
-            self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
+            faulty |= {str(detail["loc"][0]) for detail in details.values()}
+        told = {problem.field.partition("[")[0] for problem in found}
+        fix = f"write a number below {LARGEST_WRITTEN_OUT:g}"
+        found += [Problem(name, given[name], fix) for name in sorted(faulty - told)]
+        if faulty:
+            self._keep_sound_fields(given, faulty)
         ruled = list(self.problems())
         # A rule may know better what belongs into a field that was left out.
         better = {problem.field: problem for problem in ruled if problem.got is MISSING}
@@ -179,6 +193,11 @@ class _NoSpec:
 
     def __repr__(self) -> str:
         return repr(self._value)
+
+
+def _vast(value: object) -> bool:
+    """Whether a number is beyond all that can be bought: no sum and no price can be told of it."""
+    return isinstance(value, int | float) and not abs(value) < LARGEST_WRITTEN_OUT
 
 
 def _opaque(value: Any) -> Any:

@@ -10,6 +10,7 @@ Several documents in one file are several environments.
 """
 
 import ast
+import keyword
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -17,11 +18,16 @@ from typing import Any, Final, get_args
 
 import yaml
 
+from ultracluster.given_file import UnreadableError, text_of
 from ultracluster.problem import EnvironmentFileError
 from ultracluster.spec.base import Spec
 
 SUFFIXES: Final = (".yaml", ".yml")
 PLAIN: Final = (str, int, float, bool, type(None))
+MOST_BYTES: Final = 100_000
+"""The largest environment of this repository has 3,000."""
+MOST_VALUES: Final = 20_000
+"""Of a file, written out: aliases of aliases multiply with every level."""
 
 
 def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
@@ -32,12 +38,15 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     """
     writer = _Writer(path)
     try:
-        documents = list(yaml.compose_all(path.read_text("utf-8"), Loader=yaml.SafeLoader))
+        text = text_of(path, MOST_BYTES, "an environment has 0.003")
+        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         calls = [writer.call(document, (kind,)) for document in documents if document is not None]
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise EnvironmentFileError(f"{path}{line}: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except UnreadableError as error:
+        raise EnvironmentFileError(str(error)) from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise EnvironmentFileError(f"{path}: it is no YAML that can be read: {error}") from error
     # The Python that says the same, each call at the line of its mapping: so that a spec finds
     # its line as it does in a Python file.
@@ -69,6 +78,7 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._values = 0
         self.classes: dict[str, type[Spec]] = {}
 
     def call(self, node: yaml.Node, kinds: tuple[type[Spec], ...]) -> ast.expr:
@@ -108,17 +118,24 @@ class _Writer:
         return best[0]
 
     def _value(self, node: yaml.Node, kinds: tuple[type[Spec], ...]) -> ast.expr:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise self._error(node, f"it stands for more than {MOST_VALUES:,} values; write fewer")
         if isinstance(node, yaml.SequenceNode):
             return ast.Tuple([self._value(item, kinds) for item in node.value], ast.Load())
         if isinstance(node, yaml.MappingNode):
             return self.call(node, kinds)
-        value = yaml.constructor.SafeConstructor().construct_document(node)
+        try:
+            value = yaml.constructor.SafeConstructor().construct_document(node)
+        except ValueError:  # a date that is none, a number of more digits than Python reads
+            value = node.value
         return ast.Constant(value if isinstance(value, PLAIN) else node.value)
 
     def _name(self, key: yaml.Node) -> str:
-        if not isinstance(key, yaml.ScalarNode) or not key.value.isidentifier():
+        name = str(key.value)
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise self._error(key, "write the name of a field")
-        return str(key.value)
+        return name
 
     def _error(self, node: yaml.Node, words: str) -> EnvironmentFileError:
         return EnvironmentFileError(f"{self._path}:{node.start_mark.line + 1}: {words}")

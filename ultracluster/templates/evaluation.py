@@ -17,6 +17,7 @@ Read = tuple[str, str, str, object]
 Constants = dict[tuple[str, int], tuple[Any, set[Link]]]
 """Values with the references in them, by template and identity of the expression."""
 
+_NESTING: Final = (dict, list)
 MOST_STEPS: Final = 250_000
 """Expressions of one template that are computed in one variant; 1 MB holds at most some 100,000."""
 
@@ -59,7 +60,7 @@ class Evaluation:
         """Return the value of an expression of a template; `ABSENT` for no value."""
         if isinstance(raw, str):
             return plain(raw) if "{{" in raw else raw
-        if not isinstance(raw, dict | list):
+        if not isinstance(raw, _NESTING):
             return raw
         if depth > DEEPEST:
             return Unknown(f"it is nested more than {DEEPEST} levels deep")

@@ -93,6 +93,8 @@ class Stacks:
 
         Open conditions multiply within a group only.
         """
+        if len(self.scopes) == 1:
+            return [[scope.template for scope in self.scopes.values()]]
         group_of = {name: [name] for name in self.scopes}
         for name, scope in self.scopes.items():
             for other in self._sources(scope):

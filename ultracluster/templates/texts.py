@@ -160,7 +160,9 @@ def leaves(value: Any) -> Iterator[Any]:
     left: list[Any] = [value]
     while left:
         value = left.pop()
-        if isinstance(value, Encoded):
+        if isinstance(value, str):  # most are, and any other question of it takes longer
+            yield value
+        elif isinstance(value, Encoded):
             left.append(value.content)
         elif isinstance(value, Mapping):
             left.extend(reversed(list(value.values())))

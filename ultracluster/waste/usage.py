@@ -66,9 +66,9 @@ def uses(
         for name, query in QUERIES.items():
             text = over(query, environment).replace("$length", length)
             for each in asked.ask("query", query=text, time=until - begin):
-                job = each["metric"].get("job_id", ""), each["metric"].get("user", "")
+                job = each.labels.get("job_id", ""), each.labels.get("user", "")
                 known = sums[name].get(job, Decimal(0))
-                sums[name][job] = known + Decimal(each["value"][1])
+                sums[name][job] = known + sum(Decimal(str(value)) for _, value in each.points)
     hours = Decimal(every) / 3600
     found = [
         JobUse(

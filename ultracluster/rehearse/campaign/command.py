@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import groupby
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from ultracluster.aws import CloudError
 from ultracluster.catalogue import prices
-from ultracluster.command_line import print_json, say
+from ultracluster.command_line import print_json, say, write_output
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.prove.deployment import StackTemplate, stack_templates
@@ -73,6 +74,12 @@ class Campaign:
         names = [n for stack in self._stacks() for n in self._open(stack)]
         return len(names) * len(OPERATIONS) + len(self._between())
 
+    @property
+    def names(self) -> list[str]:
+        """What `only` is searched in: every resource, and every fault between calls."""
+        found = [f"{s.construct_id}/{name}" for s in self._stacks() for name in _resources(s)]
+        return found + [f"{BETWEEN}/{n}" for n in Between.names(self.spec, self._stacks())]
+
     def _one(self, task: Task, lock: threading.Lock, heard: Heard) -> None:
         for row in task():
             with lock:
@@ -96,13 +103,12 @@ class Campaign:
 
     def _open(self, stack: StackTemplate) -> list[str]:
         """Return the resources of a stack that are to be tried still."""
-        done = self.record.done
+        at, done = stack.construct_id, self.record.done
         return [
             name
-            for name, each in stack.template["Resources"].items()
-            if each["Type"] != "AWS::CDK::Metadata"
-            and re.search(self.only, f"{stack.construct_id}/{name}")
-            and not all((stack.construct_id, name, each) in done for each in OPERATIONS)
+            for name in _resources(stack)
+            if re.search(self.only, f"{at}/{name}")
+            and not all((at, name, each) in done for each in OPERATIONS)
         ]
 
     def _between(self) -> list[str]:
@@ -134,6 +140,12 @@ class Campaign:
         return Place(self.spec, self.assembly, Path(tempfile.mkdtemp(prefix="campaign-")))
 
 
+def _resources(stack: StackTemplate) -> Iterator[str]:
+    for name, each in stack.template["Resources"].items():
+        if each["Type"] != "AWS::CDK::Metadata":
+            yield name
+
+
 def digest(assembly: Path, environment: str) -> str:
     """Return what the templates of an environment are told by."""
     texts = [str(stack.template) for stack in stack_templates(assembly, environment)]
@@ -155,6 +167,11 @@ def run(
         file = arguments.record or Path("build", "campaign", f"{spec.name}.jsonl")
         record = Record(file, digest(assembly, spec.name))
         campaign = Campaign(spec, assembly, record, arguments.only or "")
+        if not any(re.search(campaign.only, name) for name in campaign.names):
+            raise UsageError(
+                f"--only {campaign.only}: no fault of {spec.name} has this in its name; names are "
+                f"such as {campaign.names[0]} and {campaign.names[-1]}"
+            )
         say(shown, f"{spec.name}: {campaign.left} faults to try, {len(record.rows)} in {file}")
         try:
             campaign.run(arguments.jobs or os.cpu_count() or 1, lambda row: _hear(shown, row))
@@ -169,8 +186,9 @@ def _told(
 ) -> int:
     page = markdown(spec.name, rows)
     if arguments.page:
-        arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        arguments.page.write_text(page)
+        with suppress(OSError):  # what is wrong with the folder is wrong with the file
+            arguments.page.parent.mkdir(parents=True, exist_ok=True)
+        write_output(arguments.page, page, "--page")
     if arguments.json:
         print_json({"environment": spec.name, "emulated": True, "rows": [*map(asdict, rows)]})
     else:

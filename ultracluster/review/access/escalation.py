@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -109,6 +109,7 @@ class Rights:
         return self._of_action[lower]
 
 
+@lru_cache(maxsize=65_536)
 def matches(pattern: str, action: str) -> bool:
     """Whether an action is one that a pattern, or `!` and patterns, stands for."""
     if pattern.startswith("!"):

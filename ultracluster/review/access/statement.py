@@ -26,7 +26,10 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Place in the order of levels; the higher, the more it can do."""
-        return -1 if self is Level.UNKNOWN else list(Level).index(self)
+        return _RANKS[self]
+
+
+_RANKS: Final = {level: place for place, level in enumerate(Level)} | {Level.UNKNOWN: -1}
 
 
 @dataclass(frozen=True)

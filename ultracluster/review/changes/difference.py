@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from marshal import dumps
 from typing import Any, Final
 
 from ultracluster.registry.schemas import Schema, any_schema
@@ -17,6 +18,8 @@ from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Tex
 
 Path = tuple[str, ...]
 
+_BY_VALUE: Final = 2
+"""The last of marshal's formats in which what is one object twice is written twice."""
 SETS: Final = frozenset(NAMES["sets"])
 POLICIES: Final = frozenset(NAMES["policies"])
 
@@ -55,7 +58,7 @@ def of_resources(
 
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
-    return repr(before) == repr(after)
+    return dumps(before, _BY_VALUE) == dumps(after, _BY_VALUE)
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:

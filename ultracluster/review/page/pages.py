@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -65,7 +65,7 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "baseline": review.baseline,
         "worst": review.worst.value if review.worst else None,
         "changes": [
-            {**asdict(change), "worst": change.worst.value, "place": change.place}
+            {**_plain(change), "worst": change.worst.value, "place": change.place}
             for change in review.changes
         ],
         "causes": [
@@ -89,8 +89,8 @@ def document(review: Review, made: Provenance | None = None) -> str:
             {"rule": item.rule, "place": asdict(item.place), "because": item.because}
             for item in review.audit.unknown
         ],
-        "statements": [asdict(statement) for statement in review.statements],
-        "escalations": [asdict(way) for way in review.escalations],
+        "statements": review.statements,
+        "escalations": review.escalations,
         "security": [_security(figure) for figure in review.figures],
         "topology": [
             {"templates": list(figure.names), "words": asdict(figure.words)}
@@ -99,7 +99,14 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "numbers": [asdict(group) for group in review.numbers],
         "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
     }
-    return json.dumps(found, indent=2, default=str)
+    return json.dumps(found, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return a part of a review for JSON; whole resources are in it, which nobody need copy."""
+    if not is_dataclass(value):
+        return str(value)
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _cost(money: Money | None) -> dict[str, Any] | None:
