@@ -48,12 +48,23 @@ help:
 $(VENV)/bin/python:
 	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
+# The half of the lock that is CDK and Node; pip installs the two halves side by side.
+CDK := aws|cdk|constructs|jsii|nodejs
+define install_by_pip
+	$(call packages,$(CDK)) requirements-rehearsal.txt > $(VENV)/cdk.txt
+	$(call packages,$(CDK),!) requirements-rehearsal.txt > $(VENV)/others.txt
+	$(INSTALL) --no-compile --no-deps -r $(VENV)/cdk.txt & half=$$!; \
+	  $(INSTALL) --no-compile --no-deps -r $(VENV)/others.txt && wait $$half
+endef
+
 # What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel. pip would
-# compile every module of aws-cdk-lib, and uv none; Python compiles what is imported, when it is.
+# compile every module of aws-cdk-lib, and uv none; Python compiles what is imported, when it is. The
+# import has jsii unpack the CDK into its cache while npm downloads; else the first synthesis does.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	$(WITH_UV)$(INSTALL) $(if $(UV),,--no-compile) -r requirements-rehearsal.txt
-	$(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable .
-	npm ci --no-audit --no-fund --prefer-offline --loglevel=error
+	$(if $(UV),uv $(INSTALL) -r requirements-rehearsal.txt,$(install_by_pip))
+	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; \
+	  python -c 'import aws_cdk, cdk_nag' > /dev/null 2>&1 & cdk=$$!; \
+	  $(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.

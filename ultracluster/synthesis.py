@@ -120,7 +120,7 @@ class Synthesis(ExitStack):
             ) from None
         stage = self.directory / "cdk.out" / f"{STAGE}{self._name}"
         if not any(stage.glob("*.template.json")):
-            lines = self._output.read_text(errors="replace").splitlines()
+            lines = self.printed.splitlines()
             errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
             tail = "\n".join(errors or lines[-SHOWN_LINES:] or ["the child printed nothing"])
             raise SynthesisError(f"{self._name}: it cannot be synthesized: {tail}")
@@ -130,6 +130,11 @@ class Synthesis(ExitStack):
     def refused(self) -> bool:
         """Whether a gate found something, once the templates are there."""
         return self._child is not None and self._child.returncode != ALL_WELL
+
+    @property
+    def printed(self) -> str:
+        """What the child printed: of a gate that refuses, what it found."""
+        return self._output.read_text(errors="replace")
 
 
 def synthesize_command(given: str) -> list[str]:

@@ -1,23 +1,18 @@
 """A change of a deployed environment: prepared, approved, and executed only as it was approved."""
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from environments.dev import DEV
 from tests.deliver.conftest import Place
 from ultracluster.aws import Account, caller_of
-from ultracluster.cli import main, parser
+from ultracluster.cli import main
 from ultracluster.deliver.page import page_of
 from ultracluster.deliver.plan import execute, prepare, refusals
 from ultracluster.drift import drift
 from ultracluster.rehearse.direct import update
-from ultracluster.review.command import FORMATS
-
-ROOT = Path(__file__).parents[2]
 
 
 def retention(place: Place) -> int:
@@ -217,20 +212,3 @@ def test_a_plan_does_not_take_the_name_of_its_page(capsys: pytest.CaptureFixture
     """The page would be written over the plan."""
     assert main(["deliver", "prepare", "dev", "--output", "delivery.md"]) == 2
     assert "write delivery.json" in capsys.readouterr().err
-
-
-def test_every_command_of_the_workflow_is_one():
-    """People copy it: a misspelt option would fail on their first push."""
-    workflow = yaml.safe_load((ROOT / "examples/delivery/workflow.yml").read_text())
-    runs = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
-    lines = [line for run in runs for line in run.splitlines() if line.startswith("ultracluster ")]
-    assert len(lines) == 8
-    for line in lines:
-        words = shlex.split(line.partition(" | ")[0])[1:]
-        given = parser(words).parse_args(words)
-        assert given.run
-        if words[0] == "review":
-            assert set(given.format.split(",")) <= set(FORMATS)
-            assert f"cat {given.output}/staging.md" in "\n".join(runs)
-        if words[:2] == ["deliver", "prepare"]:
-            assert f"cat {given.output.with_suffix('.md')}" in "\n".join(runs)

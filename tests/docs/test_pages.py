@@ -153,6 +153,9 @@ def test_every_field_of_a_python_sample_exists(page: Page):
     """Samples leave values out, but a field that they write has its name in the spec."""
     for sample in (block.text for block in page.blocks if block.language == "python"):
         for node in ast.walk(ast.parse(sample)):
+            # `nodes=NodesSpec(...),` of a call is a tuple where it stands alone.
+            one = isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
+            assert not one, f"a tuple: {ast.unparse(node)}"
             name = getattr(getattr(node, "func", None), "id", "")
             kind = getattr(constructs_lib, name, None) if name.endswith("Spec") else None
             if isinstance(node, ast.Call) and isinstance(kind, type) and issubclass(kind, Spec):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.docs.bench import Bench
 from tests.docs.login_node import Node, PagesSlurm
@@ -19,6 +20,7 @@ from tests.docs.prepared import prepare
 from tests.docs.templates import Templates
 from tests.docs.terminal import Reader, same
 from tests.docs.test_commands import COURSE, READ_HERE
+from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
 
 LANGUAGES = {"sh", "text", "python", "yaml", "json", "promql"}
@@ -38,9 +40,7 @@ def lines(page: Page) -> list[str]:
     return [*page.first_commands, *(line for block in blocks(page) for line in block.commands)]
 
 
-UNSEEN = ("docs/training/sagemaker.md",)
-"""Written as all others, and not seen to pass: docs/unfinished.md."""
-TYPED = [page for page in EVERY if lines(page) and page.name not in UNSEEN]
+TYPED = [page for page in EVERY if lines(page)]
 TELLS = (
     (r"^ultracluster preflight", (0, 1, 2)),
     (r"^ultracluster capacity", (0, 1)),
@@ -113,6 +113,47 @@ def test_the_commands_of_a_page_work(page: Page, bench: Bench, tmp_path):
             if output and left == block.commands:
                 assert same(output.text, printed), printed
     bench.leave()
+
+
+INSTALLS = ("python3 -m venv", ".venv/bin/pip", "echo ", "npm ci")
+"""How the lines of the workflow begin that make its machine ready."""
+GH = """#!/bin/bash
+while [[ $1 != --body-file ]]; do shift; done
+cp "$2" comment.md
+"""
+"""Whoever comments on a pull request of a repository that is not there."""
+
+
+def retention(bench: Bench) -> set[int]:
+    """Return how many days flow logs are kept."""
+    groups = Account("us-east-1", bench.settings).ask("logs", "describe_log_groups")["logGroups"]
+    return {row["retentionInDays"] for row in groups if "FlowLog" in row["logGroupName"]}
+
+
+@pytest.mark.needs("slurm")
+@pytest.mark.needs("slurmdbd")
+def test_the_workflow_of_a_delivery_works(bench: Bench, tmp_path):
+    """Job by job, as somebody copies it: reviewed, prepared, executed, proved, no drift."""
+    prepare("examples/delivery", bench, tmp_path)
+    file = tmp_path / "environments/staging.py"
+    shorter = "network=NetworkSpec(flow_log_retention_days=60,"
+    file.write_text(file.read_text().replace("network=NetworkSpec(", shorter))
+    bench.program("gh", GH)
+    workflow = yaml.safe_load((ROOT / "examples/delivery/workflow.yml").read_text())
+    days = []
+
+    with bench.reader(tmp_path) as reader:
+        reader.type("export GITHUB_STEP_SUMMARY=summary.md NUMBER=1")
+        for job in ("review", "prepare", "execute", "drift"):
+            runs = [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
+            for line in (line for run in runs for line in run.splitlines()):
+                if not line.startswith(INSTALLS):
+                    typed(bench, reader, line, None)
+            days.append(retention(bench))
+    assert days == [{90}, {90}, {60}, {60}]
+    assert "60 days" in (tmp_path / "comment.md").read_text()
+    assert "60 days" in (tmp_path / "delivery.md").read_text()
+    assert (tmp_path / "summary.md").read_text().count("60 days") > 1
 
 
 def test_each_reason_for_not_typing_is_needed():

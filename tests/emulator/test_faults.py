@@ -147,6 +147,24 @@ def test_a_resource_that_takes_its_time_lets_others_be_asked(cloud):
     assert not unfired(cloud)
 
 
+def test_the_cdk_cli_is_answered_once_a_stack_has_come_to_rest(cloud):
+    """It asks again after 5 s: whoever rehearses would wait for nothing, stack by stack."""
+    cloud.set_faults({"logical_id": "^First$", "seconds": 0.3, "message": "timed out"})
+    client = cloud.client("cloudformation")
+    template = json.dumps({"Resources": {"First": PARAMETER}})
+
+    def as_the_cli(request, **_):
+        request.headers["User-Agent"] = "aws-cdk/2.1148.1 aws-sdk-js/3"
+
+    event = "before-send.cloudformation.DescribeStacks"
+    client.create_stack(StackName="watched", TemplateBody=template)
+    client.meta.events.register(event, as_the_cli)
+    (found,) = client.describe_stacks(StackName="watched")["Stacks"]
+    client.meta.events.unregister(event, as_the_cli)
+
+    assert found["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
 ANSWERS = """
 import json, urllib.request
 def handler(event, context):

@@ -2,10 +2,11 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from rich.console import Console
@@ -23,10 +24,21 @@ from ultracluster.rehearse.cdk import CdkError
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.synthesis import SynthesisError
 
 PROTECTED = "Stack [dev-Storage] cannot be deleted while TerminationProtection is enabled"
 DENIED = CloudError("fsx", "describe_file_systems", "AccessDenied", "no")
 ROLE = Resource("Cluster", "Role", "AWS::IAM::Role", {}, "", kept=False, physical_id="r", status="")
+
+
+class Emulated(SimpleNamespace):
+    """An emulated AWS that is there from its beginning."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 @dataclass
@@ -44,6 +56,8 @@ class Play:
     unfired: tuple[str, ...] = ()
     fails: str = ""
     """The command of the CLI that fails."""
+    refused: bool = False
+    """Whether a gate refuses the templates."""
     calls: list[str] = field(default_factory=list)
     display: Display = field(default_factory=lambda: Display(Console(file=io.StringIO())))
 
@@ -61,6 +75,18 @@ class Play:
         again = self.calls.count("deploy") > 1
         return ["dev-Network (no changes)"] * self.unchanged if again else []
 
+    def synthesis(self, *_: Any) -> Any:
+        """Answer as the child that makes the templates."""
+
+        def stage() -> Path:
+            self.calls.append("synth")
+            if self.fails == "synth":
+                raise SynthesisError("it cannot be synthesized")
+            return Path()
+
+        made = SimpleNamespace(stage=stage, refused=self.refused, printed="NIST: no")
+        return nullcontext(made)
+
     def strays(self, _: Any, __: str, ___: Any, unasked: list[CloudError]) -> Iterator[Leftover]:
         if self.unasked:
             unasked.append(DENIED)
@@ -69,10 +95,7 @@ class Play:
 
     def emulator(self, **_: Any) -> Any:
         report = SimpleNamespace(unfired=self.unfired, schema_only=(), problems=("GET /: broken",))
-        nothing: dict[str, Any] = dict.fromkeys(("__enter__", "stop"), lambda: None)
-        return SimpleNamespace(
-            endpoint_url="", account="1", environment=dict, report=lambda: report, **nothing
-        )
+        return Emulated(endpoint_url="", account="1", environment=dict, report=lambda: report)
 
 
 def played(play: Play, monkeypatch: pytest.MonkeyPatch, spec: EnvironmentSpec = DEV) -> bool:
@@ -89,7 +112,8 @@ def played(play: Play, monkeypatch: pytest.MonkeyPatch, spec: EnvironmentSpec = 
 
     monkeypatch.setattr(rehearsal, "Emulator", play.emulator)
     monkeypatch.setattr(rehearsal, "Account", lambda *_: play)
-    monkeypatch.setattr(rehearsal, "Cdk", lambda _: play)
+    monkeypatch.setattr(rehearsal, "Cdk", lambda *_: play)
+    monkeypatch.setattr(rehearsal, "Synthesis", play.synthesis)
     monkeypatch.setattr(rehearsal, "Deployment", lambda *_: deployment)
     monkeypatch.setattr(rehearsal, "stack_templates", lambda *_: stacks)
     monkeypatch.setattr(rehearsal, "prove", answers)
@@ -110,7 +134,7 @@ def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch
     assert play.display.record["faults"] == []
     assert play.display.record["notes"] == ["The emulated AWS noted: GET /: broken"]
     assert play.calls == [
-        *("synth", "bootstrap", "deploy", "deploy"),
+        *("bootstrap", "synth", "deploy", "deploy"),
         *("delete_stack", "update_termination_protection", "destroy"),
     ]
 
@@ -144,10 +168,16 @@ def test_one_thing_that_is_not_as_it_must_be_is_no_success(
         (Play(unchanged=0), RehearsalError, "changed 2 of 2 stacks"),
         (Play(refusal=None), RehearsalError, "dev-Storage is protected, and its deletion was not"),
         (Play(refusal="Rate exceeded"), CloudError, "Rate exceeded"),
+        (Play(refused=True), RehearsalError, "a gate refuses the templates:\nNIST: no"),
+        (Play(fails="synth"), SynthesisError, "it cannot be synthesized"),
+        (Play(fails="bootstrap"), CdkError, "it failed"),
         (Play(fails="deploy"), CdkError, "it failed"),
         (Play(fails="destroy"), CdkError, "it failed"),
     ],
-    ids=["one change", "all change", "not refused", "throttled", "deploy", "destroy"],
+    ids=[
+        *("one change", "all change", "not refused", "throttled"),
+        *("gate", "synth", "bootstrap", "deploy", "destroy"),
+    ],
 )
 def test_what_ends_a_rehearsal_is_no_success(
     play: Play, error: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +199,7 @@ def test_what_ends_a_rehearsal_is_no_success(
         (False, 1),
         (RehearsalError("changed"), 1),
         (CdkError("failed"), 1),
+        (SynthesisError("no templates"), 1),
         (DENIED, 1),
         (EmulatorError("did not start"), 2),
     ],

@@ -14,7 +14,14 @@ from ultracluster import service_model
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
 from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read, survey
-from ultracluster.train.display import Following, duration, job_view, jobs_table, recipes_table
+from ultracluster.train.display import (
+    SECONDS_BETWEEN,
+    Following,
+    duration,
+    job_view,
+    jobs_table,
+    recipes_table,
+)
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import registered
 from ultracluster.train.submission import base_name, is_of_run, job_name
@@ -59,6 +66,15 @@ def job(status: str, secondary: str = "Training", **more: Any) -> dict[str, Any]
     }
 
 
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the seconds between looks, which nobody waits for."""
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+@pytest.mark.usefixtures("pauses")
 def test_lines_of_all_hosts_are_merged_and_printed_once():
     """Sixteen hosts write at the same time; a line that comes again is the same line."""
     early = [event("algo-2", 2, "b"), event("algo-1", 1, "a")]
@@ -68,7 +84,7 @@ def test_lines_of_all_hosts_are_merged_and_printed_once():
         filter_log_events=[{"events": early}, {"events": late}],
     )
     console = Console(width=100, record=True, file=StringIO())
-    following = Following(Jobs(cloud, DEPLOYED), console, sleep=lambda _: None)
+    following = Following(Jobs(cloud, DEPLOYED), console)
 
     following.logs("job", follow=True, since=None)
 
@@ -230,6 +246,17 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]):
     assert {each["name"] for each in json.loads(capsys.readouterr().out)} >= {"gpt-13b"}
 
 
+def test_a_job_is_looked_at_soon_and_then_less_often(pauses: list[float]):
+    """What cannot start says so in seconds; a run of weeks is asked for four times a minute."""
+    cloud = Answers(describe_training_job=[*[job("InProgress")] * 12, job("Completed")])
+
+    Following(Jobs(cloud, DEPLOYED), Console(file=StringIO())).until_over("job", quiet=True)
+
+    assert sum(pauses[:4]) < SECONDS_BETWEEN
+    assert pauses[-1] == SECONDS_BETWEEN
+
+
+@pytest.mark.usefixtures("pauses")
 def test_a_terminal_shows_the_job_until_it_has_ended():
     """The display turns in place, and the end stays on the screen."""
     parts = [{"Status": "Training", "StartTime": NOW}]
@@ -242,7 +269,7 @@ def test_a_terminal_shows_the_job_until_it_has_ended():
     screen = StringIO()
     console = Console(width=100, file=screen, force_terminal=True)
 
-    ended = Following(Jobs(cloud, DEPLOYED), console, sleep=lambda _: None).until_over("job")
+    ended = Following(Jobs(cloud, DEPLOYED), console).until_over("job")
 
     assert ended["TrainingJobStatus"] == "Completed"
     assert "Training" in screen.getvalue()

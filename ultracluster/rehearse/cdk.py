@@ -74,19 +74,20 @@ def reasons(lines: Sequence[str]) -> list[str]:
 
 
 class Cdk:
-    """The CDK CLI in the project's folder.
+    """The CDK CLI of the project.
 
     Args:
         settings: environment variables on top of a small set of this process's own.
+        folder: where it runs, None for the project's folder.
 
     Raises:
         CommandError: where the CDK CLI is not installed, or Node is not.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], folder: Path | None = None) -> None:
         self._environment = clean_environment(settings)
-        self._folder = project_folder()
-        own = self._folder / CLI
+        self._folder = folder or project_folder()
+        own = project_folder() / CLI
         installed = shutil.which("cdk", path=self._environment["PATH"])
         if own.exists():
             self._command = [self._environment["JSII_NODE"], str(own)]

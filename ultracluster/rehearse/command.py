@@ -137,6 +137,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from ultracluster.rehearse.cdk import Cdk, CdkError  # noqa: PLC0415
     from ultracluster.rehearse.display import Display  # noqa: PLC0415
     from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
+    from ultracluster.synthesis import SynthesisError  # noqa: PLC0415
 
     if arguments.faults is not None and not _faults(arguments.faults) and not arguments.keep:
         raise UsageError(f"{arguments.faults}: there is no fault in it; write [{{...}}]")
@@ -154,7 +155,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except EmulatorError as error:
         display.fault(str(error))
         code = COULD_NOT_RUN
-    except (CdkError, RehearsalError, CloudError) as error:
+    except (CdkError, RehearsalError, CloudError, SynthesisError) as error:
         display.fault(str(error))
         code = SOME_FAIL
     if arguments.json:

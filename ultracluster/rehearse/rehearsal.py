@@ -1,14 +1,16 @@
 """The steps of a rehearsal, from synthesis to what is left after destroy."""
 
-import shlex
+import json
 import tempfile
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import EMULATED, Emulator
+from ultracluster.environments import project_folder
 from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.prove.leftovers import leftovers, strays
 from ultracluster.prove.proof import Evidence, Results, prove
@@ -27,7 +29,7 @@ from ultracluster.retry.command import unprotect
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.spec.node_groups import images
-from ultracluster.synthesis import synthesize_command
+from ultracluster.synthesis import Synthesis, SynthesisError, cdk_context
 
 EVENTS: Final = ("--progress", "events")
 
@@ -60,31 +62,37 @@ class Rehearsal:
             keep: leave the deployed environment up until the process is interrupted, instead of
                 destroying it.
         """
-        with tempfile.TemporaryDirectory(
-            prefix="ultracluster-", ignore_cleanup_errors=True
-        ) as workplace:
-            directory = Path(workplace)
-            with self._display.step("Start the emulated AWS") as step:
-                emulator = Emulator(
-                    region=self._spec.region,
-                    account=self._spec.account or EMULATED,
-                    faults=self._faults,
-                    nodes=self._nodes,
-                )
-                emulator.__enter__()
-                step.result = emulator.endpoint_url
+        with ExitStack() as children:
+            temporary = tempfile.TemporaryDirectory(
+                prefix="ultracluster-", ignore_cleanup_errors=True
+            )
+            directory = Path(children.enter_context(temporary))
+            synthesis: Synthesis | None = None
+            if not isinstance(self._spec.network, ExistingNetworkSpec):
+                # It is waited for once the emulated AWS is bootstrapped.
+                synthesis = children.enter_context(Synthesis(self._spec, self._file))
+            emulator = self._started(children)
             try:
                 self._substitute(emulator, directory)
-                assembly = directory / "cdk.out"
-                self._synthesize(assembly)
-                good = self._on(emulator, assembly, keep=keep)
-            except (CdkError, CloudError, RehearsalError):
+                synthesis = synthesis or children.enter_context(Synthesis(self._spec, self._file))
+                self._bootstrap(emulator, directory)
+                good = self._on(emulator, self._synthesized(synthesis), keep=keep)
+            except (CdkError, CloudError, RehearsalError, SynthesisError):
                 self._all_fired(emulator)
                 raise
-            else:
-                return self._all_fired(emulator) and good
-            finally:
-                emulator.stop()
+            return self._all_fired(emulator) and good
+
+    def _started(self, children: ExitStack) -> Emulator:
+        with self._display.step("Start the emulated AWS") as step:
+            emulator = Emulator(
+                region=self._spec.region,
+                account=self._spec.account or EMULATED,
+                faults=self._faults,
+                nodes=self._nodes,
+            )
+            children.enter_context(emulator)
+            step.result = emulator.endpoint_url
+        return emulator
 
     def _substitute(self, emulator: Emulator, directory: Path) -> None:
         """Make what the environment takes from the account: an image's parameter, a VPC."""
@@ -105,7 +113,6 @@ class Rehearsal:
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
         cdk, cloud, deployment = self._account(emulator, assembly)
-        self._bootstrap(cdk, emulator, assembly)
         try:
             with self._display.step("cdk deploy"):
                 self._deploy(cdk, assembly)
@@ -144,20 +151,24 @@ class Rehearsal:
         self._display.summary(self._spec, evidence.facts)
         self._display.total()
 
-    def _synthesize(self, assembly: Path) -> None:
+    def _synthesized(self, synthesis: Synthesis) -> Path:
         with self._display.step("Synthesize") as step:
-            arguments = ["synth", f"{self._spec.name}/*", "--quiet", "--output", str(assembly)]
-            given = self._spec.name if self._file is None else str(self._file.resolve())
-            arguments += ["--app", shlex.join(synthesize_command(given))]
-            Cdk({}).run(arguments)
+            assembly = synthesis.stage().parent
+            if synthesis.refused:
+                raise RehearsalError(f"a gate refuses the templates:\n{synthesis.printed}")
             stacks = stack_templates(assembly, self._spec.name)
             count = sum(len(stack.template["Resources"]) for stack in stacks)
             step.result = f"{count} resources in {len(stacks)} stacks"
+        return assembly
 
-    def _bootstrap(self, cdk: Cdk, emulator: Emulator, assembly: Path) -> None:
+    def _bootstrap(self, emulator: Emulator, directory: Path) -> None:
+        # What the project says of a bootstrap stack, without its app: the CLI would run that first.
+        context = cdk_context(project_folder())
+        (directory / "cdk.json").write_text(json.dumps({"context": context}))
         with self._display.step("cdk bootstrap"):
             target = f"aws://{emulator.account}/{self._spec.region}"
-            self._cdk(cdk, assembly, "bootstrap", target, *EVENTS)
+            cdk = Cdk(emulator.environment(), directory)
+            cdk.run(["bootstrap", target, "--ci"], self._display.listen)
 
     def _deploy(self, cdk: Cdk, assembly: Path) -> list[str]:
         approved = (f"{self._spec.name}/*", "--require-approval", "never")

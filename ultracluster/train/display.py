@@ -1,11 +1,11 @@
 """What is printed of recipes, requests and jobs, once or until a job ends."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +19,7 @@ from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
 from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, NoSuchJobError, is_over
 from ultracluster.visible import console as new_console
+from ultracluster.waiting import until
 
 COLOURS: Final[Mapping[str, str]] = {
     "Completed": "green",
@@ -153,8 +154,40 @@ def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
 
 SECONDS_BETWEEN: Final = 15.0
 """Between two looks: SageMaker's own SDK looks every 10 to 30 s."""
+FIRST_SECONDS: Final = 1.0
+"""Between the first two: what cannot start says so soon. Each pause is half as long again."""
 LATEST_ARRIVAL: Final = timedelta(minutes=2)
 """How much later than another host's a line may arrive, an assumption of this project."""
+T = TypeVar("T")
+
+
+def followed(look: Callable[[], T], good: Callable[[T], object]) -> T:
+    """Look until what is seen is good, soon at first, and return it."""
+    first = min(FIRST_SECONDS, SECONDS_BETWEEN)
+    return until(look, good, pause=first, longest=SECONDS_BETWEEN)
+
+
+def followed_in_lines(
+    console: Console,
+    name: str,
+    look: Callable[[], T],
+    words: Callable[[T], str],
+    good: Callable[[T], object],
+    *,
+    quiet: bool,
+) -> T:
+    """Write one line for each change, until it is good: a file or a pipe keeps what was."""
+    last = ""
+
+    def seen() -> T:
+        nonlocal last
+        found = look()
+        if words(found) != last and not quiet:
+            say(console, f"{datetime.now(UTC):%H:%M:%S}  {name}  {words(found)}")
+        last = words(found)
+        return found
+
+    return followed(seen, good)
 
 
 @dataclass
@@ -163,54 +196,46 @@ class Following:
 
     jobs: Jobs
     console: Console
-    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
-    every: float = field(default_factory=lambda: SECONDS_BETWEEN)
 
     def until_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
         """Show a job's progress until it has ended, and return it as it was described last."""
+        look = partial(self.jobs.describe, name)
         if quiet or not self.console.is_terminal:
-            return self._in_lines(name, quiet=quiet)
+            return followed_in_lines(self.console, name, look, _words, is_over, quiet=quiet)
         with Live(console=self.console, refresh_per_second=8, transient=False) as live:
-            while True:
-                job = self.jobs.describe(name)
-                live.update(job_view(job, datetime.now(UTC), moving=True))
-                if is_over(job):
-                    return job
-                self.sleep(self.every)
 
-    def _in_lines(self, name: str, *, quiet: bool) -> dict[str, Any]:
-        """Write one line for each change: a file or a pipe keeps what was."""
-        last = ""
-        while True:
-            job = self.jobs.describe(name)
-            words = f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}"
-            if words != last and not quiet:
-                say(self.console, f"{datetime.now(UTC):%H:%M:%S}  {name}  {words}")
-            last = words
-            if is_over(job):
+            def shown() -> dict[str, Any]:
+                job = look()
+                live.update(job_view(job, datetime.now(UTC), moving=True))
                 return job
-            self.sleep(self.every)
+
+            return followed(shown, is_over)
 
     def until_execution_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
         """Wait until an unattended run has ended, and return it as it was described last."""
-        began, last = datetime.now(UTC), ""
-        while True:
+
+        def look() -> dict[str, Any]:
             execution = self.jobs.execution(name)
             if execution is None:
                 raise NoSuchJobError(f"{name}: there is no unattended run of that name")
-            if execution["status"] != last and not quiet:
-                last = execution["status"]
-                took = duration((datetime.now(UTC) - began).total_seconds())
-                say(self.console, f"{name}  {last}  after {took}")
-            if execution["status"] in EXECUTION_OVER:
-                return execution
-            self.sleep(self.every)
+            return execution
+
+        return followed_in_lines(
+            self.console,
+            name,
+            look,
+            lambda execution: str(execution["status"]),
+            lambda execution: execution["status"] in EXECUTION_OVER,
+            quiet=quiet,
+        )
 
     def logs(self, name: str, *, follow: bool, since: datetime | None) -> int:
         """Print what all hosts write, until the job has ended if asked; return how many lines."""
         hosts: dict[str, str] = {}
         count = 0
-        while True:
+
+        def look() -> bool:
+            nonlocal count, since
             # Asked before the lines are read: what is written after the end is still printed.
             over = not follow or is_over(self.jobs.describe(name))
             for entry in self.jobs.lines(name, since):
@@ -221,9 +246,14 @@ class Following:
                 count += 1
                 # Hosts' lines arrive out of order; what is older has been read.
                 since = entry.at - LATEST_ARRIVAL
-            if over:
-                return count
-            self.sleep(self.every)
+            return over
+
+        followed(look, bool)
+        return count
+
+
+def _words(job: Mapping[str, Any]) -> str:
+    return f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}"
 
 
 class DisplayEndedError(Exception):

@@ -2,8 +2,8 @@
 
 import argparse
 import codecs
-import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -12,9 +12,15 @@ from ultracluster.command_line import print_json, say
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.problem import Problem
 from ultracluster.tables import Column, Rows
-from ultracluster.train import display
 from ultracluster.train.actions import Action, jobs_of
-from ultracluster.train.display import display_of, row, say_problem, told
+from ultracluster.train.display import (
+    display_of,
+    followed,
+    followed_in_lines,
+    row,
+    say_problem,
+    told,
+)
 from ultracluster.train.recipe_files import find_recipe
 from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, LoginNode, SlurmJobs
 from ultracluster.train.submission import run_problems
@@ -74,17 +80,17 @@ def _refused(arguments: argparse.Namespace, problems: list[Problem]) -> int:
 
 def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) -> Job:
     """Print a line for each change until a job has ended, and return it as it was then."""
-    last = ""
-    while True:
-        job = jobs.describe(number)
-        reason = job.get("Reason", "None")
-        words = job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
-        if words != last and not quiet:
-            say(console, f"{number}  {words}")
-        last = words
-        if job["JobState"] in OVER:
-            return job
-        time.sleep(display.SECONDS_BETWEEN)
+    look = partial(jobs.describe, number)
+    return followed_in_lines(console, number, look, _words, _is_over, quiet=quiet)
+
+
+def _is_over(job: Mapping[str, str]) -> bool:
+    return job["JobState"] in OVER
+
+
+def _words(job: Mapping[str, str]) -> str:
+    reason = job.get("Reason", "None")
+    return job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
@@ -112,18 +118,20 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     number = arguments.job or jobs.newest()
     offset = 0
     text = codecs.getincrementaldecoder("utf-8")("replace")
-    with display_of(console, jobs.deployed.name, number):
-        while True:
-            # Asked before the output is read: what is written after the end is still printed.
-            over = not arguments.follow or jobs.describe(number)["JobState"] in OVER
-            while block := jobs.output(number, offset):
-                offset += len(block)
-                console.out(text.decode(block), end="")
-                if len(block) < BLOCK:
-                    break
-            if over:
+
+    def look() -> bool:
+        nonlocal offset
+        # Asked before the output is read: what is written after the end is still printed.
+        over = not arguments.follow or _is_over(jobs.describe(number))
+        while block := jobs.output(number, offset):
+            offset += len(block)
+            console.out(text.decode(block), end="")
+            if len(block) < BLOCK:
                 break
-            time.sleep(display.SECONDS_BETWEEN)
+        return over
+
+    with display_of(console, jobs.deployed.name, number):
+        followed(look, bool)
     if not offset:
         say(console, f"{number}: nothing has been written.")
     return ALL_WELL

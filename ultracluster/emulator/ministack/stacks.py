@@ -6,8 +6,11 @@ wrong. Here every value in a condition is resolved as in a resource. Its partiti
 `aws`; here it is the Region's. Then exports in use, cleanup after an update, and generated names.
 """
 
+import asyncio
 import hashlib
 import json
+import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -109,7 +112,34 @@ def _awaited(resources: Mapping[str, Any], logical_id: str) -> set[str]:
     return found
 
 
+CDK_CLI: Final = "aws-cdk/"
+"""What it calls itself in its requests."""
+UNDER_WAY: Final = re.compile(rb"<StackStatus>(?!REVIEW)\w+_IN_PROGRESS<")
+LONGEST_ANSWER: Final = 4.0
+BETWEEN_LOOKS: Final = 0.02
+
+
+def _install_patience() -> None:
+    """Answer the CDK CLI about a stack once nothing goes on in it, or after some seconds.
+
+    AWS answers at once, and the CLI asks again after 5 s, in which most stacks here have ended.
+    """
+    inner = internals.cloudformation.handle_request
+
+    async def handle(method: str, path: str, headers: Any, *rest: Any) -> Any:
+        patient = CDK_CLI in headers.get("user-agent", "")
+        latest = time.monotonic() + (LONGEST_ANSWER if patient else 0)
+        while True:
+            answer = await inner(method, path, headers, *rest)
+            if not UNDER_WAY.search(answer[2]) or time.monotonic() >= latest:
+                return answer
+            await asyncio.sleep(BETWEEN_LOOKS)
+
+    internals.cloudformation.handle_request = handle
+
+
 def install(faults: Faults) -> None:
+    _install_patience()
     _install_faults(faults)
     _install_partitions()
     _install_conditions()

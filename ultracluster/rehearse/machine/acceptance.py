@@ -72,7 +72,6 @@ class NodeAcceptance(Rehearsal):
         with ExitStack() as stack:
             room = stack.enter_context(self._room(deployment))
             prepare(room.shared, self._training)
-            self._bootstrap(cdk, emulator, assembly)
             with self._display.step("cdk deploy"):
                 self._deploy(cdk, assembly)
             store = DataRepositories(self._spec, deployment, cloud, room.shared)
