@@ -4,6 +4,7 @@
 not run, and the end of the run says which, and the one command that brings what is missing.
 """
 
+import gc
 import os
 import re
 import shutil
@@ -12,6 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
+from hypothesis import settings
+
+# An example on a busy machine takes as long as it takes.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,17 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("training/slurm", "training", "accept", "prove", "observe")
+TOGETHER: Final = (
+    *("training/slurm", "training", "training/torchtitan"),
+    *("accept", "prove", "observe"),
+)
+    "training/slurm",
+    "training",
+    "training/torchtitan",
+    "accept",
+    "prove",
+    "observe",
+)
 """Folders whose tests keep one process busy at a time, for they start many of their own, or share
 an environment that is deployed once in each process."""
 
@@ -111,6 +127,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return places.get(name, len(LONGEST)), -counts[name]
 
     items.sort(key=key)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """Keep what was imported and collected out of sight of the garbage collector.
+
+    It stays to the end, and each of its walks would be over some million objects.
+    """
+    gc.freeze()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import app as repository_app
+from tests.wheel import wheel
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
@@ -65,26 +66,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     Python does not follow.
     """
     work = tmp_path_factory.mktemp("wheel")
-    # setuptools builds in place and would leave its folders in the repository.
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, work)
-    for name in ("constructs_lib", "ultracluster", "stacks", "training", "environments", "tests"):
-        shutil.copytree(
-            ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True
-        )
-    pip = [sys.executable, "-m", "pip"]
-    build = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "dist"), str(work)]
-    subprocess.run([*pip, *build], check=True)
-    (wheel,) = (work / "dist").glob("*.whl")
-
     folder = work / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     places = {sysconfig.get_path("purelib"), str(Path(pydantic.__file__).parents[1])}
     (site / "dependencies.pth").write_text("\n".join(places))
+    made = wheel(tmp_path_factory)
     target = ["--python", str(folder / "bin/python"), "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, *target, "--no-index", str(wheel)], check=True)
-    return Installed(wheel, folder)
+    pip = [sys.executable, "-m", "pip", *target, "--no-compile", "--no-index"]
+    subprocess.run([*pip, str(made)], check=True)
+    return Installed(made, folder)
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.loaders import Loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import ServiceModel
 
 from ultracluster.problem import MISSING, Problem, choices
@@ -46,9 +46,15 @@ TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 
 
 @cache
+def reader(paths: str) -> Loader:
+    """Return what reads models from folders, and keeps them; each session would read its own."""
+    return create_loader(paths)
+
+
+@cache
 def _input_shape(service: str, operation: str) -> Any:
     # By the loader alone: a session reads the user's profiles, which have no say in a model.
-    document = Loader(extra_search_paths=[ADDED]).load_service_model(service, "service-2")
+    document = reader(ADDED).load_service_model(service, "service-2")
     return ServiceModel(document, service).operation_model(operation).input_shape
 
 

@@ -56,7 +56,7 @@ def test_a_golden_environment_has_no_finding(environment: str):
     assert verdict.unknown == ()
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=15, derandomize=True, phases=[Phase.explicit, Phase.generate])
 @given(environment=environments())
 def test_any_valid_environment_trips_no_rule(environment: EnvironmentSpec):
     """Specs and rules hold the same knowledge: what one lets pass the other must not refuse.
@@ -75,7 +75,7 @@ def test_any_valid_environment_trips_no_rule(environment: EnvironmentSpec):
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @given(data=st.data())
 def test_a_known_fault_trips_the_rule_that_names_it(mutation: Mutation, data: st.DataObject):
     """One wrong value, whichever it is, in an environment that is right."""

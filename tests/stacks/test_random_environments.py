@@ -11,7 +11,7 @@ from tests.stacks.synthesized import synthesize
 from ultracluster.spec.environment import EnvironmentSpec
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @given(environment=environments())
 def test_any_valid_environment_synthesizes_and_holds_what_always_holds(
     environment: EnvironmentSpec,
