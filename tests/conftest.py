@@ -59,13 +59,6 @@ TOGETHER: Final = (
     *("training/slurm", "training", "training/torchtitan"),
     *("accept", "prove", "observe"),
 )
-    "training/slurm",
-    "training",
-    "training/torchtitan",
-    "accept",
-    "prove",
-    "observe",
-)
 """Folders whose tests keep one process busy at a time, for they start many of their own, or share
 an environment that is deployed once in each process."""
 
