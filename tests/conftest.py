@@ -63,16 +63,10 @@ TOGETHER: Final = (
 an environment that is deployed once in each process."""
 
 LONGEST: Final = (
-    *(
-        "docs/test_commands.py",
-        "docs/test_runbooks.py",
-        "rehearse/test_nodes.py",
-        "test_examples.py",
-        "training/slurm",
-        "training",
-        "accept",
-    ),
-    *("rehearse/test_rehearsal.py", "prove", "test_wheel.py"),
+    *("training/slurm", "rehearse/test_nodes.py", "training", "docs/test_runbooks.py"),
+    *("docs/test_commands.py", "training/torchtitan", "accept", "rehearse/test_rehearsal.py"),
+    *("observe", "test_wheel.py", "test_examples.py", "prove", "night/test_sample.py"),
+    *("deliver/test_deliver.py", "emulator/test_cli.py", "gates/test_where_people_meet_it.py"),
 )
 """What takes minutes with few tests: it begins first, so that no process works alone at the end."""
 
