@@ -49,7 +49,7 @@ class Installed:
         done = subprocess.run(
             [str(self.folder / "bin" / program), *arguments],
             cwd=cwd,
-            env={**os.environ, "CDK_OUTDIR": "cdk.out", "PYTHONPATH": "", "COLUMNS": "200"},
+            env={**os.environ, "PYTHONPATH": "", "COLUMNS": "200"},
             capture_output=True,
             text=True,
             check=False,
@@ -79,15 +79,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 SYNTHESES = f"""
-import os, runpy, sys
+import os, runpy, shutil, sys
 for folder in sys.argv[1:]:
     os.chdir(folder)
     sys.path[0] = folder
     for name in [each for each in sys.modules if each.partition('.')[0] in {THEIRS!r}]:
         del sys.modules[name]
-    runpy.run_path('app.py', run_name='__main__')
+    app = runpy.run_path('app.py', run_name='__main__')['app']
+    shutil.copytree(app.synth().directory, 'cdk.out')
 """
-"""The apps one after the other: Node, which most of a synthesis is, starts once for all of them."""
+"""The apps one after the other: Node, which most of a synthesis is, starts once for all of them,
+with one folder and one environment."""
 
 
 @pytest.fixture(scope="session")
