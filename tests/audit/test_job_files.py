@@ -247,6 +247,8 @@ def test_what_this_repository_ships_for_jobs_is_clean():
         ("a.json", '{"TrainingJobName": ', "it is no JSON"),
         ("a.yaml", "apiVersion: v1\nkind: [", "it is no YAML"),
         ("a.yaml", "apiVersion: v1\nkind: " + "[" * 400 + "]" * 400, "nested too deeply"),
+        ("a.yaml", "{{- if .Values.rbac }}\napiVersion: v1\n", "audit what `helm template` prints"),
+        ("a.yaml", "apiVersion: v1\nkind: {{ .kind }}-x\n", "audit what `helm template` prints"),
         ("a.txt", "hello", "no CloudFormation template"),
         ("a.yaml", "apiVersion: v1\nkind: Service\n", None),
     ],

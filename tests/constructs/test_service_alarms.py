@@ -1,16 +1,16 @@
-"""Alarms on what AWS measures: by the templates alone, as nothing here sends AWS's metrics.
+"""Alarms on what AWS measures: their templates. tests/observe/test_aws_alarms.py sees them fire.
 
 The patterns of the scaling log are read as CloudWatch Logs reads them, over records with the fields
 that AWS documents (AWS PCS user guide, scaling logs, read 2026-11-26).
 """
 
-import re
 from typing import Any
 
 import pytest
 
 from constructs_lib.alarms import ServiceAlarms
 from tests.constructs.bare import bare_stack, resources
+from tests.observe.cloudwatch import matches
 from ultracluster.catalogue.alarms import alarms, service_alarms
 
 TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
@@ -62,14 +62,6 @@ def test_an_alarm_on_lines_counts_those_of_its_own_environment():
         (counted,) = each["MetricTransformations"]
         assert counted["MetricNamespace"] == found[name]["Namespace"] == "UltraCluster/night"
         assert (found[name]["MetricName"], each["LogGroupName"]) == (name, "log")
-
-
-def matches(pattern: str, record: dict[str, str]) -> bool:
-    """Whether a record matches, for patterns of `=`, `&&`, `||` and parentheses."""
-    text = re.sub(r"\$\.(\w+) = (\"\w+\")", r'(record.get("\1") == \2)', pattern.strip("{ }"))
-    text = text.replace("&&", " and ").replace("||", " or ")
-    assert "$" not in text
-    return bool(eval(text, {"record": record}))  # noqa: S307 - the table's own patterns
 
 
 @pytest.mark.parametrize(

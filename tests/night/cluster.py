@@ -211,6 +211,22 @@ class Night(Accounting):
         )
         return dict(row.split(maxsplit=1) for row in done.stdout.splitlines())
 
+    def end_of(self, job: int) -> str:
+        """Wait for a job's end, and return its state and status by Slurm's accounting.
+
+        The controller forgets a job some minutes after its end (MinJobAge).
+        """
+        ask = ("sacct", f"--jobs={job}", "--allocations", "--noheader", "--parsable2")
+        told = ""
+
+        def over() -> bool:
+            nonlocal told
+            told = self.ask(*ask, "--format=State,ExitCode").replace("|", " with ")
+            return bool(told) and not told.startswith(("PENDING", "RUNNING", "REQUEUED"))
+
+        until(f"end of job {job}", over)
+        return told
+
     def reboot(self, node: str) -> None:
         """Do what a node does whose Slurm reboots it: it comes back with an empty kernel's log."""
         self.cut(node)

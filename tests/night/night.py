@@ -86,7 +86,8 @@ Training lost is the longest time without a new step while the round of faults w
 - Starts of the job on a node that was out of service: {sick}.
 - The job's end: {end}.
 
-Two of its dashboards, drawn by `ultracluster dashboards --from` before the last round:
+Two of its dashboards, drawn by `ultracluster dashboards --from` before the last round (MFU is empty: of
+processors no peak is known):
 
 ![Charts of nodes by state, jobs, GPUs of each job and Xids in that night](night-cluster.webp)
 
@@ -424,8 +425,7 @@ def main() -> int:
             take_pictures(folder / "chromium")
             until("a job that runs", rehearsal.running, 240)
             rehearsal.round(last)
-            ended = job.ended()
-            page.end = f"{ended['JobState']} with {ended['ExitCode']}"
+            page.end = night.end_of(job.number)
             page.write()
             return 0 if page.good() else 1
 

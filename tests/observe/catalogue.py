@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tests.observe import aws
 from tests.observe.faults import FAULTS
 from tests.observe.hour import ALARMS, FAULT_AFTER, HOUR, Server, fires, prometheus, samples
 from tests.repository import ROOT
@@ -35,8 +36,15 @@ arrives is the description: what it means, what causes it, the first command, an
 
 AWS: Final = """## On what AWS itself measures
 
-Nothing here sends AWS's own metrics: tests hold the templates of these alarms, and the patterns of
-log lines against records as AWS documents them; none of them was seen to fire.
+Nothing here sends AWS's own metrics. What AWS sends of a fault was planted as its guides describe
+it, and a stand-in for CloudWatch (`tests/observe/cloudwatch.py`) evaluated the alarms that CDK
+writes. Each fired by its fault, by no other, and was silent through a calm hour. Seconds are from
+the fault to the end of the period that decides; how late AWS's samples arrive is not in them.
+
+### Reserved capacity that nobody uses
+
+See [Capacity Blocks](capacity-block.md).
+
 """
 
 
@@ -55,7 +63,18 @@ def page(server: Server) -> str:
             f"```promql\n{alarm.query}\n```\n\n"
             "| fault | seconds until it fires |\n| --- | --- |\n" + "\n".join(rows) + "\n"
         )
-    return "\n".join([*parts, AWS, *(_of_aws(alarm) for alarm in service_alarms().values())])
+    idle = AWS + _rows(aws.IDLE)
+    return "\n".join([*parts, idle, *(_of_aws(alarm) for alarm in service_alarms().values())])
+
+
+def _rows(alarm: str) -> str:
+    """Return the table of faults on AWS's own metrics of which an alarm tells."""
+    rows = ["| fault | seconds until it fires |", "| --- | --- |"]
+    for fault, planted in aws.FAULTS.items():
+        if planted.alarm == alarm:
+            at = aws.cloudwatch().fires(alarm, aws.events(planted), aws.HOUR)
+            rows.append(f"| {fault} | {'never' if at is None else at - aws.FAULT_AFTER} |")
+    return "\n".join(rows) + "\n"
 
 
 def _of_aws(alarm: ServiceAlarm) -> str:
@@ -64,7 +83,8 @@ def _of_aws(alarm: ServiceAlarm) -> str:
     return (
         f"### {alarm.name}\n\n{alarm.means}\n\n"
         f"- Likely: {alarm.causes}\n- First: {alarm.first}\n"
-        f"- Fires above {alarm.above}, for {minutes}, of: `{measured}`\n"
+        f"- Fires above {alarm.above}, for {minutes}, of: `{measured}`\n\n"
+        f"{_rows(alarm.name)}"
     )
 
 

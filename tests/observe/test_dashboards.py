@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from markupsafe import escape
@@ -12,7 +13,7 @@ from tests.observe.node import START
 from ultracluster.cli import main
 from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
 from ultracluster.dashboards.page import Series, page, told
-from ultracluster.prometheus import source
+from ultracluster.prometheus import Prometheus, source
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")
@@ -42,6 +43,23 @@ def test_a_dashboard_is_drawn_from_a_prometheus(server: Server, dashboard: Dashb
     assert text.count("<svg ") == len(charts)
     assert all(escape(panel.title) in text for panel in dashboard.panels)
     assert re.findall(r'd="M[\d. ]+[LM][^"]*h0"', text), "a line of several points"
+
+
+def answer(path: str) -> bytes:
+    """Answer as a Prometheus whose only series says when it was asked about."""
+    asked = parse_qs(urlsplit(path).query)
+    labels = {"slurm_node": "n1", "reason": f"at {float(asked['start'][0]):.0f}"}
+    series = {"metric": labels, "values": [(float(asked["end"][0]), "1")]}
+    return json.dumps({"data": {"result": [series]}}).encode()
+
+
+def test_a_table_says_how_things_are_at_the_end():
+    """Nodes that were out of service for a while are in service again."""
+    panel = Panel("t", "up{$env}", "{{slurm_node}} {{reason}}", "short", "table")
+
+    text = draw(Dashboard("d", "D", (panel,)), "e", Prometheus("nobody", answer), 1000, 9000)
+
+    assert "n1 at 9000" in text
 
 
 def test_a_line_is_interrupted_where_nothing_was_measured():

@@ -144,7 +144,9 @@ def draw(
     panels = []
     for panel in dashboard.panels:
         query = re.sub(r"\$(job|node)\b", ".*", panel.of(environment))
-        lines = series(asked, query, panel.legend, since, until)
+        # A table says how things are at the end, as in Grafana.
+        begin = until if panel.kind == "table" else since
+        lines = series(asked, query, panel.legend, begin, until)
         panels.append(
             {"title": panel.title, "unit": panel.unit, "kind": panel.kind, "series": lines}
         )

@@ -107,6 +107,9 @@ NAMED: Final = re.compile(r"""["']?(?:[Nn]ame["']?\s*:\s*)?["']?(\b[A-Z][A-Z0-9_
 GIVEN: Final = re.compile(r"(?<![A-Za-z0-9_$.{])([A-Z][A-Z0-9_]{2,})=")
 """A name that a line of a command gives a value."""
 
+UNFILLED: Final = re.compile(r"(?<!\$)\{\{")
+"""What Helm and Jinja fill in; `${{` is GitHub's and stands in texts."""
+
 
 def _of_documents(path: Path, text: str) -> Document | None:
     """Return the template that a request or manifest stands for, None where it is neither.
@@ -117,10 +120,17 @@ def _of_documents(path: Path, text: str) -> Document | None:
     # A template may carry manifests; that it has resources decides.
     if TEMPLATE.search(text) or not MARKS.search(text):
         return None
-    if text.lstrip()[:1] == "{":
-        parts = [parsed_json(path, text).body]
-    else:
-        parts = yaml_document.documents(path, text)
+    try:
+        if text.lstrip()[:1] == "{":
+            parts = [parsed_json(path, text).body]
+        else:
+            parts = yaml_document.documents(path, text)
+    except UnreadableError as error:
+        if not UNFILLED.search(text):
+            raise
+        raise UnreadableError(
+            f"{error}; it has {{{{ }}}} of Helm or Jinja in it: audit what `helm template` prints"
+        ) from None
     parts = [part for part in parts if isinstance(part, Mapping)]
     if any(isinstance(part.get("Resources"), Mapping) for part in parts):
         return None  # a template all on one line
