@@ -44,12 +44,12 @@ def orphaned(session: Slurm, tokens: Path, tmp_path_factory, out_of_time: Job) -
 
 @pytest.fixture(scope="module")
 def undisturbed(tokens: Path, tmp_path_factory) -> Curve:
-    """The curve of a run of two processes that nobody stopped, without Slurm."""
+    """The curve of a run of four processes that nobody stopped, without Slurm."""
     job = Job(None, tmp_path_factory.mktemp("undisturbed"), tokens)
     job.write_recipe(partition_size=2)
     module = "tests.training.slurm.undisturbed"
     done = subprocess.run(
-        [sys.executable, "-m", module, "2", "recipe.py"],
+        [sys.executable, "-m", module, "4", "recipe.py"],
         cwd=job.work,
         env={**os.environ, **VARIABLES},
         check=False,
@@ -61,7 +61,7 @@ def undisturbed(tokens: Path, tmp_path_factory) -> Curve:
 
 def test_a_node_dies_and_the_curve_is_the_same(job: Job, undisturbed: Curve):
     """The job goes back to the queue by itself, and on from its last checkpoint, bit for bit."""
-    job.submit("--nodelist=n[2-3]", nodes=2, partition_size=2)
+    job.submit(nodes=4, partition_size=2)
     job.until_step(2 * EVERY + 3)
     job.slurm.cut("n3")
     # What replaces it: an empty machine of the same name.
@@ -69,7 +69,7 @@ def test_a_node_dies_and_the_curve_is_the_same(job: Job, undisturbed: Curve):
     ended = job.ended()
 
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), job.output()
-    assert ended["NodeList"] == "n[2-3]"
+    assert ended["NodeList"] == "n[1-4]"
     first, second = job.starts()
     assert first == 0
     # A machine that does much else cuts the node off some steps later.
