@@ -52,10 +52,15 @@ def reader(paths: str) -> Loader:
 
 
 @cache
-def _input_shape(service: str, operation: str) -> Any:
+def model(service: str) -> Any:
+    """Return botocore's model of a service, with the members that are added to it."""
     # By the loader alone: a session reads the user's profiles, which have no say in a model.
-    document = reader(ADDED).load_service_model(service, "service-2")
-    return ServiceModel(document, service).operation_model(operation).input_shape
+    return ServiceModel(reader(ADDED).load_service_model(service, "service-2"), service)
+
+
+@cache
+def _input_shape(service: str, operation: str) -> Any:
+    return model(service).operation_model(operation).input_shape
 
 
 def problems(service: str, operation: str, request: object) -> Iterator[Problem]:

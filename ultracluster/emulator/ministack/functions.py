@@ -16,9 +16,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ultracluster.emulator import wire
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Scope
+from ultracluster.service_model import model as model_of
 
 TARGET: Final = "EmulatorSdk"
 """Prefix of the requests that `sdk.js` sends."""
@@ -55,7 +55,7 @@ def install(folder: Path) -> None:
 
 
 def _client(service: str, name: str) -> str:
-    operations = json.dumps(wire.model(service).operation_names)
+    operations = json.dumps(model_of(service).operation_names)
     return (
         f'module.exports = require("../../emulator-sdk.js")("{service}", "{name}", {operations});'
     )
