@@ -10,6 +10,8 @@ SUPPLY := .venv-supply
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Images of containers often set it, and then each of a thousand processes compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 

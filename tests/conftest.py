@@ -4,6 +4,7 @@
 not run, and the end of the run says which, and the one command that brings what is missing.
 """
 
+import gc
 import os
 import re
 import shutil
@@ -12,6 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
+from hypothesis import settings
+
+# An example on a busy machine takes as long as it takes.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,18 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("training/slurm", "training", "accept", "prove", "observe")
+TOGETHER: Final = (
+    *("training/slurm", "training", "training/torchtitan"),
+    *("accept", "prove", "observe"),
+)
 """Folders whose tests keep one process busy at a time, for they start many of their own, or share
 an environment that is deployed once in each process."""
 
 LONGEST: Final = (
-    *(
-        "docs/test_commands.py",
-        "docs/test_runbooks.py",
-        "rehearse/test_nodes.py",
-        "test_examples.py",
-        "training/slurm",
-        "training",
-        "accept",
-    ),
-    *("rehearse/test_rehearsal.py", "prove", "test_wheel.py"),
+    *("training/slurm", "rehearse/test_nodes.py", "training", "docs/test_runbooks.py"),
+    *("docs/test_commands.py", "training/torchtitan", "accept", "rehearse/test_rehearsal.py"),
+    *("observe", "test_wheel.py", "test_examples.py", "prove", "night/test_sample.py"),
+    *("deliver/test_deliver.py", "emulator/test_cli.py", "gates/test_where_people_meet_it.py"),
 )
 """What takes minutes with few tests: it begins first, so that no process works alone at the end."""
 
@@ -111,6 +114,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return places.get(name, len(LONGEST)), -counts[name]
 
     items.sort(key=key)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """Keep what was imported and collected out of sight of the garbage collector.
+
+    It stays to the end, and each of its walks would be over some million objects.
+    """
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ultracluster.cli import main
 
 def copied(assembly: Path) -> list[str]:
     """Return a command that takes the place of the CDK app: it copies an assembly."""
-    return ["/bin/sh", "-c", 'cp -R "$0" "$CDK_OUTDIR"', str(assembly)]
+    return ["/bin/sh", "-c", 'mkdir -p "$CDK_OUTDIR" && cp -R "$0/." "$CDK_OUTDIR"', str(assembly)]
 
 
 def made_before(given: str) -> list[str]:

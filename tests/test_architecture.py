@@ -1,7 +1,7 @@
 """The import table of docs/architecture.md."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -284,6 +284,7 @@ PURE = (
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 
+@cache
 def sources() -> list[Path]:
     """Return every Python file that the table speaks of."""
     folders = sorted({key.split("/")[0] for key in MAY_IMPORT if not key.endswith(".py")})
@@ -291,13 +292,16 @@ def sources() -> list[Path]:
     return [*found, ROOT / "app.py"]
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the full name of everything that a file imports, also within functions."""
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Return the full name of everything that a file imports, also within functions."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or "")
+            found.add("." * node.level + (node.module or ""))
+    return frozenset(found)
 
 
 def layer_of(path: Path) -> str:

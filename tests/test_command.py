@@ -147,6 +147,12 @@ def test_a_file_that_does_not_run_has_one_exit_code(
     assert main([*words, str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR {path}:1: NameError")
+
+
+def test_the_app_has_that_exit_code_for_a_file_that_does_not_run(tmp_path: Path):
+    path = tmp_path / "mine.py"
+    path.write_text("x = undefined_name\n")
+
     assert app(("environment-file", str(path))).returncode == 2
 
 

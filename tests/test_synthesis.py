@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from environments.dev import DEV
-from ultracluster.input_files import Sources
 from ultracluster.synthesis import Synthesis, SynthesisError, package_cache
 
 ROOT = Path(__file__).parents[1]
@@ -56,26 +55,25 @@ def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path):
     assert package_cache(tmp_path / "home") == {}
 
 
-def test_a_users_file_in_an_empty_folder_is_synthesized(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Nothing of this repository is needed, and no AWS profile reaches the child."""
-    file = tmp_path / "mine.py"
-    text = (ROOT / "environments" / "dev.py").read_text().replace('name="dev"', 'name="mine"')
-    file.write_text(f"import os\nassert 'AWS_PROFILE' not in os.environ\n{text}")
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    monkeypatch.chdir(empty)
+def test_no_profile_of_a_user_reaches_the_child(monkeypatch: pytest.MonkeyPatch):
+    """Whatever runs there; tests/test_wheel.py has a user's file synthesized in an empty folder."""
+    program = """
+import os, pathlib
+folder = pathlib.Path(os.environ["CDK_OUTDIR"], "assembly-dev")
+folder.mkdir(parents=True)
+(folder / "names.template.json").write_text(" ".join(os.environ))
+"""
+    command = [sys.executable, "-c", program]
+    monkeypatch.setattr("ultracluster.synthesis.synthesize_command", lambda _: command)
     monkeypatch.setenv("AWS_PROFILE", "production")
-    mine = DEV.model_copy(update={"name": "mine"})
 
-    with Synthesis(mine, file) as synthesis:
-        sources = Sources([str(synthesis.stage())])
+    with Synthesis(DEV, None) as synthesis:
+        (found,) = synthesis.stage().iterdir()
+        names = found.read_text().split()
         assert not synthesis.refused
 
-    assert sources.errors == []
-    assert len(sources.templates) == 4
-    assert list(empty.iterdir()) == []
+    assert "CDK_CONTEXT_JSON" in names
+    assert not [name for name in names if name.startswith("AWS_")]
 
 
 def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path):

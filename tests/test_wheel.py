@@ -130,13 +130,16 @@ def test_what_needs_no_optional_package_works(
     assert shown in done.stdout
 
 
-@pytest.mark.parametrize("subject", ["{}/mine.py", "{}/network.json"])
-def test_a_review_works_with_its_extra(run: Run, files: Path, subject: str):
+@pytest.mark.parametrize(
+    ("subject", "shown"), [("{}/mine.py", "resources in 4 stacks"), ("{}/network.json", "")]
+)
+def test_a_review_works_with_its_extra(run: Run, files: Path, subject: str, shown: str):
     """Of an environment's file, which is synthesized, and of a template."""
     done = run("review", subject.format(files), "--format", "md")
 
     assert done.returncode == 0, done.stderr
     assert ".md" in done.stdout
+    assert shown in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

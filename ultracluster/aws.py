@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
 from ultracluster.exit_status import CommandError
-from ultracluster.service_model import SESSION
+from ultracluster.service_model import SESSION, reader
 
 RETRIES: Final = Config(
     # "standard" backs off exponentially with jitter where AWS throttles, and gives up on what
@@ -195,15 +195,18 @@ class Account:
         given = settings or {}
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
         try:
+            inner = botocore.session.Session(session_vars={**SESSION, **(APART if given else {})})
+            models = reader(inner.get_config_variable("data_path"))
+            inner.register_component("data_loader", models)
             self._session = boto3.Session(
-                botocore_session=botocore.session.Session(
-                    session_vars={**SESSION, **(APART if given else {})}
-                ),
+                botocore_session=inner,
                 region_name=region,
                 aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
                 aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
                 aws_session_token=given.get("AWS_SESSION_TOKEN"),
             )
+            # Each session of boto3's adds its own folder.
+            models.search_paths[:] = dict.fromkeys(models.search_paths)
         except BotoCoreError as error:
             name = type(error).__name__
             raise CloudError("boto3", "session", name, str(error)) from error

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.loaders import Loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import ServiceModel
 
 from ultracluster.problem import MISSING, Problem, choices
@@ -46,10 +46,21 @@ TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 
 
 @cache
-def _input_shape(service: str, operation: str) -> Any:
+def reader(paths: str) -> Loader:
+    """Return what reads models from folders, and keeps them; each session would read its own."""
+    return create_loader(paths)
+
+
+@cache
+def model(service: str) -> Any:
+    """Return botocore's model of a service, with the members that are added to it."""
     # By the loader alone: a session reads the user's profiles, which have no say in a model.
-    document = Loader(extra_search_paths=[ADDED]).load_service_model(service, "service-2")
-    return ServiceModel(document, service).operation_model(operation).input_shape
+    return ServiceModel(reader(ADDED).load_service_model(service, "service-2"), service)
+
+
+@cache
+def _input_shape(service: str, operation: str) -> Any:
+    return model(service).operation_model(operation).input_shape
 
 
 def problems(service: str, operation: str, request: object) -> Iterator[Problem]:

@@ -62,7 +62,7 @@ than 5 % in any line, whose checkpoints are as rare as a quarter of the time bet
 from a trillion parameters, with less than 30 % of the peak: `tests/planner/test_rehearsals.py`. It
 also refuses a trace of other settings than the recipe's (the traces are
 `benchmarks/planner/rehearsals.json`); a change of the programs is found by the small traces of
-`tests/training/test_rehearse.py`.
+`tests/training/torchtitan/test_rehearse.py`.
 
 What it cannot know: what a kernel or a compiled layer needs or saves for itself, and
 fragmentation. CUDA's and NCCL's own memory is the planner's figure. Layers run one operation after

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audit.test_audit_command import audit as run_audit
@@ -271,7 +271,6 @@ WORDS = ("export ", "NCCL_PROTO", "<<E\n", "E\n", "FROM ", "ENV ", "RUN ", "srun
 ALPHABET = st.sampled_from([*"ab=$\\\"'`(){};|&<>#\n \t-", *WORDS])
 
 
-@settings(deadline=None)
 @given(st.lists(ALPHABET, max_size=60).map("".join))
 def test_any_text_is_read_to_its_end(text):
     """A lint that dies of a strange script judges nothing."""
@@ -280,7 +279,6 @@ def test_any_text_is_read_to_its_end(text):
         assert all(1 <= item.line <= lines for item in items)
 
 
-@settings(deadline=None)
 @given(
     st.from_regex(r"[A-Z]{1,8}", fullmatch=True), st.from_regex(r"[a-z0-9,^:]{0,9}", fullmatch=True)
 )

@@ -295,7 +295,7 @@ def test_nodes_that_run_without_a_job_are_paid_for_idle():
     assert found == {"ec2/p4d.24xlarge/on-demand": 1, "ebs/gp3/storage": 200}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(environment=environments(), more=st.integers(1, 50))
 def test_more_nodes_never_cost_less(environment: EnvironmentSpec, more: int):
     """Whatever they are and however they are paid for."""

@@ -9,13 +9,14 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import boto3
 import jmespath  # type: ignore[import-untyped] # it has no types
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
+from botocore.session import Session, get_session
 from botocore.validate import ParamValidator
 
 GLOBAL: Final[tuple[str, ...]] = ("region", "query", "output", "profile")
@@ -60,6 +61,12 @@ def answer(words: list[str]) -> str:
     return json.dumps(shown, indent=4, default=str) + "\n" if shown else ""
 
 
+@cache
+def models() -> Session:
+    """Return what reads the models, each of them once: there are four hundred services."""
+    return get_session()
+
+
 def read(words: list[str]) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Return the operation, its parameters, and the CLI's own settings, and send nothing.
 
@@ -68,7 +75,7 @@ def read(words: list[str]) -> tuple[str, dict[str, Any], dict[str, str]]:
     """
     service, name, *rest = [*words, "", ""][: max(len(words), 2)]
     service = "s3" if service == "s3api" else service  # the CLI's own name for the API
-    session = get_session()
+    session = models()
     if service not in session.get_available_services():
         raise UsageError(f"no service {service!r}")
     model = session.get_service_model(service)

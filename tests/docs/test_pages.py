@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +17,7 @@ import constructs_lib
 from golden import commands_page, specs_page
 from tests.docs import aws_cli
 from tests.docs.pages import PAGES, ROOT, Page
+from tests.wheel import wheel
 from ultracluster.cli import parser
 from ultracluster.spec.base import Spec
 
@@ -42,16 +42,8 @@ def block(page: str, marker: str) -> str:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the project as pip installs it, and nothing else of it."""
-    sources, wheels, target = (
-        tmp_path_factory.mktemp("project") / name for name in ("sources", "wheels", "site")
-    )
-    # setuptools builds in place and would leave its folders in the repository.
-    left_out = shutil.ignore_patterns(".*", "node_modules", "cdk.out", "build", "*.egg-info")
-    shutil.copytree(ROOT, sources, ignore=left_out)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", str(wheels), str(sources)], check=True)
-    (wheel,) = wheels.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(target)
+    target = tmp_path_factory.mktemp("project") / "site"
+    zipfile.ZipFile(wheel(tmp_path_factory)).extractall(target)
     return target
 
 

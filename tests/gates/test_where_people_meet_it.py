@@ -24,7 +24,7 @@ OFFLINE = {
     "PIP_NO_INDEX": "1",
     "PIP_NO_BUILD_ISOLATION": "0",  # which is pip's way to say that it is off
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
+    "PIP_COMPILE": "0",  # Python compiles what is imported
 }
 PACKAGE = (
     "requirements-audit.txt",

@@ -95,7 +95,7 @@ def _without_code(page: str) -> str:
     return re.sub(r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)", "", page)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from("`|\\ a@#\n*_<>&[]"), max_size=12))
 def test_code_and_text_of_markdown_cannot_be_left(text):
     """Whatever number of backticks is in it, one code span is all that there is."""

@@ -43,7 +43,6 @@ def test_no_file_is_a_defect(kind: Kind, capsys):
 
     @settings(
         max_examples=12,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=(Phase.generate,),

@@ -57,7 +57,7 @@ def search(shape: ModelShape, instance_type: str = "p4d.24xlarge") -> Search:
     return Search(setup, asked.batch)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     size=st.floats(2e8, 4e11),
     nodes=st.integers(1, MOST_NODES),
@@ -128,7 +128,7 @@ def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, activat
     assert needed[1] <= needed[0] * (1 + 1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     size=st.floats(1e9, 2e11),
     micro=st.integers(1, 4),

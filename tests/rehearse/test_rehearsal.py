@@ -27,6 +27,20 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "ultracluster.cli", "rehearse")
 
 
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the assembly of `dev` that the CLI makes of the app."""
+    directory = tmp_path_factory.mktemp("synthesized") / "cdk.out"
+    arguments = ["synth", "dev/*", "--quiet", "--output", str(directory)]
+    Cdk({}).run([*arguments, "--app", f"{sys.executable} app.py"])
+    return directory
+
+
+def command(assembly: Path, *words: str) -> list[str]:
+    """Return the command `rehearse`, whose CLI is given what it synthesized before."""
+    return [sys.executable, "-m", "tests.made_before", str(assembly), "rehearse", *words]
+
+
 def settings_for(directory: Path) -> dict[str, str]:
     """Return an environment whose processes can be told from those of other rehearsals."""
     return {**os.environ, "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
@@ -54,10 +68,10 @@ def wait_for(condition, seconds: float = 10) -> bool:
     return False
 
 
-def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
+def test_rehearsal_of_dev_by_the_real_cli(synthesized: Path, tmp_path: Path):
     """Bootstrap, deploy, proof, no-change deploy, destroy: what the README promises."""
     done = subprocess.run(
-        [*COMMAND, "dev"],
+        command(synthesized, "dev"),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -87,26 +101,21 @@ def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_cli_synthesizes_is_what_was_reviewed(tmp_path: Path):
+def test_what_the_cli_synthesizes_is_what_was_reviewed(synthesized: Path):
     """The golden templates are made in process; the CLI adds context of its own to an app."""
-    directory = tmp_path / "cdk.out"
-    arguments = ["synth", "dev/*", "--quiet", "--output", str(directory)]
-
-    Cdk({}).run([*arguments, "--app", f"{sys.executable} app.py"])
-
-    found = templates(directory, ENVIRONMENTS)
+    found = templates(synthesized, ENVIRONMENTS)
     assert found
     assert [name for name in found if (GOLDEN / name).read_bytes() != found[name]] == []
 
 
-def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
+def test_a_failed_creation_is_told_with_its_reason(synthesized: Path, tmp_path: Path):
     """The reason that CloudFormation gives is what the user sees, and the status is not 0."""
     faults = tmp_path / "faults.json"
     reason = "Insufficient capacity for the file system in use1-az6"
     faults.write_text(json.dumps([{"type": "AWS::FSx::FileSystem", "message": reason}]))
 
     done = subprocess.run(
-        [*COMMAND, "dev", "--faults", str(faults)],
+        command(synthesized, "dev", "--faults", str(faults)),
         cwd=ROOT,
         capture_output=True,
         text=True,

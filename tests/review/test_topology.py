@@ -132,7 +132,7 @@ ODD = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_wrong_value_anywhere_still_gives_a_picture(data: st.DataObject):
     """What CloudFormation would refuse is drawn as not known; the audit says what is wrong."""

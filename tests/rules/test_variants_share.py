@@ -103,7 +103,7 @@ def group(resources):
     return resolved_group([Template("t", body)], {}, None, every_value=True)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries(RESOURCES))
 def test_each_variant_is_and_says_what_it_would_alone(resources):
     """A finding that another variant brought about, or hid, would be a lie about this one."""

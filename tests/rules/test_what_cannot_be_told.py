@@ -194,7 +194,7 @@ systems = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(properties=systems)
 def test_no_problem_of_a_file_system_falls_between_the_rules(properties):
     """The catalogue's problems are shared out among rules, each to exactly one."""
@@ -217,7 +217,7 @@ entries = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(stated=st.lists(entries, min_size=1, max_size=6))
 def test_no_problem_of_interfaces_falls_between_the_rules(stated):
     """As above, for what EC2 refuses in a launch template."""

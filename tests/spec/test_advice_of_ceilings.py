@@ -76,7 +76,7 @@ def test_a_budget_is_taken_once_its_messages_are_followed(place, budget):
     assert applied(P4D, changes) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(environment=environments(), budget=st.sampled_from([LEFT_OUT, 1, 10**6]))
 def test_messages_about_money_can_be_followed(environment: EnvironmentSpec, budget: object):
     """Whatever is bought, and wherever."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ultracluster.catalogue.lustre import problems
@@ -131,7 +131,6 @@ def test_a_customer_key_is_for_persistent_types(deployment):
 
 
 @given(st.integers(-1000, 250_000), st.booleans())
-@settings(deadline=None)
 def test_metadata_iops_are_those_of_the_storage_type(iops, tiering):
     """And the nearest of them is suggested."""
 
@@ -152,7 +151,6 @@ def test_metadata_iops_are_those_of_the_storage_type(iops, tiering):
 
 
 @given(st.integers(1, 2_100_000))
-@settings(deadline=None)
 def test_intelligent_tiering_is_bought_in_steps_of_throughput(mbps):
     """4,000 MB/s each, up to 2,000,000; a suggestion is one of them."""
     rules = TYPES["PERSISTENT_2"]["INTELLIGENT_TIERING"]
@@ -170,7 +168,6 @@ def test_intelligent_tiering_is_bought_in_steps_of_throughput(mbps):
 
 
 @given(st.sampled_from(SIZED), st.integers(1, 200_000))
-@settings(deadline=None)
 def test_the_capacities_just_below_and_above_are_suggested(
     kind: tuple[str, str, int | None], capacity: int
 ):
@@ -245,7 +242,6 @@ def test_numbers_that_a_template_writes_as_text_are_judged():
 
 
 @given(st.lists(st.lists(st.sampled_from("ab"), max_size=3), max_size=9))
-@settings(deadline=None)
 def test_directories_that_hold_one_another_are_refused(paths):
     """Two associations over one file would each export it."""
     associations = [

@@ -21,7 +21,7 @@ from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import NetworkSpec
 
 FIRST_BLOCK = "network.training_subnet_cidrs"
-unhurried = settings(deadline=None, max_examples=150)
+unhurried = settings(max_examples=150)
 
 
 @unhurried
@@ -142,7 +142,6 @@ def vpc_problems(block: str) -> list[Problem]:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 32))
-@settings(deadline=None)
 def test_a_vpc_block_is_accepted_or_the_one_that_is_suggested(address: int, prefix: int):
     """Whatever block is typed, one step leads to a block that AWS takes."""
     typed = f"{ipaddress.IPv4Address(address)}/{prefix}"

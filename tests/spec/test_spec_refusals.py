@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.spec import network_faults, node_faults, slurm_faults, storage_faults, user_faults
@@ -100,7 +100,6 @@ INDEPENDENT = (
 
 
 @given(st.sets(st.sampled_from(INDEPENDENT), min_size=2))
-@settings(deadline=None)
 def test_faults_that_have_nothing_to_do_with_each_other_add_up(names: set[str]):
     """None hides another, and none calls forth a third: one run shows all there is to change."""
     faults = [fault for fault in FAULTS if fault.name in names]

@@ -162,9 +162,7 @@ LEVELS = {
 }
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tags=TAGS | st.just({"Name": "mine", "ultracluster:environment": "mine"}))
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_tag_replaces_anything(

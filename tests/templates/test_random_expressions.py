@@ -90,7 +90,7 @@ def conditions(draw):
     return made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(texts, lists), conditions())
 def test_what_is_known_agrees_with_a_naive_evaluator(expression, made):
     """Two evaluators that were written apart are seldom wrong alike."""
@@ -144,7 +144,7 @@ def plain(value):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(NAMES), junk, min_size=1, max_size=3), junk, junk, junk)
 def test_nothing_that_is_written_crashes(properties, condition, output, section):
     """An audit that fails on a faulty template is of no use: those are what it is for."""
@@ -167,7 +167,7 @@ def test_nothing_that_is_written_crashes(properties, condition, output, section)
             assert plain(dict(resource.properties))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["Parameters", "Mappings", "Conditions", "Outputs"]), junk))
 def test_sections_of_any_kind_are_read(sections):
     """A section that is a list is as good as none."""

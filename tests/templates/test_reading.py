@@ -116,7 +116,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.text(), values, max_size=3),
     st.dictionaries(st.text(), values, max_size=4),

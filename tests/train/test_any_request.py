@@ -38,7 +38,7 @@ def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PATHS = paths(request())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(PATHS), VALUES)
 def test_any_value_anywhere_is_judged_without_an_error(path: tuple[Any, ...], value: Any):
     """A program that falls over a request has not checked it."""
@@ -53,7 +53,7 @@ def test_any_value_anywhere_is_judged_without_an_error(path: tuple[Any, ...], va
     list(advice(parsed(wrong)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(VALUES)
 @example([])
 @example("{}")
@@ -64,7 +64,7 @@ def test_anything_at_all_is_judged_without_an_error(value: Any):
     assert request_problems(value, place())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(["nodes", "seconds", "attempts"]), st.integers(-(10**9), 10**9))
 def test_a_number_is_refused_exactly_outside_of_its_range(which: str, value: int):
     """Neither an edge too many nor one too few."""

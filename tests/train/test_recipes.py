@@ -249,7 +249,7 @@ def drawn(draw: st.DrawFn) -> RecipeSpec:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(drawn())
 def test_every_recipe_that_exists_makes_a_request_that_is_sound(each: RecipeSpec):
     """A spec is valid if it exists: nothing is left for SageMaker to refuse."""
@@ -258,7 +258,7 @@ def test_every_recipe_that_exists_makes_a_request_that_is_sound(each: RecipeSpec
     assert [str(problem) for problem in request_problems(request)] == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn(), st.integers(1, 600))
 def test_a_partition_size_is_refused_exactly_where_the_program_refuses_it(
     each: RecipeSpec, size: int

@@ -1,17 +1,15 @@
 """Tokens are what their index says, or the run does not start."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.training.torchtitan.jobs import PYTHON, environment
 from training import manifest
 from training.data import BLOCK, Mixture, Order, order_of
 from training.manifest import digest
-from training.prepare import BYTE_VOCABULARY, sample, write
+from training.prepare import write
 from training.problems import NodeError, UserError
 from training.tokens import TokenFolder
 
@@ -202,29 +200,3 @@ def test_several_folders_are_read_as_one(folder, tmp_path):
     assert (numbers >= 36).mean() == pytest.approx(0.75, abs=0.05)
     with pytest.raises(UserError, match=r"data.path = .*missing holds no index.json"):
         TokenFolder.open(f"{folder},{tmp_path / 'missing'}", sequence=16, vocabulary=70_016)
-
-
-def test_torchtitan_reads_tokens_against_their_index(tmp_path):
-    """A flipped bit ends it with 2 before a step, as it ends the reference program."""
-    tokens = tmp_path / "tokens"
-    write(tokens, sample(), vocabulary=BYTE_VOCABULARY)
-    shard = tokens / "tokens-00000.npy"
-    content = bytearray(shard.read_bytes())
-    content[-1] ^= 1
-    shard.write_bytes(content)
-    changes = (f"data.path={tokens}", f"run.path={tmp_path}/run", f"checkpoint.path={tmp_path}/ck")
-    done = subprocess.run(
-        [
-            *(PYTHON, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--no-python"),
-            *("--nproc-per-node=1", PYTHON, "-W", "ignore", "-m", "training.torchtitan"),
-            *("llama3-smoke", *(word for each in changes for word in ("--set", each))),
-        ],
-        cwd=tmp_path,
-        env=environment(),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert "tokens-00000.npy: does not match its sha256 in index.json" in done.stderr
-    assert "exitcode  : 2" in done.stderr
-    assert not (tmp_path / "ck").exists()

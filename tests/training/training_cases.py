@@ -7,9 +7,11 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+TITAN = str(ROOT / ".venv-torchtitan" / "bin" / "python")
 CASES = [
     (world, partition, tensor)
     for world in (2, 4, 8)
@@ -21,10 +23,10 @@ CASES = [
 
 
 @cache
-def _started() -> subprocess.Popen[str]:
+def _started(*command: str) -> subprocess.Popen[str]:
     """Return what forks processes that have PyTorch; it ends with the tests, by its input's end."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.started"],
+        command,
         cwd=ROOT,
         env=ENVIRONMENT,
         text=True,
@@ -33,13 +35,25 @@ def _started() -> subprocess.Popen[str]:
     )
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with `-m` in the repository, and return its status and all that it said."""
-    started = _started()
+def python(
+    *arguments: str, folder: Path = ROOT, titan: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with `-m`, and return its status and all that it said.
+
+    Args:
+        arguments: what follows `python`.
+        folder: where it runs.
+        titan: whether it has torchtitan, in the environment that has it.
+        variables: more for its environment.
+    """
+    module = ("-m", "tests.training.started")
+    titans = (TITAN, "-W", "ignore", *module, "torchtitan")
+    started = _started(*titans) if titan else _started(sys.executable, *module)
     assert started.stdin
     assert started.stdout
     with tempfile.NamedTemporaryFile("r") as said:
-        started.stdin.write(json.dumps([arguments, said.name]) + "\n")
+        asked: list[Any] = [arguments, said.name, str(folder), variables]
+        started.stdin.write(json.dumps(asked) + "\n")
         started.stdin.flush()
         status = int(started.stdout.readline())
         return subprocess.CompletedProcess(arguments, status, said.read())

@@ -26,9 +26,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ultracluster.emulator import wire
 from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.registry import schemas
+from ultracluster.service_model import model as model_of
 
 OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
@@ -109,7 +109,7 @@ class Rule(BaseModel):
         if not self.call or not operation:
             return False
         wanted, _, name = self.call.partition(":")
-        signed = wanted if wanted == "*" else wire.model(wanted).signing_name
+        signed = wanted if wanted == "*" else model_of(wanted).signing_name
         return fnmatchcase(f"{service}:{operation}", f"{signed}:{name}")
 
     @property
@@ -125,7 +125,7 @@ def _call_problems(call: str) -> Iterator[str]:
     if service == "*":
         return
     try:
-        model = wire.model(service)
+        model = model_of(service)
     except BotoCoreError:
         yield f"call: there is no service {service!r}; write botocore's name, such as fsx"
         return

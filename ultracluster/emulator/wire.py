@@ -9,7 +9,6 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from itertools import count, takewhile
 from typing import Any, Final
 from uuid import uuid4
@@ -17,10 +16,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import botocore.parsers
 import botocore.serialize
-import botocore.session
 
 from ultracluster.emulator.provisioning import Scope, ServiceError, ec2_refusal
-from ultracluster.service_model import SESSION, problems
+from ultracluster.service_model import model, problems
 
 Arguments = Mapping[str, Any]
 Operation = Callable[[Scope, Arguments], Mapping[str, Any]]
@@ -32,11 +30,6 @@ Flat = Mapping[str, Sequence[str]]
 VALUE: Final = ""
 """Where a tree of parameters has the value of a name that ends there."""
 EC2_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
-
-
-@cache
-def model(service: str) -> Any:
-    return botocore.session.Session(session_vars=SESSION).get_service_model(service)
 
 
 def json_answer(

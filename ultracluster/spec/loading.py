@@ -165,9 +165,12 @@ def _run(
 
 def _imported(path: Path) -> Mapping[str, Any] | None:
     """Return the names of a file that another one has imported already."""
+    resolved = path.resolve()
+    alike = (path.name, resolved.name)
     for module in list(sys.modules.values()):
         file = vars(module).get("__file__")
-        if isinstance(file, str) and Path(file).resolve() == path.resolve():
+        # Of thousands of modules few are called like it, and only those are looked up on the disk.
+        if isinstance(file, str) and file.endswith(alike) and Path(file).resolve() == resolved:
             return vars(module)
     return None
 

@@ -65,14 +65,14 @@ def narrows(before, after):
     return any(Danger.INTERRUPTS in c.dangers for c in changes(role(before), role(after)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(POLICIES, POLICIES)
 def test_widening_one_way_is_narrowing_the_other(one, other):
     """The comparison has no direction of its own."""
     assert loosens(one, other) == narrows(other, one)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(POLICIES, POLICIES)
 def test_what_is_called_the_same_allows_the_same(one, other):
     """An independent evaluation of single requests finds no difference where none is reported."""

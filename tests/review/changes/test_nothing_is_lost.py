@@ -128,7 +128,7 @@ def _written(value):
     return json.dumps(value, sort_keys=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEMPLATES, TEMPLATES)
 def test_the_lines_cover_the_difference_exactly_once(before, after):
     """A change that no line speaks of is a change that nobody reviewed."""
@@ -147,14 +147,14 @@ def test_a_number_instead_of_a_boolean_has_its_line():
     assert [change.property for change in changes(template(False), template(0))] == ["P"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEMPLATES)
 def test_templates_that_are_equal_have_no_line(templates):
     """A line about nothing hides those about something."""
     assert changes(templates, copy.deepcopy(templates)) == ()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEMPLATES, TEMPLATES)
 def test_the_same_two_give_the_same_lines(before, after):
     """A review of the same commit is the same review, whatever the order of keys."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from facts import job_environment as carried
@@ -24,7 +23,6 @@ values = st.sampled_from(
 types = st.sampled_from([None, "p4d.24xlarge", "p5.48xlarge", "trn1.32xlarge"])
 
 
-@examples(deadline=None)
 @given(plugins, types, st.booleans())
 def test_what_is_harmful_is_never_set(plugin, kind, fabric):
     """For any plugin, any type, with and without EFA; SageMaker's launchers do set two of them."""
@@ -58,7 +56,6 @@ def test_p5_with_a_new_plugin_is_not_told_what_it_knows():
     )
 
 
-@examples(deadline=None)
 @given(plugins)
 def test_the_name_that_forbids_tcp_is_known_to_every_plugin(plugin):
     """A name that the plugin does not have would end every job."""
@@ -88,7 +85,6 @@ def test_without_fabric_nccl_may_use_what_it_finds():
     assert "NCCL_NET" not in chosen({}, plugin=None, instance=None, fabric=False)
 
 
-@examples(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "FI_EFA_USE_HUGE_PAGE"]),
@@ -197,7 +193,6 @@ def test_the_audit_reads_the_same_table():
     assert command.resolve() == image.resolve()
 
 
-@examples(deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=2, max_size=4))
 def test_versions_are_read_as_they_are_written(parts):
     """1.9 comes before 1.10."""

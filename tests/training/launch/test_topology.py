@@ -148,7 +148,6 @@ def test_no_launcher_is_a_mistake_that_says_what_to_write():
         local_rank({})
 
 
-@examples(deadline=None)
 @given(st.frozensets(st.integers(0, 500)))
 def test_cpu_lists_are_read_as_they_are_written(numbers):
     """Both ways, for any set."""
@@ -161,7 +160,7 @@ def test_cpu_lists_are_read_as_they_are_written(numbers):
     ),
     st.integers(0, 20),
 )
-@examples(max_examples=30, deadline=None)  # each makes some hundred files
+@examples(max_examples=30)  # each makes some hundred files
 def test_no_topology_fails_a_rank(tmp_path_factory, places, rank):
     """Whatever hangs where, a rank starts and says what it found."""
     tree = Tree(tmp_path_factory.mktemp("tree"))

@@ -2,14 +2,12 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.training.slurm.cluster import ROOT
-from tests.training.torchtitan.jobs import PYTHON, environment
+from tests.training.training_cases import python
 from training import prepare
 from ultracluster.catalogue.alarms import alarms
 
@@ -36,15 +34,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
     """Both cases, played by real processes after one import of torchtitan."""
     folder = tmp_path_factory.mktemp("titan")
     assert prepare.main(["--out", str(folder / "tokens"), "--sample"]) == 0
-    done = subprocess.run(
-        [PYTHON, "-m", "tests.training.torchtitan.slowed", folder, folder / "tokens"],
-        cwd=ROOT,
-        env=environment(PYTHONWARNINGS="ignore"),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
+    words = (str(folder), str(folder / "tokens"))
+    done = python("-m", "tests.training.torchtitan.slowed", *words, titan=True)
     assert done.returncode == 0, done.stdout
     return {case: Played(folder / case, done.stdout) for case in ("stops", "dies")}
 

@@ -16,9 +16,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ultracluster.emulator import wire
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Scope
+from ultracluster.service_model import model as model_of
 
 TARGET: Final = "EmulatorSdk"
 """Prefix of the requests that `sdk.js` sends."""
@@ -49,7 +49,7 @@ def install(folder: Path) -> None:
     shutil.copy(SDK, node / "emulator-sdk.js")
     for package, (service, name) in CLIENTS.items():
         (clients / package).mkdir()
-        operations = json.dumps(wire.model(service).operation_names)
+        operations = json.dumps(model_of(service).operation_names)
         made = f'require("../../emulator-sdk.js")("{service}", "{name}", {operations})'
         (clients / package / "index.js").write_text(f"module.exports = {made};")
     os.environ["NODE_PATH"] = str(node)

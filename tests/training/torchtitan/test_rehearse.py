@@ -1,30 +1,21 @@
 """One rank of a run that nobody could start here, held against arithmetic."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.torchtitan.jobs import PYTHON, environment
+from tests.training.training_cases import python
 from training.prepare import BYTE_VOCABULARY, sample, write
 from training.torchtitan.layout import MODELS
 
 
-def rehearsed(python: Path | str, folder: Path, *words: str) -> dict[str, Any]:
+def rehearsed(folder: Path, *words: str, titan: bool = False) -> dict[str, Any]:
     """Return what a rank of 4,096 holds and sends."""
-    command = (python, "-W", "ignore", "-m", "training.launch", "rehearse", "--world", "4096")
-    done = subprocess.run(
-        [*command, "--json", *words],
-        cwd=folder,
-        env=environment(),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    command = ("-m", "training.launch", "rehearse", "--world", "4096", "--json")
+    done = python(*command, *words, folder=folder, titan=titan, LOCAL_RANK="0")
+    assert done.returncode == 0, done.stdout[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -50,7 +41,7 @@ def test_the_training_program_at_full_size_is_what_its_page_says(tmp_path):
         "numerics.dtype": "bf16",
     }
     settings = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
-    found = rehearsed(sys.executable, tmp_path, "smoke", *settings)
+    found = rehearsed(tmp_path, "smoke", *settings)
 
     parameters = 12 * layers * width**2 + (vocabulary + 64) * width
     assert parameters * 2 / group <= found["weights"] < 1.1 * parameters * 2 / group
@@ -66,7 +57,7 @@ def test_torchtitan_at_full_size_exchanges_gradients_between_replicas_once(tmp_p
     """Groups of eight, 512 replicas; of two micro-batches only the output layer crosses twice."""
     changes = ("parallel.partition_size=8", "data.global_batch=16384", "run.path=run")
     settings = [word for each in changes for word in ("--set", each)]
-    found = rehearsed(PYTHON, tmp_path, "torchtitan", "llama3-smoke", *settings)
+    found = rehearsed(tmp_path, "torchtitan", "llama3-smoke", *settings, titan=True)
 
     facts = MODELS["llama3"]["debugmodel"]
     parameters, output = facts["parameters"], facts["vocabulary"] * facts["width"]
@@ -82,19 +73,14 @@ def test_torchtitan_at_full_size_exchanges_gradients_between_replicas_once(tmp_p
 
 
 def test_a_layout_that_cannot_be_is_refused_before_anything_is_built(tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "training.launch", "rehearse", "--world", "4096", "smoke"),
-            *("--set", "parallel.partition_size=48"),
-        ],
-        cwd=tmp_path,
-        env=environment(),
-        text=True,
-        capture_output=True,
-        check=False,
+    done = python(
+        *("-m", "training.launch", "rehearse", "--world", "4096", "smoke"),
+        *("--set", "parallel.partition_size=48"),
+        folder=tmp_path,
     )
     assert done.returncode == 2
-    assert "parallel.partition_size" in done.stderr
+    assert "parallel.partition_size" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_a_pipeline_learns_the_same_of_many_micro_batches_and_of_two(tmp_path):
@@ -115,19 +101,10 @@ def test_a_pipeline_learns_the_same_of_many_micro_batches_and_of_two(tmp_path):
             "checkpoint.path": folder / "checkpoints",
             "checkpoint.every": 100,
         }
-        done = subprocess.run(
-            [
-                *(PYTHON, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"),
-                *("--nproc-per-node=2", "-m", "training.torchtitan", "llama3-smoke"),
-                *(word for name, value in changes.items() for word in ("--set", f"{name}={value}")),
-            ],
-            cwd=tmp_path,
-            env=environment(),
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        sets = (word for name, value in changes.items() for word in ("--set", f"{name}={value}"))
+        module = ("-m", "tests.training.ranks", "2", "training.torchtitan.__main__", "llama3-smoke")
+        done = python(*module, *sets, folder=tmp_path, titan=True)
+        assert "ends [0, 0]" in done.stdout, done.stdout[-3000:]
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         losses[size] = [line["loss"] for line in lines if line["event"] == "step"]
 
