@@ -16,12 +16,13 @@ from ultracluster.catalogue.slurm import LOG_TYPES, cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
 SETTINGS: Final = {
-    # One program before jobs, after them, and each minute beside them: PCS's own choice of states
-    # is at a start or reboot only (slurm.conf, read 2026-11-27).
+    # One program before jobs, after them, and beside them often enough that a node that hangs is
+    # out of service within a minute: the interval and what a check may take. PCS's own choice of
+    # states is at a start or reboot only (slurm.conf, read 2026-11-27).
     "Prolog": PROLOG,
     "Epilog": PROLOG,
     "HealthCheckProgram": PROLOG,
-    "HealthCheckInterval": "60",
+    "HealthCheckInterval": "30",
     "HealthCheckNodeState": "ANY",
     # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
     # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).

@@ -100,7 +100,10 @@ class Heartbeat:
         return [*self.values.items(), *(self.planned.items() if "job_loss" in self.values else ())]
 
     def close(self) -> None:
-        """Take the file away; the node's program leaves those of dead processes out by itself."""
-        if self.path is not None:
+        """Take the file away, but for a loss that is not finite: that is told for some minutes yet.
+
+        The node's program leaves the rest of a dead process's file out by itself.
+        """
+        if self.path is not None and self.values.get("job_loss_finite") != 0:
             with contextlib.suppress(OSError):
                 self.path.unlink()

@@ -84,6 +84,7 @@ class Nodes(Machine):
         conf = self.folder / "boot" / "node.conf"
         # The times of a node, but for a machine of two cores that carries all of them.
         text = conf.read_text().replace("GPU_SECONDS=30", "GPU_SECONDS=40")
+        text = text.replace("SECONDS_EACH=30", "SECONDS_EACH=15")
         conf.write_text(f"{text}ENVIRONMENT={ENVIRONMENT} EVERY=15\n")
         for node in NODES:
             self.mend(node)

@@ -72,7 +72,7 @@ own programs (check, repair, metrics) with the settings that PCS is given, the a
 [alarms.md](alarms.md), `train.sbatch`, and the training program on processors. Stood in for: GPUs
 and their driver, EFA, Lustre, the kernel's log, DCGM, systemd, the reboot of a machine, PCS itself,
 and CloudWatch (Prometheus evaluates the same PromQL). Slurm declares a silent node down after 30 s
-here, and a check may take 30 s instead of 8: all nodes share two cores.
+here, and a check may take 15 s instead of 8: all nodes share two cores.
 
 Seconds are from the fault to the reason that Slurm has for the node, and to the alarm's arrival.
 Training lost is the longest time without a new step while the round of faults was there.

@@ -1,6 +1,8 @@
 """What a node tells where a part of it cannot be asked."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,23 @@ def test_disks_that_the_client_does_not_name_do_not_hide_that_lustre_is_mounted(
     assert re.search(r"ultracluster_lustre_mounted{.*} 1\.0", text)
     assert "ultracluster_lustre_read_bytes" in text
     assert "ultracluster_lustre_target_free_ratio" not in text
+
+
+@pytest.mark.parametrize(("seconds", "served"), [(10, 1), (400, 0)])
+def test_a_program_that_ended_by_its_loss_is_told_of_for_some_minutes(
+    tmp_path: Path, seconds: int, served: int
+):
+    """It may have ended before anybody asked; a dead rank is not overdue beside it."""
+    node = FakeNode(tmp_path, "night", "n1")
+    dead = subprocess.Popen(["/bin/true"])
+    dead.wait()
+    file = tmp_path / f"run/ultracluster/metrics/rank0.{dead.pid}.prom"
+    file.write_text(
+        'ultracluster_job_loss_finite{rank="0"} 0.0\nultracluster_rank_due_seconds{rank="0"} 9.0\n'
+    )
+    os.utime(file, (START - seconds, START - seconds))
+    text = node.scrape(START)
+
+    assert len(re.findall(r"ultracluster_job_loss_finite{.*} 0\.0", text)) == served
+    assert "ultracluster_rank_due_seconds" not in text
+    assert "ultracluster_program_state" not in text

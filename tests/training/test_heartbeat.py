@@ -38,6 +38,18 @@ def test_a_rank_announces_when_its_step_will_be_over(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_ends_by_its_loss_leaves_word_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It may end before its node's program has looked."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    heart = Heartbeat(0, 0)
+    heart.tell(job_loss_finite=0.0)
+    heart.close()
+
+    assert read(tmp_path)["ultracluster_job_loss_finite"] == 0.0
+
+
 def test_figures_of_the_job_are_written_with_the_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Tells whether this node is fit for jobs, and takes it out of service where it is not.
 
-Slurm runs it as root before each job (Prolog), after it (Epilog) and every minute
+Slurm runs it as root before each job (Prolog), after it (Epilog) and every 30 s
 (HealthCheckProgram). By hand: `check.py show` tells and does nothing, `check.py accept` looks
 deeply and puts the node back into service.
 

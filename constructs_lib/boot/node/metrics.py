@@ -29,7 +29,7 @@ from readings import HERE, MIB, ROOT, Conf
 Row = tuple[str, dict[str, str], float]
 Collector = Callable[[Conf], Iterator[Row]]
 RUN = ROOT + "/run/ultracluster"
-STALE, MHZ = 105, 1e6
+STALE, LAST_WORDS, MHZ = 105, 300, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
 
@@ -163,17 +163,18 @@ def slurm(conf: Conf) -> Iterator[Row]:
 
 
 def texts(conf: Conf) -> Iterator[Row]:
-    """Yield what programs that still run have written into NAME.PID.prom of this node's folder."""
+    """Yield what programs write into NAME.PID.prom; of one that ended, if its loss was finite."""
     for path in glob(RUN + "/metrics/*.*.prom"):
         program, pid = os.path.basename(path).split(".")[-3:-1]
-        if not os.path.isdir(f"/proc/{pid}"):
+        runs = os.path.isdir(f"/proc/{pid}")
+        if not runs and time.time() - os.stat(path).st_mtime > LAST_WORDS:
             continue
-        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0]
+        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0] if runs else "R"
         if state in "DTtZ":  # In a hang the others wait and compute; this one is the odd one.
             yield "program_state", {"program": program, "state": state}, 1
         for line in readings.read(path).splitlines():
             found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
-            if found:
+            if found and (runs or found[1].endswith("job_loss_finite")):
                 labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
                 yield found[1].removeprefix("ultracluster_"), labels, float(found[3])
 
@@ -253,8 +254,7 @@ def install() -> None:
     """Start this program, and let the CloudWatch agent read what it serves."""
     scrapes, every = HERE + "/scrapes.yaml", readings.settings().get("EVERY", "15")
     node = {"job_name": "node", "static_configs": [{"targets": [f"127.0.0.1:{PORT}"]}]}
-    # CloudWatch User Guide, agent configuration, OpenTelemetry section, read 2026-11-27. What is
-    # JSON is YAML as well.
+    # JSON is YAML as well (CloudWatch User Guide, agent, OpenTelemetry section, read 2026-11-27).
     agent = {"opentelemetry": {"collect": {"prometheus": {"config_path": scrapes}}}}
     for path, value in (
         (scrapes, {"global": {"scrape_interval": f"{every}s"}, "scrape_configs": [node]}),
