@@ -38,7 +38,7 @@ def test_steps_without_a_gradient_are_counted(bad):
     "losses", [[math.nan] * 10, [3.0, math.nan] * 10, [3.0, math.nan, 3.0, 3.0, 3.0] * 10]
 )
 def test_a_run_that_loses_many_steps_ends_however_they_lie(losses):
-    """Every other step, or all but one of ten: half of a run or more would be lost, with 0."""
+    """Every other step, or one of five: much of a run would be lost, and end with 0."""
     assert "10 of the last " in (after([*CALM, *losses]).diverged or "")
     assert after([*CALM, *losses[:-6], *CALM, *CALM]).diverged is None, "what is long past"
 

@@ -103,7 +103,7 @@ class Machine:
         return found
 
     def interfaces_named(self, value: str) -> list[str]:
-        """Return what NCCL_SOCKET_IFNAME chooses: prefixes, names after `=`, none after `^`."""
+        """Return what NCCL_SOCKET_IFNAME chooses: prefixes, `=` whole names, `^` all others."""
         but, rest = value.startswith("^"), value.removeprefix("^")
         exact, names = rest.startswith("="), rest.removeprefix("=").split(",")
         return [

@@ -39,9 +39,9 @@ WITHOUT: Final[Mapping[str, frozenset[str]]] = {
     "NCCL_BUFFSIZE": GRAPHICS,
     "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
 }
-"""Families and types that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs;
-and those for which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai,
-comments of its manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
+"""Families and types that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and
+those for which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments
+of its manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 
 
 def version(text: str | None) -> Version | None:
