@@ -23,7 +23,7 @@ from tests.docs.test_commands import COURSE, READ_HERE
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
 
-LANGUAGES = {"sh", "text", "python", "yaml", "json", "promql"}
+LANGUAGES = {"sh", "text", "python", "yaml", "json", "promql", "mermaid"}
 FOLLOWED = (*READ_HERE, COURSE, "docs/first-hour.md")
 """By `test_commands`, and by tests/accept/test_page.py, but for what a comment takes out there."""
 EVERY = [Page(path) for path in PAGES]

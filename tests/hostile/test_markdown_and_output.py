@@ -74,10 +74,10 @@ def test_an_audit_prints_no_character_that_acts(template, capsys, form):
 def test_a_review_writes_no_character_that_acts(template, tmp_path, capsys):
     """In no format, and not into the terminal."""
     folder = tmp_path / "out"
-    main(["review", str(template), "--format", "html,md,json,svg", "--output", str(folder)])
+    main(["review", str(template), "--format", "html,md,json,svg,mermaid", "--output", str(folder)])
     out, err = capsys.readouterr()
     texts = [path.read_text() for path in folder.iterdir()]
-    assert len(texts) == 4
+    assert len(texts) == 5
     assert not UNSAFE.search("".join([out, err, *texts]))
     page = next(folder.glob("*.md")).read_text()
     assert not re.search(r"[@#]\w", _without_code(page))
@@ -91,7 +91,8 @@ def test_an_error_about_a_file_is_clean(capsys, tmp_path):
 
 
 def _without_code(page: str) -> str:
-    """Return Markdown without code, by the rule of CommonMark."""
+    """Return Markdown without fenced blocks, and without code by the rule of CommonMark."""
+    page = re.sub(r"^```mermaid\n.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)", "", page)
 
 
@@ -135,13 +136,14 @@ def test_standard_streams_are_given_back():
 
 
 def test_a_page_that_is_too_long_says_what_it_left_out():
-    """Worst first: changes stay, and what lies where is cut."""
+    """Worst first: changes stay, a picture is left out whole."""
     changes = "".join(f"- **{n} é changes**\n" for n in range(4000))
     numbers = "## Numbers\n\n" + "x\n" * 20_000
-    picture = "## What lies where\n\n" + "- a box\n" * 9000 + "\n"
+    picture = "## Picture\n\n```mermaid\n" + "  n1 --> n2\n" * 9000 + "```\n\n"
     page = f"# Review of x\n\nverdict\n\n## Changes\n\n{changes}\n{picture}{numbers}"
     found = fitted(page)
     assert len(found.encode()) <= LONGEST
     assert "- **0 é changes**" in found
-    assert "What lies where" in found.split("## Changes")[0]
+    assert found.count("```") % 2 == 0
+    assert "Picture" in found.split("## Changes")[0]
     assert fitted("short") == "short"

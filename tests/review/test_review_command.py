@@ -35,12 +35,12 @@ def changed(tmp_path: Path) -> list[str]:
 def test_a_dangerous_change_fails_the_pipeline(changed: list[str], tmp_path: Path):
     """A pull request that would lose data stops before somebody merges it."""
     given = ["review", *changed, "--baseline", str(GOLDEN / "ultracluster")]
-    given += ["--output", str(tmp_path / "out"), "--format", "html,md,json,svg"]
+    given += ["--output", str(tmp_path / "out"), "--format", "html,md,json,svg,mermaid"]
 
     assert main([*given, "--fail-on", "loses-data"]) == 1
     assert main(given) == 0
     endings = sorted(path.suffix for path in (tmp_path / "out").iterdir())
-    assert endings == [".html", ".json", ".md", ".svg"]
+    assert endings == [".html", ".json", ".md", ".mmd", ".svg"]
 
 
 def test_what_did_not_change_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,7 @@
 """What the picture is drawn from, and that it says what the templates say."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,7 @@ def test_any_template_gives_a_picture(name: str, tmp_path: Path):
 
     made = reviewed([str(path)])
     assert all(each.svg.startswith("<svg") for each in made.figures)
+    assert all(each.mermaid.startswith("flowchart") for each in made.figures)
 
 
 def test_names_are_no_markup():
@@ -184,6 +186,7 @@ def test_what_a_node_computes_with_is_plain(name: str, said: str):
     figure_ = drawn({**subnets(1), "Node": node})
 
     assert f"Accelerators of each: {said}" in spoken(figure_.words)
+    assert said in figure_.mermaid.replace("#58;", ":")
 
 
 def spoken(item: Item) -> list[str]:
@@ -191,8 +194,8 @@ def spoken(item: Item) -> list[str]:
     return [item.says, *(line for inner in item.below for line in spoken(inner))]
 
 
-def test_picture_and_words_say_the_same(ours: Figure):
-    """Whoever reads one of them misses nothing of the other."""
+def test_picture_words_and_chart_say_the_same(ours: Figure):
+    """Whoever reads one of them misses nothing of the others."""
     words = " ".join(spoken(ours.words))
     for name in (
         *("Slurm/LargeNodes", "Slurm/LargeLoginNodes"),
@@ -200,7 +203,10 @@ def test_picture_and_words_say_the_same(ours: Figure):
     ):
         assert name in ours.svg
         assert name in words
+        assert name in ours.mermaid
     assert "TCP 988 and 1018–1023 pass both ways" in words
+    assert "EFA: Fabric" in ours.mermaid
+    assert len(set(re.findall(r"subgraph (\w+)", ours.mermaid))) == ours.mermaid.count("subgraph")
 
 
 def test_a_change_of_a_launch_template_marks_the_nodes():
@@ -210,6 +216,7 @@ def test_a_change_of_a_launch_template_marks_the_nodes():
 
     assert "▲ interrupts" in marked.svg
     assert marked.svg.count("▲ interrupts") == figure(group, 1).svg.count("▲") + 1
+    assert "▲ interrupts" in marked.mermaid
 
 
 def test_slurm_is_drawn_with_what_it_starts():

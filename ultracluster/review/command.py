@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ultracluster.review.report import Review
     from ultracluster.review.subject import Subject
 
-FORMATS: Final = ("html", "md", "json", "svg")
+FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
 WRITTEN: Final = re.compile(r"^availability_zone_id\s*:", re.MULTILINE)
@@ -160,7 +160,8 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
             continue
         for number, figure in enumerate(made.figures, start=1):
             part = name if len(made.figures) == 1 else f"{name}-{number}"
-            yield f"{part}.svg", f"{figure.svg}\n"
+            end, text = ("svg", figure.svg) if kind == "svg" else ("mmd", figure.mermaid)
+            yield f"{part}.{end}", f"{text}\n"
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:

@@ -1,1 +1,1 @@
-"""A topology as a picture: SVG with its own layout, and words."""
+"""A topology as a picture: SVG with its own layout, Mermaid, and words."""

@@ -1,7 +1,7 @@
 """Blocks of a picture: each is drawn at a width, and is as high as it turns out to be.
 
 Blocks are put beside and below each other and never overlap, whatever is in them. The picture in
-words is read off the same blocks, so that both say the same.
+words and the Mermaid chart are read off the same blocks, so that all three say the same.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -21,7 +21,9 @@ SAMPLE: Final = 24.0
 CHANGED: Final = "▲"
 """Stands before what a change says of a box: colour alone would not reach every reader."""
 LEGEND: Final = "Legend"
-"""Label of the chips that explain the picture: its words need them not."""
+"""Label of the chips that explain the picture: neither its words nor the chart need them."""
+OUTSIDE: Final = "s3"
+"""Begins the key of a bucket that is named in the templates and not defined there."""
 
 
 def changed_chip(change: str) -> tuple[str, str]:
@@ -35,6 +37,16 @@ class Item:
 
     says: str
     below: Sequence["Item"] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What leads from one box to another, for the Mermaid chart."""
+
+    source: Hashable
+    target: Hashable
+    words: str = ""
+    both: bool = False
 
 
 class Block(Protocol):

@@ -8,7 +8,7 @@ from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing import blocks
-from ultracluster.review.drawing.blocks import Block, Chips, Frame, Item, Say, Stack
+from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Item, Say, Stack
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL, Canvas
@@ -129,8 +129,9 @@ def mounts(subnet: Subnet, file_system: FileSystem, context: Context) -> Iterato
     for nodes in subnet.nodes:
         found.setdefault(context.mounts(nodes, file_system), []).append(nodes)
     for (said, works), mine in found.items():
+        edges = [Edge(nodes.name, file_system.place, said, both=True) for nodes in mine]
         names = "" if len(subnet.nodes) == 1 else f"{', '.join(nodes.name for nodes in mine)}: "
-        yield Mount(f"{names}{said}", works)
+        yield Mount(f"{names}{said}", works, edges)
 
 
 def small_subnet(subnet: Subnet, context: Context) -> Block:
@@ -211,7 +212,10 @@ def file_system_box(system: FileSystem, context: Context) -> Block:
         said = f"imports {each.imports}" if into else f"exports {each.exports}"
         if out is into:
             said = "imports and exports" if out else "by command only"
-        rows.append(Flow(each.path, said, f"s3://{each.target}", out, into))
+        bucket, named = each.bucket or (blocks.OUTSIDE, each.target), f"{each.path} {said}"
+        source, target = (system.place, bucket) if out else (bucket, system.place)
+        edge = Edge(source, target, named, both=out and into)
+        rows.append(Flow(each.path, said, f"s3://{each.target}", out, into, edges=[edge]))
     body = Stack(blocks.at_most(MOST_ASSOCIATIONS, rows, "associations"), 4)
     parts = [system.place, *(each.place for each in system.associations)]
     title, note = f"{system.kind} · {system.name}", size_words(system)
@@ -235,8 +239,9 @@ def size_words(file_system: FileSystem) -> str:
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
     rows: list[Block] = []
     for queue, groups in scheduler.queues:
+        edges = [Edge(scheduler.place, group, queue) for group in groups]
         into = ", ".join(groups) or "no node group"
-        rows.append(Flow(queue, scheduler.starts, into, True, False, "job"))
+        rows.append(Flow(queue, scheduler.starts, into, True, False, "job", edges))
     size = "" if scheduler.size is None else words(scheduler.size, "size not known")
     note = " · ".join(filter(None, [scheduler.version, size, *scheduler.notes]))
     title, own = f"{scheduler.title} {scheduler.name}", scheduler.place

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from ultracluster.review.drawing.blocks import Block, Item
+from ultracluster.review.drawing.blocks import Block, Edge, Item
 from ultracluster.review.drawing.svg import LINE, Canvas
 
 LANE: Final = 12.0
@@ -59,6 +59,7 @@ class Flow:
     towards_right: bool
     towards_left: bool
     style: str = "store"
+    edges: Sequence[Edge] = ()
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         first, gap = width * FROM, width * ARROW
@@ -90,6 +91,7 @@ class Mount:
     said: str
     works: bool | None
     """None where the templates do not tell."""
+    edges: Sequence[Edge] = ()
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         at, height = x + 40, LINE + 12

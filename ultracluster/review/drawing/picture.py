@@ -9,6 +9,7 @@ from ultracluster.review.drawing import blocks, boxes
 from ultracluster.review.drawing.blocks import Block, Chips, Frame, Grid, Item, Say, Stack
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.lines import Wire, Wired
+from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
 from ultracluster.review.matrix import Matrix
 from ultracluster.review.resolved import NotKnown, words
@@ -68,6 +69,10 @@ class Figure:
     def inline(self) -> str:
         """The picture as a part of a page."""
         return self._svg(f"topology-{self.number}")
+
+    @cached_property
+    def mermaid(self) -> str:
+        return mermaid(self.whole)
 
     @cached_property
     def words(self) -> Item:

@@ -170,9 +170,11 @@ def fitted(page: str) -> str:
 
 
 def _cut(section: str, most: int) -> str:
-    """Return the lines of a section that have room."""
+    """Return the lines of a section that have room; a picture is whole or not there."""
     if _bytes(section) <= most:
         return section
+    if "\n```" in section:
+        return ""
     found: list[str] = []
     for line in section.splitlines(keepends=True):
         most -= _bytes(line)
