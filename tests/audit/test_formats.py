@@ -2,6 +2,7 @@
 
 import io
 import json
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import jsonschema
@@ -138,3 +139,24 @@ def test_a_fingerprint_outlives_an_edit_above_it(report):
     moved = Place("net", "Vpc", "in a dir/net.yaml", 99, "dev/Net/Vpc")
     report.findings[0] = Finding("A-1", moved, "got \x0b300 [bold]", "write 250")
     assert fingerprint() == before
+
+
+def test_junit_counts_a_case_once(report):
+    """A case fails, is skipped where a rule cannot tell, or passes; never two of them."""
+    root = ET.fromstring(formats.junit(report, show_unknown=True))  # noqa: S314  (our own text)
+    net, other = root
+
+    assert {key: net.get(key) for key in ("tests", "failures", "skipped", "errors")} == {
+        "tests": "3",
+        "failures": "1",
+        "skipped": "1",
+        "errors": "0",
+    }
+    cases = {case.get("name"): [child.tag for child in case] for case in net}
+    assert cases == {"A-1": ["failure"], "A-2": ["system-out"], "B-1": ["skipped"]}
+    failure, text = net[0][0], net[0][0].text or ""
+    assert failure.get("message") == "got \ufffd300 [bold]"
+    assert "in a dir/net.yaml:7 Vpc (dev/Net/Vpc)" in text
+    assert "only where net/Prod is true" in text
+    assert net[2][0].text == "Subnet: parameter P has no default"
+    assert (other.get("tests"), other.get("failures"), other.get("skipped")) == ("3", "0", "0")

@@ -70,7 +70,7 @@ def test_the_rest_of_a_file_is_judged(tmp_path, capsys):
     assert "eksctl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("style", ["text", "table", "json", "sarif"])
+@pytest.mark.parametrize("style", ["text", "table", "json", "sarif", "junit"])
 def test_other_files_are_judged_beside_one_that_cannot_be_read(tmp_path, capsys, style):
     """A finding is shown in any case; 2 says that something was left out."""
     files = [in_file(tmp_path / "pod.yaml", POD), in_file(tmp_path / "eks.yaml", EKSCTL)]

@@ -59,7 +59,7 @@ def template(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["text", "table", "json", "sarif"])
+@pytest.mark.parametrize("form", ["text", "table", "json", "sarif", "junit"])
 def test_an_audit_prints_no_character_that_acts(template, capsys, form):
     """A logical id cannot blank its own finding."""
     main(["audit", str(template), "--format", form, "--show-unknown"])

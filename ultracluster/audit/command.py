@@ -1,7 +1,7 @@
 """The command `ultracluster audit`.
 
 ultracluster audit FILE... [--parameter NAME=VALUE] [--region us-east-1] [--fail-on warning]
-                   [--format text|table|json|sarif] [--output FILE] [--show-unknown]
+                   [--format text|table|json|sarif|junit] [--output FILE] [--show-unknown]
 
 Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where a file
 could not be read.
@@ -31,7 +31,7 @@ from ultracluster.given_file import bounded
 from ultracluster.visible import console as new_console
 from ultracluster.visible import visible
 
-FORMATS: Final = ("text", "table", "json", "sarif")
+FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 FAIL_ON: Final = ("error", "warning", "info", "never")
 
 
@@ -103,7 +103,7 @@ def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[s
     to_console = str(arguments.output) == STANDARD_OUTPUT
     written = io.StringIO()
     out = console if to_console else new_console(file=written, width=console.width)
-    programs = {"json": formats.machine, "sarif": formats.sarif}
+    programs = {"json": formats.machine, "sarif": formats.sarif, "junit": formats.junit}
     people = {"text": text.text, "table": text.table}
     shown, unknown = arguments.format, arguments.show_unknown
     if shown in people:

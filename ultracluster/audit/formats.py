@@ -1,23 +1,28 @@
-"""The audit for programs: JSON, and SARIF 2.1.0 for code scanning.
+"""The audit for programs: JSON, SARIF 2.1.0 for code scanning, and JUnit XML.
 
 Source: OASIS Static Analysis Results Interchange Format 2.1.0, read 2026-11-24. A question that
-a template leaves open is a result of kind `open`, which is neither pass nor fail.
+a template leaves open is a result of kind `open`, which is neither pass nor fail. JUnit has a suite
+for each template and a case for each rule.
 """
 
 import hashlib
 import json
+import re
+import xml.etree.ElementTree as ET
+from collections import defaultdict
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.audit.report import Report
-from ultracluster.audit.text import message
+from ultracluster.audit.text import message, subject, where
 from ultracluster.rules.rule import CannotTell, Finding, Rule, address
 from ultracluster.templates.resolved import Place
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
+_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def machine(report: Report, *, show_unknown: bool) -> str:
@@ -160,3 +165,66 @@ def _version() -> str:
         return version("ultracluster")
     except PackageNotFoundError:
         return "0"
+
+
+def junit(report: Report, *, show_unknown: bool) -> str:
+    """Return the report as JUnit XML.
+
+    A finding fails its case where it fails the audit, and is output of it otherwise. A case of
+    which a rule cannot tell is skipped, so that it counts neither as passed nor as failed.
+    """
+    findings: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    unknown: defaultdict[tuple[str, str], list[CannotTell]] = defaultdict(list)
+    for finding in report.findings:
+        findings[finding.place.stack, finding.rule].append(finding)
+    for item in report.unknown:
+        unknown[item.place.stack, item.rule].append(item)
+    root = ET.Element("testsuites", name="ultracluster audit")
+    for template in report.templates:
+        suite = ET.SubElement(root, "testsuite", name=_clean(template.file or template.name))
+        failures = skipped = 0
+        for rule in report.rules.values():
+            key = (template.name, rule.id)
+            case = ET.SubElement(suite, "testcase", classname=_clean(template.name), name=rule.id)
+            failing = [finding for finding in findings[key] if report.fails(finding)]
+            for finding in failing:
+                _add(case, "failure", finding.message, _text(finding), rule.severity)
+            if failing:
+                failures += 1
+            elif unknown[key]:
+                skipped += 1
+                because = f"cannot tell, because {unknown[key][0].because}"
+                reasons = [f"{each.place.logical_id}: {each.because}" for each in unknown[key]]
+                _add(case, "skipped", because, "\n".join(reasons) if show_unknown else "")
+            others = [finding for finding in findings[key] if not report.fails(finding)]
+            if others:
+                ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_text, others)))
+        _count(suite, tests=len(report.rules), failures=failures, errors=0, skipped=skipped)
+    for said in report.not_judged:
+        suite = ET.SubElement(root, "testsuite", name=_clean(said.partition(": ")[0]))
+        _add(ET.SubElement(suite, "testcase", name="read"), "error", said, "")
+        _count(suite, tests=1, failures=0, errors=1, skipped=0)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _count(suite: ET.Element, **counts: int) -> None:
+    for name, count in counts.items():
+        suite.set(name, str(count))
+
+
+def _add(case: ET.Element, kind: str, message: str, text: str, severity: str | None = None) -> None:
+    element = ET.SubElement(case, kind, message=_clean(message))
+    if severity is not None:
+        element.set("type", severity)
+    element.text = _clean(text)
+
+
+def _text(finding: Finding) -> str:
+    place = finding.place
+    return f"{where(place)} {subject(place)}\n{message(finding)}\nfix: {finding.fix}"
+
+
+def _clean(text: str) -> str:
+    """Return a text without the characters that XML cannot hold."""
+    return _NOT_XML.sub("\ufffd", text)
