@@ -198,7 +198,12 @@ def test_an_environment_as_yaml_is_reviewed_as_one(tmp_path: Path, monkeypatch: 
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nregion: us-east-1\navailability_zone_id: use1-az6\n")
     found: list[str] = []
-    monkeypatch.setattr(command, "find", lambda name: found.append(name) or sys.exit(7))
+
+    def find(name: str) -> None:
+        found.append(name)
+        sys.exit(7)
+
+    monkeypatch.setattr(command, "find", find)
 
     with pytest.raises(SystemExit, match="7"):
         main(["review", str(file)])
