@@ -289,11 +289,9 @@ HELD_BACK = "## Rows that were held back"
 COMMENTS = {
     HELD_BACK: """\
 Looked up and predicted on 2026-11-27, after everything else on this page; they are in no mean of
-it. Of A100 80GB the four rows of FSDP are off by 1.8 % in the mean. All five runs at hand on H100
-96GB are predicted too fast, by 14 % in the mean: those cards have 2.4 TB/s and 500 W, p5's 3.35
-TB/s and 700 W. With 2.4 TB/s, and matrix units at 90 % of the rate as a lower clock would have
-them, the same five are off by 0 to 9 %, 3.6 % in the mean; the command has no such card to choose.
-GPT-NeoX's program is another than Megatron's, and what its FLOPs count is not said.
+it. Of A100 80GB the four rows of FSDP are off by 1.8 % in the mean. Both rows on H100 96GB are
+predicted too fast: those cards have 2.4 TB/s and 500 W, where p5's have 3.35 TB/s and 700 W, and
+the command has no such card to choose. Of BLOOM its paper's rate is known as "about 150 TFLOPS".
 
 """,
     "## Runs on one node": """\
