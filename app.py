@@ -45,8 +45,8 @@ def main() -> cdk.App:
     """Return the app of `environments/`, and of what the context names."""
     app = gated()
     file, name = (app.node.try_get_context(key) for key in ("environment-file", "environment"))
-    environments = registered(HERE, also=Path(file) if file else None)
-    for environment in environments if name is None else [named(name, environments)]:
+    known = {each.name: each for each in registered(HERE, also=Path(file) if file else None)}
+    for environment in known.values() if name is None else [named(name, known)]:
         TrainingEnvironment(app, spec=environment)
     return app
 

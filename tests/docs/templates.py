@@ -87,4 +87,4 @@ def environments(
         return load(project / words[0], EnvironmentSpec, project=project)
     file = context.get(FILE)
     found = registered(project, also=project / str(file) if file else None)
-    return (named(words[0], found),) if words else found
+    return (named(words[0], {each.name: each for each in found}),) if words else found

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from ultracluster.waste.jobs import uses
 
 from ultracluster import prometheus
 from ultracluster.exit_status import UsageError
 from ultracluster.prometheus import Prometheus, source
+from ultracluster.waste.usage import uses
 
 ROW = '{"data": {"result": [{"metric": {"job_id": "7", "user": "ada"}, "value": %s}]}}'
 

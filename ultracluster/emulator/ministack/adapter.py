@@ -41,6 +41,7 @@ from ultracluster.emulator.provisioning import Order, Provisioner
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
 from ultracluster.partitions import partition
+from ultracluster.service_model import model as model_of
 
 
 def install(faults: Faults, journal: Journal) -> None:
@@ -133,7 +134,7 @@ def _offer(service: str, operations: Mapping[str, wire.Operation]) -> None:
     async def answer(target: str, body: bytes) -> tuple[int, bytes]:
         return wire.json_answer(service, operations, target, body, internals.current_scope())
 
-    internals.route(service, wire.model(service).metadata["targetPrefix"], answer)
+    internals.route(service, model_of(service).metadata["targetPrefix"], answer)
 
 
 def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
