@@ -50,7 +50,7 @@ help:
 $(VENV)/bin/python:
 	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
-# The half of the lock that is CDK and Node; pip installs the two halves side by side.
+# The half of the lock that is CDK and Node: the two halves are fetched side by side.
 CDK := aws|cdk|constructs|jsii|nodejs
 define install_by_pip
 	$(call packages,$(CDK)) requirements-rehearsal.txt > $(VENV)/cdk.txt
