@@ -13,6 +13,7 @@ from tests.night.cluster import LOGIN, Night
 from tests.training.slurm.jobs import Job
 
 SPARE, BUSY, WHOLE = "an idle node", "a node of the job", "the cluster"
+RANKS = "all ranks of the job"
 PCI: Final = "NVRM: Xid (PCI:0000:10:1c): "
 Act = Callable[[Night, Job, str], None]
 
@@ -247,7 +248,7 @@ ROUNDS: Final[tuple[dict[str, Fault], ...]] = (
             limit=300,
         ),
         "the loss is NaN": Fault(
-            BUSY, _nan, alarms=("loss-not-finite",), mend=_nothing, by="the program ends with 65"
+            RANKS, _nan, alarms=("loss-not-finite",), mend=_nothing, by="the program ends with 65"
         ),
     },
 )
