@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from operator import attrgetter
 from typing import Final
 
 from ultracluster.catalogue import instances
@@ -35,7 +34,6 @@ CLOSE: Final = 16
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
-DAYS: Final = attrgetter("days")
 MANY_YEARS: Final = 1_000
 
 MOST_EFFICIENT: Final = 1.05
@@ -171,7 +169,7 @@ class Planner:
         for nodes in reversed(SEARCHED):
             if best is None or self._least_days(nodes) <= best.days:
                 found = self.outcome(nodes)
-                best = min(filter(None, (found, best)), key=DAYS, default=None)
+                best = min(filter(None, (found, best)), key=lambda each: each.days, default=None)
         if best is None:
             raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         self._feasible(best)
