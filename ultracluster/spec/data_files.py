@@ -28,6 +28,8 @@ MOST_BYTES: Final = 100_000
 """The largest environment of this repository has 3,000."""
 MOST_VALUES: Final = 20_000
 """Of a file, written out: aliases of aliases multiply with every level."""
+DEEPEST: Final = 50
+"""Levels of a file; an environment has six."""
 
 
 def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
@@ -39,6 +41,7 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     writer = _Writer(path)
     try:
         text = text_of(path, MOST_BYTES, "an environment has 0.003")
+        _refuse_depth(path, text)
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         calls = [writer.call(document, (kind,)) for document in documents if document is not None]
     except yaml.MarkedYAMLError as error:
@@ -58,6 +61,16 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     found: dict[str, Any] = dict(writer.classes)
     exec(compile(tree, str(path), "exec"), found)  # noqa: S102 - built above, of calls and constants
     return {name: value for name, value in found.items() if name.startswith("document_")}
+
+
+def _refuse_depth(path: Path, text: str) -> None:
+    """Refuse what nests too deeply for those that read it by calls of themselves."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise UnreadableError(f"{path}: it is nested too deeply")
 
 
 def spec_kinds(annotation: Any) -> tuple[type[Spec], ...]:
