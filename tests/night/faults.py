@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001, ARG005 - all of them are asked alike
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ def _kill_node(night: Night, job: Job, node: str) -> None:
 
 def _new_node(night: Night, job: Job, node: str) -> None:
     night.nodes.mend(node)
+    # A new instance has none of the old one's steps, whose sockets nobody answers.
+    shutil.rmtree(night.folder / "spool" / node, ignore_errors=True)
     night.measure(node, night.places[node])
     night.power_on(node)
 
