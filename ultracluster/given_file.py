@@ -14,7 +14,7 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -142,6 +142,29 @@ def json_of(path: Path | str, text: str, pairs: Callable[[Any], Any] | None = No
     if _deeper_than(DEEPEST, found):
         raise UnreadableError(f"{path}: it is nested too deeply")
     return found
+
+
+def refuse_depth(
+    path: Path | str, events: Iterable[Any], begin: type, end: type, *, most: int
+) -> None:
+    """Refuse a text for its depth before it is read by what calls itself for each level.
+
+    Args:
+        path: where it is from, for messages.
+        events: what a parser tells of the text, one after the other.
+        begin: type of an event with which a level begins.
+        end: type of one with which a level ends.
+        most: levels.
+
+    Raises:
+        UnreadableError: where it nests more than that.
+    """
+    depth = 0
+    for event in events:
+        depth += isinstance(event, begin)
+        depth -= isinstance(event, end)
+        if depth > most:
+            raise UnreadableError(f"{path}: it is nested too deeply")
 
 
 def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.training.alone import Run
+from tests.training.forked import forked
 from training.mesh import Launch
 from training.problems import UserError
 from training.train import train
@@ -48,18 +49,7 @@ def main(folder: str, how: str, who: str) -> int:
         free.bind(("127.0.0.1", 0))
         os.environ["MASTER_PORT"] = str(free.getsockname()[1])
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "ULTRACLUSTER_SUSPECTS": f"{folder}/suspects"}
-    children = []
-    for number in range(RANKS):
-        child = os.fork()
-        if child == 0:
-            status = 99
-            try:
-                status = rank(number, run, how, int(who))
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
+    children = forked(RANKS, lambda number: rank(number, run, how, int(who)))
     ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     sys.stdout.write(f"ends {ends}\n")
     return 0

@@ -18,7 +18,7 @@ from typing import Any, Final, get_args
 
 import yaml
 
-from ultracluster.given_file import UnreadableError, text_of
+from ultracluster.given_file import UnreadableError, refuse_depth, text_of
 from ultracluster.problem import EnvironmentFileError
 from ultracluster.spec.base import Spec
 
@@ -41,7 +41,8 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     writer = _Writer(path)
     try:
         text = text_of(path, MOST_BYTES, "an environment has 0.003")
-        _refuse_depth(path, text)
+        levels = yaml.CollectionStartEvent, yaml.CollectionEndEvent
+        refuse_depth(path, yaml.parse(text, Loader=yaml.SafeLoader), *levels, most=DEEPEST)
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         calls = [writer.call(document, (kind,)) for document in documents if document is not None]
     except yaml.MarkedYAMLError as error:
@@ -61,16 +62,6 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     found: dict[str, Any] = dict(writer.classes)
     exec(compile(tree, str(path), "exec"), found)  # noqa: S102 - built above, of calls and constants
     return {name: value for name, value in found.items() if name.startswith("document_")}
-
-
-def _refuse_depth(path: Path, text: str) -> None:
-    """Refuse what nests too deeply for those that read it by calls of themselves."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise UnreadableError(f"{path}: it is nested too deeply")
 
 
 def spec_kinds(annotation: Any) -> tuple[type[Spec], ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ultracluster.given_file import DEEPEST, UnreadableError
+from ultracluster.given_file import DEEPEST, UnreadableError, refuse_depth
 from ultracluster.templates.file_reading import Document, by_id
 
 try:
@@ -65,8 +65,10 @@ def _loader(path: Path, text: str) -> Iterator[Any]:
     """Give a loader of a text, and say in one line what is wrong with the text."""
     loader: Any = None
     try:
-        if _may_be_deep(text) and _depth(text) > DEEPEST:
-            raise UnreadableError(f"{path}: it is nested too deeply")
+        if _may_be_deep(text):
+            # By events, without libyaml's composer.
+            levels = yaml.CollectionStartEvent, yaml.CollectionEndEvent
+            refuse_depth(path, yaml.parse(text, Loader=_Loader), *levels, most=DEEPEST)
         loader = _Loader(text)
         yield loader
     except yaml.MarkedYAMLError as error:
@@ -94,20 +96,6 @@ def _may_be_deep(text: str) -> bool:
     parts = _DOCUMENT.split(text) if text.count("[") + text.count("{") > _DEEPEST_TEXT else ()
     brackets = max((part.count("[") + part.count("{") for part in parts), default=0)
     return brackets + longest > _DEEPEST_TEXT
-
-
-def _depth(text: str) -> int:
-    """Return how deep a text is nested, without libyaml's composer."""
-    depth = deepest = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > DEEPEST:
-                break
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return deepest
 
 
 class _DepthError(ValueError):
