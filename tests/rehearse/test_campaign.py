@@ -212,7 +212,8 @@ def test_the_page_shows_what_is_wrong():
     page = markdown("dev", [GOOD, paid, wrong, killed])
 
     # A row that does not begin its line is no row of a table.
-    assert "\n| Network | AWS::EC2::VPC | 2 | " in page
+    ended = "1 as it must; 1 ROLLBACK_COMPLETE, then CREATE_COMPLETE"
+    assert f"\n| Network | AWS::EC2::VPC | 2 | {ended} | " in page
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page
