@@ -103,7 +103,7 @@ def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, i
     for other in before:
         found.best(other)
     gpus = nodes * found.per_node
-    every, best = found.candidates(gpus), found.best(nodes)
+    best, every = found.best(nodes), found.candidates(gpus)
     # A pipeline that is hardly worth one is not looked at: it is nobody's runner-up either.
     whole = max((each.rate for each in every if each.kind.pipeline == 1), default=0.0)
     worth = whole / (1 - WORTH_A_PIPELINE)
