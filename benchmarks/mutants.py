@@ -36,8 +36,11 @@ ROOMS = {
         ("constructs_lib/*.py", "stacks/*.py"),
         ("tests/constructs", "tests/stacks", "tests/gates/test_stateful_ids.py"),
     ),
-    "spec": (("ultracluster/spec/*.py",), ("tests/spec", "tests/cost")),
-    "rules": (("ultracluster/rules/**/*.py",), ("tests/rules",)),
+    "spec": (
+        ("ultracluster/spec/*.py",),
+        ("tests/spec", "tests/cost", "tests/train/test_recipes.py"),
+    ),
+    "rules": (("ultracluster/rules/**/*.py",), ("tests/rules", "tests/audit")),
     "rehearsal": (
         ("ultracluster/rehearse/*.py", "ultracluster/rehearse/campaign/*.py"),
         (
