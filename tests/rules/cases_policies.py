@@ -381,8 +381,8 @@ POLICIES: Final = (
     Case(
         "SAFETY-26",
         "storage",
-        {"Other": resource("AWS::SNS::Topic", {}), "Lustre.KmsKeyId": ref("Other")},
-        words="AWS::SNS::Topic",
+        {"Other": resource("AWS::Glue::Database", {}), "Lustre.KmsKeyId": ref("Other")},
+        words="AWS::Glue::Database",
     ),
     Case(
         "SAFETY-26",
