@@ -159,7 +159,7 @@ def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator
 
 def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that the sum is above the ceiling, where it is."""
-    other_region = _advised(budget.price_region)
+    other_region = _advised(bill, region, budget)
     sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
@@ -172,12 +172,13 @@ def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator
 
 def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that something has no price, where it has none, and the fields that would give one."""
-    items, other_region = [each.item for each in sheet.unpriced], _advised(budget.price_region)
-    names = [item.name for item in items]
-    nowhere = [each.name for each in items if price_table.price(each, other_region) is None]
+    every = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
+    other_region = _advised(every, sheet.region, budget)
+    names = [each.item.name for each in sheet.unpriced]
+    nowhere = [item.name for item in _elsewhere(every, sheet.region, budget, other_region)]
     fixes = []
     # Another Region that has no prices is told already.
-    if len(nowhere) < len(names) and budget.price_region in {None, other_region}:
+    if len(nowhere) < len(names) and budget.price_region in {None, *price_table.regions()}:
         fixes.append(f'write price_region="{other_region}" to take the prices of that Region')
     if nowhere:
         # A tuple in place of the one that is there would lose the prices that are stated already.
@@ -193,9 +194,24 @@ def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
         )
 
 
-def _advised(price_region: str | None) -> str:
+def _advised(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> str:
     """Return the Region whose prices are taken once every message has been followed."""
-    return price_region if price_region in price_table.regions() else NEAREST_PRICES
+    own = budget.price_region
+    regions = (own if own in price_table.regions() else NEAREST_PRICES, NEAREST_PRICES)
+    return min(regions, key=lambda other: len(_elsewhere(bill, region, budget, other)))
+
+
+def _elsewhere(
+    bill: Sequence[Quantity], region: str, budget: BudgetSpec, other_region: str
+) -> list[price_table.Item]:
+    """Return of what neither the budget, nor the Region, nor another one has a price."""
+    stated = budget.stated(region)
+    return [
+        item
+        for item in dict.fromkeys(each.item for each in bill)
+        if item not in stated
+        and not any(price_table.price(item, each) for each in (region, other_region))
+    ]
 
 
 def _taken(sheet: CostSheet) -> str:
