@@ -57,8 +57,9 @@ $(VENV)/bin/python:
 # only pip knows. pip would compile every module of aws-cdk-lib, and uv none.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
 	command -v uv > /dev/null || { $(call packages,uv) requirements-supply.txt > $(VENV)/uv.txt; \
-	  $(INSTALL) --no-deps -r $(VENV)/uv.txt; }
-	uv $(INSTALL) -r requirements-rehearsal.txt || $(INSTALL) --no-compile --no-deps -r requirements-rehearsal.txt
+	  $(INSTALL) --no-deps -r $(VENV)/uv.txt; } || true
+	uv $(INSTALL) -r requirements-rehearsal.txt || \
+	  { echo "uv cannot; pip does it, which takes longer" >&2; $(INSTALL) --no-compile --no-deps -r requirements-rehearsal.txt; }
 	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; $(first_synthesis) & cdk=$$!; \
 	  pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
 	@touch $@

@@ -133,8 +133,8 @@ def parts(name: str, since: str, found: Usage) -> Iterator[Rows | str]:
             f"{found.idle_usd:,.0f} USD."
         )
     yield (
-        "Lost: jobs that failed, ran out of time or memory, or lost a node; what they had saved is "
-        "not taken off."
+        "Lost: runs that failed, ran out of time or memory, lost a node or were requeued; what they "
+        "had saved is not taken off."
     )
     if found.jobs:
         yield _of_jobs(found.jobs)

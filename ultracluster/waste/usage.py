@@ -125,7 +125,7 @@ class Share:
     gpu_hours: Decimal
     usd: Decimal
     lost_usd: Decimal
-    """Of it for jobs that failed, ran out of time or memory, or lost a node."""
+    """Of it for runs that failed, ran out of time or memory, lost a node or were requeued."""
 
 
 @dataclass(frozen=True)
