@@ -99,6 +99,22 @@ def test_what_is_kept_is_no_leftover_and_fails_at_no_deletion(place: Place):
     assert (rows["delete"].ended, rows["delete"].note) == ("DELETE_COMPLETE", KEPT)
 
 
+def test_what_was_not_there_before_is_left_but_for_what_belongs_to_what_is_kept(place: Place):
+    before, ask = place.inventory(), place.cloud.ask
+    vpc = ask("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    table = ask("ec2", "create_route_table", VpcId=vpc)["RouteTable"]["RouteTableId"]
+    address = ask("ec2", "allocate_address", Domain="vpc")["AllocationId"]
+    everything = place.left(before)
+    beside = place.left(before, frozenset({("AWS::EC2::VPC", vpc)}))
+    ask("ec2", "release_address", AllocationId=address)
+    ask("ec2", "delete_route_table", RouteTableId=table)
+    ask("ec2", "delete_vpc", VpcId=vpc)
+
+    assert {f"AWS::EC2::VPC {vpc}", f"AWS::EC2::RouteTable {table}"} <= set(everything)
+    assert [each.partition(" ")[0] for each in beside] == ["AWS::EC2::EIP"]
+    assert place.left(before) == []
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "words"),
     [
@@ -196,7 +212,8 @@ def test_the_page_shows_what_is_wrong():
     page = markdown("dev", [GOOD, paid, wrong, killed])
 
     # A row that does not begin its line is no row of a table.
-    assert "\n| Network | AWS::EC2::VPC | 2 | " in page
+    ended = "1 as it must; 1 ROLLBACK_COMPLETE, then CREATE_COMPLETE"
+    assert f"\n| Network | AWS::EC2::VPC | 2 | {ended} | " in page
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page

@@ -10,6 +10,7 @@ from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import QueueSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 
@@ -176,6 +177,27 @@ def test_rules_that_need_a_faulty_value_are_silent_and_the_others_speak():
         "storage.capacity_gib",
         "name",
     }
+
+
+def test_a_value_of_a_wrong_type_hides_no_other_mistake_that_fsx_would_refuse():
+    problems = found(
+        lambda: LustreSpec(
+            deployment_type="PERSISTENT_1",
+            capacity_gib=2500,
+            drive_cache_type=1,  # type: ignore[arg-type]
+            throughput_capacity_mbps=4001,
+            keep_data=True,
+        )
+    )
+
+    fields = {problem.field for problem in problems}
+    assert {"capacity_gib", "drive_cache_type", "throughput_capacity_mbps"} <= fields
+
+
+def test_jobs_that_name_no_queue_go_to_the_first():
+    queues = (QueueSpec(name="train"), QueueSpec(name="short"))
+
+    assert SlurmSpec(queues=queues).queue == "train"
 
 
 def test_figures_of_a_cluster_follow_from_its_values():
