@@ -217,11 +217,7 @@ def refusals(
 ) -> Iterator[str]:
     """Yield why a plan may not be executed any more; nothing where it is what was approved.
 
-    Args:
-        cloud: the account.
-        caller: who asks.
-        plan: what its file holds.
-        approved: the mark of the plan that was approved; None where nobody says it.
+    `approved` is the mark of the plan that was approved; None where nobody says it.
 
     Raises:
         CloudError: where AWS refuses or does not answer.
