@@ -70,7 +70,7 @@ define first_synthesis
 	{ python -m compileall -q $(VENV)/lib/python*/site-packages/aws_cdk/aws_ec2 & ec2=$$!; \
 	  python -c 'import cdk_nag; from aws_cdk import $(CDK_MODULES)' > /dev/null 2>&1; wait $$ec2; }
 endef
-CDK_MODULES = $(shell grep -rhoE '^from aws_cdk import aws_\w+' constructs_lib stacks | sed 's/.* //' | sort -u | paste -sd,)
+CDK_MODULES = $(shell grep -rhoE '^from aws_cdk import aws_\w+' constructs_lib stacks | sed 's/.* //' | sort -u | paste -sd, -)
 
 # What tests need on top: test tools, and PyTorch for the training program.
 $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)

@@ -275,10 +275,7 @@ PROCESS = re.compile(r"^ *(\d+) +(\S+)", re.MULTILINE)
 def job_processes(seconds: float = 60, *, some: bool = False) -> dict[int, str]:
     """Return the job of each process that Slurm started here; asks this node alone.
 
-    Args:
-        seconds: how long it may take.
-        some: those that are known are enough. Where the slurmstepd of one step has died, scontrol
-            lists the processes of the others and ends with 1.
+    Where a slurmstepd has died, scontrol lists those of other steps and ends with 1: `some` do.
     """
     try:
         text = said("scontrol", "listpids", seconds=seconds)
