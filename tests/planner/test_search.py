@@ -211,6 +211,18 @@ def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
     assert search(megatron, "p4de.24xlarge").smallest_group(512, tensor=1) == 1024
 
 
+def test_the_curve_goes_from_one_node_to_all_by_doubling():
+    points = plan(question(nodes=48)).curve
+
+    assert [each.nodes for each in points] == [1, 2, 4, 8, 16, 32, 48]
+    assert next(each.efficiency for each in points if each.efficiency) == 1.0
+
+
+def test_a_group_may_be_an_odd_number_of_nodes():
+    """Where a node is one rank, three of them share the state."""
+    assert search(of_size(2e10)).smallest_group(3, tensor=8) == 24
+
+
 def test_runners_up_say_why_they_lose():
     """A choice without its alternatives is an opinion."""
     found = plan(question(of_size(50e9)))

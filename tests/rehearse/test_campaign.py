@@ -255,6 +255,13 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
         assert set(document) <= {"Id", "Statement", "Version"}
 
 
+def test_what_nothing_alone_changes_is_said_to_be_so(place: Place):
+    cycle = Cycle(place, place.stacks[0], "CDKMetadata", 32.0)
+    row = cycle._timed("update", cycle._update)
+
+    assert (row.ended, row.note) == ("", "no change of it alone is possible")
+
+
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):
     """An environment without a file system of its own, or without endpoints, has fewer faults."""
     names = Between.names(ULTRACLUSTER, place.stacks)
