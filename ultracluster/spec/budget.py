@@ -160,7 +160,7 @@ def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator
 def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that the sum is above the ceiling, where it is."""
     other_region = _advised(bill, region, budget)
-    sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
+    sheet = _sheet(bill, region, budget, other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
     most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
@@ -175,7 +175,8 @@ def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
     every = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
     other_region = _advised(every, sheet.region, budget)
     names = [each.item.name for each in sheet.unpriced]
-    nowhere = [item.name for item in _elsewhere(every, sheet.region, budget, other_region)]
+    lacking = _sheet(every, sheet.region, budget, other_region).unpriced
+    nowhere = list(dict.fromkeys(each.item.name for each in lacking))
     fixes = []
     # Another Region that has no prices is told already.
     if len(nowhere) < len(names) and budget.price_region in {None, *price_table.regions()}:
@@ -198,20 +199,11 @@ def _advised(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> str:
     """Return the Region whose prices are taken once every message has been followed."""
     own = budget.price_region
     regions = (own if own in price_table.regions() else NEAREST_PRICES, NEAREST_PRICES)
-    return min(regions, key=lambda other: len(_elsewhere(bill, region, budget, other)))
+    return min(regions, key=lambda other: len(_sheet(bill, region, budget, other).unpriced))
 
 
-def _elsewhere(
-    bill: Sequence[Quantity], region: str, budget: BudgetSpec, other_region: str
-) -> list[price_table.Item]:
-    """Return of what neither the budget, nor the Region, nor another one has a price."""
-    stated = budget.stated(region)
-    return [
-        item
-        for item in dict.fromkeys(each.item for each in bill)
-        if item not in stated
-        and not any(price_table.price(item, each) for each in (region, other_region))
-    ]
+def _sheet(bill: Sequence[Quantity], region: str, budget: BudgetSpec, other: str) -> CostSheet:
+    return cost_sheet(bill, region, stated=budget.stated(region), other_region=other)
 
 
 def _taken(sheet: CostSheet) -> str:
