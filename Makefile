@@ -52,14 +52,20 @@ help:
 $(VENV)/bin/python:
 	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
-# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel. pip
-# brings uv where there is none, and does the rest itself where uv cannot, as behind an index that
-# only pip knows. pip would compile every module of aws-cdk-lib, and uv none.
+# A lock file, by uv, which reads no configuration of pip's and is told its index; where it cannot, by
+# pip, which would compile every module of aws-cdk-lib.
+define install_lock
+	index=$${PIP_INDEX_URL:-$$(pip config get global.index-url 2> /dev/null)}; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; uv $(INSTALL) -r $(1) || \
+	  { echo "uv cannot; pip does it, which takes longer" >&2; $(INSTALL) --no-compile --no-deps -r $(1); }
+endef
+
+# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel; pip
+# brings uv where there is none.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
 	command -v uv > /dev/null || { $(call packages,uv) requirements-supply.txt > $(VENV)/uv.txt; \
 	  $(INSTALL) --no-deps -r $(VENV)/uv.txt; } || true
-	uv $(INSTALL) -r requirements-rehearsal.txt || \
-	  { echo "uv cannot; pip does it, which takes longer" >&2; $(INSTALL) --no-compile --no-deps -r requirements-rehearsal.txt; }
+	$(call install_lock,requirements-rehearsal.txt)
 	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; $(first_synthesis) & cdk=$$!; \
 	  pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
 	@touch $@
@@ -74,7 +80,7 @@ CDK_MODULES = $(shell grep -rhoE '^from aws_cdk import aws_\w+' constructs_lib s
 
 # What tests need on top: test tools, and PyTorch for the training program.
 $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
-	uv $(INSTALL) -r requirements-dev.txt || $(INSTALL) -r requirements-dev.txt
+	$(call install_lock,requirements-dev.txt)
 	$(call install_pytorch,$(VENV))
 	@touch $@
 
