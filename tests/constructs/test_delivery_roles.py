@@ -1,5 +1,7 @@
 """Who may prepare a change of an environment, and who may execute one."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +45,21 @@ def test_each_role_trusts_one_subject_as_it_is():
         f"repo:{REPOSITORY}:ref:refs/heads/main",
         f"repo:{REPOSITORY}:environment:staging",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "context", "used"),
+    [(None, None, "hnb659fds"), (None, "of-cdk-json", "of-cdk-json"), ("own", "other", "own")],
+)
+def test_roles_pass_those_of_their_bootstrap_stack(
+    given: str | None, context: str | None, used: str
+):
+    settings = {} if context is None else {"@aws-cdk/core:bootstrapQualifier": context}
+    stack = cdk.Stack(cdk.App(context=settings), "delivery")
+    DeliveryRoles(stack, "Delivery", repository=REPOSITORY, environment="staging", qualifier=given)
+    policies = assertions.Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy")
+
+    assert set(re.findall(r"role/cdk-([\w-]+?)-(?:file|cfn)", json.dumps(policies))) == {used}
 
 
 def actions(resources: Resources, role: str) -> set[str]:
