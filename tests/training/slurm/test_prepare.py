@@ -19,6 +19,7 @@ PREPARE = ROOT / "training" / "slurm" / "prepare.sh"
 LOCK = ROOT / "training" / "image" / "image.lock.json"
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+NCCL = {"nvidia/nccl/__init__.py": "", "nvidia/nccl/lib/libnccl.so.2": "nccl"}
 GIT = '#!/bin/bash\necho "git $*" >>"{folder}/said"\n[[ $1 != init ]] || mkdir -p "$3/build"\n'
 MAKE = """#!/bin/bash
 echo "make $*" >>"{folder}/said"
@@ -60,8 +61,7 @@ class Place:
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
         }
         (folder / "index").mkdir()
-        nccl = {"nvidia/nccl/__init__.py": "", "nvidia/nccl/lib/libnccl.so.2": "nccl"}
-        wheel(folder / "index", "torch", "2.13.0", **nccl)
+        wheel(folder / "index", "torch", "2.13.0", **NCCL)
         wheel(folder / "index", "numpy", "2.4.6")
 
     def program(self, path: str, text: str = "#!/bin/bash\n") -> None:
@@ -149,7 +149,7 @@ def test_another_lock_is_another_version_and_what_runs_keeps_its_own(first: tupl
     """A job that is running has the interpreter that it was started with."""
     place, _ = first
     before = (place.home / "venv").resolve()
-    wheel(place.folder / "index", "torch", "2.13.1")
+    wheel(place.folder / "index", "torch", "2.13.1", **NCCL)
     lock = place.folder / "lock.json"
     lock.write_text(LOCK.read_text().replace('"2.13.0"', '"2.13.1"'))
 
