@@ -30,7 +30,7 @@ define install_pytorch
 	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-cpu.txt 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
 endef
 
-.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz mutants review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz properties mutants review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -123,6 +123,10 @@ test: $(VENV)/dev.stamp $(TITAN)/stamp lint
 # Files that hurt, through every command that reads files; the seed is the time, and is printed.
 fuzz: $(VENV)/dev.stamp
 	python -m tests.hostile.campaign $(or $(MINUTES),60) $(SEED)
+
+# Twenty times the examples of those properties of which each example takes a part of a second.
+properties: $(VENV)/dev.stamp
+	ULTRACLUSTER_EXAMPLES=$(or $(TIMES),20) pytest --numprocesses $(PROCESSES) $$(grep -l 'tests.drawn import' -r tests --include '*.py')
 
 # Small mistakes in the code, which the tests have to notice without the golden templates: hours.
 mutants: $(VENV)/dev.stamp

@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 
-import app
-from tests.repository import ENVIRONMENTS
+from tests.assembly import assembly_of_all
 
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of the assembly of all environments."""
-    directory = tmp_path_factory.mktemp("assembly")
-    app.build(ENVIRONMENTS, outdir=str(directory)).synth()
-    return directory
+    return assembly_of_all(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

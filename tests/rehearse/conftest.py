@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import app
 from environments.ultracluster import ULTRACLUSTER
+from tests.assembly import assembly_of_all
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
@@ -19,9 +19,7 @@ from ultracluster.spec.environment import EnvironmentSpec
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the assembly of all environments."""
-    directory = tmp_path_factory.mktemp("rehearsal")
-    app.build(ENVIRONMENTS, outdir=str(directory)).synth()
-    return directory
+    return assembly_of_all(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

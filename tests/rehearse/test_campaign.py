@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from environments.ultracluster import ULTRACLUSTER
+from tests.made_before import copied
 from ultracluster.cli import main
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
@@ -338,8 +339,14 @@ def test_a_fault_that_nobody_would_plant_is_refused(
     assert line.startswith("ERROR --")
 
 
-def test_a_pattern_that_no_fault_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_pattern_that_no_fault_has_is_refused(
+    assembly: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
     """A campaign of no fault at all would be a pass."""
+    monkeypatch.setattr("ultracluster.synthesis.synthesize_command", lambda _: copied(assembly))
     record = ["--record", str(tmp_path / "r.jsonl")]
     assert main(["rehearse", "dev", "--campaign", "--only", "Strage/", *record]) == 2
     assert "ERROR --only Strage/: no fault of dev has this" in capsys.readouterr().err

@@ -3,9 +3,10 @@
 import ipaddress
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.drawn import some
 from tests.spec.samples import P4D, changed, found
 from tests.spec.strategies import (
     addresses_needed,
@@ -21,7 +22,7 @@ from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import NetworkSpec
 
 FIRST_BLOCK = "network.training_subnet_cidrs"
-unhurried = settings(max_examples=150)
+unhurried = some(60)
 
 
 @unhurried

@@ -11,11 +11,12 @@ import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
 from constructs import IConstruct
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib import TrainingEnvironment
 from golden.generate import GOLDEN
+from tests.drawn import some
 from tests.repository import ENVIRONMENTS
 from tests.stacks.synthesized import VARIANTS
 from ultracluster.registry.schemas import replaced_by
@@ -150,8 +151,8 @@ TAGS = st.dictionaries(
         lambda key: not key.lower().startswith("aws:")
     ),
     st.text("abcXYZ019 -_", min_size=1, max_size=20),
-    min_size=1,
-    max_size=3,
+    min_size=4,
+    max_size=8,
 )
 LEVELS = {
     "app": lambda app, _: app,
@@ -162,8 +163,9 @@ LEVELS = {
 }
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(tags=TAGS | st.just({"Name": "mine", "ultracluster:environment": "mine"}))
+@settings(some(2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tags=TAGS)
+@example(tags={"Name": "mine", "ultracluster:environment": "mine"})
 @pytest.mark.parametrize("level", LEVELS)
 def test_no_tag_replaces_anything(
     plain: dict[str, dict[str, Any]], level: str, tags: dict[str, str]

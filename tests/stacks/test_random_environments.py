@@ -4,8 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from hypothesis import given, settings
+from hypothesis import given
 
+from tests.drawn import some
 from tests.rules.test_rules_on_environments import judged
 from tests.spec.strategies import environments
 from tests.stacks.invariants import INVARIANTS
@@ -17,7 +18,7 @@ CHOSEN: Final = {"CAPACITY-3": lambda environment: not environment.nodes.placeme
 """Warnings about what a spec may choose, and says by a field of its own."""
 
 
-@settings(max_examples=20, derandomize=True)
+@some(10, same=True)
 @given(environment=environments())
 def test_any_valid_environment_synthesizes_and_holds_what_always_holds(
     environment: EnvironmentSpec,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import app
 from environments.dev import DEV
+from tests.assembly import assembly_of_all
 from tests.rehearse.conftest import Deployer
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.job_proof import rehearsal_recipe
@@ -35,9 +35,8 @@ class Training:
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
     """Return `dev` with an image in its repository."""
-    assembly = tmp_path_factory.mktemp("sagemaker")
+    assembly = assembly_of_all(tmp_path_factory)
     faults = tmp_path_factory.mktemp("faults") / "faults.json"
-    app.build((DEV,), outdir=str(assembly)).synth()
     with Emulator(faults=faults) as emulator:
         made = Deployer(emulator, assembly).deploy(DEV)
         settings = emulator.environment() | {"AWS_ACCESS_KEY_ID": "000000000001"}

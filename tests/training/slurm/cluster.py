@@ -10,11 +10,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
+
+from ultracluster import waiting
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 SYSTEM_PATH: Final = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
@@ -22,6 +23,7 @@ NODES: Final = ("n1", "n2", "n3", "n4")
 SPARE: Final = ("n5", "n6", "n7")
 PATIENCE: Final = 120.0
 """Seconds after which something is not coming any more, also on a busy machine."""
+SOON: Final = 0.05
 
 CONF: Final = """
 ClusterName=test
@@ -85,16 +87,21 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def until(what: str, holds: Callable[[], object], patience: float = PATIENCE) -> None:
+def until(
+    what: str, holds: Callable[[], object], patience: float = PATIENCE, longest: float = 0.3
+) -> None:
     """Wait until something holds.
+
+    Args:
+        what: is waited for.
+        holds: says whether it is there; a question to a daemon is a process each time.
+        patience: seconds that it may take.
+        longest: seconds that the pause between two looks grows to.
 
     Raises:
         AssertionError: where it does not come to hold.
     """
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.05)
+    assert waiting.until(holds, bool, patience, SOON, longest), f"waited in vain: {what}"
 
 
 class Slurm:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.training.slurm.cluster import ROOT, Slurm, until
+from tests.training.slurm.cluster import ROOT, SOON, Slurm, until
 
 SCRIPTS = ROOT / "training" / "slurm"
 STEPS = 60
@@ -130,7 +130,8 @@ class Job:
 
     def until_step(self, step: int) -> None:
         """Wait until a step is done."""
-        until(f"step {step} of job {self.number}:\n{self.output()}", lambda: step in self.curve())
+        what = f"step {step} of job {self.number}:\n{self.output()}"
+        until(what, lambda: step in self.curve(), longest=SOON)
 
     def ended(self) -> dict[str, str]:
         """Wait for its end."""

@@ -19,6 +19,7 @@ PREPARE = ROOT / "training" / "slurm" / "prepare.sh"
 LOCK = ROOT / "training" / "image" / "image.lock.json"
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+NCCL = {"nvidia/nccl/__init__.py": "", "nvidia/nccl/lib/libnccl.so.2": "nccl"}
 GIT = '#!/bin/bash\necho "git $*" >>"{folder}/said"\n[[ $1 != init ]] || mkdir -p "$3/build"\n'
 MAKE = """#!/bin/bash
 echo "make $*" >>"{folder}/said"
@@ -60,8 +61,7 @@ class Place:
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
         }
         (folder / "index").mkdir()
-        nccl = {"nvidia/nccl/__init__.py": "", "nvidia/nccl/lib/libnccl.so.2": "nccl"}
-        wheel(folder / "index", "torch", "2.13.0", **nccl)
+        wheel(folder / "index", "torch", "2.13.0", **NCCL)
         wheel(folder / "index", "numpy", "2.4.6")
 
     def program(self, path: str, text: str = "#!/bin/bash\n") -> None:
@@ -104,9 +104,16 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def test_jobs_find_interpreter_program_and_job_files(place: Place):
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
+    """A node without compilers has prepared it, and said so; tests add to what is there."""
+    place = Place(tmp_path_factory.mktemp("first"))
+    return place, place.prepared()
+
+
+def test_jobs_find_interpreter_program_and_job_files(first: tuple[Place, str]):
     """On a node without compilers: all but nccl-tests, and that is said."""
-    said = place.prepared()
+    place, said = first
 
     assert "nccl-tests is not built" in said
     assert "PyTorch 2.13.0" in said
@@ -115,19 +122,22 @@ def test_jobs_find_interpreter_program_and_job_files(place: Place):
     done = place.run(python, "-c", code)
     assert done.stdout.startswith(str(place.home.resolve()))
     assert (place.home / "slurm" / "train.sbatch").is_file()
-    assert not (place.home / "bin" / "all_reduce_perf").exists()
 
 
-def test_a_second_run_changes_nothing_and_a_gpu_node_adds_what_was_missing(place: Place):
+def test_a_second_run_changes_nothing_and_a_gpu_node_adds_what_was_missing(
+    first: tuple[Place, str],
+):
     """A user may run it again without thinking."""
-    place.prepared()
-    before = (place.home / "venv" / "pyvenv.cfg").stat().st_mtime_ns
+    place, _ = first
+    (version,) = (place.home / "versions").iterdir()
+    before = (version / "venv" / "pyvenv.cfg").stat().st_mtime_ns
+    assert not (place.home / "bin" / "all_reduce_perf").exists()
     place.with_compilers()
     place.prepared()
     place.prepared()
 
-    assert (place.home / "venv" / "pyvenv.cfg").stat().st_mtime_ns == before
-    assert len(list((place.home / "versions").iterdir())) == 1
+    assert (version / "venv" / "pyvenv.cfg").stat().st_mtime_ns == before
+    assert list((place.home / "versions").iterdir()) == [version]
     assert (place.home / "bin" / "all_reduce_perf").is_file()
     said = place.said.read_text()
     assert said.count("make ") == 1
@@ -135,18 +145,18 @@ def test_a_second_run_changes_nothing_and_a_gpu_node_adds_what_was_missing(place
     assert "MPI=1" in said
 
 
-def test_another_lock_is_another_version_and_what_runs_keeps_its_own(place: Place):
+def test_another_lock_is_another_version_and_what_runs_keeps_its_own(first: tuple[Place, str]):
     """A job that is running has the interpreter that it was started with."""
-    place.prepared()
-    first = (place.home / "venv").resolve()
-    wheel(place.folder / "index", "torch", "2.13.1")
+    place, _ = first
+    before = (place.home / "venv").resolve()
+    wheel(place.folder / "index", "torch", "2.13.1", **NCCL)
     lock = place.folder / "lock.json"
     lock.write_text(LOCK.read_text().replace('"2.13.0"', '"2.13.1"'))
 
     assert "PyTorch 2.13.1" in place.prepared(ULTRACLUSTER_LOCK=str(lock))
 
-    assert (first / "bin" / "python").exists()
-    assert (place.home / "venv").resolve() != first
+    assert (before / "bin" / "python").exists()
+    assert (place.home / "venv").resolve() != before
 
 
 def test_a_version_that_was_not_finished_is_made_anew_and_never_seen(place: Place):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.slurm.cluster import ROOT, Slurm, until
+from tests.training.slurm.cluster import ROOT, SOON, Slurm, until
 from tests.training.torchtitan.jobs import PYTHON, TitanJob, environment
 from training.launch.contract import METADATA
 
@@ -19,7 +19,7 @@ def killed(session: Slurm, tokens: Path, tmp_path_factory) -> TitanJob:
     export = ("weights.export=hf", "weights.export_dtype=float32")
     job.submit(f"run.steps={LAST}", *export, nodes=2)
     first = job.work / "checkpoints" / "step-3" / METADATA
-    until("the first checkpoint", first.exists)
+    until("the first checkpoint", first.exists, longest=SOON)
     job.until_step(5)
     session.cut("n2")
     session.power_on("n2")

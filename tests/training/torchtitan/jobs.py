@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.training.slurm.cluster import ROOT, Slurm, until
+from tests.training.slurm.cluster import ROOT, SOON, Slurm, until
 from tests.training.slurm.jobs import SCRIPTS, VARIABLES
 
 PYTHON = ROOT / ".venv-torchtitan" / "bin" / "python"
@@ -51,7 +51,8 @@ class TitanJob:
         return [(e["step"], e["loss"], e["norm"]) for e in self.record() if e["event"] == "step"]
 
     def until_step(self, step: int) -> None:
-        until(f"step {step}:\n{self.output()}", lambda: step in [n for n, *_ in self.steps()])
+        what = f"step {step}:\n{self.output()}"
+        until(what, lambda: step in [n for n, *_ in self.steps()], longest=SOON)
 
 
 def environment(**more: str) -> dict[str, str]:
