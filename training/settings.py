@@ -214,7 +214,7 @@ class RunSettings:
     """Nats above the median of the last 64 losses from which on a loss is a spike: it is reported,
     and no checkpoint is written while it lasts; 0 never."""
     most_spiked: Count = 100
-    """Steps in a row that a spike may last before the run ends; 0 for any."""
+    """Spikes among the last steps, twice as many, before the run ends; 0 for any."""
     slowest: Amount = 0.0
     """Times the median rank from which on a rank that holds the others up ends the run after a
     checkpoint, for its node to be left out; 0 never: it is named all the same."""
