@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar
 
 MANIFEST = "manifest.json"
 READ_BYTES = 16 * 2**20
-GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+GONE: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
 """What a file system says of a file that is not there, or is none. Whatever else it says (EIO,
 ESTALE, ETIMEDOUT) is of the file system, and says nothing of what the file holds."""
 PAUSES: Final = (1.0, 5.0)
@@ -116,7 +118,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         text = patiently((folder / MANIFEST).read_bytes)
         manifest: dict[str, Any] = json.loads(text)
         wanted = manifest.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
     if seal(manifest) != wanted:
         raise ValueError(f"{MANIFEST} was changed after it was written")
