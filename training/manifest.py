@@ -99,7 +99,12 @@ def damaged(path: Path) -> list[str]:
 
 
 def set_aside(folder: Path) -> None:
-    """Give a damaged checkpoint another name, and keep what had that name before."""
+    """Give a damaged checkpoint another name, and keep what had that name before.
+
+    What has a name that only looks like one (torchtitan's `step-7`) keeps it.
+    """
+    if not folder.exists():
+        return
     aside, number = folder.with_suffix(".damaged"), 1
     while aside.exists():
         number += 1
