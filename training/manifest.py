@@ -90,21 +90,24 @@ def committed(path: Path) -> list[int]:
     Raises:
         UnreadableError: If the folder is there and cannot be read.
     """
-    return sorted((int(found[1]) for found in _named(path, r"step-(\d+)")), reverse=True)
+    named = {found[0]: int(found[1]) for found in _named(path, r"step-(\d+)")}
+    # Of `step-7`, as torchtitan names its own, nothing is read, and nothing is deleted for it.
+    mine = [step for name, step in named.items() if name == folder_of(path, step).name]
+    return sorted(mine, reverse=True)
 
 
 def damaged(path: Path) -> list[str]:
-    """Return the names of checkpoints that were found damaged and set aside, oldest first."""
-    return sorted(found[0] for found in _named(path, r"step-\d+\.damaged.*"))
+    """Return what there is of checkpoints beside those that are committed.
+
+    Those that were found damaged and set aside, and those that have another program's names.
+    """
+    mine = {folder_of(path, step).name for step in committed(path)}
+    names = {found[0] for found in _named(path, r"step-\d+(\.damaged.*)?")}
+    return sorted(names - mine)
 
 
 def set_aside(folder: Path) -> None:
-    """Give a damaged checkpoint another name, and keep what had that name before.
-
-    What has a name that only looks like one (torchtitan's `step-7`) keeps it.
-    """
-    if not folder.exists():
-        return
+    """Give a damaged checkpoint another name, and keep what had that name before."""
     aside, number = folder.with_suffix(".damaged"), 1
     while aside.exists():
         number += 1
