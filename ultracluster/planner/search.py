@@ -82,6 +82,8 @@ class Search:
     """Sequences of one optimizer step."""
     only: Only = Only()  # noqa: RUF009 - it is frozen
     _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
+    _best: dict[int, Step | None] = field(default_factory=dict)
+    """By the number of nodes: a curve and other types ask for some again."""
 
     @property
     def choices(self) -> Choices:
@@ -265,9 +267,11 @@ class Search:
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        gpus = nodes * self.per_node
-        chosen = choose(self.candidates(gpus, all_of_them=False))
-        return None if chosen is None else self.step(gpus, chosen)
+        if nodes not in self._best:
+            gpus = nodes * self.per_node
+            chosen = choose(self.candidates(gpus, all_of_them=False))
+            self._best[nodes] = None if chosen is None else self.step(gpus, chosen)
+        return self._best[nodes]
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
         partition, passes = candidate.partition, candidate.accumulation
