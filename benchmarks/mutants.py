@@ -38,7 +38,7 @@ ROOMS = {
     ),
     "spec": (
         ("ultracluster/spec/*.py",),
-        ("tests/spec", "tests/cost", "tests/train/test_recipes.py"),
+        ("tests/spec", "tests/cost", "tests/train/test_engines.py", "tests/train/test_recipes.py"),
     ),
     "rules": (("ultracluster/rules/**/*.py",), ("tests/rules", "tests/audit")),
     "rehearsal": (
@@ -46,7 +46,9 @@ ROOMS = {
         (
             "tests/rehearse/test_*verdicts.py",
             "tests/rehearse/test_campaign.py",
+            "tests/rehearse/test_paid_capacity.py",
             "tests/rehearse/test_rehearsal.py",
+            "tests/rehearse/test_substitutes.py",
         ),
     ),
     "planner": (("ultracluster/planner/**/*.py",), ("tests/planner",)),

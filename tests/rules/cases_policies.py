@@ -381,6 +381,12 @@ POLICIES: Final = (
     Case(
         "SAFETY-26",
         "storage",
+        {"Other": resource("AWS::Glue::Database", {}), "Lustre.KmsKeyId": ref("Other")},
+        words="AWS::Glue::Database",
+    ),
+    Case(
+        "SAFETY-26",
+        "storage",
         {"Lustre.KmsKeyId": OTHER_KEY},
         {"Lustre.KmsKeyId": OTHER_KEY.replace("eu-west-1", "us-east-1")},
         words="eu-west-1",

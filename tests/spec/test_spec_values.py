@@ -5,6 +5,7 @@ import pytest
 
 from tests.spec.samples import BLOCK, P4D, RESERVED, SCRATCH, changed, found, refused
 from ultracluster.problem import MISSING, Problem, SpecError
+from ultracluster.spec import queues
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
@@ -194,17 +195,32 @@ def test_a_value_of_a_wrong_type_hides_no_other_mistake_that_fsx_would_refuse():
     assert {"capacity_gib", "drive_cache_type", "throughput_capacity_mbps"} <= fields
 
 
-def test_jobs_that_name_no_queue_go_to_the_first():
-    queues = (QueueSpec(name="train"), QueueSpec(name="short"))
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90", 90 * 60),
+        ("1:30", 90),
+        ("2:00:01", 2 * 3600 + 1),
+        ("1-2", 26 * 3600),
+        ("1-2:03:04", 26 * 3600 + 3 * 60 + 4),
+        ("UNLIMITED", float("inf")),
+    ],
+)
+def test_times_are_read_as_slurm_reads_them(written: str, seconds: float):
+    assert queues.seconds(written) == seconds
 
-    assert SlurmSpec(queues=queues).queue == "train"
+
+def test_jobs_that_name_no_queue_go_to_the_first():
+    both = (QueueSpec(name="train"), QueueSpec(name="short"))
+
+    assert SlurmSpec(queues=both).queue == "train"
 
 
 def test_pcs_is_asked_to_check_what_a_group_has():
     """Its checks of GPUs run where there are some."""
     groups = (CpuGroupSpec(name="cpu", instance_type="c7i.large", count=1),)
-    queues = (QueueSpec(name="train", node_groups=(ENVIRONMENTS_NODES, "cpu")),)
-    plain = SlurmSpec(version="26.05", queues=queues, node_groups=groups, repairs=False)
+    both = (QueueSpec(name="train", node_groups=(ENVIRONMENTS_NODES, "cpu")),)
+    plain = SlurmSpec(version="26.05", queues=both, node_groups=groups, repairs=False)
     checks = HealthChecksSpec(deep_profile="QUICK")
     checked = plain.model_copy(update={"health_checks": checks})
 
