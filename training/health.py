@@ -34,8 +34,8 @@ class Health:
     """What of them ends it: `most_skipped`, `loss_spike`, `most_spiked`."""
     skipped: int = 0
     """Steps in a row, up to now, that changed nothing."""
-    spiked: int = 0
-    """Steps in a row, up to now, whose loss was a spike."""
+    spikes: deque[bool] = field(default_factory=deque)
+    """Of the last steps that had a gradient, whether the loss of each was a spike."""
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     lost: deque[bool] = field(default_factory=deque)
     """Of the last steps, whether each changed nothing."""
@@ -54,13 +54,19 @@ class Health:
         if bad:
             self.skipped += 1
             return False
-        self.skipped, spike = 0, self.run.loss_spike
-        if spike and len(self.losses) >= ENOUGH and loss > self.usual + spike:
-            self.spiked += 1
-            return self.spiked == 1
-        self.spiked = 0
-        self.losses.append(loss)
-        return False
+        before, spike = self.spiked, self.run.loss_spike
+        self.skipped = 0
+        self.spikes.append(bool(spike and len(self.losses) >= ENOUGH and loss > self.usual + spike))
+        if len(self.spikes) > max(1, 2 * self.run.most_spiked):
+            self.spikes.popleft()
+        if not self.spiked:
+            self.losses.append(loss)
+        return self.spiked and not before
+
+    @property
+    def spiked(self) -> bool:
+        """Whether the loss of the last step that had a gradient was a spike."""
+        return bool(self.spikes) and self.spikes[-1]
 
     @property
     def usual(self) -> float:
@@ -78,10 +84,10 @@ class Health:
         if 0 < self.run.most_skipped <= (lost := sum(self.lost)):
             steps = len(self.lost)
             return f"{lost} of the last {steps} steps had no finite gradient and changed nothing"
-        if 0 < self.run.most_spiked <= self.spiked:
+        if 0 < self.run.most_spiked <= (spikes := sum(self.spikes)):
             return (
                 f"the loss has been {self.run.loss_spike:g} nats or more above its median of "
-                f"{self.usual:.4f} for {self.spiked} steps"
+                f"{self.usual:.4f} in {spikes} of {len(self.spikes)} steps"
             )
         return None
 

@@ -33,8 +33,12 @@ class Bounds(NamedTuple):
     most: float | None = None
 
 
-Positive = Annotated[int, Bounds(1)]
-Count = Annotated[int, Bounds(0)]
+MOST: Final = 2**31 - 1
+"""No count is larger; of layers that a slip of the hand makes, a run would never have all."""
+Positive = Annotated[int, Bounds(1, MOST)]
+Count = Annotated[int, Bounds(0, MOST)]
+Seed = Annotated[int, Bounds(0, 2**32 - 1)]
+"""Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
 Amount = Annotated[float, Bounds(0)]
 Share = Annotated[float, Bounds(0, 1)]
 
@@ -59,6 +63,8 @@ def value_problems(settings: Any) -> Iterator[Problem]:
             value, where = getattr(values, name), f"{part.name}.{name}"
             if words := _misfit(value, kind):
                 yield Problem(where, value, OTHER_TYPE, f"write {words}")
+            elif isinstance(value, str) and not value.strip():
+                yield Problem(where, value, "is empty", "write a text that is not")
             elif name in limits and (reason := _out_of_range(value, *limits[name])):
                 yield Problem(where, value, *reason)
 
@@ -83,7 +89,9 @@ def _misfit(value: object, kind: Any) -> str | None:
 
 def _out_of_range(value: Any, least: float, most: float | None) -> tuple[str, str] | None:
     """Return why a number cannot be meant, and what to write instead."""
-    fix = f"write {least} or more" if most is None else f"write {least} to {most}"
+    # That a count ends somewhere is news for who is beyond it alone.
+    open_ended = most is None or (most == MOST and value < least)
+    fix = f"write {least} or more" if open_ended else f"write {least} to {most}"
     if not math.isfinite(value):
         return "is no finite number", fix
     if value < least:

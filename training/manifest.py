@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar
 
 MANIFEST = "manifest.json"
 READ_BYTES = 16 * 2**20
-GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+GONE: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
 """What a file system says of a file that is not there, or is none. Whatever else it says (EIO,
 ESTALE, ETIMEDOUT) is of the file system, and says nothing of what the file holds."""
 PAUSES: Final = (1.0, 5.0)
@@ -88,12 +90,20 @@ def committed(path: Path) -> list[int]:
     Raises:
         UnreadableError: If the folder is there and cannot be read.
     """
-    return sorted((int(found[1]) for found in _named(path, r"step-(\d+)")), reverse=True)
+    named = {found[0]: int(found[1]) for found in _named(path, r"step-(\d+)")}
+    # Of `step-7`, as torchtitan names its own, nothing is read, and nothing is deleted for it.
+    mine = [step for name, step in named.items() if name == folder_of(path, step).name]
+    return sorted(mine, reverse=True)
 
 
 def damaged(path: Path) -> list[str]:
-    """Return the names of checkpoints that were found damaged and set aside, oldest first."""
-    return sorted(found[0] for found in _named(path, r"step-\d+\.damaged.*"))
+    """Return what there is of checkpoints beside those that are committed.
+
+    Those that were found damaged and set aside, and those that have another program's names.
+    """
+    mine = {folder_of(path, step).name for step in committed(path)}
+    names = {found[0] for found in _named(path, r"step-\d+(\.damaged.*)?")}
+    return sorted(names - mine)
 
 
 def set_aside(folder: Path) -> None:
@@ -116,7 +126,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         text = patiently((folder / MANIFEST).read_bytes)
         manifest: dict[str, Any] = json.loads(text)
         wanted = manifest.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
     if seal(manifest) != wanted:
         raise ValueError(f"{MANIFEST} was changed after it was written")

@@ -61,8 +61,10 @@ def read_ids(path: Path) -> npt.NDArray[np.int64]:
     """Return the ids of one `.npy` file."""
     try:
         ids: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"--ids {path}: cannot be read ({error}); write a .npy file") from None
+    if not isinstance(ids, np.ndarray):
+        raise UserError(f"--ids {path}: is an archive of arrays; write the .npy file of each")
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise UserError(
             f"--ids {path}: holds {ids.dtype} of shape {ids.shape}; write one row of integers"

@@ -78,7 +78,7 @@ def restored(
         return None
     if not settings.start_anew:
         known = [f"{folder_of(path, step).name}: {words}" for step, words in wrong.items()]
-        known += [f"{name}: set aside by an earlier start" for name in before]
+        known += [f"{name}: set aside, or of another program" for name in before]
         raise UserError(
             f"checkpoint.path = {path}: none of its {len(known)} checkpoints is whole "
             f"({', '.join(known[:4])}); restore one from its replica, or write "

@@ -6,18 +6,17 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self
 
 from training import limits
-from training.limits import LEAST_SHARE, OTHER_TYPE, Amount, Bounds, Count, Positive, Share
+from training.limits import LEAST_SHARE, OTHER_TYPE, Amount, Bounds, Count, Positive, Seed, Share
 from training.problems import Problem, UserError, choices, divisors
 
 LEAST_KEPT: Final = 2
 """Checkpoints: one to use and one to fall back to."""
-LARGEST_SEED = 2**32 - 1
-"""Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +73,12 @@ class DataSettings:
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
-        count = self.path.count(",") + 1
+        count, total = self.path.count(",") + 1, sum(self.weights)
+        shares = min(self.weights, default=0) >= LEAST_SHARE * total > 0 and math.isfinite(total)
         if self.weights and len(self.weights) != count:
             why = f"are for {len(self.weights)} folders and data.path names {count}"
             yield Problem("data.weights", self.weights, why, "write one for each")
-        elif self.weights and not min(self.weights) >= LEAST_SHARE * sum(self.weights) > 0:
+        elif self.weights and not shares:
             why = "are shares of sequences, of which none is below 1 in 65,536"
             fix = "write positive numbers, as in 0.7,0.3, and leave out a folder that is not wanted"
             yield Problem("data.weights", self.weights, why, fix)
@@ -201,7 +201,7 @@ class RunSettings:
     """Optimizer steps from the beginning of training, resumed ones included."""
     path: str | None = None
     """Folder for metrics.jsonl; None prints only."""
-    seed: Count = 0
+    seed: Seed = 0
     """Decides weights and order of data, on any number of GPUs."""
     print_every: Positive = 10
     peak_tflops: Amount = 0.0
@@ -214,7 +214,7 @@ class RunSettings:
     """Nats above the median of the last 64 losses from which on a loss is a spike: it is reported,
     and no checkpoint is written while it lasts; 0 never."""
     most_spiked: Count = 100
-    """Steps in a row that a spike may last before the run ends; 0 for any."""
+    """Spikes among the last steps, twice as many, before the run ends; 0 for any."""
     slowest: Amount = 0.0
     """Times the median rank from which on a rank that holds the others up ends the run after a
     checkpoint, for its node to be left out; 0 never: it is named all the same."""
@@ -223,13 +223,11 @@ class RunSettings:
     rank that hangs is named; after three times as long the run ends. 0 never."""
 
     def problems(self) -> Iterator[Problem]:
-        return run_problems(self.seed, self.slowest)
+        return run_problems(self.slowest)
 
 
-def run_problems(seed: int, slowest: float) -> Iterator[Problem]:
+def run_problems(slowest: float) -> Iterator[Problem]:
     """Yield what of a run cannot be, whichever program it is of."""
-    if seed > LARGEST_SEED:
-        yield Problem("run.seed", seed, "has 32 bits", f"write {LARGEST_SEED} or less")
     if 0 < slowest <= 1:
         why = "is passed by the median itself"
         yield Problem("run.slowest", slowest, why, "write more than 1, as in 1.3, or 0 for never")

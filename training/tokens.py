@@ -7,6 +7,7 @@ opened, its content at the start of a run, ranks sharing the work, and ids again
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,11 @@ TYPES: Final[Mapping[str, np.dtype[Any]]] = {
     "uint32": np.dtype("<u4"),
 }
 AGAIN: Final = "run training.prepare again"
+NO_INDEX: Final = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    RecursionError,  # brackets in brackets
+)
+"""What reading a file raises that is none."""
 LOOKED_AT: Final = 2**24
 """Ids whose range is looked at in one go."""
 
@@ -198,7 +204,7 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Shard]:
         ) from None
     try:
         found = tuple(_shards(folder, json.loads(text)))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except NO_INDEX as error:
         raise UserError(
             f"{file}: cannot be read ({type(error).__name__}: {error}); {AGAIN}"
         ) from None
@@ -219,8 +225,8 @@ def _shards(folder: Path, index: Any) -> Iterator[Shard]:
     seen: set[str] = set()
     for shard in index["shards"]:
         name = str(shard["file"])
-        if name in seen:
+        if (place := os.path.normpath(name)) in seen:
             raise ValueError(f"{name} is listed twice")
-        seen.add(name)
+        seen.add(place)
         tokens, sha256 = int(shard["tokens"]), shard.get("sha256")
         yield Shard(folder / name, tokens, sha256, TYPES[named], vocabulary)

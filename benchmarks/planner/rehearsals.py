@@ -26,6 +26,7 @@ from ultracluster.plan.recipe import question_of  # noqa: E402
 from ultracluster.planner.communication import communicate  # noqa: E402
 from ultracluster.planner.devices import Network  # noqa: E402
 from ultracluster.planner.goodput import LONGEST_INTERVAL, SECONDS_PER_DAY  # noqa: E402
+from ultracluster.planner.memory import largest  # noqa: E402
 from ultracluster.planner.plan import Planner  # noqa: E402
 from ultracluster.planner.step import Step  # noqa: E402
 from ultracluster.spec.loading import load_folder  # noqa: E402
@@ -180,7 +181,7 @@ def items(found: Step, traces: Mapping[str, Mapping[str, Any]]) -> Iterator[Item
     yield Item("gradients", most("gradients"), holding.gradients)
     yield Item("optimizer state", most("optimizer"), holding.optimizer)
     yield Item("activations kept", most("activations"), holding.activations + holding.logits)
-    yield Item("largest temporary", most("largest"), holding.largest)
+    yield Item("largest temporary", most("largest"), largest(found.setup, found.layout))
     yield Item("most held at once", most("peak"), holding.needed - reserve)
     planned = to_send(found)
     totals: dict[str, float] = {}

@@ -320,6 +320,14 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--partition", "3"], "--partition: got 3"),
         ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree divides"),
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
+        ([*SEVEN, "--expert-parallel", "8"], "got 8; it can only be 1; leave it out"),
+        (
+            [
+                *("plan", "--parameters", "20e9", "--tokens", "1e12"),
+                *("--sequence", "1048576", "--nodes", "4"),
+            ],
+            "recomputed by 4 tensor-parallel GPUs and 8 ranks that share its tokens",
+        ),
         ([*SEVEN, "--partition", "1", "--tensor", "1"], "--partition and --tensor: got 1 and 1"),
         (
             ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "32768"],

@@ -86,9 +86,15 @@ def set_aside_by_an_older_program(run: Run) -> None:
         folder.rename(folder.with_suffix(".damaged"))
 
 
+def named_as_torchtitan_names_its_own(run: Run) -> None:
+    for folder in list(run.checkpoints.iterdir()):
+        folder.rename(folder.with_name(f"step-{int(folder.name[5:])}"))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        named_as_torchtitan_names_its_own,
         spoil_manifests,
         spoil_files,
         remove_metadata,

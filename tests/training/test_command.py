@@ -127,7 +127,10 @@ def test_old_checkpoints_make_room(work):
         ),
         (["optimizer.learning_rate=nan"], "optimizer.learning_rate = nan: is no finite number"),
         (["optimizer.final_fraction=inf"], "optimizer.final_fraction = inf: is no finite number"),
-        (["run.seed=4294967296"], "run.seed = 4294967296: has 32 bits; write 4294967295 or less"),
+        (
+            ["run.seed=4294967296"],
+            "run.seed = 4294967296: must be at most 4294967295",
+        ),
         (["model.heads=5", "run.steps=-1"], "run.steps = -1: must be at least 1; write 1 or more"),
     ],
 )

@@ -1,6 +1,7 @@
 """What is read, and in which order."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,8 @@ def test_ids_of_a_large_vocabulary_take_four_bytes(tmp_path):
         (["--text", "no-such-file"], "cannot be read (No such file or directory); write the path"),
         (["--ids", "ids.npy"], "--vocabulary 257: a document holds ids from 5 to 300; write 301"),
         (["--ids", "square.npy"], "write one row of integers"),
+        (["--ids", "empty.npy"], "--ids empty.npy: cannot be read (No data left in file)"),
+        (["--ids", "several.npz"], "is an archive of arrays; write the .npy file of each"),
         (["--ids", "below.npy"], "holds ids from -1 to 3; ids begin at 0; mend the document"),
         (["--sample", "--shard-tokens", "0"], "--shard-tokens 0: a shard holds tokens; write 1 or"),
         (["--sample", "--out", "ids.npy"], "--out ids.npy: cannot be written ("),
@@ -105,6 +108,8 @@ def test_mistakes_in_preparation_are_explained(tmp_path, monkeypatch, capsys, gi
     np.save("ids.npy", np.array([5, 300]))
     np.save("square.npy", np.zeros((2, 2)))
     np.save("below.npy", np.array([-1, 3]))
+    np.savez("several.npz", a=np.array([1, 3]))
+    Path("empty.npy").touch()
     assert main(["--out", "t", *given]) == 2
     assert said in capsys.readouterr().err
 

@@ -46,14 +46,22 @@ def test_a_run_that_loses_many_steps_ends_however_they_lie(losses):
 def test_a_spike_is_seen_waited_for_and_ended():
     """Checkpoints wait while it lasts; a loss that comes back is no reason to end."""
     spiking = after([*CALM, 4.2, 4.5, 5.0])
-    assert spiking.spiked == 3
+    assert spiking.spiked
     assert not spiking.sound
     assert spiking.diverged is None
     assert after([*CALM, 4.2, 4.5, 3.3]).sound
     lasting = after([*CALM, *[4.2] * 5])
     assert lasting.diverged == (
-        "the loss has been 1 nats or more above its median of 3.1000 for 5 steps"
+        "the loss has been 1 nats or more above its median of 3.1000 in 5 of 10 steps"
     )
+
+
+def test_a_loss_that_spikes_at_every_other_step_ends_the_run():
+    """It comes back each time, and never learns again; one spike of three is not that many."""
+    assert after([*CALM, *[4.2, 3.1] * 4]).diverged is None
+    assert "in 5 of 10 steps" in (after([*CALM, *[4.2, 3.1] * 5]).diverged or "")
+    assert after([*CALM, *[4.2, 3.1, 3.1] * 50]).diverged is None
+    assert after([*CALM, *[4.2, 3.1] * 99], most_spiked=0).diverged is None
 
 
 def test_the_loss_of_a_start_is_no_spike():

@@ -119,6 +119,14 @@ def test_a_shard_without_a_checksum_is_named(folder):
             {"vocabulary": 9, "dtype": "uint16", "shards": [{"file": "a", "tokens": 1}] * 2},
             "a is listed twice",
         ),
+        (
+            {
+                "vocabulary": 9,
+                "dtype": "uint16",
+                "shards": [{"file": name, "tokens": 1} for name in ("a", "./b/../a")],
+            },
+            "a is listed twice",
+        ),
         ({"vocabulary": 9, "dtype": "uint16", "shards": ["a"]}, "cannot be read (TypeError"),
         ({"vocabulary": float("inf"), "dtype": "uint16", "shards": []}, "(OverflowError"),
     ],
@@ -128,6 +136,23 @@ def test_an_index_that_says_nothing_is_refused_in_a_sentence(folder, index, said
     with pytest.raises(UserError) as caught:
         opened(folder)
     assert said in str(caught.value)
+
+
+def test_brackets_in_brackets_are_no_index(folder):
+    (folder / "index.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="cannot be read \\(RecursionError"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("name", ["tokens-00001.npy", "x" * 5000])
+def test_a_name_that_leads_nowhere_is_no_fault_of_the_file_system(folder, name):
+    """A link to itself, or a name that is too long: the next start would read no more."""
+    (folder / "tokens-00001.npy").unlink()
+    (folder / "tokens-00001.npy").symlink_to("tokens-00001.npy")
+    changed(folder, file=name)
+    with pytest.raises(UserError) as caught:
+        opened(folder)
+    assert not isinstance(caught.value, NodeError)
 
 
 def test_what_cannot_be_read_now_is_not_called_damaged(folder, monkeypatch):

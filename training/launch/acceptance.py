@@ -174,10 +174,12 @@ def _compared(log: Log, kind: Instance, nodes: int, wanted: dict[int, float]) ->
         known = [floor for least, floor in sorted(wanted.items()) if least <= size]
         if not known:
             continue
-        best, floor = log.best(size) or 0.0, known[-1]
+        busbw, floor = log.busbw(size), known[-1]
         top = f"; {ceiling(kind, nodes):.1f} is the physical ceiling" if nodes > 1 else ""
-        compared = "at least" if best >= floor else "LESS THAN"
-        lines.append(f"{written(size)}: {best:.1f} GB/s bus bandwidth, {compared} {floor:.1f}{top}")
+        compared = "at least" if busbw >= floor else "LESS THAN"
+        lines.append(
+            f"{written(size)}: {busbw:.1f} GB/s bus bandwidth, {compared} {floor:.1f}{top}"
+        )
     # What is too slow is so without the larger sizes; what is fast enough needs the largest.
     needed = min(size for size in wanted if size >= GIB)
     if end < needed and not any("LESS THAN" in line for line in lines):

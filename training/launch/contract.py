@@ -72,7 +72,7 @@ def committed(folder: Path) -> list[int]:
         if (match := STEP.fullmatch(each.name)) and (each / METADATA).is_file()
     }
     tracker = folder / TRACKER
-    if tracker.is_file() and (text := tracker.read_text().strip()).isdigit():
+    if tracker.is_file() and (text := tracker.read_text().strip()).isdecimal():
         found.add(int(text))
     return sorted(found, reverse=True)
 

@@ -42,6 +42,14 @@ FAULTY_PLUGINS: Final[dict[Version, str]] = {
 (aws-ofi-nccl releases v1.11.1 and v1.12.1, 2024-10-25)."""
 
 
+IFNAME_FIXES: Final = {
+    "NCCL_SOCKET_IFNAME": "remove it, or write ^docker0,lo",
+    "GLOO_SOCKET_IFNAME": "remove it, or write whole names, with commas between them",
+}
+"""What to write for other interfaces (NVIDIA/nccl src/misc/socket.cc, ncclFindInterfaces, and
+pytorch's init of ProcessGroupGloo, read 2026-11-28)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that does not fit."""
@@ -191,17 +199,25 @@ def direct(machine: Machine, name: str | None) -> Iterator[Finding]:
 
 
 def network(machine: Machine) -> Iterator[Finding]:
-    """Yield why ranks on other nodes would not reach those of this one."""
-    for name in ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"):
+    """Yield why ranks on other nodes would not reach those of this one.
+
+    NCCL takes the first interface that runs and is chosen, and a loopback is the first of all. Gloo
+    takes whole names, and uses each.
+    """
+    there = machine.interfaces_of_host
+    for name, fix in IFNAME_FIXES.items():
         value = machine.environment.get(name, "")
-        if not value or not machine.interfaces_of_host:
+        if not value or not there:
             continue
-        chosen = machine.interfaces_named(value)
-        if not chosen:
-            there = ", ".join(sorted(machine.interfaces_of_host))
-            yield finding("interface-none", name=name, value=value, there=there)
-        elif not any(machine.interfaces_of_host[each] for each in chosen):
-            yield finding("interface-down", name=name, value=value, chosen=", ".join(chosen))
+        of_nccl = name.startswith("NCCL")
+        chosen = machine.interfaces_named(value) if of_nccl else value.removesuffix(",").split(",")
+        said = {"name": name, "value": value, "fix": fix}
+        if not chosen or not there.keys() >= set(chosen):
+            yield finding("interface-none", **said, there=", ".join(sorted(there)))
+            continue
+        useless = [each for each in chosen if not there[each]]
+        if useless and (not of_nccl or "lo" in useless or useless == chosen):
+            yield finding("interface-down", **said, chosen=", ".join(useless))
 
 
 def environment(machine: Machine, name: str | None, *, over_efa: bool) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ def judge_groups(logs: dict[str, str], instance_type: str, nodes: int) -> Verdic
         return Verdict(MISTAKEN, (*lines, "the logs have no size in common; run all of them alike"))
     size = max(common)
     groups = [
-        Group(name, log.hosts, log.best(size) or 0.0, verdicts[name].status == UNSOUND)
+        Group(name, log.hosts, log.busbw(size), verdicts[name].status == UNSOUND)
         for name, log in parsed.items()
     ]
     slow = list(_outliers(groups))

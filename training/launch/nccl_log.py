@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-TAGS: Final = re.compile(r"^\s*(?:\d+:|\[[^\]]*\](?:<\w+>)?:?)\s?")
-"""What srun -l and mpirun --tag-output write before each line."""
-ROW: Final = re.compile(r"\s*\d+\s+\d+\s+[a-z]\w*\s+[a-z]\w*\s+-?[\d.]")
+COLOURS: Final = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+ROW: Final = re.compile(r"\b(\d+)\s+\d+\s+[a-z]\w*\s+(?:([a-z]\w*)\s+)?(-?[\d.].*)")
+"""A line of figures, whatever srun, mpirun or Kubernetes have written before it."""
 PER_ITERATION: Final = "i_min"
 ERRORS: Final = re.compile(r"busbw\s+error")
 """The last column of a side in older versions: how far sums are off, which is no count."""
@@ -65,9 +65,9 @@ class Log:
     broken: str
     """Why the run ended early, where it says so."""
 
-    def best(self, size: int) -> float | None:
-        """Return the best bus bandwidth of a size, None where the log has none."""
-        return max((row.busbw for row in self.rows if row.size == size), default=None)
+    def busbw(self, size: int) -> float:
+        """Return the bus bandwidth of a size; of several runs in a log that of the slowest."""
+        return min(row.busbw for row in self.rows if row.size == size)
 
     def collective(self, ranks: int) -> str:
         """Return which collective the figures are of, by their own ratio of busbw to algbw.
@@ -84,15 +84,14 @@ class Log:
 
 def read(text: str) -> Log:
     """Return what a log says."""
-    lines = [TAGS.sub("", line) for line in text.splitlines()]
-    bare = "\n".join(lines)
+    bare = COLOURS.sub("", text)
     width = 8 if PER_ITERATION in bare else 4
     counted = ERRORS.search(bare) is None
     members = {(int(rank), host) for rank, host in MEMBER.findall(bare)}
     outside = OUT_OF_BOUNDS.search(bare)
     found = BROKEN.search(bare)
     return Log(
-        rows=tuple(row for line in lines if (row := _row(line, width, counted=counted))),
+        rows=tuple(r for line in bare.splitlines() if (r := _row(line, width, counted=counted))),
         hosts=tuple(dict.fromkeys(host for _, host in sorted(members))),
         ranks=len(members),
         started=" and ".join(sorted(set(STARTED.findall(bare)))),
@@ -103,18 +102,18 @@ def read(text: str) -> Log:
 
 
 def _row(line: str, width: int, *, counted: bool) -> Measured | None:
-    if not ROW.match(line):
+    found = ROW.search(line)
+    if not found:
         return None
-    words = line.split()
+    figures = found[3].split()
     # A root is there or not; the sides are as wide as the heading says.
-    first = len(words) - 2 * width
-    if first not in {4, 5}:
-        first = 5 if re.fullmatch(r"-?\d+", words[4]) and len(words) % width != 0 else 4
-    sides = [words[at : at + 4] for at in (first, first + width)]
+    first = 1 if figures[0] == "-1" else len(figures) % width
+    sides = [figures[at : at + 4] for at in range(first, len(figures), width)]
+    if first > 1 or not sides or (len(figures) - first) % width:
+        return None  # a line that was cut
     try:
-        figures = [(float(side[2]), float(side[1])) for side in sides if len(side) == 4]  # noqa: PLR2004
-        lost = [int(float(side[3])) for side in sides if counted and side[3:] not in ([], ["N/A"])]
-        busbw, algbw = max(figures)
-        return Measured(int(words[0]), words[3], algbw, busbw, sum(lost))
-    except ValueError:
+        lost = [int(float(side[3])) for side in sides if counted and side[3] != "N/A"]
+        busbw, algbw = max((float(side[2]), float(side[1])) for side in sides)
+        return Measured(int(found[1]), found[2] or "none", algbw, busbw, sum(lost))
+    except (ValueError, OverflowError):
         return None  # a line that two processes wrote at once

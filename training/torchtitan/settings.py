@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
-from training.limits import Amount, Bounds, Count, Positive, overridden, value_problems
+from training.limits import Amount, Bounds, Count, Positive, Seed, overridden, value_problems
 from training.problems import Problem, UserError
 from training.settings import OptimizerSettings, run_problems
 from training.torchtitan.layout import Layout, model_faults
@@ -104,7 +104,7 @@ class RunSettings:
     """Optimizer steps from the beginning of training, resumed ones included."""
     path: str
     """Folder for metrics.jsonl and for what torchtitan dumps."""
-    seed: Count = 0
+    seed: Seed = 0
     """Decides weights and order of data."""
     print_every: Positive = 10
     slowest: Amount = 0.0
@@ -148,7 +148,7 @@ class Settings:
         """
         found = list(value_problems(self)) or [
             *self.optimizer.problems(),
-            *run_problems(self.run.seed, self.run.slowest),
+            *run_problems(self.run.slowest),
         ]
         if not found:
             model = self.model

@@ -57,16 +57,12 @@ class Communication:
     """All-reduce of gradients between groups, once in a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(NamedTuple):
     """A group of ranks, of which `inside` share a node."""
 
     ranks: int
     inside: int
-
-    @property
-    def nodes(self) -> int:
-        return self.ranks // self.inside
+    nodes: int
 
 
 def ring(ranks: int, stride: int, network: Network) -> Ring:
@@ -74,7 +70,7 @@ def ring(ranks: int, stride: int, network: Network) -> Ring:
     inside = max(1, min(ranks, network.gpus_per_node // stride))
     while ranks % inside:
         inside -= 1
-    return Ring(ranks, inside)
+    return Ring(ranks, inside, ranks // inside)
 
 
 def one_way(
@@ -120,7 +116,12 @@ def communicate(setup: Setup, layout: Layout) -> Communication:
 
 def in_passes(setup: Setup, layout: Layout) -> InPasses:
     """Return what ranks send that share tokens, layers or the sequence."""
-    return InPasses(*(sent(setup, layout) for sent in (tensor, experts, stages, context)))
+    return InPasses(
+        tensor(setup, layout),
+        experts(setup, layout),
+        stages(setup, layout),
+        context(setup, layout),
+    )
 
 
 def inside(setup: Setup, layout: Layout) -> Sending:

@@ -156,12 +156,18 @@ class Kind(NamedTuple):
 
     def layout(self, partition: int, gpus: int, accumulation: int, per_node: int) -> Layout:
         return Layout(
-            gpus=gpus,
-            partition=partition,
-            accumulation=accumulation,
-            hierarchical=partition * self.tensor > per_node,
-            reshard=self.pipeline == 1,
-            **self._asdict(),
+            gpus,
+            partition,
+            self.tensor,
+            self.micro_batch,
+            accumulation,
+            self.activations,
+            partition * self.tensor > per_node,
+            self.pipeline == 1,
+            self.pipeline,
+            self.chunks,
+            self.context,
+            self.expert,
         )
 
 
@@ -255,14 +261,15 @@ class Choices:
             return (self.only.context,)
         return TENSOR if self.setup.shape.sequence >= LONG else (1,)
 
-    def kinds(self) -> Iterator[Kind]:
+    def kinds(self) -> Iterator[list[Kind]]:
+        """Yield kinds that differ in their micro-batch alone, the smallest first."""
         own = self.only
         ways = (own.activations,) if own.activations else ACTIVATIONS
         for t, (p, v), c in product(self.degrees(), self.stages(), self.contexts()):
             several = MICRO_BATCHES if p == 1 else STAGED_MICRO_BATCHES
             batches = (own.micro_batch,) if own.micro_batch else several
-            for e, b, activations in product(self.experts_over(t), batches, ways):
-                yield Kind(t, b, activations, p, v, c, e)
+            for e, activations in product(self.experts_over(t), ways):
+                yield [Kind(t, b, activations, p, v, c, e) for b in batches]
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:

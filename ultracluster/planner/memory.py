@@ -37,9 +37,6 @@ class Memory:
     working_layer: float
     """The layer that is being recomputed."""
     logits: float
-    largest: float
-    """Of single tensors that come and go: a layer's or table's gradient as it is reduced, or a part
-    of the logits."""
     embeddings: float
     """Gathered embedding and output layer, and its gradient."""
     layer: float
@@ -99,7 +96,8 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     t, layers = layout.tensor, layout.stage_layers(shape.layers)
     states = shape.parameters * layers / shape.layers / layout.stage_group
     tokens = layout.micro_batch * shape.sequence / layout.context
-    kept, working = (tokens * size / t for size in _activations(setup, layout))
+    kept, working = _activations(setup, layout)
+    kept, working = tokens * kept / t, tokens * working / t
     activations, spare = layers * kept, layers * layout.pipeline - shape.layers
     if staged and stack.loss_chunks:  # PyTorch keeps what a stage sends on
         activations += WEIGHT * shape.hidden * tokens / t
@@ -127,13 +125,6 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     capacity, reserve = setup.gpu.memory, stack.reserve
     if layout.gpus > setup.network.gpus_per_node:
         reserve += stack.network_reserve
-    experts = shape.experts * shape.expert_parameters / layout.experts_over
-    largest = max(
-        stack.reduce_bytes * (experts or in_layer),  # which are reduced apart from the rest
-        stack.reduce_bytes * shape.vocabulary * shape.hidden / (t if stack.tables_divided else 1),
-        stack.logit_bytes * tokens * shape.vocabulary / t / (stack.loss_chunks or 1),
-        _whole_stream(setup, layout, tokens) / 2,
-    )
     copy = stack.reduce_bytes * in_layer
     reducing = 2 * copy + GRADIENT * states * (1 - 1 / layers)
     working = _in_work(setup, layout, working, logits, activations, reducing)
@@ -150,11 +141,30 @@ def memory(setup: Setup, layout: Layout) -> Memory:
         parameters=parameters,
         optimizer=optimizer,
         working_layer=working,
-        largest=largest,
+        gradients=held[0],
+        activations=held[1],
+        logits=held[2],
+        embeddings=held[3],
         layer=layer,
         least_layers=least,
         live_layers=max(least, min(stack.live_layers, room)) if least else 0.0,
-        **dict(zip(("gradients", "activations", "logits", "embeddings"), held, strict=True)),
+    )
+
+
+def largest(setup: Setup, layout: Layout) -> float:
+    """Return the bytes of the largest single tensor that comes and goes.
+
+    It is a layer's or a table's gradient as it is reduced, or a part of the logits.
+    """
+    shape, stack, t = setup.shape, setup.stack, layout.tensor
+    tokens = layout.micro_batch * shape.sequence / layout.context
+    experts = shape.experts * shape.expert_parameters / layout.experts_over
+    return max(
+        # Experts are reduced apart from the rest.
+        stack.reduce_bytes * (experts or _in_layer(shape, layout)),
+        stack.reduce_bytes * shape.vocabulary * shape.hidden / (t if stack.tables_divided else 1),
+        stack.logit_bytes * tokens * shape.vocabulary / t / (stack.loss_chunks or 1),
+        _whole_stream(setup, layout, tokens) / 2,
     )
 
 

@@ -153,7 +153,8 @@ class Question:
             ("--checkpoint-share", self.checkpoint_share, 1e-4, 0.5, "of the time"),
         ):
             if value is not None and not low <= value <= high:
-                yield Problem(field, value, f"write {low:,.10g} to {high:,.10g} {unit}")
+                fix = f"write {low:,.10g} to {high:,.10g} {unit}"
+                yield Problem(field, value, fix if low < high else "it can only be 1; leave it out")
         if self.software and self.software not in SOFTWARE:
             yield Problem("--software", self.software, f"write {choices(tuple(SOFTWARE))}")
         if isinstance(self.failures, str) and self.failures not in RATES:

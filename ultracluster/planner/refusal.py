@@ -27,6 +27,7 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
     largest, size = max(holding.items().items(), key=lambda item: item[1])
     ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
     ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
+    ways += [f"{layout.context} ranks that share its tokens"] if layout.context > 1 else []
     spread = f" by {' and '.join(ways)}" if ways else ""
     asked = f"got {nodes}" if question.nodes else f"none of up to {nodes:,} will do"
     return (
@@ -86,14 +87,14 @@ def leanest(search: Search, nodes: int, *, one_pass: bool = False, whole: bool =
     With one pass the batch is as small as that makes it; whole layers have no tensor parallelism
     and no pipeline.
     """
-    gpus, found = nodes * search.per_node, list[Layout]()
-    for t, (p, v) in product(search.choices.degrees(), search.choices.stages()):
+    gpus, found, there = nodes * search.per_node, list[Layout](), search.choices
+    for t, (p, v), c in product(there.degrees(), there.stages(), there.contexts()):
         ranks, rest = divmod(gpus, t * p)
-        if rest or v > 1 or (whole and t * p > 1):
+        if rest or v > 1 or ranks % c or (whole and t * p * c > 1):
             continue
-        for e in search.choices.experts_over(t):
+        for e in there.experts_over(t):
             if ranks * t % e == 0:
-                kind = Kind(t, 1, RECOMPUTED, p, 1, 1, e)
+                kind = Kind(t, 1, RECOMPUTED, p, 1, c, e)
                 count = 1 if one_pass else search.passes_of(kind, ranks)
                 found.append(kind.layout(ranks, gpus, count, search.per_node))
     found = found or [Layout(gpus, gpus)]

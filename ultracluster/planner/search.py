@@ -33,18 +33,8 @@ class Way(NamedTuple):
     kind: Kind
     busy: float
     """Seconds of a pass."""
-
-
-Fitting = tuple[Way, Room]
-
-
-class Alike(NamedTuple):
-    """Kinds of one micro-batch that differ in what becomes of activations alone."""
-
-    ways: list[Way]
-    """The fastest first."""
-    rooms: dict[Flags, list[Fitting]]
-    """Those that fit somewhere."""
+    rooms: dict[Flags, Room]
+    """What was asked for so far."""
 
 
 class Family(NamedTuple):
@@ -62,7 +52,8 @@ class Family(NamedTuple):
     """GPUs that share a sequence."""
     kind: Kind
     """One of them."""
-    by_micro_batch: list[Alike]
+    by_micro_batch: list[list[Way]]
+    """The fastest of each first."""
     beside: dict[int, tuple[Sending, float, float]]
     """By partition: what a group sends in a pass, the seconds of that, and the seconds of a step
     that it optimizes."""
@@ -72,13 +63,14 @@ class Work(NamedTuple):
     """A family with one of its micro-batches on so many GPUs."""
 
     gpus: int
+    flags: Flags
     accumulation: int
     passes: float
     """Passes of a step, those counted that a stage waits."""
     sequences: int
     """Of a step."""
-    ways: list[Fitting]
-    """What may fit there, the fastest first."""
+    ways: list[Way]
+    """The fastest first."""
 
 
 @dataclass
@@ -90,6 +82,8 @@ class Search:
     """Sequences of one optimizer step."""
     only: Only = Only()  # noqa: RUF009 - it is frozen
     _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
+    _best: dict[int, Step | None] = field(default_factory=dict)
+    """By the number of nodes: a curve and other types ask for some again."""
 
     @property
     def choices(self) -> Choices:
@@ -106,30 +100,22 @@ class Search:
         No partition size and no number of nodes makes a layout faster than that.
         """
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
-        full = set[tuple[int | str, ...]]()
-        for kind in self.choices.kinds():
-            alike = *(degrees := DEGREES(kind)), kind.activations
-            if alike in full:  # with fewer sequences
-                continue
-            # A rank of several nodes has stages, and those never have fewer passes.
-            flags = kind.gpus_of_a_rank > self.per_node, True
-            layout = anywhere(self.setup, kind, FINEST, flags)
-            if memory(self.setup, layout).fits:
+        for kinds in self.choices.kinds():
+            by_micro_batch = ways.setdefault(DEGREES(kinds[0]), {})
+            for kind in kinds:
+                # A rank of several nodes has stages, and those never have fewer passes.
+                flags = kind.gpus_of_a_rank > self.per_node, True
+                layout = anywhere(self.setup, kind, FINEST, flags)
+                if not memory(self.setup, layout).fits:
+                    break  # nor do more sequences
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-                by_micro_batch = ways.setdefault(degrees, {})
-                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy))
-            else:
-                full.add(alike)
+                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy, {}))
         found: tuple[list[Family], list[Family]] = ([], [])
-        for by_micro_batch in ways.values():
-            members = [
-                Alike(sorted(ways, key=lambda way: way.busy), {})
-                for ways in by_micro_batch.values()
-            ]
-            kind = members[0].ways[0].kind
+        for by_micro_batch in filter(None, ways.values()):
+            members = [sorted(alike, key=lambda way: way.busy) for alike in by_micro_batch.values()]
+            kind = members[0][0].kind
             share = kind.gpus_of_a_rank * kind.context
-            fastest = (alike.ways[0] for alike in members)
-            rate = max(each.kind.micro_batch / share / each.busy for each in fastest)
+            rate = max(each.kind.micro_batch / share / each.busy for each, *_ in members)
             waiting = (kind.pipeline - 1) / kind.chunks
             found[kind.pipeline > 1].append(Family(rate, waiting, share, kind, members, {}))
         for each in found:
@@ -171,47 +157,41 @@ class Search:
         self, family: Family, gpus: int, good: float, *, every_way: bool
     ) -> Iterator[Candidate]:
         """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
-        every = self._partitions(gpus // family.kind.gpus_of_a_rank, family.kind)
+        ranks = gpus // family.kind.gpus_of_a_rank
+        every = self._partitions(ranks, family.kind)
         for work in self._works(family, gpus, good):
             sizes = every
-            for each in work.ways:
-                if not sizes or work.sequences < good * work.passes * each[0].busy:
+            for way in work.ways:
+                if not sizes or work.sequences < good * work.passes * way.busy:
                     break
-                slower = yield from self._of_way(family, work, each, sizes, good)
-                sizes = every if every_way else slower
+                if self._room(way, work.flags).none < ranks:
+                    slower = yield from self._of_way(family, work, way, sizes, good)
+                    sizes = every if every_way else slower
 
     def _works(self, family: Family, gpus: int, good: float) -> Iterator[Work]:
         """Yield the micro-batches with which a family may reach a rate on so many GPUs."""
         context, ranks = family.kind.context, gpus // family.kind.gpus_of_a_rank
-        for alike in family.by_micro_batch:
-            kind, busy = alike.ways[0]
+        for ways in family.by_micro_batch:
+            kind, busy, _ = ways[0]
             accumulation = self.passes_of(kind, ranks)
             sequences = kind.micro_batch * ranks * accumulation // context
             asked = kind.micro_batch in {1, self.only.micro_batch}
             if not asked and abs(sequences / self.batch - 1) > BATCH_DEVIATION:
                 continue
             count = accumulation + family.waiting
-            if sequences < good * count * busy:
-                continue
-            flags = accumulation > 1, gpus > self.per_node
-            fitting = alike.rooms.get(flags)
-            if fitting is None:
-                rooms = [(way, Room(self.setup, way.kind, flags)) for way in alike.ways]
-                fitting = [(way, room) for way, room in rooms if room.none < FINEST]
-                alike.rooms[flags] = fitting
-            if some := [each for each in fitting if each[1].none < ranks]:
-                yield Work(gpus, accumulation, count, sequences, some)
+            if sequences >= good * count * busy:
+                flags = accumulation > 1, gpus > self.per_node
+                yield Work(gpus, flags, accumulation, count, sequences, ways)
 
     def _of_way(
-        self, family: Family, work: Work, fitting: Fitting, sizes: list[int], good: float
+        self, family: Family, work: Work, way: Way, sizes: list[int], good: float
     ) -> Generator[Candidate, None, list[int]]:
         """Yield the partition sizes of a way that reach a rate.
 
         Returned are those with which a way may be better that computes longer: what has all the
         memory that it could use only gains where computing is hidden behind sending.
         """
-        way, room = fitting
-        kind, busy = way
+        kind, busy, room = way.kind, way.busy, way.rooms[work.flags]
         count, sequences, staged = work.passes, work.sequences, kind.pipeline > 1
         slower = list[int]()
         for place, p in enumerate(sizes):
@@ -234,10 +214,16 @@ class Search:
             short = busy * self.setup.stack.shortage * layers
             rate = sequences / (count * (micro + short) + ending + optimizer)
             if rate >= good:
-                yield Candidate(rate, way.kind, work.accumulation, p)
+                yield Candidate(rate, kind, work.accumulation, p)
             if short or not (staged or busy >= sent):
                 slower.append(p)
         return slower
+
+    def _room(self, way: Way, flags: Flags) -> Room:
+        found = way.rooms.get(flags)
+        if found is None:
+            found = way.rooms[flags] = Room(self.setup, way.kind, flags)
+        return found
 
     def passes_of(self, kind: Kind, ranks: int) -> int:
         """Return the passes of a step that come nearest to the batch.
@@ -281,9 +267,11 @@ class Search:
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        gpus = nodes * self.per_node
-        chosen = choose(self.candidates(gpus, all_of_them=False))
-        return None if chosen is None else self.step(gpus, chosen)
+        if nodes not in self._best:
+            gpus = nodes * self.per_node
+            chosen = choose(self.candidates(gpus, all_of_them=False))
+            self._best[nodes] = None if chosen is None else self.step(gpus, chosen)
+        return self._best[nodes]
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
         partition, passes = candidate.partition, candidate.accumulation

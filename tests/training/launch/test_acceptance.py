@@ -300,3 +300,43 @@ def test_a_group_that_shows_nothing_is_no_sound_one():
     verdict = judge_groups(logs, "p4d.24xlarge", 2)
     assert verdict.status == 2
     assert "ag.log: the log has no line of nccl-tests" in verdict.lines[0]
+
+
+SLOW = dict.fromkeys(PUBLISHED, 30.0)
+
+
+@pytest.mark.parametrize("values", [(PUBLISHED, SLOW), (SLOW, PUBLISHED)])
+def test_of_several_runs_in_a_log_the_slowest_counts(values):
+    """A log that is appended to holds the night before, too: one of them is no excuse."""
+    text = "".join(log(each, nodes=2) for each in values)
+    assert judge(text, "p4d.24xlarge", 2).status == 1
+    assert judge(log(PUBLISHED) + log(PUBLISHED), "p4d.24xlarge", 2).status == 0
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "\x1b[32m",
+        "Fri Nov 27 00:01:02 2026[1,3]<stdout>:",
+        "2026-11-27T00:01:02.123456Z ",
+        "nccl-tests-launcher-x7k2p: ",
+    ],
+)
+def test_what_stands_before_a_line_does_not_hide_it(prefix):
+    """Kubernetes and mpirun write the time and a name there: no run ended before it measured."""
+    lines = log(PUBLISHED, nodes=2).splitlines()
+    text = "\n".join(f"{prefix}{line}\x1b[0m" for line in lines)
+    assert judge(text, "p4d.24xlarge", 2) == judge("\n".join(lines), "p4d.24xlarge", 2)
+
+
+def test_a_line_that_was_cut_says_nothing():
+    """Half of its second side was taken for a first one of 0 GB/s."""
+    text = log(PUBLISHED, nodes=2)
+    for cut in range(1, 70):
+        assert judge(text[:-cut], "p4d.24xlarge", 2).status == 0
+
+
+def test_a_log_without_operation_is_of_another_collective():
+    """Older all_gather_perf has no such column; it did measure."""
+    text = log(PUBLISHED).replace("     sum      -1", "")
+    assert "all_gather" in judge(text, "p4d.24xlarge", 2).lines[0]
