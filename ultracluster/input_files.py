@@ -162,7 +162,19 @@ class Sources:
                 protected=outer.protected,
                 nested_in=(outer.name, logical_id),
             )
+            self._divide(Path(outer.file or ""), logical_id, path)
             self._add_nested(inner, artifact)
+
+    def _divide(self, outer: Path, logical_id: str, inner: Path) -> None:
+        """Give the template of a nested stack what CDK notes of constructs in it.
+
+        It notes them with those of the outer stack, which may have the same logical ids.
+        """
+        known = self._metadata.get(outer, {})
+        scope, of_cdk, _ = paths(known).get(logical_id, "").rpartition(".NestedStack/")
+        mine = {path for path in known if of_cdk and path.startswith(f"/{scope}/")}
+        self._metadata[inner] = {path: known[path] for path in mine}
+        self._metadata[outer] = {path: known[path] for path in known if path not in mine}
 
     def _keep(
         self, document: Document, path: Path, assembly: Path | None, *, name: str, **more: Any
