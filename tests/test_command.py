@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -326,6 +327,39 @@ def test_a_path_that_cannot_be_written_is_one_line(
 
     assert main(["dashboards", "dev", "--output", str(file / "in")]) == 2
     assert capsys.readouterr().err == f"ERROR {file / 'in'}: Not a directory\n"
+
+
+@pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
+def test_a_full_disk_is_one_line(words: tuple[str, ...]):
+    """It was called a defect, and after it JSON of the error ended in a stack trace."""
+    with Path("/dev/full").open("w") as full:
+        done = command(*words, stdout=full)
+
+    assert done.returncode == 2
+    assert done.stderr == "ERROR what it prints cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
+def test_whoever_has_read_enough_ends_it_in_peace(words: tuple[str, ...]):
+    """`| head -1`: problems of what was asked about have the exit code 1, and nothing else."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = command(*words, stdout=theirs)
+    os.close(theirs)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nobody_listens():
+    """A shell's `>&-` leaves no standard output at all."""
+    done = command("check", "dev", stdout=None, preexec_fn=lambda: os.close(1))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def command(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    ours = [sys.executable, "-m", "ultracluster.cli", *words]
+    return subprocess.run(ours, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, **more)
 
 
 def completions(line: str, completed: Path) -> list[str]:
