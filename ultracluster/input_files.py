@@ -123,7 +123,10 @@ class Sources:
             if not found:
                 raise UnreadableError(f"{path}: the cloud assembly holds no stack")
             for artifact in found:
-                self._add_artifact(artifact)
+                try:
+                    self._add_artifact(artifact)
+                except UnreadableError as error:  # the others are judged all the same
+                    self.errors.append(str(error))
             return
         name = stack_name or path.stem.removesuffix(".template")
         text = text_of(path)
@@ -134,7 +137,7 @@ class Sources:
         path = artifact.template
         self._metadata[path] = artifact.metadata
         template = self._keep(
-            read(path),
+            read(path, of_app=True),
             path,
             artifact.assembly,
             name=artifact.name,

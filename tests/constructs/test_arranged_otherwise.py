@@ -8,6 +8,7 @@ import pytest
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_fsx as fsx
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -29,6 +30,7 @@ from constructs_lib import (
     UnattendedTraining,
 )
 from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
+from ultracluster.input_files import Sources
 
 NODES = NodesSpec(instance_type="p4d.24xlarge", count=2)
 SCRATCH = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
@@ -101,6 +103,34 @@ def test_exceptions_hold_in_nested_stacks(beside: bool, tmp_path: Path):  # noqa
 
     nested = next(tmp_path.glob("ParentNested*.json")).read_text()
     assert "ImportValue" not in nested
+
+
+def test_a_stack_without_resources_hides_no_other(tmp_path: Path):
+    """CDK makes such stacks, and the rules then judged nothing that came after it, in silence."""
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.Validations.of(app).add_plugins(UltraClusterRules())
+    cdk.CfnOutput(cdk.Stack(app, "Empty"), "Nothing", value="x")
+    later = cdk.Stack(app, "Later")
+    fsx.CfnFileSystem(
+        later, "F", file_system_type="LUSTRE", subnet_ids=["subnet-0f"], storage_capacity=1300
+    )
+
+    with pytest.raises(RuntimeError, match="1300"):
+        app.synth()
+    assert Sources([str(tmp_path)]).errors == []
+
+
+def test_a_template_that_cannot_be_read_fails_the_synthesis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A gate that has judged nothing has not passed anything."""
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.Validations.of(app).add_plugins(UltraClusterRules())
+    sns.Topic(cdk.Stack(app, "Theirs"), "Topic")
+    monkeypatch.setattr("ultracluster.templates.file_reading.LONGEST_NAME", 3)
+
+    with pytest.raises(RuntimeError, match="CloudFormation takes 3"):
+        app.synth()
 
 
 def test_topics_of_this_app_are_told():
