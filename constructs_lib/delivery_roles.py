@@ -16,6 +16,7 @@ UNVERIFIED whether they hold every call of a proof: `ultracluster prove` names t
 refused."""
 AWS_MAINTAINS: Final = "AWS extends these policies as services come; a copy would go blind."
 OWN_STACKS: Final = "CloudFormation ends the ARN of a stack with an id that it chooses."
+QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
 PATTERN: Final = set("*?: ")
 
 
@@ -40,8 +41,8 @@ class DeliveryRoles(Construct):
         environment: the environment that is delivered; its stacks' names begin with it.
         branch: the branch that is deployed.
         provider: GitHub's provider, of which an account has one; None defines it.
-        qualifier: of the bootstrap stack of the CDK; None takes that of the stack's synthesizer,
-            which may be in cdk.json.
+        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says. What a stack's
+            synthesizer was given CDK tells no Python program: write it here as well.
         permissions_boundary: of the three roles.
 
     Raises:
@@ -88,8 +89,8 @@ class DeliveryRoles(Construct):
             for name, subject in subjects.items()
         )
         stacks = arn(self, "cloudformation", f"stack/{environment}-*/*")
-        of_stack = stack.synthesizer.bootstrap_qualifier
-        named = qualifier or of_stack or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
+        of_app = self.node.try_get_context(QUALIFIER)
+        named = qualifier or of_app or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
         place = f"{stack.account}-{stack.region}"
         publishing, execution = (
             arn(self, "iam", f"role/cdk-{named}-{name}-role-{place}", region="")

@@ -45,17 +45,6 @@ def test_each_role_trusts_one_subject_as_it_is():
     }
 
 
-def test_the_bootstrap_stack_is_that_of_the_stack():
-    """Where a synthesizer names it, cdk.json need not, and roles of another one are not there."""
-    synthesizer = cdk.DefaultStackSynthesizer(qualifier="team42")
-    stack = cdk.Stack(cdk.App(), "delivery", synthesizer=synthesizer)
-    DeliveryRoles(stack, "Delivery", repository=REPOSITORY, environment="staging")
-
-    policies = str(assertions.Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy"))
-    assert "cdk-team42-cfn-exec-role" in policies
-    assert "hnb659fds" not in policies
-
-
 def actions(resources: Resources, role: str) -> set[str]:
     """Return what the own policy of a role allows."""
     (logical_id,) = (name for name in resources["AWS::IAM::Role"] if role in name)
