@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ultracluster.cli import COMMANDS, main
+from ultracluster.environments import written_names
 
 ROOT = Path(__file__).parents[1]
 
@@ -385,6 +386,19 @@ def test_shells_complete_commands_options_environments_and_recipes(tmp_path: Pat
     assert completions("ultracluster train submit dev gpt-5", file) == ["gpt-50b-mics"]
     assert "--fail-on" in completions("ultracluster audit --f", file)
     assert completions("ultracluster plan --format j", file) == ["json"]
+
+
+def test_shells_complete_names_of_both_kinds_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Those in YAML were not offered."""
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    (folder / "one.py").write_text('ONE = EnvironmentSpec(name="one")')
+    (folder / "more.yaml").write_text("name: two\nslurm:\n  name: no\n---\nname: 'three'\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert sorted(written_names("environments", "EnvironmentSpec")) == ["one", "three", "two"]
 
 
 @pytest.mark.parametrize("given", [["--version"], []])
