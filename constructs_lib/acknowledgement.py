@@ -1,5 +1,6 @@
 """Exceptions to rules, stated beside what they excuse."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -85,5 +86,7 @@ def _flat(value: Any) -> str:
             return str(name)
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(_flat(part) for part in parts)
+        case dict():
+            return json.dumps(value, separators=(",", ":"))
         case _:
             return str(value)

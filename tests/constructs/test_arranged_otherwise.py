@@ -105,6 +105,20 @@ def test_exceptions_hold_in_nested_stacks(beside: bool, tmp_path: Path):  # noqa
     assert "ImportValue" not in nested
 
 
+def test_exceptions_hold_where_stacks_refer_to_each_other_weakly(tmp_path: Path):
+    """CDK's newer way, by outputs in place of exports."""
+    weak = {"@aws-cdk/core:defaultCrossStackReferences": "weak"}
+    app = cdk.App(outdir=str(tmp_path), context=weak)
+    here = cdk.Environment(region="us-east-1")
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), UltraClusterRules())
+    first = cdk.Stack(app, "First", env=here)
+    key = DataKey(first, "Key", keep=True).key
+    bucket = DataBucket(first, "Bucket", key=key, keep=True).bucket
+    NodeRole(cdk.Stack(app, "Second", env=here), "Role", bucket=bucket, key=key)
+
+    app.synth()
+
+
 def test_a_stack_without_resources_hides_no_other(tmp_path: Path):
     """CDK makes such stacks, and the rules then judged nothing that came after it, in silence."""
     app = cdk.App(outdir=str(tmp_path))
