@@ -70,7 +70,9 @@ class LustreFileSystem(Construct):
                 self._client_rules(holder, "", group)
                 continue
             for first, last in self._ports:
-                port = ec2.Port.all_traffic() if first is None else ec2.Port.tcp_range(first, last)
+                port = ec2.Port.all_traffic()
+                if first is not None and last is not None:
+                    port = ec2.Port.tcp_range(first, last)
                 self.connections.allow_from(group, port, "Lustre")
                 self.connections.allow_to(group, port, "Lustre")
 
