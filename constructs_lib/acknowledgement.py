@@ -1,11 +1,13 @@
 """Exceptions to rules, stated beside what they excuse."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aws_cdk as cdk
-from constructs import IConstruct
+import jsii
+from constructs import IConstruct, IValidation
 
 TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
 """How CDK writes a token into a text."""
@@ -32,16 +34,34 @@ def acknowledge_wildcards(construct: IConstruct, exceptions: Mapping[str, str]) 
         construct: the construct that has the policy.
         exceptions: reason by resource, as the policy has it (an ARN that may hold tokens).
     """
-    acknowledge(
-        construct,
-        {
-            f"AwsSolutions::AwsSolutions-IAM5[Resource::{reported(construct, resource)}]": reason
-            for resource, reason in exceptions.items()
-        },
-    )
+    construct.node.add_validation(_Wildcards(construct, exceptions))
 
 
-def reported(construct: IConstruct, value: str) -> str:
+@jsii.implements(IValidation)
+class _Wildcards:
+    """Exceptions whose ids are known when CDK validates: references to other stacks are resolved.
+
+    What an export, a nested stack's parameter or a weak reference is called is CDK's.
+    """
+
+    def __init__(self, construct: IConstruct, exceptions: Mapping[str, str]) -> None:
+        self._construct, self._left = construct, dict(exceptions)
+
+    def validate(self) -> list[str]:
+        """Acknowledge, once."""
+        stack = cdk.Stack.of(self._construct)
+        acknowledge(
+            self._construct,
+            {
+                f"AwsSolutions::AwsSolutions-IAM5[Resource::{reported(stack, resource)}]": reason
+                for resource, reason in self._left.items()
+            },
+        )
+        self._left.clear()
+        return []
+
+
+def reported(stack: cdk.Stack, value: str) -> str:
     """Return a value as cdk-nag writes it into the id of a finding.
 
     References become `<LogicalId.Attribute>`, and the name of the export where they lead to
@@ -49,20 +69,11 @@ def reported(construct: IConstruct, value: str) -> str:
     """
     if not TOKEN.search(value):  # no question to Node where there is nothing to resolve
         return value
-    stack = cdk.Stack.of(construct)
     texts = TOKEN.split(value)
     tokens = cdk.Tokenization.reverse_string(value).tokens
     return texts[0] + "".join(
-        _reported(stack, token) + text for token, text in zip(tokens, texts[1:], strict=True)
+        _flat(stack.resolve(token)) + text for token, text in zip(tokens, texts[1:], strict=True)
     )
-
-
-def _reported(stack: cdk.Stack, token: cdk.IResolvable) -> str:
-    if isinstance(token, cdk.Reference):
-        owner = cdk.Stack.of(token.target)
-        if owner is not stack:
-            return _flat(stack.resolve(owner.export_value(token.to_string())))
-    return _flat(stack.resolve(token))
 
 
 def _flat(value: Any) -> str:
@@ -75,5 +86,7 @@ def _flat(value: Any) -> str:
             return str(name)
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(_flat(part) for part in parts)
+        case dict():
+            return json.dumps(value, separators=(",", ":"))
         case _:
             return str(value)

@@ -21,6 +21,11 @@ WRITING: Final = ("kms:Decrypt", "kms:GenerateDataKey*")
 compatibility between event sources from AWS services and encrypted topics", read 2026-11-27)."""
 
 
+def is_topic(address: str) -> bool:
+    """Whether an address is a topic's ARN: tokens are, as an e-mail address has to be known."""
+    return cdk.Token.is_unresolved(address) or TOPIC_ARN.fullmatch(address) is not None
+
+
 def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service: str) -> sns.Topic:
     """Define a topic, and admit a service, in the name of this account only, to it and its key.
 
@@ -59,7 +64,7 @@ class AlarmTopic(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
 
-        self.arns = [address for address in notify if TOPIC_ARN.fullmatch(address)]
+        self.arns = [address for address in notify if is_topic(address)]
         """ARNs of all topics that are told."""
         addresses = [address for address in notify if address not in self.arns]
         self.topic: sns.Topic | None = None

@@ -1,14 +1,13 @@
 """AWS Budgets: who is told when an environment's money comes near its ceiling."""
 
-import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from constructs_lib.alarms import notice_topic
+from constructs_lib.alarms import is_topic, notice_topic
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
+from ultracluster.spec.budget import BudgetSpec
 
 Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
 
@@ -92,7 +91,6 @@ def _alert(
 
 
 def _subscriber(address: str) -> budgets.CfnBudget.SubscriberProperty:
-    topic = cdk.Token.is_unresolved(address) or TOPIC_ARN.fullmatch(address)
     return budgets.CfnBudget.SubscriberProperty(
-        subscription_type="SNS" if topic else "EMAIL", address=address
+        subscription_type="SNS" if is_topic(address) else "EMAIL", address=address
     )

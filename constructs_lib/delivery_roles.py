@@ -18,7 +18,6 @@ refused."""
 AWS_MAINTAINS: Final = "AWS extends these policies as services come; a copy would go blind."
 OWN_STACKS: Final = "CloudFormation ends the ARN of a stack with an id that it chooses."
 QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
-CDKS_OWN: Final = "hnb659fds"
 PATTERN: Final = set("*?: ")
 
 
@@ -44,7 +43,8 @@ class DeliveryRoles(Construct):
         branch: the branch that is deployed.
         provider: GitHub's provider, of which an account has one; None defines it, and the roles of
             further environments take that of the first.
-        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
+        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says. What a stack's
+            synthesizer was given CDK tells no Python program: write it here as well.
         permissions_boundary: of the three roles.
 
     Raises:
@@ -96,7 +96,8 @@ class DeliveryRoles(Construct):
         )
         # Another environment may be called staging-2: its stacks begin with the same letters.
         stacks = [arn(self, "cloudformation", f"stack/{environment}-{part}/*") for part in STACKS]
-        named = qualifier or self.node.try_get_context(QUALIFIER) or CDKS_OWN
+        of_app = self.node.try_get_context(QUALIFIER)
+        named = qualifier or of_app or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
         place = f"{stack.account}-{stack.region}"
         publishing, execution = (
             arn(self, "iam", f"role/cdk-{named}-{name}-role-{place}", region="")

@@ -53,10 +53,16 @@ class JobParameters(Construct):
         for name, value in values.items():
             path = f"{self.path}/{name}"
             if isinstance(value, str):
-                ssm.StringParameter(self, name, parameter_name=path, string_value=value)
+                ssm.StringParameter(
+                    self, name, parameter_name=path, simple_name=False, string_value=value
+                )
             else:
                 ssm.StringListParameter(
-                    self, name, parameter_name=path, string_list_value=list(value)
+                    self,
+                    name,
+                    parameter_name=path,
+                    simple_name=False,
+                    string_list_value=list(value),
                 )
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:

@@ -1,5 +1,6 @@
 """A Lustre file system as its clients see it, and the security group rules that they need."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -35,6 +36,7 @@ class LustreFileSystem(Construct):
         super().__init__(scope, construct_id)
         self._efa_enabled = efa_enabled
         self._connections: ec2.Connections | None = None
+        self._admitted: set[str] = set()
 
     @property
     def connections(self) -> ec2.Connections:
@@ -42,6 +44,11 @@ class LustreFileSystem(Construct):
         if self._connections is None:  # one for all calls: CDK notes in it what it has visited
             self._connections = ec2.Connections(security_groups=[self.security_group])
         return self._connections
+
+    @property
+    def _ports(self) -> Sequence[tuple[int, int] | tuple[None, None]]:
+        """Return the first and last of each range of ports; over EFA it is all traffic."""
+        return [(None, None)] if self._efa_enabled else PORTS
 
     def add_client(self, client: ec2.IConnectable) -> None:
         """Let a group, or whatever else has groups, mount the file system.
@@ -51,11 +58,23 @@ class LustreFileSystem(Construct):
         is defined.
 
         Args:
-            client: a security group, an instance, an Auto Scaling group or the like.
+            client: a security group, an instance, an Auto Scaling group or the like. A group that
+                was imported gets what CDK lets an app add to it: no rule where it is not mutable,
+                and none for what goes out unless it says `allow_all_outbound=False`.
         """
         for group in client.connections.security_groups:
-            holder = Construct(group, f"Lustre{self.node.addr[-8:]}")  # type: ignore[arg-type]
-            self._client_rules(holder, "", group)
+            if group.security_group_id in self._admitted:  # EC2 refuses a rule that is there
+                continue
+            if isinstance(group, Construct):
+                holder = Construct(group, f"Lustre{self.node.addr[-8:]}")
+                self._client_rules(holder, "", group)
+                continue
+            for first, last in self._ports:
+                port = ec2.Port.all_traffic()
+                if first is not None and last is not None:
+                    port = ec2.Port.tcp_range(first, last)
+                self.connections.allow_from(group, port, "Lustre")
+                self.connections.allow_to(group, port, "Lustre")
 
     def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role look the file system up.
@@ -71,6 +90,7 @@ class LustreFileSystem(Construct):
         self, scope: Construct, suffix: str, client: ec2.ISecurityGroup
     ) -> list[cdk.CfnResource]:
         """Let a client reach the servers and the servers reach it (lock callbacks)."""
+        self._admitted.add(client.security_group_id)
         servers, clients = self.security_group.security_group_id, client.security_group_id
         return [
             *self._rules(scope, f"FromClient{suffix}", clients, servers),
@@ -81,13 +101,9 @@ class LustreFileSystem(Construct):
         self, scope: Construct, name: str, source: str, destination: str
     ) -> list[cdk.CfnResource]:
         """Define egress of the source and ingress of the destination, on Lustre's ports."""
-        ports: list[tuple[str, int | None, int | None]] = [
-            ("tcp", first, last) for first, last in PORTS
-        ]
-        if self._efa_enabled:  # the fabric carries every protocol
-            ports = [("-1", None, None)]
         rules: list[cdk.CfnResource] = []
-        for protocol, first, last in ports:
+        protocol = "-1" if self._efa_enabled else "tcp"
+        for first, last in self._ports:
             suffix = f"{name}{first or 'All'}"
             what: Any = {"ip_protocol": protocol, "from_port": first, "to_port": last}
             what["description"] = "Lustre"

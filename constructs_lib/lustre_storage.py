@@ -13,7 +13,7 @@ from constructs import Construct
 
 from constructs_lib.lustre_file_system import LustreFileSystem
 from constructs_lib.permissions import arn
-from constructs_lib.retention import log_group, of_this_stack, removal_policy
+from constructs_lib.retention import log_group, of_this_one, removal_policy
 from ultracluster.catalogue.lustre import LOG_GROUP_PREFIX
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
@@ -139,7 +139,7 @@ class LustreStorage(LustreFileSystem):
 
     def _configuration(self, spec: LustreSpec, log_key: kms.IKey | None) -> Configuration:
         # FSx writes to groups below its prefix only, so the name must be given.
-        name = f"{LOG_GROUP_PREFIX}lustre-{of_this_stack(self)}"
+        name = f"{LOG_GROUP_PREFIX}lustre-{of_this_one(self, 'Lustre')}"
         group = log_group(self, "LogGroup", key=log_key, keep=spec.keep_data, name=name)
         return Configuration(
             **_arguments(spec.properties()["LustreConfiguration"]),

@@ -36,6 +36,19 @@ class _Image:
         )
 
 
+@jsii.implements(cdk.IStableStringProducer)
+class _Added:
+    """User data of a template that was given none: what others add, and nothing before that."""
+
+    def __init__(self, data: ec2.UserData) -> None:
+        self._data, self._empty = data, data.render()
+
+    def produce(self) -> str | None:
+        """Return it as a template has it."""
+        text = self._data.render()
+        return None if text == self._empty else cdk.Fn.base64(text)
+
+
 class NodeTemplate(ec2.LaunchTemplate):
     """A launch template with an encrypted root volume, IMDSv2 and names on what it launches.
 
@@ -59,14 +72,15 @@ class NodeTemplate(ec2.LaunchTemplate):
         role: iam.IRole | None = None,
         instance_tags: Mapping[str, str] | None = None,
     ) -> None:
-        made = _Image(image, role)
+        made, self._role = _Image(image, role), role
+        own = user_data or ec2.UserData.for_linux()
         super().__init__(
             scope,
             construct_id,
             instance_type=ec2.InstanceType(instance_type),
             machine_image=made,
             security_group=security_groups[0],
-            user_data=user_data,
+            user_data=own,
         )
         for group in security_groups[1:]:
             self.add_security_group(group)
@@ -104,7 +118,7 @@ class NodeTemplate(ec2.LaunchTemplate):
                 if made.profile is not None
                 else None
             ),
-            "user_data": lazy.user_data if user_data is not None else None,
+            "user_data": lazy.user_data if user_data else cdk.Lazy.string(_Added(own)),
             "tag_specifications": [
                 Data.TagSpecificationProperty(
                     resource_type=resource,
@@ -116,6 +130,16 @@ class NodeTemplate(ec2.LaunchTemplate):
                 for resource in ("instance", "volume", "network-interface")
             ],
         }
+
+    @property
+    def role(self) -> iam.IRole | None:
+        """The role of the instances; None where whoever launches gives them one."""
+        return self._role
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The role, as what grants are given to."""
+        return super().grant_principal if self._role is None else self._role.grant_principal
 
     @property
     def version(self) -> str:
@@ -176,9 +200,10 @@ def _image_id(scope: Construct, image: str) -> str:
 
     Args:
         scope: a construct of the stack that holds the template.
-        image: AMI id, or the name of an SSM parameter, also with a version or label.
+        image: AMI id, also as a token, or the name of an SSM parameter, also with a version or
+            label.
     """
-    if image.startswith("ami-"):
+    if image.startswith("ami-") or cdk.Token.is_unresolved(image):
         return image
     if ":" in image:
         # A version or label. CloudFormation's parameters take neither, and the library would

@@ -1,5 +1,6 @@
 """What happens to a resource when its stack no longer wants it, and how long logs are kept."""
 
+import hashlib
 from typing import Final
 
 import aws_cdk as cdk
@@ -45,6 +46,15 @@ def log_group(
     )
 
 
-def of_this_stack(construct: Construct) -> str:
-    """Return what no other stack has: it keeps a name free for the next one of that name."""
-    return cdk.Fn.select(2, cdk.Fn.split("/", cdk.Stack.of(construct).stack_id))
+def of_this_one(construct: Construct, usual: str) -> str:
+    """Return what no other construct has, nor one of the next stack of that name.
+
+    Args:
+        construct: what is named.
+        usual: its path in the stacks of this library, where it is told by its stack alone; by its
+            path as well at every other, of which there may be several.
+    """
+    stack = cdk.Stack.of(construct)
+    own = cdk.Fn.select(2, cdk.Fn.split("/", stack.stack_id))
+    path = construct.node.path.removeprefix(f"{stack.node.path}/")
+    return own if path == usual else f"{own}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

@@ -73,6 +73,8 @@ class _Assembly:
         folders = {Path(stack.template_path).parent for stack in context.stack_templates}
         # The manifest of an app names those of its stages.
         self._sources = Sources(str(f) for f in sorted(folders) if not folders & {*f.parents})
+        if self._sources.errors:  # CDK tells it, and the synthesis fails
+            raise ValueError("; ".join(self._sources.errors))
         groups = self._sources.resolved({}, None, every_value=True)
         self._verdicts = [judge(group) for group in groups]
 

@@ -37,7 +37,7 @@ from constructs_lib.permissions import (
     job_statements,
     service_of_the_account,
 )
-from constructs_lib.retention import log_group, of_this_stack
+from constructs_lib.retention import log_group, of_this_one
 from ultracluster.catalogue.training_request import SYNC_MEMBERS
 
 LOG_GROUP_PREFIX: Final = "/aws/vendedlogs/states/"
@@ -93,7 +93,7 @@ class UnattendedTraining(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
 
-        name = f"{LOG_GROUP_PREFIX}training-{of_this_stack(self)}"
+        name = f"{LOG_GROUP_PREFIX}training-{of_this_one(self, 'Unattended')}"
         group = log_group(self, "LogGroup", key=log_key, keep=keep, name=name)
         machines = arn(self, "states", "stateMachine:*")
         role = iam.Role(

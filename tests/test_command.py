@@ -6,10 +6,12 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ultracluster.cli import COMMANDS, main
+from ultracluster.environments import written_names
 
 ROOT = Path(__file__).parents[1]
 
@@ -328,6 +330,39 @@ def test_a_path_that_cannot_be_written_is_one_line(
     assert capsys.readouterr().err == f"ERROR {file / 'in'}: Not a directory\n"
 
 
+@pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
+def test_a_full_disk_is_one_line(words: tuple[str, ...]):
+    """It was called a defect, and after it JSON of the error ended in a stack trace."""
+    with Path("/dev/full").open("w") as full:
+        done = command(*words, stdout=full)
+
+    assert done.returncode == 2
+    assert done.stderr == "ERROR what it prints cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
+def test_whoever_has_read_enough_ends_it_in_peace(words: tuple[str, ...]):
+    """`| head -1`: problems of what was asked about have the exit code 1, and nothing else."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = command(*words, stdout=theirs)
+    os.close(theirs)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nobody_listens():
+    """A shell's `>&-` leaves no standard output at all."""
+    done = command("check", "dev", stdout=None, preexec_fn=lambda: os.close(1))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def command(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    ours = [sys.executable, "-m", "ultracluster.cli", *words]
+    return subprocess.run(ours, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False, **more)
+
+
 def completions(line: str, completed: Path) -> list[str]:
     """Return what a shell offers for the last word of a command line, by way of a file."""
     settings = {
@@ -351,6 +386,19 @@ def test_shells_complete_commands_options_environments_and_recipes(tmp_path: Pat
     assert completions("ultracluster train submit dev gpt-5", file) == ["gpt-50b-mics"]
     assert "--fail-on" in completions("ultracluster audit --f", file)
     assert completions("ultracluster plan --format j", file) == ["json"]
+
+
+def test_shells_complete_names_of_both_kinds_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Those in YAML were not offered."""
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    (folder / "one.py").write_text('ONE = EnvironmentSpec(name="one")')
+    (folder / "more.yaml").write_text("name: two\nslurm:\n  name: no\n---\nname: 'three'\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert sorted(written_names("environments", "EnvironmentSpec")) == ["one", "three", "two"]
 
 
 @pytest.mark.parametrize("given", [["--version"], []])

@@ -3,6 +3,7 @@
 # PYTHON_ARGCOMPLETE_OK
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -103,12 +104,18 @@ def _run(words: Sequence[str]) -> int:
         sys.stderr.write("\nInterrupted; everything that was started has been stopped.\n")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has read enough, as `head` does; nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()  # whoever reads has read enough, as `head` does
         return ALL_WELL
     except (Exception, EffortError) as error:  # noqa: BLE001  (a user is told of it in one line)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _print_no_more()
         return _refuse(error, arguments)
     return status
+
+
+def _print_no_more() -> None:
+    """Let what is still to be printed go nowhere: nothing can be written there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def terminal() -> "Console":

@@ -1,6 +1,7 @@
 """Which environment a word on the command line means: a name in this project, or a Python file."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
 
 FOLDER: Final = "environments"
+WRITTEN_NAME: Final = re.compile(r"^name: *[\"']?([\w-]+)", re.MULTILINE)
+"""A name in a YAML file."""
 T = TypeVar("T")
 
 
@@ -115,7 +118,11 @@ def written_names(folder: str, kind: str) -> Iterator[str]:
         folder: `environments` or `recipes`.
         kind: the class whose calls have a `name=`.
     """
-    for path in sorted((project_folder() / folder).glob("[!_.]*.py")):
+    files = sorted((project_folder() / folder).glob("[!_.]*"))
+    for path in files:
+        if path.suffix in (".yaml", ".yml"):
+            yield from WRITTEN_NAME.findall(path.read_text(encoding="utf-8", errors="replace"))
+    for path in (each for each in files if each.suffix == ".py"):
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, RecursionError, MemoryError):

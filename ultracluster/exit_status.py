@@ -1,5 +1,6 @@
 """What a command ends with, and which errors are lines for a user instead of a stack trace."""
 
+import errno
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,8 @@ def _of_the_machine(error: BaseException) -> str | None:
         return "this machine's memory is not enough for it"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"what it prints cannot be written: {error.strerror}"
     return None
 
 

@@ -123,7 +123,10 @@ class Sources:
             if not found:
                 raise UnreadableError(f"{path}: the cloud assembly holds no stack")
             for artifact in found:
-                self._add_artifact(artifact)
+                try:
+                    self._add_artifact(artifact)
+                except UnreadableError as error:  # the others are judged all the same
+                    self.errors.append(str(error))
             return
         name = stack_name or path.stem.removesuffix(".template")
         text = text_of(path)
@@ -134,7 +137,7 @@ class Sources:
         path = artifact.template
         self._metadata[path] = artifact.metadata
         template = self._keep(
-            read(path),
+            read(path, of_app=True),
             path,
             artifact.assembly,
             name=artifact.name,
@@ -162,7 +165,19 @@ class Sources:
                 protected=outer.protected,
                 nested_in=(outer.name, logical_id),
             )
+            self._divide(Path(outer.file or ""), logical_id, path)
             self._add_nested(inner, artifact)
+
+    def _divide(self, outer: Path, logical_id: str, inner: Path) -> None:
+        """Give the template of a nested stack what CDK notes of constructs in it.
+
+        It notes them with those of the outer stack, which may have the same logical ids.
+        """
+        known = self._metadata.get(outer, {})
+        scope, of_cdk, _ = paths(known).get(logical_id, "").rpartition(".NestedStack/")
+        mine = {path for path in known if of_cdk and path.startswith(f"/{scope}/")}
+        self._metadata[inner] = {path: known[path] for path in mine}
+        self._metadata[outer] = {path: known[path] for path in known if path not in mine}
 
     def _keep(
         self, document: Document, path: Path, assembly: Path | None, *, name: str, **more: Any

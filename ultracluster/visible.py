@@ -6,10 +6,12 @@ sign that is seen. `clean_output` does so with all that is printed, and `write_o
 `command_line` with all that is written into files.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
@@ -51,11 +53,12 @@ class _Clean:
 def clean_output() -> Iterator[None]:
     """Let everything that is printed be visible text."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", _Clean(stream)) for stream in before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    with Path(os.devnull).open("w") as nowhere:  # for one that a shell has closed
+        sys.stdout, sys.stderr = (cast("TextIO", _Clean(stream or nowhere)) for stream in before)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def console(**options: Any) -> "Console":
@@ -76,6 +79,9 @@ def console(**options: Any) -> "Console":
                     yield segment
                 else:
                     yield Segment(visible(segment.text), segment.style)
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the program, with the exit code of a finding
 
         @property
         def file(self) -> Any:

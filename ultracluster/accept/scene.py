@@ -9,7 +9,7 @@ from typing import Any, Final
 from ultracluster.accept.journal import Journal
 from ultracluster.aws import Caller, Cloud
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.catalogue.prices import Item, price
+from ultracluster.catalogue.prices import Item
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.cost.page import money
 from ultracluster.exit_status import CommandError
@@ -246,12 +246,7 @@ def on_nodes(scene: Scene, command: str) -> list[str]:
 
 def hours(spec: EnvironmentSpec, item: Item, count: int, most: float) -> str:
     """Return what so many of an item cost for at most so many hours, in words."""
-    budget = spec.budget
-    found = (
-        budget.stated(spec.region).get(item)
-        or price(item, spec.region)
-        or (price(item, budget.price_region) if budget.price_region else None)
-    )
+    found = spec.price_of(item)
     if found is None:
         return f"unknown: no price of {item.name} is known; state it in budget.prices"
     usd = found.usd * count * Decimal(str(most))

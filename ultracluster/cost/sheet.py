@@ -113,6 +113,14 @@ class CostSheet:
         return tuple(sorted(self.lines, key=lambda line: -line.full.per_month)[:count])
 
 
+def known_price(
+    item: Item, region: str, stated: Mapping[Item, Price], other_region: str | None
+) -> Price | None:
+    """Return what an item costs, as `cost_sheet` takes it; None where nobody knows."""
+    found = stated.get(item) or price(item, region)
+    return price(item, other_region) if found is None and other_region is not None else found
+
+
 def cost_sheet(
     bill: Iterable[Quantity],
     region: str,
@@ -131,11 +139,7 @@ def cost_sheet(
     lines: list[Line] = []
     unpriced: list[Quantity] = []
     for quantity in bill:
-        found = (
-            (stated or {}).get(quantity.item)
-            or price(quantity.item, region)
-            or (price(quantity.item, other_region) if other_region is not None else None)
-        )
+        found = known_price(quantity.item, region, stated or {}, other_region)
         if found is not None:
             lines.append(Line(quantity, found))
         elif quantity.full:

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.lustre import server_addresses
+from ultracluster.catalogue.prices import Item, Price
 from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
 from ultracluster.cost.quantities import bill
-from ultracluster.cost.sheet import CostSheet, cost_sheet
+from ultracluster.cost.sheet import CostSheet, cost_sheet, known_price
 from ultracluster.problem import Problem, choices
 from ultracluster.spec import budget as ceiling
 from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
@@ -116,6 +117,11 @@ class EnvironmentSpec(Spec):
     def pays_for_capacity(self) -> bool:
         """Whether some nodes are paid for, running or not."""
         return any(nodes.pays_for_all for nodes in self.fabrics().values())
+
+    def price_of(self, item: Item) -> Price | None:
+        """Return what an item costs here, by the prices that the budget states first."""
+        stated, other = self.budget.stated(self.region), self.budget.price_region
+        return known_price(item, self.region, stated, other)
 
     def cost_sheet(self) -> CostSheet:
         stated, other = self.budget.stated(self.region), self.budget.price_region

@@ -31,16 +31,20 @@ class Document:
     """What else stands in the file that no rule reads, each with the reason."""
 
 
-def read(path: Path) -> Document:
+def read(path: Path, *, of_app: bool = False) -> Document:
     """Read a template, JSON or YAML by what is in it.
+
+    Args:
+        path: its file.
+        of_app: whether a CDK app made it: a stack of an app may have no resources at all.
 
     Raises:
         UnreadableError: where the file is no template.
     """
-    return parsed(path, text_of(path))
+    return parsed(path, text_of(path), of_app=of_app)
 
 
-def parsed(path: Path, text: str) -> Document:
+def parsed(path: Path, text: str, *, of_app: bool = False) -> Document:
     """Return the template that a text is; the path names it, and by its suffix says YAML.
 
     Raises:
@@ -53,6 +57,8 @@ def parsed(path: Path, text: str) -> Document:
         from ultracluster.templates import yaml_document  # noqa: PLC0415
 
         document = yaml_document.parse(path, text)
+    if of_app and isinstance(document.body, dict):
+        document.body.setdefault("Resources", {})
     _check(path, document.body)
     size = len(text.encode())
     return replace(document, size=size, imports="ImportValue" in text or "GetStackOutput" in text)

@@ -176,11 +176,10 @@ def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
 
 
 def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
-    """Return what an hour of one node costs, by the environment's own cost sheet; 0 if unknown."""
+    """Return what an hour of one node costs the environment; 0 if unknown."""
     bought = prices.on_demand if nodes.capacity_block is None else prices.capacity_block
-    item = bought(nodes.instance_type)
-    lines = (each for each in spec.cost_sheet().lines if each.quantity.item == item)
-    return next((line.price.usd for line in lines), Decimal(0))
+    found = spec.price_of(bought(nodes.instance_type))
+    return found.usd if found else Decimal(0)
 
 
 def _cells(line: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 from rich.console import Console
 
 from ultracluster.aws import CloudError
-from ultracluster.catalogue import prices
+from ultracluster.catalogue.prices import on_demand
 from ultracluster.command_line import print_json, say, write_output
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
@@ -55,6 +55,11 @@ class Campaign:
     only: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
 
+    @cached_property
+    def stacks(self) -> tuple[StackTemplate, ...]:
+        """The stacks of the environment."""
+        return stack_templates(self.assembly, self.spec.name)
+
     def run(self, jobs: int, heard: Heard = lambda _: None) -> None:
         """Try what is left, so many at a time; each row is kept as soon as it is there."""
         with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -71,14 +76,14 @@ class Campaign:
     @property
     def left(self) -> int:
         """How many faults are to be tried."""
-        names = [n for stack in self._stacks() for n in self._open(stack)]
+        names = [n for stack in self.stacks for n in self._open(stack)]
         return len(names) * len(OPERATIONS) + len(self._between())
 
     @property
     def names(self) -> list[str]:
         """What `only` is searched in: every resource, and every fault between calls."""
-        found = [f"{s.construct_id}/{name}" for s in self._stacks() for name in _resources(s)]
-        return found + [f"{BETWEEN}/{n}" for n in Between.names(self.spec, self._stacks())]
+        found = [f"{s.construct_id}/{name}" for s in self.stacks for name in _resources(s)]
+        return found + [f"{BETWEEN}/{n}" for n in Between.names(self.spec, self.stacks)]
 
     def _one(self, task: Task, lock: threading.Lock, heard: Heard) -> None:
         for row in task():
@@ -92,14 +97,11 @@ class Campaign:
         # What takes longest begins first.
         for name in self._between():
             yield partial(self._try_between, name)
-        for stack in self._stacks():
+        for stack in self.stacks:
             names = self._open(stack)
             for start in range(0, len(names), AT_ONCE):
                 some = names[start : start + AT_ONCE]
                 yield partial(self._cycles, stack, some)
-
-    def _stacks(self) -> tuple[StackTemplate, ...]:
-        return stack_templates(self.assembly, self.spec.name)
 
     def _open(self, stack: StackTemplate) -> list[str]:
         """Return the resources of a stack that are to be tried still."""
@@ -115,7 +117,7 @@ class Campaign:
         done = {row.logical_id for row in self.record.rows if row.stack == BETWEEN}
         return [
             name
-            for name in Between.names(self.spec, self._stacks())
+            for name in Between.names(self.spec, self.stacks)
             if name not in done and re.search(self.only, f"{BETWEEN}/{name}")
         ]
 
@@ -125,7 +127,7 @@ class Campaign:
 
     def _cycles(self, stack: StackTemplate, names: list[str]) -> Iterator[Row]:
         left, done = list(names), self.record.done
-        found = prices.price(prices.on_demand(self.spec.nodes.instance_type), self.spec.region)
+        found = self.spec.price_of(on_demand(self.spec.nodes.instance_type))
         usd = float(found.usd) if found else 0.0
         while left:
             with self._place() as place:
