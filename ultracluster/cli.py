@@ -142,8 +142,8 @@ def _refuse(error: BaseException, arguments: argparse.Namespace) -> int:
         if arguments.debug or os.environ.get(TRACEBACK):
             raise error
         report = (
-            f"{type(error).__name__}: {error}; this is a defect of ultracluster {_version()}: "
-            f"please report it, with the command and what {TRACEBACK}=1 shows of it"
+            f"{type(error).__name__}: {error!s:.500}; this is a defect of ultracluster "
+            f"{_version()}: please report it, with the command and what {TRACEBACK}=1 shows of it"
         )
         known = [" ".join(report.split())], UNEXPECTED
     lines, code = known

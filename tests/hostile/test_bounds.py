@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.mutators import LOG
+from ultracluster import given_file
 from ultracluster.cli import main
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UNEXPECTED
 from ultracluster.given_file import LARGEST_BYTES, UnreadableError, json_of, text_of
 from ultracluster.job_files import dockerfile
 from ultracluster.model.policies import compiled
 from ultracluster.model.shell_variables import LONGEST_VALUE, assignments
+from ultracluster.rehearse.campaign.cycle import Record
 from ultracluster.templates import yaml_document
 
 HEAD = "apiVersion: v1\nkind: Pod\na0: &a0 {x: 1}\n"
@@ -235,3 +237,96 @@ def test_a_log_of_nccl_tests_has_numbers_that_are_some(value, tmp_path, capsys):
     ):
         file.write_text(sample)
         refused(COMMANDS[3], file, capsys, tmp_path)
+
+
+def assembly(folder: Path, *directories: str) -> Path:
+    """Write an assembly of some stages, and return its directory."""
+    folder.mkdir(exist_ok=True)
+    stage = {"type": "cdk:cloud-assembly"}
+    artifacts = {
+        f"s{n}": {**stage, "properties": {"directoryName": d}} for n, d in enumerate(directories)
+    }
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    return folder
+
+
+def test_an_assembly_that_is_in_itself_is_refused(tmp_path, capsys):
+    """Two such stages would be read a million times, and each time would allow more."""
+    for folder in (assembly(tmp_path / "a", ".", "."), assembly(tmp_path / "b", "../b", "../a")):
+        assert "twice" in refused(("audit", "FILE"), folder, capsys, tmp_path)
+
+
+def test_a_file_allows_its_time_once(tmp_path, monkeypatch):
+    """However often it is read."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    file.write_text("x")
+    other.write_text("y")
+    monkeypatch.setattr(given_file, "SECONDS", 0.1)
+    with given_file.bounded("audit"):
+        for path in (file, other, *[file] * 100):
+            text_of(path)
+        with pytest.raises(given_file.EffortError, match=r"0\.2 s"):
+            sum(1 for _ in range(10**9))
+
+
+@pytest.mark.parametrize("url", ["a\0b", "loop/x", "x" * 5000])
+def test_a_nested_template_whose_path_is_none(url, tmp_path, capsys):
+    """It is a template that was not given."""
+    (tmp_path / "loop").symlink_to("loop")
+    file = tmp_path / "t.json"
+    stack = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+    file.write_text(json.dumps({"Resources": {"A": stack}}))
+    assert main(["audit", str(file)]) == ALL_WELL, capsys.readouterr().err
+
+
+def test_one_resource_for_five_thousand(tmp_path, capsys):
+    """What is gone is compared with all that came, and each with the names of all others."""
+    before, after = tmp_path / "a.json", tmp_path / "b.json"
+    bucket = "AWS::S3::Bucket"
+    before.write_text(json.dumps({"Resources": {"Old": {"Type": bucket}}}))
+    tags = [{"Type": bucket, "Properties": {"BucketName": {"Ref": f"B{n}"}}} for n in range(5000)]
+    after.write_text(json.dumps({"Resources": {f"B{n}": each for n, each in enumerate(tags)}}))
+    words = ["review", str(after), "--baseline", str(before), "--format", "json"]
+    assert main([*words, "--output", str(tmp_path)]) == ALL_WELL, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["[1]", "x", '{"a": 1}', ""])
+def test_a_record_of_a_campaign_is_no_other_file(line, tmp_path):
+    """It is written anew at the beginning: another file would be lost."""
+    file = tmp_path / "environment.py"
+    file.write_text(f"{line}\nkept")
+    with pytest.raises(UnreadableError, match="no record"):
+        Record(file, "1")
+    assert file.read_text() == f"{line}\nkept"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rehearse", "dev", "--campaign", "--jobs", "0"),
+        ("rehearse", "dev", "--campaign", "--jobs", "-3"),
+        ("rehearse", "dev", "--campaign", "--jobs", "9" * 400),
+        ("train", "logs", "dev", "--minutes", "1e300"),
+        ("train", "logs", "dev", "--minutes", "nan"),
+        ("accept", "dev", "--patience", "nan"),
+        ("accept", "dev", "--patience", "-1"),
+        ("accept", "dev", "--patience", "1e400"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_cannot_be_is_one_line(words, capsys):
+    """Python would fail at it later, in the middle of something."""
+    assert main(words) == COULD_NOT_RUN
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ERROR {words[-2]}")
+
+
+def test_an_unexpected_error_is_short(tmp_path, capsys, monkeypatch):
+    """It may quote all of a file."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("x" * 10**6)
+
+    monkeypatch.setattr("ultracluster.input_files.Sources", broken)
+    assert main(["audit", str(tmp_path)]) == UNEXPECTED
+    assert len(capsys.readouterr().err) < 1000

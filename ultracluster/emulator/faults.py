@@ -26,7 +26,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ultracluster.given_file import UnreadableError, json_of, text_of
+from ultracluster.given_file import UnreadableError, json_of, once, text_of
 from ultracluster.registry import schemas
 from ultracluster.service_model import model as model_of
 
@@ -35,6 +35,8 @@ CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 DEFAULT: Final = "A fault was injected"
 REST: Final = ("rest-xml", "rest-json")
 OF_RESOURCES: Final = {"type", "operation", "logical_id", "made"}
+MOST_BYTES: Final = 100_000
+"""Some hundreds of rules."""
 
 
 class InjectedFaultError(ValueError):
@@ -119,7 +121,7 @@ class Rule(BaseModel):
 
 def _call_problems(call: str) -> Iterator[str]:
     service, _, operation = call.partition(":")
-    if not operation:
+    if not operation or not service:
         yield f"call: {call!r} is no service:Operation, such as ec2:DescribeSubnets"
         return
     if service == "*":
@@ -147,7 +149,8 @@ def read(path: Path) -> list[Rule]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
     try:
-        return RULES.validate_python(json_of(path, text_of(path) or "[]"))
+        text = text_of(path, MOST_BYTES, "a file of faults has 0.001")
+        return RULES.validate_python(json_of(path, text or "[]", once))
     except UnreadableError as error:
         raise ValueError(str(error)) from error
     except ValidationError as error:
@@ -164,7 +167,7 @@ def _told(error: ValidationError) -> str:
     words = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         words = f"a fault has {', '.join(Rule.model_fields)}"
-    given = f"got {first['input']!r}; " if where[1:] else ""
+    given = f"got {first['input']!r:.120}; " if where[1:] else ""
     return f"{place}: {given}{words}"
 
 
@@ -194,6 +197,8 @@ class Faults:
 
     path: Path | None
     counts: list[Count] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    """Why the file as it was written last holds no rules; those before it hold on."""
     _written: Any = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -234,8 +239,9 @@ class Faults:
         return any(each.seconds and each.type in ("*", type_name) for each in rules)
 
     def unfired(self) -> list[str]:
-        """Return the rules that have not fired, as they were written."""
-        return [str(count) for count in self._current() if not count.fired]
+        """Return the rules that have not fired, as they were written, and what is no rule."""
+        counts = self._current() or self.counts  # whoever removes the file has seen nothing, too
+        return [*self.mistakes, *(str(count) for count in counts if not count.fired)]
 
     def _first(self, concerns: Any) -> Rule | None:
         with self._lock:
@@ -251,6 +257,9 @@ class Faults:
         written = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         with self._lock:
             if written != self._written:
-                self.counts = [Count(rule) for rule in read(self.path)]
-                self._written = written
+                self._written, self.mistakes = written, []
+                try:
+                    self.counts = [Count(rule) for rule in read(self.path)]
+                except ValueError as error:
+                    self.mistakes = [str(error)]
         return self.counts

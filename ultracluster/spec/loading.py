@@ -30,6 +30,8 @@ NOUNS: Final = {
     "RecipeSpec": ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
 }
 """By the name of the class: what a file holds, in a reader's words, and how one is written."""
+MOST_BYTES: Final = 5_000_000
+"""Of a Python file."""
 PACKAGES: Final = ("environments.", "recipes.")
 """How modules are called that files of a project import from one another."""
 
@@ -150,6 +152,8 @@ def _run(
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python or YAML file")
     if path.suffix in data_files.SUFFIXES:
         return data_files.namespace(path, kind)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise EnvironmentFileError(f"{path}: it has {size / 1e6:,.0f} MB, and is no Python file")
     known = len(collection.found)
     try:
         namespace = runpy.run_path(str(path), run_name=module_name or "<run_path>")
