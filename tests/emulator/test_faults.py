@@ -329,6 +329,10 @@ def test_an_auto_scaling_group_without_capacity(cloud, vpc):
         ("[", ":1: it is no JSON"),
         ('[{"type": "*", "type": "AWS::EC2::VPC"}]', "type is there 2 times"),
         ('[{"call": ":X", "error": "x"}]', "':X' is no service:Operation"),
+        ('[{"call": "ec2:*", "error": "x\\r\\ny: z"}]', "error: got 'x"),
+        ('[{"type": "AWS::EC2::VPC", "operation": "run"}]', "run is of SageMaker::TrainingJob"),
+        ('[{"type": "AWS::EC2::VPC", "operation": "launch"}]', "launch is of AWS::EC2::Instance"),
+        ('[{"type": "Custom::"}]', "Custom:: is in no Region's registry"),
         (f'[{{"times": "{"x" * 5000}"}}]', "rule 1, times: got 'xxx"),
     ],
 )

@@ -330,3 +330,76 @@ def test_an_unexpected_error_is_short(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("ultracluster.input_files.Sources", broken)
     assert main(["audit", str(tmp_path)]) == UNEXPECTED
     assert len(capsys.readouterr().err) < 1000
+
+
+def of_groups(count: int, port: int) -> dict[str, object]:
+    """Return rules of one group from everywhere, and of two groups for each other."""
+    made: dict[str, object] = {f"G{n}": {"Type": "AWS::EC2::SecurityGroup"} for n in range(3)}
+    peers = (("0", {"CidrIp": "0.0.0.0/0"}), ("1", {"SourceSecurityGroupId": {"Ref": "G2"}}))
+    for number in range(count):
+        first = 2 * number % 60_000 + port
+        for owner, peer in peers:
+            rule = {"GroupId": {"Ref": f"G{owner}"}, "IpProtocol": "tcp", **peer}
+            made[f"R{owner}x{number}"] = {
+                "Type": "AWS::EC2::SecurityGroupIngress",
+                "Properties": {**rule, "FromPort": first, "ToPort": first},
+            }
+    return made
+
+
+def of_roles(count: int, action: int) -> dict[str, object]:
+    """Return roles that assume each other in a ring, and a role with as many policies."""
+    made: dict[str, object] = {}
+    for number in range(count):
+        principal = {"AWS": {"Fn::GetAtt": [f"Role{(number + 1) % count}", "Arn"]}}
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+        made[f"Role{number}"] = {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": {"Statement": [trust]}},
+        }
+        allow = {"Effect": "Allow", "Resource": f"arn:aws:s3:::b{number}/*"}
+        allow["Action"] = f"s3:{('Get', 'Put')[action]}Object"
+        made[f"Policy{number}"] = {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {
+                "PolicyName": f"p{number}",
+                "Roles": [{"Ref": "Role0"}],
+                "PolicyDocument": {"Statement": [allow]},
+            },
+        }
+    return made
+
+
+@pytest.mark.parametrize(("shape", "count"), [(of_groups, 900), (of_roles, 500)])
+def test_a_review_grows_with_the_size_alone(shape, count, tmp_path, capsys):
+    """Each rule was compared with all of its group, each policy with all of its role."""
+    files = [tmp_path / name for name in ("before.json", "after.json")]
+    for number, file in enumerate(files):
+        file.write_text(json.dumps({"Resources": shape(count, number)}))
+    words = ["review", str(files[1]), "--baseline", str(files[0]), "--format", "json"]
+    assert main([*words, "--output", str(tmp_path)]) == ALL_WELL, capsys.readouterr().err
+
+
+def test_a_long_chain_of_roles_is_told_in_part(tmp_path):
+    """Of a hundred roles in a ring each would list a hundred chains of up to a hundred."""
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"Resources": of_roles(12, 0)}))
+    main(["review", str(file), "--format", "json", "--output", str(tmp_path), "--baseline", "none"])
+    found = json.loads((tmp_path / "t.json.json").read_text())["escalations"]
+    own = [way["says"] for way in found if way["resource"] == "Role5"]
+    assert len(own) == 9
+    assert max(way.count("the role") for way in own) == 8
+    assert "assume still more roles by these" in own
+
+
+@pytest.mark.parametrize("amount", ["-1200", "1e308", "1e15", '"-5"'])
+def test_an_amount_that_cannot_be_has_no_price(amount, tmp_path, capsys):
+    """A review calculates with what a template says."""
+    lustre = '{"FileSystemType": "LUSTRE", "StorageCapacity": %s, "LustreConfiguration": {}}'
+    reserved = '{"InstanceType": "p4d.24xlarge", "InstanceCount": %s}'
+    file = tmp_path / "t.json"
+    text = '{"Resources": {"A": {"Type": "AWS::FSx::FileSystem", "Properties": %s}, "B": {"Type": '
+    text += '"AWS::EC2::CapacityReservation", "Properties": %s}}}'
+    file.write_text(text % (lustre % amount, reserved % amount))
+    words = ["review", str(file), "--region", "us-east-1", "--baseline", "none", "--output"]
+    assert main([*words, str(tmp_path / "o")]) == ALL_WELL, capsys.readouterr().err

@@ -31,6 +31,7 @@ from ultracluster.registry import schemas
 from ultracluster.service_model import model as model_of
 
 OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
+OF_ONE_TYPE: Final = {"run": "SageMaker::TrainingJob", "launch": "AWS::EC2::Instance"}
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 DEFAULT: Final = "A fault was injected"
 REST: Final = ("rest-xml", "rest-json")
@@ -63,7 +64,7 @@ class Rule(BaseModel):
     """The operation is done, and reported as failed: CloudFormation does not know what was made."""
     call: str = ""
     """A call of an SDK instead, as `service:Operation`; `*` stands for any name or part of one."""
-    error: str = ""
+    error: Annotated[str, Field(pattern=r"^[\w.:-]*$")] = ""
     """The error code that such a call is answered with; without one it is only late."""
     message: str = ""
     """The reason. A rule with `seconds` and neither message nor error is only late."""
@@ -90,7 +91,11 @@ class Rule(BaseModel):
             return
         if self.error:
             yield "`error` is the code of a call; write `message`"
-        known = self.type in OWN_TYPES or self.type.startswith(CUSTOM)
+        of = OF_ONE_TYPE.get(self.operation, self.type)
+        if self.type not in ("*", of):
+            yield f"operation: {self.operation} is of {of}, and {self.type} never has it"
+        named = self.type.startswith(CUSTOM) and not self.type.endswith("::")
+        known = self.type in OWN_TYPES or named
         if not known and self.type not in schemas.all_types():
             yield f"type: {self.type} is in no Region's registry"
         try:
