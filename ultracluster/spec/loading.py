@@ -32,6 +32,8 @@ NOUNS: Final = {
 """By the name of the class: what a file holds, in a reader's words, and how one is written."""
 MOST_BYTES: Final = 5_000_000
 """Of a Python file."""
+LONGEST_NAME: Final = 60
+"""Of what a problem is told of; a longer one is a problem itself."""
 PACKAGES: Final = ("environments.", "recipes.")
 """How modules are called that files of a project import from one another."""
 
@@ -229,7 +231,8 @@ def _problems(collection: Collection, known: Sequence[tuple[Spec, Path]]) -> lis
     roots: list[tuple[str, Spec]] = []
     for index, (spec, path) in enumerate(known):
         noun, _ = NOUNS[type(spec).__name__]
-        name = vars(spec).get("name") or f"{noun}s[{index}]"
+        given = vars(spec).get("name")
+        name = given[:LONGEST_NAME] if isinstance(given, str) and given else f"{noun}s[{index}]"
         if name in files:
             other = "another" if files[name] == path else f"in {files[name]} an"
             fix = f"{other} {noun} has that name; give each a name of its own"
