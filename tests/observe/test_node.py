@@ -42,3 +42,18 @@ def test_a_program_that_ended_by_its_loss_is_told_of_for_some_minutes(
     assert len(re.findall(r"ultracluster_job_loss_finite{.*} 0\.0", text)) == served
     assert "ultracluster_rank_due_seconds" not in text
     assert "ultracluster_program_state" not in text
+
+
+def test_a_process_that_has_the_number_of_one_that_ended_is_no_rank_that_hangs(tmp_path: Path):
+    """Numbers of processes come again."""
+    node = FakeNode(tmp_path, "night", "n1")
+    with subprocess.Popen(["/bin/sleep", "60"]) as other:
+        file = tmp_path / f"run/ultracluster/metrics/rank0.{other.pid}.prom"
+        file.write_text('ultracluster_rank_due_seconds{rank="0"} 9.0\n')
+        its_own = node.scrape(START)
+        os.utime(file, (file.stat().st_mtime - 60,) * 2)
+        left_behind = node.scrape(START)
+        other.kill()
+
+    assert "ultracluster_rank_due_seconds" in its_own
+    assert "ultracluster_rank_due_seconds" not in left_behind

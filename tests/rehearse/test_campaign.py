@@ -99,6 +99,22 @@ def test_what_is_kept_is_no_leftover_and_fails_at_no_deletion(place: Place):
     assert (rows["delete"].ended, rows["delete"].note) == ("DELETE_COMPLETE", KEPT)
 
 
+def test_what_was_not_there_before_is_left_but_for_what_belongs_to_what_is_kept(place: Place):
+    before, ask = place.inventory(), place.cloud.ask
+    vpc = ask("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    table = ask("ec2", "create_route_table", VpcId=vpc)["RouteTable"]["RouteTableId"]
+    address = ask("ec2", "allocate_address", Domain="vpc")["AllocationId"]
+    everything = place.left(before)
+    beside = place.left(before, frozenset({("AWS::EC2::VPC", vpc)}))
+    ask("ec2", "release_address", AllocationId=address)
+    ask("ec2", "delete_route_table", RouteTableId=table)
+    ask("ec2", "delete_vpc", VpcId=vpc)
+
+    assert {f"AWS::EC2::VPC {vpc}", f"AWS::EC2::RouteTable {table}"} <= set(everything)
+    assert [each.partition(" ")[0] for each in beside] == ["AWS::EC2::EIP"]
+    assert place.left(before) == []
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "words"),
     [
@@ -196,7 +212,8 @@ def test_the_page_shows_what_is_wrong():
     page = markdown("dev", [GOOD, paid, wrong, killed])
 
     # A row that does not begin its line is no row of a table.
-    assert "\n| Network | AWS::EC2::VPC | 2 | " in page
+    ended = "1 as it must; 1 ROLLBACK_COMPLETE, then CREATE_COMPLETE"
+    assert f"\n| Network | AWS::EC2::VPC | 2 | {ended} | " in page
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page
@@ -236,6 +253,13 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
         # All that a document of a policy may hold (IAM User Guide, JSON policy elements).
         document = found[0]["Resources"]["It"]["Properties"].get("PolicyDocument", {})
         assert set(document) <= {"Id", "Statement", "Version"}
+
+
+def test_what_nothing_alone_changes_is_said_to_be_so(place: Place):
+    cycle = Cycle(place, place.stacks[0], "CDKMetadata", 32.0)
+    row = cycle._timed("update", cycle._update)
+
+    assert (row.ended, row.note) == ("", "no change of it alone is possible")
 
 
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):

@@ -166,15 +166,15 @@ def texts(conf: Conf) -> Iterator[Row]:
     """Yield what programs write into NAME.PID.prom; of one that ended, if its loss was finite."""
     for path in glob(RUN + "/metrics/*.*.prom"):
         program, pid = os.path.basename(path).split(".")[-3:-1]
-        runs = os.path.isdir(f"/proc/{pid}")
-        if not runs and time.time() - os.stat(path).st_mtime > LAST_WORDS:
+        written = os.stat(path).st_mtime
+        state = readings.state(pid, written)
+        if not state and time.time() - written > LAST_WORDS:
             continue
-        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0] if runs else "R"
-        if state in "DTtZ":  # In a hang the others wait and compute; this one is the odd one.
+        if state in {*"DTtZ"}:  # In a hang the others wait and compute; this one is the odd one.
             yield "program_state", {"program": program, "state": state}, 1
         for line in readings.read(path).splitlines():
             found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
-            if found and (runs or found[1].endswith("job_loss_finite")):
+            if found and (state or found[1].endswith("job_loss_finite")):
                 labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
                 yield found[1].removeprefix("ultracluster_"), labels, float(found[3])
 

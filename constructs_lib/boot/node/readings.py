@@ -59,6 +59,20 @@ def read(path: str) -> str:
         return file.read(MIB)
 
 
+def state(pid: str, at: float) -> str:
+    """Return the state of the process of a number, as one letter; empty if it began after a time.
+
+    Numbers of processes come again; proc(5) has the fields.
+    """
+    try:
+        cells = read(f"/proc/{pid}/stat").rpartition(") ")[2].split()
+    except OSError:
+        return ""
+    booted = read("/proc/stat").partition("btime ")[2].split()[0]  # in whole seconds
+    began = int(booted) + int(cells[19]) / os.sysconf("SC_CLK_TCK")
+    return cells[0] if began < at + 1 else ""
+
+
 def tell(words: str) -> None:
     """Say something to whoever looks at the node's console."""
     with open(ROOT + "/dev/console", "a") as console:
