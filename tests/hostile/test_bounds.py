@@ -403,3 +403,16 @@ def test_an_amount_that_cannot_be_has_no_price(amount, tmp_path, capsys):
     file.write_text(text % (lustre % amount, reserved % amount))
     words = ["review", str(file), "--region", "us-east-1", "--baseline", "none", "--output"]
     assert main([*words, str(tmp_path / "o")]) == ALL_WELL, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "cost"])
+def test_as_many_mistakes_as_lines_are_told_in_part(command, tmp_path, capsys):
+    """Each field that an environment does not have is one."""
+    file = tmp_path / "environment.yaml"
+    file.write_text("".join(f"field{n}: 1\n" for n in range(2_000)))
+    assert main([command, str(file)]) == SOME_FAIL
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 201
+    assert lines[-1].endswith("more")
+    assert main([command, "x" * 5_000 + ".yaml"]) == COULD_NOT_RUN
+    assert len(capsys.readouterr().err) < 3_000

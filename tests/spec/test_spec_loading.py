@@ -376,3 +376,17 @@ def test_a_file_of_gigabytes_is_not_read(tmp_path):
         made.truncate(10**10)
     with pytest.raises(EnvironmentFileError, match="no Python file"):
         load(path, EnvironmentSpec)
+
+
+@pytest.mark.parametrize(
+    "raised", ["GeneratorExit", "type('E', (BaseException,), {})('x')", "SystemExit('x')"]
+)
+def test_whatever_a_file_raises_is_one_line(tmp_path, raised):
+    """It is a program: it may raise anything, also what has no text."""
+    path = tmp_path / "environment.py"
+    path.write_text(f"raise {raised}\n")
+    with pytest.raises(EnvironmentFileError, match=r"environment\.py:1: "):
+        load(path, EnvironmentSpec)
+    path.write_text("class E(Exception):\n    __str__ = None\nraise E\n")
+    with pytest.raises(EnvironmentFileError, match=r"environment\.py:3: "):
+        load(path, EnvironmentSpec)

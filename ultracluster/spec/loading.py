@@ -159,7 +159,9 @@ def _run(
     known = len(collection.found)
     try:
         namespace = runpy.run_path(str(path), run_name=module_name or "<run_path>")
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
         if len(collection.found) > known:  # the faults that were found explain why it did not run
             raise SpecError(collection.problems(())) from error
         raise EnvironmentFileError(_where(path, error)) from error
@@ -250,4 +252,5 @@ def _where(path: Path, error: BaseException) -> str:
     steps = traceback.extract_tb(error.__traceback__)
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
-    return " ".join(f"{place}: {type(error).__name__}: {error}".split())
+    said = traceback.format_exception_only(error)[-1]  # an error may not even be a text
+    return " ".join(f"{place}: {said}".split())
