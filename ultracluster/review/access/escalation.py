@@ -31,10 +31,10 @@ ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess
 """AWS's policies that allow more than a template shows."""
 PASSED_TO: Final = "iam:passedtoservice"
 ASSUME: Final = "sts:AssumeRole"
+ASSUMED: Final = "role that can be assumed"
 PROFILE: Final = "AWS::IAM::InstanceProfile"
 ANY_ROLE: Final = "any role of the account"
-MOST_STEPS: Final = 8
-MOST_CHAINS: Final = 100
+MOST_STEPS, MOST_CHAINS = 8, 100
 """Roles that are assumed one after the other, and such chains of one role, that are told."""
 UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
 
@@ -95,11 +95,6 @@ class Rights:
     def trust(self) -> tuple[Grant, ...]:
         claims = (claim(statement.body) for statement in self.identity.trust)
         return tuple(g for each in claims if each.effect == "Allow" for g in each.grants())
-
-    def is_meant_by(self, marked: str) -> bool:
-        """Whether a marked text (`policies.token`) begins with it."""
-        stack, logical_id = self.key
-        return marked.startswith((f"<{stack}/{logical_id}>", f"<{stack}/{logical_id}."))
 
     def allows(self, action: str) -> tuple[Grant, ...]:
         """Return the grants that allow an action, but for those that are denied as they stand."""
@@ -230,12 +225,12 @@ class Ways:
                 waiting.append([*chain, role])
         for chain in reached.values():
             steps = " and then ".join(f"the role {role.name}" for role in chain)
-            way = Way("role that can be assumed", (ASSUME,), f"assume {steps}")
+            way = Way(ASSUMED, (ASSUME,), f"assume {steps}")
             limits = self._limits({ASSUME: one.allows(ASSUME)})
             severity = _severity(one, chain[-1:], wide=False)
             yield _escalation(one, way, [f"the role {chain[-1].name}"], limits, severity)
         if left:
-            way = Way("role that can be assumed", (ASSUME,), "assume still more roles by these")
+            way = Way(ASSUMED, (ASSUME,), "assume still more roles by these")
             yield _escalation(one, way, ["roles that are not listed"], (), "high")
 
     def _next(self, one: Rights) -> Iterator[Rights]:
@@ -258,7 +253,7 @@ class Ways:
 
 
 def _reaches(resources: Sequence[str], role: Rights) -> bool:
-    return any(role.is_meant_by(resource) or _is_wide(resource) for resource in resources)
+    return any(_meant(each) == role.key or _is_wide(each) for each in resources)
 
 
 def _of_accounts(grant: Grant) -> bool:
