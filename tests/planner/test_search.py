@@ -211,6 +211,32 @@ def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
     assert search(megatron, "p4de.24xlarge").smallest_group(512, tensor=1) == 1024
 
 
+def test_micro_batches_of_an_interleaved_pipeline_come_in_groups_of_its_stages():
+    found = search(TRILLION)
+    plain, interleaved = (Kind(8, 1, "recomputed", pipeline=8, chunks=v) for v in (1, 2))
+
+    # 2,048 sequences over three ranks.
+    assert found.passes_of(plain, 3) == round(found.batch / 3)
+    assert found.passes_of(interleaved, 3) == 8 * round(found.batch / 24)
+    assert found.passes_of(plain, 3) % 8
+
+
+def test_a_checkpoint_holds_weights_of_16_bits_and_12_bytes_of_the_optimizer():
+    asked = question()
+    outcome = Planner(asked).outcome(64)
+    assert outcome is not None
+    lustre = file_system(
+        checkpoint_bytes=14 * SEVEN.parameters,
+        mean_time_between_failures=86_400 / (64 * asked.rate.per_node_day),
+        share=asked.checkpoint_share,
+        data_bytes=outcome.lustre.held_bytes,
+        tokens_per_second=outcome.step.tokens_per_second,
+        region=asked.region,
+    )
+
+    assert outcome.lustre.wanted_bandwidth == pytest.approx(lustre.wanted_bandwidth, rel=1e-9)
+
+
 def test_the_curve_goes_from_one_node_to_all_by_doubling():
     points = plan(question(nodes=48)).curve
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,19 @@ import pytest
 
 from environments.ultracluster import ULTRACLUSTER
 from ultracluster.cli import main
+from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
 from ultracluster.rehearse.campaign.command import Campaign, digest, markdown, summary
-from ultracluster.rehearse.campaign.cycle import BETWEEN, KEPT, Cycle, Record, Row, changed
+from ultracluster.rehearse.campaign.cycle import (
+    BETWEEN,
+    KEPT,
+    OPERATIONS,
+    Cycle,
+    Record,
+    Row,
+    changed,
+)
 from ultracluster.rehearse.direct import delete
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
@@ -61,8 +71,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def place(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An emulated AWS, and that stack in it."""
-    with Place(ULTRACLUSTER, small, tmp_path_factory.mktemp("place")) as running:
+    directory = tmp_path_factory.mktemp("place")
+    with Place(ULTRACLUSTER, small, directory) as running:
         yield running
+    assert not directory.exists()
 
 
 def cycle(place: Place, kind: str) -> dict[str, Row]:
@@ -201,6 +213,27 @@ def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
     assert campaign.left == every - 3
     record.add(replace(GOOD, stack=BETWEEN, logical_id="the CLI is killed"))
     assert campaign.left == every - 4
+
+
+def test_every_fault_is_tried_and_told_of(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def three_of_each(_: Campaign, __: StackTemplate, names: list[str]) -> Iterator[Row]:
+        for name, operation in product(names, OPERATIONS):
+            yield replace(GOOD, logical_id=name, operation=operation)
+
+    def one(_: Campaign, name: str) -> Iterator[Row]:
+        yield replace(GOOD, stack=BETWEEN, logical_id=name)
+
+    monkeypatch.setattr(Campaign, "_cycles", three_of_each)
+    monkeypatch.setattr(Campaign, "_try_between", one)
+    campaign = Campaign(ULTRACLUSTER, small, Record(tmp_path / "record", "digest"))
+    every, heard = campaign.left, list[Row]()
+    campaign.run(2, heard.append)
+
+    assert every > len(OPERATIONS)
+    assert len(heard) == len(set(heard)) == every
+    assert (campaign.left, set(campaign.record.rows)) == (0, set(heard))
 
 
 def test_the_page_shows_what_is_wrong():

@@ -269,13 +269,18 @@ def memory() -> float:
     return int(rows["MemAvailable"]) / int(rows["MemTotal"])
 
 
-def job_processes(seconds: float = 60) -> dict[int, str]:
-    """Return the job of each process that Slurm started here; asks this node alone."""
+PROCESS = re.compile(r"^ *(\d+) +(\S+)", re.MULTILINE)
+
+
+def job_processes(seconds: float = 60, *, some: bool = False) -> dict[int, str]:
+    """Return the job of each process that Slurm started here; asks this node alone.
+
+    Where a slurmstepd has died, scontrol lists those of other steps and ends with 1: `some` do.
+    """
     try:
         text = said("scontrol", "listpids", seconds=seconds)
     except CommandError as error:
-        if "No job steps" in error.text:
-            return {}
-        raise
-    rows = [line.split() for line in text.splitlines()]
-    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[0].isdigit()}
+        text = error.text
+        if "No job steps" not in text and not (some and PROCESS.search(text)):
+            raise
+    return {int(pid): job for pid, job in PROCESS.findall(text)}
