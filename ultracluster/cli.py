@@ -52,6 +52,9 @@ WIDTH: Final = 120
 """Columns of a file or a pipe."""
 NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 TRACEBACK: Final = "ULTRACLUSTER_TRACEBACK"
+LONGEST: Final = 2_000
+MOST_LINES: Final = 200
+"""Characters of an error, and errors, that are printed: a file may have as many as it has lines."""
 
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -149,11 +152,16 @@ def _refuse(error: BaseException, arguments: argparse.Namespace) -> int:
         if arguments.debug or os.environ.get(TRACEBACK):
             raise error
         report = (
-            f"{type(error).__name__}: {error}; this is a defect of ultracluster {_version()}: "
-            f"please report it, with the command and what {TRACEBACK}=1 shows of it"
+            f"{type(error).__name__}: {error!s:.500}; this is a defect of ultracluster "
+            f"{_version()}: please report it, with the command and what {TRACEBACK}=1 shows of it"
         )
         known = [" ".join(report.split())], UNEXPECTED
-    lines, code = known
+    every, code = known
+    lines = [
+        line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in every[:MOST_LINES]
+    ]
+    if len(every) > MOST_LINES:
+        lines.append(f"and {len(every) - MOST_LINES:,} more")
     sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
     if arguments.json:
         print_json({"errors": lines, "exit_status": code})

@@ -14,6 +14,7 @@ import select
 import signal
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,10 +62,8 @@ class EffortError(BaseException):
     """
 
 
-class _Effort:
-    """What has been read, by how many seconds it is allowed."""
-
-    seconds = 0.0
+_allowed: Final = dict[tuple[int, int], float]()
+"""Seconds by file, which counts once however often it is read."""
 
 
 def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template has 1") -> str:
@@ -79,14 +78,14 @@ def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template
         UnreadableError: where it cannot be read, is no file, is far too large, or is no UTF-8.
     """
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  (a device must not even be opened)
-        if kind := next((name for test, name in _KINDS if test(mode)), None):
+        found = os.stat(path)  # noqa: PTH116  (a device must not even be opened)
+        if kind := next((name for test, name in _KINDS if test(found.st_mode)), None):
             raise UnreadableError(f"{path}: it is {kind}; write the path of a file")
         data = _bytes(path, most)
         if len(data) > most:
-            size = max(os.stat(path).st_size, len(data))  # noqa: PTH116
+            size = max(found.st_size, len(data))
             raise UnreadableError(f"{path}: it has {round(size / 1e6, 1):,.10g} MB; {what} at most")
-        _Effort.seconds += SECONDS * max(1.0, len(data) / _USUAL_BYTES)
+        _allowed[found.st_dev, found.st_ino] = SECONDS * max(1.0, len(data) / _USUAL_BYTES)
         return data.decode("utf-8-sig")
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror or error}") from None
@@ -183,6 +182,18 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
     return whole_characters(found) if _WRITTEN_HALF.search(text) else found
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its pairs; of a name that is there twice the last would count.
+
+    Raises:
+        UnreadableError: where one is.
+    """
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise UnreadableError(f"{name:.120} is there {count} times; write it once")
+    return dict(pairs)
+
+
 def _whole(text: str) -> int | str:
     return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text
 
@@ -229,10 +240,10 @@ def bounded(what: str) -> Iterator[None]:
     """
     factor = _factor()
     begun, held = time.process_time(), _memory()
-    _Effort.seconds = 0.0
+    _allowed.clear()
 
     def look(*_: object) -> None:
-        seconds = max(SECONDS, _Effort.seconds) * factor
+        seconds = max(SECONDS, sum(_allowed.values())) * factor
         if time.process_time() - begun > seconds:
             raise EffortError(_too_much(what, f"{seconds:.1f} s of processor time"))
         if _memory() - held > MEGABYTES * 1_000_000 * factor:

@@ -222,7 +222,7 @@ class Sources:
                 own = (source.template.name, logical_id)
                 named = by_name.get(_file_name(url), [])
                 if isinstance(url, str) and "://" not in url:
-                    inner = (source.path.parent / url).resolve()
+                    inner = _beside(source.path, url)
                     if inner in files and files[inner] is not source:
                         uses.setdefault(inner, []).append(own)
                 elif len(named) == 1 and files[named[0]] is not source:
@@ -233,6 +233,14 @@ class Sources:
             if len(places) == 1:
                 found = files[path]
                 found.template = replace(found.template, nested_in=places[0])
+
+
+def _beside(path: Path, url: str) -> Path:
+    """Return the file that a path in a template means; what is no path means the template."""
+    try:
+        return (path.parent / url).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
+        return path.resolve()
 
 
 def _file_name(url: Any) -> str:

@@ -18,17 +18,29 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 UNSAFE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """C0 but for tab and line feed, DEL, C1; marks, embeddings and isolates of direction (Unicode
-Standard Annex 9, 2.1 to 2.6), line and paragraph separators, and halves of characters."""
+Standard Annex 9, 2.1 to 2.6), line and paragraph separators, halves of characters; and what has no
+width (Default_Ignorable_Code_Point), by which two names look alike."""
+_COMMAND: Final = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
+"""What the runner of GitHub Actions takes for a command to it: `::` at the beginning of a line, and
+`##[` anywhere (actions/runner, src/Runner.Common/ActionCommand.cs, read 2026-11-28)."""
 _PICTURES: Final = {**{code: chr(0x2400 + code) for code in range(0x20)}, 0x7F: "\u2421"}
 """Signs of C0 and of DEL."""
+_LIKE: Final = {":": "\u2236", "#": "\uff03"}
+"""Signs that look like those of a command."""
 
 
 def visible(text: str) -> str:
     """Return a text with a sign for each character that would act on a reader's screen."""
     return UNSAFE.sub(lambda match: _PICTURES.get(ord(match[0]), "\ufffd"), text)
+
+
+def printed(text: str) -> str:
+    """Return a text that is visible, and that no runner takes for a command to it."""
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}{_LIKE[found[0][-1]]}", visible(text))
 
 
 class _Clean:
@@ -38,7 +50,7 @@ class _Clean:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(visible(text))
+        self._stream.write(printed(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -75,10 +87,8 @@ def console(**options: Any) -> "Console":
             self, renderable: Any, options: ConsoleOptions | None = None
         ) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
-                if segment.control or not UNSAFE.search(segment.text):
-                    yield segment
-                else:
-                    yield Segment(visible(segment.text), segment.style)
+                text = segment.text if segment.control else printed(segment.text)
+                yield segment if text == segment.text else Segment(text, segment.style)
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would end the program, with the exit code of a finding

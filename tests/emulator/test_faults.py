@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ultracluster.emulator.faults import read
+from ultracluster.emulator.faults import Faults, read
 
 PARAMETER: dict[str, Any] = {
     "Type": "AWS::SSM::Parameter",
@@ -327,6 +327,13 @@ def test_an_auto_scaling_group_without_capacity(cloud, vpc):
         ("{}", "it is no list of objects"),
         ("[1]", "rule 1: "),
         ("[", ":1: it is no JSON"),
+        ('[{"type": "*", "type": "AWS::EC2::VPC"}]', "type is there 2 times"),
+        ('[{"call": ":X", "error": "x"}]', "':X' is no service:Operation"),
+        ('[{"call": "ec2:*", "error": "x\\r\\ny: z"}]', "error: got 'x"),
+        ('[{"type": "AWS::EC2::VPC", "operation": "run"}]', "run is of SageMaker::TrainingJob"),
+        ('[{"type": "AWS::EC2::VPC", "operation": "launch"}]', "launch is of AWS::EC2::Instance"),
+        ('[{"type": "Custom::"}]', "Custom:: is in no Region's registry"),
+        (f'[{{"times": "{"x" * 5000}"}}]', "rule 1, times: got 'xxx"),
     ],
 )
 def test_a_fault_file_with_a_mistake_is_refused(tmp_path, text, words):
@@ -339,3 +346,30 @@ def test_a_fault_file_with_a_mistake_is_refused(tmp_path, text, words):
 
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_mistake_that_is_written_later_is_reported(tmp_path):
+    """Whoever changes the file while it is up would think that the fault had been there."""
+    path = tmp_path / "faults.json"
+    path.write_text('[{"message": "once"}]')
+    faults = Faults(path)
+    with pytest.raises(ValueError, match="once"):
+        faults.check("AWS::EC2::VPC", "create", "Vpc")
+    assert faults.unfired() == []
+    path.write_text('[{"operation": "creat"}]')
+    faults.check("AWS::EC2::VPC", "create", "Vpc")
+    assert "got 'creat'" in faults.unfired()[0]
+    path.write_text("[{}]")
+    assert faults.unfired() == ["{}"]
+
+
+def test_a_file_that_is_removed_has_shown_nothing(tmp_path):
+    """Its faults end with it, and have not happened."""
+    path = tmp_path / "faults.json"
+    path.write_text('[{"message": "never"}]')
+    faults = Faults(path)
+    assert len(faults.unfired()) == 1
+    path.unlink()
+    faults.check("AWS::EC2::VPC", "create", "Vpc")
+    assert faults.unfired() == ['{"message": "never"}']

@@ -90,6 +90,18 @@ def test_no_path_is_open(cloud, path, method):
     assert answer(cloud, method, path)[0] == 403
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE", "OPTIONS"])
+def test_the_path_that_needs_no_secret_leads_to_no_service(cloud, method):
+    """A header says which service is meant, whatever the path: functions would be made and run."""
+    asked = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.9.0.0%2F16"
+    scope = f"Credential={cloud.account}/20260101/{cloud.region}/ec2/aws4_request"
+    signed = {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
+    before = cloud.client("ec2").describe_vpcs()["Vpcs"]
+    path = f"/_ministack/cfn-response/x?{asked}"
+    assert answer(cloud, method, path, **signed)[0] == 403
+    assert cloud.client("ec2").describe_vpcs()["Vpcs"] == before
+
+
 def test_a_role_that_was_assumed_may_ask(cloud):
     """The CDK CLI deploys with the credentials of the roles of its bootstrap."""
     trust = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}'

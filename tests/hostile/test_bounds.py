@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.mutators import LOG
+from ultracluster import given_file
 from ultracluster.cli import main
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UNEXPECTED
 from ultracluster.given_file import LARGEST_BYTES, UnreadableError, json_of, text_of
 from ultracluster.job_files import dockerfile
 from ultracluster.model.policies import compiled
 from ultracluster.model.shell_variables import LONGEST_VALUE, assignments
+from ultracluster.rehearse.campaign.cycle import Record
 from ultracluster.templates import yaml_document
 
 HEAD = "apiVersion: v1\nkind: Pod\na0: &a0 {x: 1}\n"
@@ -235,3 +237,182 @@ def test_a_log_of_nccl_tests_has_numbers_that_are_some(value, tmp_path, capsys):
     ):
         file.write_text(sample)
         refused(COMMANDS[3], file, capsys, tmp_path)
+
+
+def assembly(folder: Path, *directories: str) -> Path:
+    """Write an assembly of some stages, and return its directory."""
+    folder.mkdir(exist_ok=True)
+    stage = {"type": "cdk:cloud-assembly"}
+    artifacts = {
+        f"s{n}": {**stage, "properties": {"directoryName": d}} for n, d in enumerate(directories)
+    }
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    return folder
+
+
+def test_an_assembly_that_is_in_itself_is_refused(tmp_path, capsys):
+    """Two such stages would be read a million times, and each time would allow more."""
+    for folder in (assembly(tmp_path / "a", ".", "."), assembly(tmp_path / "b", "../b", "../a")):
+        assert "twice" in refused(("audit", "FILE"), folder, capsys, tmp_path)
+
+
+def test_a_file_allows_its_time_once(tmp_path, monkeypatch):
+    """However often it is read."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    file.write_text("x")
+    other.write_text("y")
+    monkeypatch.setattr(given_file, "SECONDS", 0.1)
+    with given_file.bounded("audit"):
+        for path in (file, other, *[file] * 100):
+            text_of(path)
+        with pytest.raises(given_file.EffortError, match=r"0\.2 s"):
+            sum(1 for _ in range(10**9))
+
+
+@pytest.mark.parametrize("url", ["a\0b", "loop/x", "x" * 5000])
+def test_a_nested_template_whose_path_is_none(url, tmp_path, capsys):
+    """It is a template that was not given."""
+    (tmp_path / "loop").symlink_to("loop")
+    file = tmp_path / "t.json"
+    stack = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+    file.write_text(json.dumps({"Resources": {"A": stack}}))
+    assert main(["audit", str(file)]) == ALL_WELL, capsys.readouterr().err
+
+
+def test_one_resource_for_a_thousand(tmp_path, capsys):
+    """What is gone is compared with all that came, and each with the names of all others."""
+    before, after = tmp_path / "a.json", tmp_path / "b.json"
+    bucket = "AWS::S3::Bucket"
+    before.write_text(json.dumps({"Resources": {"Old": {"Type": bucket}}}))
+    tags = [{"Type": bucket, "Properties": {"BucketName": {"Ref": f"B{n}"}}} for n in range(1500)]
+    after.write_text(json.dumps({"Resources": {f"B{n}": each for n, each in enumerate(tags)}}))
+    words = ["review", str(after), "--baseline", str(before), "--format", "json"]
+    assert main([*words, "--output", str(tmp_path)]) == ALL_WELL, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["[1]", "x", '{"a": 1}', ""])
+def test_a_record_of_a_campaign_is_no_other_file(line, tmp_path):
+    """It is written anew at the beginning: another file would be lost."""
+    file = tmp_path / "environment.py"
+    file.write_text(f"{line}\nkept")
+    with pytest.raises(UnreadableError, match="no record"):
+        Record(file, "1")
+    assert file.read_text() == f"{line}\nkept"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rehearse", "dev", "--campaign", "--jobs", "0"),
+        ("rehearse", "dev", "--campaign", "--jobs", "-3"),
+        ("rehearse", "dev", "--campaign", "--jobs", "9" * 400),
+        ("train", "logs", "dev", "--minutes", "1e300"),
+        ("train", "logs", "dev", "--minutes", "nan"),
+        ("accept", "dev", "--patience", "nan"),
+        ("accept", "dev", "--patience", "-1"),
+        ("accept", "dev", "--patience", "1e400"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_cannot_be_is_one_line(words, capsys):
+    """Python would fail at it later, in the middle of something."""
+    assert main(words) == COULD_NOT_RUN
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ERROR {words[-2]}")
+
+
+def test_an_unexpected_error_is_short(tmp_path, capsys, monkeypatch):
+    """It may quote all of a file."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("x" * 10**6)
+
+    monkeypatch.setattr("ultracluster.input_files.Sources", broken)
+    assert main(["audit", str(tmp_path)]) == UNEXPECTED
+    assert len(capsys.readouterr().err) < 1000
+
+
+def of_groups(count: int, port: int) -> dict[str, object]:
+    """Return rules of one group from everywhere, and of two groups for each other."""
+    made: dict[str, object] = {f"G{n}": {"Type": "AWS::EC2::SecurityGroup"} for n in range(3)}
+    peers = (("0", {"CidrIp": "0.0.0.0/0"}), ("1", {"SourceSecurityGroupId": {"Ref": "G2"}}))
+    for number in range(count):
+        first = 2 * number % 60_000 + port
+        for owner, peer in peers:
+            rule = {"GroupId": {"Ref": f"G{owner}"}, "IpProtocol": "tcp", **peer}
+            made[f"R{owner}x{number}"] = {
+                "Type": "AWS::EC2::SecurityGroupIngress",
+                "Properties": {**rule, "FromPort": first, "ToPort": first},
+            }
+    return made
+
+
+def of_roles(count: int, action: int) -> dict[str, object]:
+    """Return roles that assume each other in a ring, and a role with as many policies."""
+    made: dict[str, object] = {}
+    for number in range(count):
+        principal = {"AWS": {"Fn::GetAtt": [f"Role{(number + 1) % count}", "Arn"]}}
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+        made[f"Role{number}"] = {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": {"Statement": [trust]}},
+        }
+        allow = {"Effect": "Allow", "Resource": f"arn:aws:s3:::b{number}/*"}
+        allow["Action"] = f"s3:{('Get', 'Put')[action]}Object"
+        made[f"Policy{number}"] = {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {
+                "PolicyName": f"p{number}",
+                "Roles": [{"Ref": "Role0"}],
+                "PolicyDocument": {"Statement": [allow]},
+            },
+        }
+    return made
+
+
+@pytest.mark.parametrize(("shape", "count"), [(of_groups, 900), (of_roles, 500)])
+def test_a_review_grows_with_the_size_alone(shape, count, tmp_path, capsys):
+    """Each rule was compared with all of its group, each policy with all of its role."""
+    files = [tmp_path / name for name in ("before.json", "after.json")]
+    for number, file in enumerate(files):
+        file.write_text(json.dumps({"Resources": shape(count, number)}))
+    words = ["review", str(files[1]), "--baseline", str(files[0]), "--format", "json"]
+    assert main([*words, "--output", str(tmp_path)]) == ALL_WELL, capsys.readouterr().err
+
+
+def test_a_long_chain_of_roles_is_told_in_part(tmp_path):
+    """Of a hundred roles in a ring each would list a hundred chains of up to a hundred."""
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"Resources": of_roles(12, 0)}))
+    main(["review", str(file), "--format", "json", "--output", str(tmp_path), "--baseline", "none"])
+    found = json.loads((tmp_path / "t.json.json").read_text())["escalations"]
+    own = [way["says"] for way in found if way["resource"] == "Role5"]
+    assert len(own) == 9
+    assert max(way.count("the role") for way in own) == 8
+    assert "assume still more roles by these" in own
+
+
+@pytest.mark.parametrize("amount", ["-1200", "1e308", "1e15", '"-5"'])
+def test_an_amount_that_cannot_be_has_no_price(amount, tmp_path, capsys):
+    """A review calculates with what a template says."""
+    lustre = '{"FileSystemType": "LUSTRE", "StorageCapacity": %s, "LustreConfiguration": {}}'
+    reserved = '{"InstanceType": "p4d.24xlarge", "InstanceCount": %s}'
+    file = tmp_path / "t.json"
+    text = '{"Resources": {"A": {"Type": "AWS::FSx::FileSystem", "Properties": %s}, "B": {"Type": '
+    text += '"AWS::EC2::CapacityReservation", "Properties": %s}}}'
+    file.write_text(text % (lustre % amount, reserved % amount))
+    words = ["review", str(file), "--region", "us-east-1", "--baseline", "none", "--output"]
+    assert main([*words, str(tmp_path / "o")]) == ALL_WELL, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "cost"])
+def test_as_many_mistakes_as_lines_are_told_in_part(command, tmp_path, capsys):
+    """Each field that an environment does not have is one."""
+    file = tmp_path / "environment.yaml"
+    file.write_text("".join(f"field{n}: 1\n" for n in range(2_000)))
+    assert main([command, str(file)]) == SOME_FAIL
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 201
+    assert lines[-1].endswith("more")
+    assert main([command, "x" * 5_000 + ".yaml"]) == COULD_NOT_RUN
+    assert len(capsys.readouterr().err) < 3_000

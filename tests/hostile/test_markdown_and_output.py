@@ -84,6 +84,63 @@ def test_a_review_writes_no_character_that_acts(template, tmp_path, capsys):
     assert "<script" not in _without_code(page).replace("\\<", "")
 
 
+COMMANDS_OF_A_RUNNER = ("::error file=a::b", "  ::stop-commands::x", "##[add-mask]x")
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_A_RUNNER)
+@pytest.mark.parametrize("words", [("audit",), ("audit", "--format", "table"), ("review",)])
+def test_no_name_is_a_command_to_the_runner_of_a_workflow(command, words, tmp_path, capsys):
+    """GitHub's runner obeys `::` at the begin of a line, and `##[` anywhere: to a name as well."""
+    file = tmp_path / "t.json"
+    name = f"A\n{command}"
+    bucket = {"Type": "AWS::FSx::FileSystem", "Properties": {"FileSystemType": name}}
+    file.write_text(json.dumps({"Resources": {name: bucket}, "Outputs": {name: {"Value": name}}}))
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps({"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}))
+    more = ("--baseline", str(before), "--output", str(tmp_path / "o")) if "review" in words else ()
+    main([words[0], str(file), *words[1:], *more])
+    main(["audit", f"{command}.yaml"])
+    out, err = capsys.readouterr()
+    assert "A" in out
+    assert not re.search(r"^\s*::|##\[", out + err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "sign", ["\xad", "\u200b", "\u200d", "\u2060", "\ufeff", "\ufe0f", "\U000e0041"]
+)
+def test_what_has_no_width_is_seen(sign):
+    """Two names would look alike."""
+    assert visible(f"a{sign}b") == "a\ufffdb"
+
+
+def test_a_line_of_an_audit_is_one_finding(tmp_path, capsys):
+    """A name with a line feed would write a line that looks like another finding."""
+    file = tmp_path / "t.json"
+    name = "A\nother.yaml:1: error FABRIC-1 B: all is well"
+    file.write_text(json.dumps({"Resources": {name: {"Type": "AWS::FSx::FileSystem"}}}))
+    main(["audit", str(file), "--show-unknown"])
+    assert "\nother.yaml" not in capsys.readouterr().out
+
+
+def test_what_a_rule_pack_calls_severe_is_escaped(tmp_path):
+    """The report of an assembly is a file like another."""
+    (tmp_path / "t.json").write_text(
+        '{"Resources": {"A": {"Type": "AWS::S3::Bucket", "Metadata": {"aws:cdk:path": "s/A"}}}}'
+    )
+    artifact = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "t.json"}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"s": artifact}}))
+    violation = {
+        "severity": "x | @everyone <img>",
+        "violatingConstructs": [{"constructPath": "s/A"}],
+    }
+    plugins = [{"pluginName": "p", "violations": [violation]}]
+    (tmp_path / "validation-report.json").write_text(json.dumps({"pluginReports": plugins}))
+    folder = tmp_path / "out"
+    assert main(["review", str(tmp_path), "--format", "md", "--output", str(folder)]) == 0
+    page = next(folder.glob("*.md")).read_text()
+    assert r"x \| `@`everyone \<img\>" in page
+
+
 def test_an_error_about_a_file_is_clean(capsys, tmp_path):
     """The name of a file is somebody's as well."""
     assert main(["audit", str(tmp_path / "\x1b[31mx")]) == 2
@@ -94,6 +151,21 @@ def _without_code(page: str) -> str:
     """Return Markdown without fenced blocks, and without code by the rule of CommonMark."""
     page = re.sub(r"^```mermaid\n.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)", "", page)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("https://x", "https`://`x"),
+        ("see WWW.x", "see `WWW.`x"),
+        ("GH-12 and a`b", "`GH-`12 and a&grave;b"),
+        ("@a/b#1", "`@`a/b`#`1"),
+        ("$x$", r"\$x\$"),
+    ],
+)
+def test_nothing_in_a_text_is_a_link(text, written):
+    """GitHub makes one of an address, a number and a name."""
+    assert escaped(text) == written
 
 
 @settings(max_examples=150)

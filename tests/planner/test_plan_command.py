@@ -251,6 +251,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--nodes", "-4"], "--nodes: got -4"),
         ([*SEVEN, "--nodes", "1.5"], "a whole number"),
         ([*SEVEN, "--nodes", "1e30"], "--nodes: got 1e+30; write 1 to 32,768 nodes"),
+        (
+            [*SEVEN, "--vocabulary", "1e308"],
+            '--vocabulary: got "1e+308"; write a whole number up to',
+        ),
         ([*SEVEN, "--days", "0.01"], "the fastest of up to 8,192 nodes"),
         ([*SEVEN, "--days", "nan"], "a number that is finite"),
         ([*SEVEN, "--budget", "10"], "the cheapest is"),

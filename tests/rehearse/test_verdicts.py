@@ -98,7 +98,13 @@ class Play:
         return Emulated(endpoint_url="", account="1", environment=dict, report=lambda: report)
 
 
-def played(play: Play, monkeypatch: pytest.MonkeyPatch, spec: EnvironmentSpec = DEV) -> bool:
+def played(
+    play: Play,
+    monkeypatch: pytest.MonkeyPatch,
+    spec: EnvironmentSpec = DEV,
+    *,
+    keep: bool = False,
+) -> bool:
     """Run a rehearsal in which nothing is real but its steps."""
     stacks = tuple(
         SimpleNamespace(name=f"dev-{name}", template={"Resources": {}}, termination_protection=kept)
@@ -122,7 +128,7 @@ def played(play: Play, monkeypatch: pytest.MonkeyPatch, spec: EnvironmentSpec = 
     )
     monkeypatch.setattr(rehearsal, "strays", play.strays)
     monkeypatch.setattr(play.display, "summary", lambda *_: None)
-    return Rehearsal(spec, environment_file=None, display=play.display).run(keep=False)
+    return Rehearsal(spec, environment_file=None, display=play.display).run(keep=keep)
 
 
 def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch):
@@ -137,6 +143,20 @@ def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch
         *("bootstrap", "synth", "deploy", "deploy"),
         *("delete_stack", "update_termination_protection", "destroy"),
     ]
+
+
+def test_what_is_kept_tells_which_faults_have_not_happened(monkeypatch: pytest.MonkeyPatch):
+    """It stays up for ever: nobody would be told at its end."""
+    play = Play(unfired=('{"type": "*"}',))
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rehearsal.time, "sleep", interrupted)
+    with suppress(KeyboardInterrupt):
+        played(play, monkeypatch, keep=True)
+
+    assert play.display.record["faults"] == ['this fault never happened: {"type": "*"}']
 
 
 @pytest.mark.parametrize(

@@ -357,3 +357,36 @@ def test_a_name_that_two_files_use_is_one_problem_with_both(project: Path, tmp_p
     assert str(project / "a.py") in str(problem)
     assert problem.source == str(own)
     assert load_folder(project, EnvironmentSpec, also=project / "a.py")
+
+
+@pytest.mark.parametrize("name", ["'x' * 5000", "['x']", "5", "{'a': 1}"])
+def test_a_name_that_is_none_stays_short(tmp_path, name):
+    """Every problem of the environment begins with it."""
+    path = tmp_path / "environment.py"
+    path.write_text(f"{SOUND}\nIT = EnvironmentSpec(name={name}, **PLACE, **REST)\n")
+    with pytest.raises(SpecError) as refused:
+        load(path, EnvironmentSpec)
+    assert all(len(line) < 500 for line in str(refused.value).splitlines())
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path):
+    """It is a disk image that somebody named by mistake."""
+    path = tmp_path / "environment.py"
+    with path.open("wb") as made:
+        made.truncate(10**10)
+    with pytest.raises(EnvironmentFileError, match="no Python file"):
+        load(path, EnvironmentSpec)
+
+
+@pytest.mark.parametrize(
+    "raised", ["GeneratorExit", "type('E', (BaseException,), {})('x')", "SystemExit('x')"]
+)
+def test_whatever_a_file_raises_is_one_line(tmp_path, raised):
+    """It is a program: it may raise anything, also what has no text."""
+    path = tmp_path / "environment.py"
+    path.write_text(f"raise {raised}\n")
+    with pytest.raises(EnvironmentFileError, match=r"environment\.py:1: "):
+        load(path, EnvironmentSpec)
+    path.write_text("class E(Exception):\n    __str__ = None\nraise E\n")
+    with pytest.raises(EnvironmentFileError, match=r"environment\.py:3: "):
+        load(path, EnvironmentSpec)

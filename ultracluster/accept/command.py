@@ -29,6 +29,7 @@ from ultracluster.synthesis import Synthesis
 from ultracluster.visible import console as new_console
 
 ALL: Final = "all"
+MOST_PATIENCE: Final = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Start little, measure it, and take it down again; write a report."""
+    if not 0 < arguments.patience <= MOST_PATIENCE:
+        fix = f"write more than 0, at most {MOST_PATIENCE}"
+        raise UsageError(f"--patience: got {arguments.patience:g}; {fix}")
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
     shown = new_console(stderr=True) if arguments.json else console
     tell = partial(say, shown)

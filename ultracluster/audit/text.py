@@ -98,7 +98,8 @@ def message(finding: Finding) -> str:
 
 
 def _line(console: Console, *parts: str | tuple[str, str]) -> None:
-    console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
+    line = Text(" ").join(Text.assemble(*parts).split("\n"))  # a name may hold a line feed
+    console.print(line, soft_wrap=True, highlight=False)
 
 
 def _sum(report: Report, *, show_unknown: bool) -> str:

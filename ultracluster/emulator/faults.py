@@ -26,15 +26,18 @@ from typing import Annotated, Any, Final, Literal, Self
 from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ultracluster.given_file import UnreadableError, json_of, text_of
+from ultracluster.given_file import UnreadableError, json_of, once, text_of
 from ultracluster.registry import schemas
 from ultracluster.service_model import model as model_of
 
 OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
+OF_ONE_TYPE: Final = {"run": "SageMaker::TrainingJob", "launch": "AWS::EC2::Instance"}
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 DEFAULT: Final = "A fault was injected"
 REST: Final = ("rest-xml", "rest-json")
 OF_RESOURCES: Final = {"type", "operation", "logical_id", "made"}
+MOST_BYTES: Final = 100_000
+"""Some hundreds of rules."""
 
 
 class InjectedFaultError(ValueError):
@@ -61,7 +64,7 @@ class Rule(BaseModel):
     """The operation is done, and reported as failed: CloudFormation does not know what was made."""
     call: str = ""
     """A call of an SDK instead, as `service:Operation`; `*` stands for any name or part of one."""
-    error: str = ""
+    error: Annotated[str, Field(pattern=r"^[\w.:-]*$")] = ""
     """The error code that such a call is answered with; without one it is only late."""
     message: str = ""
     """The reason. A rule with `seconds` and neither message nor error is only late."""
@@ -88,7 +91,11 @@ class Rule(BaseModel):
             return
         if self.error:
             yield "`error` is the code of a call; write `message`"
-        known = self.type in OWN_TYPES or self.type.startswith(CUSTOM)
+        of = OF_ONE_TYPE.get(self.operation, self.type)
+        if self.type not in ("*", of):
+            yield f"operation: {self.operation} is of {of}, and {self.type} never has it"
+        named = self.type.startswith(CUSTOM) and not self.type.endswith("::")
+        known = self.type in OWN_TYPES or named
         if not known and self.type not in schemas.all_types():
             yield f"type: {self.type} is in no Region's registry"
         try:
@@ -119,7 +126,7 @@ class Rule(BaseModel):
 
 def _call_problems(call: str) -> Iterator[str]:
     service, _, operation = call.partition(":")
-    if not operation:
+    if not operation or not service:
         yield f"call: {call!r} is no service:Operation, such as ec2:DescribeSubnets"
         return
     if service == "*":
@@ -147,7 +154,8 @@ def read(path: Path) -> list[Rule]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
     try:
-        return RULES.validate_python(json_of(path, text_of(path) or "[]"))
+        text = text_of(path, MOST_BYTES, "a file of faults has 0.001")
+        return RULES.validate_python(json_of(path, text or "[]", once))
     except UnreadableError as error:
         raise ValueError(str(error)) from error
     except ValidationError as error:
@@ -164,7 +172,7 @@ def _told(error: ValidationError) -> str:
     words = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         words = f"a fault has {', '.join(Rule.model_fields)}"
-    given = f"got {first['input']!r}; " if where[1:] else ""
+    given = f"got {first['input']!r:.120}; " if where[1:] else ""
     return f"{place}: {given}{words}"
 
 
@@ -194,6 +202,8 @@ class Faults:
 
     path: Path | None
     counts: list[Count] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    """Why the file as it was written last holds no rules; those before it hold on."""
     _written: Any = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -234,8 +244,9 @@ class Faults:
         return any(each.seconds and each.type in ("*", type_name) for each in rules)
 
     def unfired(self) -> list[str]:
-        """Return the rules that have not fired, as they were written."""
-        return [str(count) for count in self._current() if not count.fired]
+        """Return the rules that have not fired, as they were written, and what is no rule."""
+        counts = self._current() or self.counts  # whoever removes the file has seen nothing, too
+        return [*self.mistakes, *(str(count) for count in counts if not count.fired)]
 
     def _first(self, concerns: Any) -> Rule | None:
         with self._lock:
@@ -251,6 +262,9 @@ class Faults:
         written = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
         with self._lock:
             if written != self._written:
-                self.counts = [Count(rule) for rule in read(self.path)]
-                self._written = written
+                self._written, self.mistakes = written, []
+                try:
+                    self.counts = [Count(rule) for rule in read(self.path)]
+                except ValueError as error:
+                    self.mistakes = [str(error)]
         return self.counts

@@ -142,6 +142,15 @@ class Model:
         return tuple(read_nodes_without_template(self.resources, self.nodes))
 
     @cached_property
+    def placed(self) -> frozenset[Key]:
+        """Placement groups that some node is known to be in."""
+        found: set[Key] = set()
+        for node in self.nodes:
+            with suppress(UndeterminedError):
+                found.add(read.key(node.placement_group()))
+        return frozenset(found)
+
+    @cached_property
     def networks(self) -> Networks:
         """VPCs and what is in them."""
         return read_networks(self._by_type)

@@ -10,8 +10,11 @@ from ultracluster.model.traffic import (
     ANYWHERE,
     EVERY_PROTOCOL,
     NOBODY,
+    Block,
     Traffic,
-    block_within,
+    block,
+    covered,
+    merged,
     traffic,
 )
 from ultracluster.templates import resolved_values as read
@@ -95,13 +98,36 @@ class Flow:
     """None where it is not known."""
     traffic: Traffic
 
-    def covers(self, other: "Flow") -> bool:
-        """Whether everything of another flow is in this one."""
-        if self.direction != other.direction or self.peer is None or other.peer is None:
+
+class Passing:
+    """What flows let pass together, asked for one flow after the other."""
+
+    def __init__(self, flows: Iterable[Flow]) -> None:
+        found: dict[tuple[Direction, Any], list[Traffic]] = {}
+        self._lengths: dict[tuple[Direction, int], set[int]] = {}
+        for flow in flows:
+            peer = None if flow.peer is None else _peer(flow.peer)
+            found.setdefault((flow.direction, peer), []).append(flow.traffic)
+            if isinstance(peer, Block):
+                self._lengths.setdefault((flow.direction, peer.version), set()).add(peer.length)
+        self._found = {place: merged(each) for place, each in found.items()}
+
+    def covers(self, flow: Flow) -> bool:
+        """Whether everything of a flow passes; of a peer that is not known nothing is sure."""
+        if flow.peer is None:
             return False
-        # The reason why a peer is not known is no part of it.
-        mine, its = (f.peer[:2] if isinstance(f.peer, tuple) else f.peer for f in (self, other))
-        return (mine == its or block_within(its, mine)) and self.traffic.covers(other.traffic)
+        peer = _peer(flow.peer)
+        lengths = self._lengths.get((flow.direction, getattr(peer, "version", 0)), ())
+        around = (peer.shortened(length) for length in lengths if length <= peer.length)
+        return any(
+            covered(flow.traffic, self._found.get((flow.direction, each), ()))
+            for each in (peer, *around)
+        )
+
+
+def _peer(peer: Key) -> Any:
+    """Return what is equal for one peer: the reason why one is not known is no part of it."""
+    return peer[:2] if isinstance(peer, tuple) else block(peer) or peer
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """What rules of security groups let pass: protocols, ports and addresses."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ultracluster.templates.resolved_values import UndeterminedError, number, text
 
@@ -100,15 +101,58 @@ def merged(found: Iterable[Traffic]) -> Sequence[Traffic]:
     return ranges
 
 
+def common(ours: Sequence[Traffic], theirs: Sequence[Traffic]) -> Iterator[Traffic]:
+    """Yield what both let pass of what `merged` returned, in one go through both."""
+    one = other = 0
+    while one < len(ours) and other < len(theirs):
+        mine, its = ours[one], theirs[other]
+        if both := mine.common(its):
+            yield both
+        # Everything is one range alone, and goes with each range of the other side.
+        first = its.protocol == ALL or (mine.protocol, mine.last) <= (its.protocol, its.last)
+        if first and mine.protocol != ALL:
+            one += 1
+        else:
+            other += 1
+
+
+def covered(wanted: Traffic, by: Sequence[Traffic]) -> bool:
+    """Whether traffic is in what `merged` returned: in the last range that begins before it."""
+    found = bisect_right(by, (wanted.protocol, wanted.first, LAST_PORT), key=_order)
+    return any(each.covers(wanted) for each in (*by[:1], *by[max(found - 1, 0) : found]))
+
+
+def _order(traffic: Traffic) -> tuple[str, int, int]:
+    return traffic.protocol, traffic.first, traffic.last
+
+
+class Block(NamedTuple):
+    """A block of addresses."""
+
+    version: int
+    length: int
+    """Of its prefix, in bits."""
+    prefix: int
+
+    def shortened(self, length: int) -> "Block":
+        """Return the block with a shorter prefix that it is in."""
+        return Block(self.version, length, self.prefix >> (self.length - length))
+
+
+@lru_cache(maxsize=65_536)
+def block(written: str) -> Block | None:
+    """Return a block as it is written, None for what is none."""
+    try:
+        found = ipaddress.ip_network(written, strict=False)
+    except ValueError:
+        return None
+    first, bits = int(found.network_address), found.max_prefixlen - found.prefixlen
+    return Block(found.version, found.prefixlen, first >> bits)
+
+
 def block_within(inner: object, outer: object) -> bool:
     """Whether all addresses of one block are in another; False for what is no block."""
-    return _within(str(inner), str(outer))
-
-
-@lru_cache(maxsize=4096)
-def _within(inner: str, outer: str) -> bool:
-    try:
-        small, large = (ipaddress.ip_network(each, strict=False) for each in (inner, outer))
-    except ValueError:
+    small, large = block(str(inner)), block(str(outer))
+    if small is None or large is None or (small.version, small.length) < large[:2]:
         return False
-    return small.version == large.version and small.subnet_of(large)  # type: ignore[arg-type]
+    return small.version == large.version and small.shortened(large.length) == large

@@ -19,6 +19,8 @@ SIZES: Final = [option for option in MODEL if option != "--parameters"]
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2
 """Part of the parameters asked for that a usual shape may be away."""
+LARGEST: Final = 1e100
+"""Far more parameters, tokens or nodes than there are; their products are floats still."""
 LARGEST_FILE: Final = 60_000_000
 """Bytes: some 300,000 steps of the training program."""
 
@@ -45,6 +47,8 @@ class Reader:
 
     def whole(self, option: str) -> int | None:
         value = self.number(option)
+        if value is not None and abs(value) > LARGEST:
+            raise _refused(option, f"{value:g}", f"write a whole number up to {LARGEST:g}")
         if value is None or value == int(value):
             return None if value is None else int(value)
         raise _refused(option, value, f"write a whole number, such as {max(1, round(value)):,}")

@@ -73,6 +73,8 @@ OF: Final = {
     "": ("keep", "faults"),
 }
 """Options of each kind of rehearsal."""
+MOST_JOBS: Final = 256
+"""Each is an emulated AWS with some 200 MB of memory."""
 
 
 def _refuse_what_does_nothing(arguments: argparse.Namespace) -> None:
@@ -88,6 +90,8 @@ def _refuse_what_does_nothing(arguments: argparse.Namespace) -> None:
         for each in idle:
             what = f"write --{kind} as well" if kind else f"leave out --{asked[0]}"
             raise UsageError(f"--{each.replace('_', '-')}: it would do nothing here; {what}")
+    if arguments.jobs is not None and not 1 <= arguments.jobs <= MOST_JOBS:
+        raise UsageError(f"--jobs: got {arguments.jobs!s:.20}; write 1 to {MOST_JOBS}")
     if arguments.accept and arguments.node_fault:
         raise UsageError("--node-fault: --accept plants none; leave out one of them")
 

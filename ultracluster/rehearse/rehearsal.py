@@ -127,6 +127,7 @@ class Rehearsal:
         good = all(check.ok for checks in results.values() for check in checks)
         self._report(emulator)
         if keep:
+            self._all_fired(emulator)
             self._end(evidence)
             self._keep(emulator)
         self._deploy_again(cdk, assembly)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
-from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet, kept
+from ultracluster.cost.sheet import NOTHING, CostSheet, Quantity, cost_sheet, kept
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
@@ -69,7 +69,7 @@ def bill(topology: Topology) -> Iterator[Quantity]:
     for file_system in topology.file_systems:
         if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
             gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
-            yield kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
+            yield kept(file_system.sold_as, max(gib, NOTHING), f"Lustre {file_system.name}")
     gateways = sum(len(subnet.nats) for subnet in topology.subnets)
     if gateways:
         yield kept(prices.NAT_GATEWAY, gateways, "NAT gateways")
@@ -105,7 +105,7 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
     for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
-            yield kept(item, reservation.count, f"reserved by {reservation.name}")
+            yield kept(item, max(reservation.count, 0), f"reserved by {reservation.name}")
 
 
 def hour(nodes: Nodes) -> Item:
@@ -129,6 +129,6 @@ def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
         yield kept(prices.slurm_controller(size), 1, f"Slurm controller {name}")
         mine = [n.count for n in nodes if n.launcher.startswith("PCS")]
         managed = Decimal(sum(count for count in mine if isinstance(count, int)))
-        if managed:
+        if managed > 0:
             fee = prices.slurm_node(size)
             yield Quantity(fee, managed, Decimal(0), "instances that PCS manages")

@@ -191,7 +191,8 @@ def _show(made: "Review", console: Console) -> None:
         first = group.changes[0].what
         say(f"{group.danger.value}: {first if len(group.changes) == 1 else group.cause}")
         for place in group.places[:MOST_PLACES]:
-            console.print(f"  {place}", markup=False, soft_wrap=True, highlight=False)
+            line = " ".join(place.split())
+            console.print(f"  {line}", markup=False, soft_wrap=True, highlight=False)
         if len(group.places) > MOST_PLACES:
             say(f"  and {len(group.places) - MOST_PLACES} more places")
     if len(groups) > SHOWN:

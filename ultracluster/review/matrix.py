@@ -12,7 +12,14 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import GROUP, Direction, Flow
-from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
+from ultracluster.model.traffic import (
+    ANYWHERE,
+    Traffic,
+    block_within,
+    common,
+    covered,
+    merged,
+)
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
@@ -73,14 +80,15 @@ def matrix(model: Model, called: Names) -> Matrix:
             f"what passes between {len(groups)} groups by addresses alone; pairs that name each "
             "other are shown"
         )
+    outside: dict[tuple[Key, Key], list[Traffic]] = {}
     for group, flow in flows:
         peer = flow.peer
         if peer is None or peer in own:
             continue
         names[peer] = f"anybody ({peer})" if peer in ANYWHERE else called.key(peer)
         ends = (peer, group) if flow.direction == "in" else (group, peer)
-        before = cells.get(ends, Cell(()))
-        cells[ends] = Cell(merged([*before.passes, flow.traffic]))
+        outside.setdefault(ends, []).append(flow.traffic)
+    cells |= {ends: Cell(merged(found)) for ends, found in outside.items()}
     used = [{*groups, *(ends[side] for ends in cells)} for side in (0, 1)]
     sources, targets = ([key for key in names if key in side] for side in used)
     return Matrix(names, sources, targets, cells, unknown)
@@ -133,12 +141,11 @@ def _pairs(groups: Sequence[Key], flows: Iterable[tuple[Key, Flow]]) -> Iterable
 def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) -> Cell:
     out = list(_towards(source, "out", target, flows, blocks))
     into = list(_towards(target, "in", source, flows, blocks))
-    both = (a.traffic.common(b.traffic) for a in out for b in into)
-    passes = merged(each for each in both if each is not None)
+    ours, theirs = (merged(flow.traffic for flow in each) for each in (out, into))
+    passes = merged(common(ours, theirs))
     named = [f.traffic for f in out if f.peer == target]
     named += [f.traffic for f in into if f.peer == source]
-    lost = [each for each in named if not any(p.covers(each) for p in passes)]
-    return Cell(passes, merged(lost))
+    return Cell(passes, merged(each for each in named if not covered(each, passes)))
 
 
 def _towards(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Final
 
 from ultracluster.catalogue import instances
@@ -104,10 +103,7 @@ def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault
 
 def _unused(model: Model) -> list[str]:
     """Return the placement groups of the templates that no node is known to be in."""
-    used = set()
-    for node in model.nodes:
-        with suppress(UndeterminedError):
-            used.add(read.key(node.placement_group()))
+    used = model.placed
     return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
 
 

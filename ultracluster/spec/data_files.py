@@ -113,7 +113,8 @@ class _Writer:
         if named is not None:
             found = [kind for kind in kinds if kind.__name__ == named.value]
             if not found:
-                raise self._error(named, f"got spec: {named.value}; write {names}")
+                got = named.value if isinstance(named, yaml.ScalarNode) else "no name"
+                raise self._error(named, f"got spec: {got:.120}; write {names}")
             return found[0]
         fits = {kind: _fit(kind, fields.keys()) for kind in kinds}
         best = [kind for kind, fit in fits.items() if fit == max(fits.values())]

@@ -30,6 +30,10 @@ NOUNS: Final = {
     "RecipeSpec": ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
 }
 """By the name of the class: what a file holds, in a reader's words, and how one is written."""
+MOST_BYTES: Final = 5_000_000
+"""Of a Python file."""
+LONGEST_NAME: Final = 60
+"""Of what a problem is told of; a longer one is a problem itself."""
 PACKAGES: Final = ("environments.", "recipes.")
 """How modules are called that files of a project import from one another."""
 
@@ -150,10 +154,14 @@ def _run(
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python or YAML file")
     if path.suffix in data_files.SUFFIXES:
         return data_files.namespace(path, kind)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise EnvironmentFileError(f"{path}: it has {size / 1e6:,.0f} MB, and is no Python file")
     known = len(collection.found)
     try:
         namespace = runpy.run_path(str(path), run_name=module_name or "<run_path>")
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
         if len(collection.found) > known:  # the faults that were found explain why it did not run
             raise SpecError(collection.problems(())) from error
         raise EnvironmentFileError(_where(path, error)) from error
@@ -225,7 +233,8 @@ def _problems(collection: Collection, known: Sequence[tuple[Spec, Path]]) -> lis
     roots: list[tuple[str, Spec]] = []
     for index, (spec, path) in enumerate(known):
         noun, _ = NOUNS[type(spec).__name__]
-        name = vars(spec).get("name") or f"{noun}s[{index}]"
+        given = vars(spec).get("name")
+        name = given[:LONGEST_NAME] if isinstance(given, str) and given else f"{noun}s[{index}]"
         if name in files:
             other = "another" if files[name] == path else f"in {files[name]} an"
             fix = f"{other} {noun} has that name; give each a name of its own"
@@ -243,4 +252,5 @@ def _where(path: Path, error: BaseException) -> str:
     steps = traceback.extract_tb(error.__traceback__)
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
-    return " ".join(f"{place}: {type(error).__name__}: {error}".split())
+    said = traceback.format_exception_only(error)[-1]  # an error may not even be a text
+    return " ".join(f"{place}: {said}".split())

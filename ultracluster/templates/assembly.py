@@ -57,12 +57,20 @@ class StackArtifact:
         return self.assembly / asset if isinstance(asset, str) and asset[-5:] == ".json" else None
 
 
-def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
+def stacks(
+    directory: Path, depth: int = 0, seen: set[Path] | None = None
+) -> Iterator[StackArtifact]:
     """Yield every stack of an assembly and of the stages nested in it.
+
+    Args:
+        directory: of the assembly.
+        depth: how many are around it.
+        seen: those that were read before: one that is in itself would have no end.
 
     Raises:
         UnreadableError: where the directory is no assembly.
     """
+    seen = set() if seen is None else seen
     manifest = directory / MANIFEST
     if not manifest.is_file():
         raise UnreadableError(
@@ -70,6 +78,9 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
         )
     if depth > _DEEPEST:
         raise UnreadableError(f"{directory}: its assemblies are nested too deeply")
+    if (own := directory.resolve()) in seen:
+        raise UnreadableError(f"{directory}: the assembly holds it twice; it may be there once")
+    seen.add(own)
     try:
         artifacts = json_of(manifest, text_of(manifest))["artifacts"].items()
     except (KeyError, TypeError, AttributeError):
@@ -78,7 +89,7 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
         properties = mapping(mapping(artifact).get("properties"))
         kind = mapping(artifact).get("type")
         if kind == _ASSEMBLY and isinstance(inner := properties.get("directoryName"), str):
-            yield from stacks(directory / inner, depth + 1)
+            yield from stacks(directory / inner, depth + 1, seen)
         elif kind == _STACK and isinstance(file := properties.get("templateFile"), str):
             account, region = _environment(mapping(artifact).get("environment"))
             stack_name = properties.get("stackName", name)

@@ -28,6 +28,8 @@ OWN: Final = frozenset(
 )
 """Attributes that name the resource itself; any other names something that it made or has."""
 
+LARGEST: Final = 10**15
+"""Nothing that AWS counts has as many; what is larger cannot be calculated with."""
 LONGEST: Final = 120
 
 
@@ -94,9 +96,12 @@ def number(value: Any, *path: str) -> int | None:
     if written is None:
         return None
     try:
-        return int(float(written))
+        found = int(float(written))
     except (ValueError, OverflowError):
-        raise UndeterminedError(f"{shown(part(value, *path))} is no number") from None
+        found = LARGEST
+    if abs(found) >= LARGEST:
+        raise UndeterminedError(f"{shown(part(value, *path))} is no number")
+    return found
 
 
 def flag(value: Any, *path: str) -> bool | None:

@@ -22,6 +22,7 @@ from ultracluster.train.recipe_files import read as read_request
 from ultracluster.train.submission import Prepared, prepare
 
 Action = Callable[[argparse.Namespace, Console], int]
+MOST_MINUTES: Final = 365 * 24 * 60
 
 
 def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
@@ -153,8 +154,9 @@ def _answer(answer: Mapping[str, Any]) -> None:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    if arguments.minutes is not None and arguments.minutes <= 0:
-        raise UsageError(f"--minutes {arguments.minutes:g}: write more than 0")
+    if arguments.minutes is not None and not 0 < arguments.minutes <= MOST_MINUTES:
+        fix = f"write more than 0, at most {MOST_MINUTES:,}, a year"
+        raise UsageError(f"--minutes {arguments.minutes:g}: {fix}")
     jobs = jobs_of(arguments, arguments.environment)
     name = arguments.job or jobs.newest()
     jobs.describe(name)

@@ -1,6 +1,5 @@
 """Recipes by name or file, requests that somebody else wrote, and every check of these."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,8 +8,8 @@ from ultracluster.catalogue.training_place import Place, place_problems
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import alone
 from ultracluster.environments import find_path, named, project_folder
-from ultracluster.exit_status import CommandError, UsageError
-from ultracluster.given_file import json_of, text_of
+from ultracluster.exit_status import UsageError
+from ultracluster.given_file import json_of, once, text_of
 from ultracluster.problem import Problem
 from ultracluster.spec.loading import load, load_folder
 from ultracluster.spec.recipe import RecipeSpec
@@ -50,20 +49,11 @@ def read(name: str) -> Any:
     """Return what a JSON file holds; `-` is standard input.
 
     Raises:
-        UnreadableError: where it cannot be read, or is no JSON.
-        CommandError: where a name is there twice.
+        UnreadableError: where it cannot be read, is no JSON, or has a name twice.
     """
     path = "/dev/stdin" if name == STANDARD_INPUT else name
     text = text_of(path, MOST_BYTES, "a request has 0.01")
-    return json_of(name, text, lambda pairs: _once(name, pairs))
-
-
-def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # The last one would count, in silence.
-    for key, count in Counter(key for key, _ in pairs).items():
-        if count > 1:
-            raise CommandError(f"{name}: {key} is there {count} times; write it once")
-    return dict(pairs)
+    return json_of(name, text, once)
 
 
 def request_problems(request: object, place: Place | None = None) -> list[Problem]:

@@ -62,8 +62,8 @@ def refusal(scope: Mapping[str, Any], secret: str) -> str | None:
         return f"the emulated AWS is asked by the name {' or '.join(HOSTS)} alone"
     if "origin" in headers:
         return "the emulated AWS answers no page of a browser"
-    if scope["path"].startswith(CALLBACK):
-        return None
+    if scope["method"] == "PUT" and scope["path"].startswith(CALLBACK):
+        return None  # with another method it would be a call of some service
     key, token = _credentials(scope, headers)
     issued = (internals.sts._sessions.get(key) or {}).get("SessionToken")
     if any(each and hmac.compare_digest(each.encode(), token) for each in (secret, issued)):

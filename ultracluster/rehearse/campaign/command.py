@@ -294,4 +294,6 @@ def markdown(environment: str, rows: Sequence[Row]) -> str:
 def _rows(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
-    yield from (f"| {' | '.join(line)} |" for line in lines)
+    for line in lines:
+        cells = (" ".join(cell.split()).replace("|", "\\|") for cell in line)
+        yield f"| {' | '.join(cells)} |"

@@ -9,11 +9,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.aws import CloudError
+from ultracluster.given_file import UnreadableError, plain_json, text_of
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.registry.schemas import Schema, schema
 from ultracluster.rehearse import direct
@@ -55,10 +57,17 @@ class Row:
         return self.stack, self.logical_id, self.operation
 
 
+NUMBERS: Final = ("seconds", "node_minutes", "usd")
+HEAD: Final = re.compile(r'\{"templates": "\w*"\}')
+
+
 class Record:
     """The rows of a campaign in a file of JSON lines, so that it can be interrupted.
 
     The first line says of which templates they are: those of others are not taken over.
+
+    Raises:
+        UnreadableError: where the file is another one, which would be lost.
     """
 
     def __init__(self, path: Path, digest: str) -> None:
@@ -73,15 +82,16 @@ class Record:
             self.add(row)
 
     def _read(self) -> Iterator[Row]:
-        lines = self._path.read_text().splitlines() if self._path.is_file() else []
+        lines = text_of(self._path).splitlines() if self._path.exists() else []
+        if lines and not HEAD.fullmatch(lines[0]):
+            raise UnreadableError(f"{self._path}: it is no record of a campaign; name another file")
         if not lines or lines[0] != self._head:
             return
         for line in lines[1:]:
-            try:
-                given = json.loads(line)
-                yield Row(**{**given, "problems": tuple(given["problems"])})
-            except (ValueError, TypeError, KeyError):
-                continue
+            with suppress(ValueError, TypeError, KeyError):
+                given = plain_json(line)
+                numbers = {name: float(given[name]) for name in NUMBERS}
+                yield Row(**{**given, **numbers, "problems": tuple(given["problems"])})
 
     def add(self, row: Row) -> None:
         self.rows.append(row)

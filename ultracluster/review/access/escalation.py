@@ -31,8 +31,11 @@ ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess
 """AWS's policies that allow more than a template shows."""
 PASSED_TO: Final = "iam:passedtoservice"
 ASSUME: Final = "sts:AssumeRole"
+ASSUMED: Final = "role that can be assumed"
 PROFILE: Final = "AWS::IAM::InstanceProfile"
 ANY_ROLE: Final = "any role of the account"
+MOST_STEPS, MOST_CHAINS = 8, 100
+"""Roles that are assumed one after the other, and such chains of one role, that are told."""
 UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
 
 
@@ -93,11 +96,6 @@ class Rights:
         claims = (claim(statement.body) for statement in self.identity.trust)
         return tuple(g for each in claims if each.effect == "Allow" for g in each.grants())
 
-    def is_meant_by(self, marked: str) -> bool:
-        """Whether a marked text (`policies.token`) begins with it."""
-        stack, logical_id = self.key
-        return marked.startswith((f"<{stack}/{logical_id}>", f"<{stack}/{logical_id}."))
-
     def allows(self, action: str) -> tuple[Grant, ...]:
         """Return the grants that allow an action, but for those that are denied as they stand."""
         lower = action.lower()
@@ -138,7 +136,15 @@ class Ways:
         self._model, self._names = model, names
         self._all = [Rights(identity) for identity in model.identities]
         self._by_key: dict[Key, Rights] = {rights.key: rights for rights in self._all}
-        self._assumable = [r for r in self._all if any(_of_accounts(g) for g in r.trust)]
+        self._named: dict[Key, dict[Key, Rights]] = {}
+        self._open: dict[Key, Rights] = {}
+        for role in self._all:
+            for grant in filter(_of_accounts, role.trust):
+                principal = grant.principal.partition(":")[2]
+                if principal == "*" or principal.endswith((":root", "<AWS::AccountId>")):
+                    self._open[role.key] = role
+                elif named := _meant(principal):
+                    self._named.setdefault(named, {})[role.key] = role
         self._trusting: dict[str, list[Rights]] = {}
         for rights in self._all:
             for service in dict.fromkeys(grant.principal for grant in rights.trust):
@@ -180,7 +186,7 @@ class Ways:
             trusting = self._trusting.get(f"Service:{service}", ())
             targets = [role for role in trusting if _reaches(passed, role)]
             # The roles that may be passed are in the templates, and none trusts the service.
-            if not targets and all(self._is_given(each) for each in passed):
+            if not targets and all(_meant(each) in self._by_key for each in passed):
                 return None
         elif way.target is not None:
             running = [v for r in self._model.of(way.target) for v in self._role_values(r)]
@@ -196,11 +202,6 @@ class Ways:
         severity = _severity(one, list(others), wide=wide and way.target is None)
         return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
 
-    def _is_given(self, marked: str) -> bool:
-        """Whether a marked text begins with an identity of the templates."""
-        begin = re.match(r"<(.+)/([^/<>.]+)[.>]", marked.partition(">")[0] + ">")
-        return begin is not None and begin.groups() in self._by_key
-
     def _role_values(self, resource: ResolvedResource) -> Iterator[object]:
         for name in ("Role", "RoleArn", "ExecutionRoleArn"):
             yield from listed(resource.properties.get(name))
@@ -210,20 +211,36 @@ class Ways:
                 yield from listed(found.properties.get("Roles"))
 
     def _assumed(self, one: Rights) -> Iterator[Escalation]:
-        """Yield chains of roles that are assumed one after the other."""
+        """Yield chains of roles that are assumed one after the other, the shortest to each."""
         reached: dict[Key, list[Rights]] = {}
-        waiting = [[one]]
+        waiting, left = [[one]], 0
         for chain in waiting:
-            for role in self._assumable:
-                if role.key != one.key and role.key not in reached and _may_assume(chain[-1], role):
-                    reached[role.key] = [*chain[1:], role]
-                    waiting.append([*chain, role])
+            for role in self._next(chain[-1]):
+                if role.key == one.key or role.key in reached:
+                    continue
+                if len(chain) > MOST_STEPS or len(reached) >= MOST_CHAINS:
+                    left += 1
+                    continue
+                reached[role.key] = [*chain[1:], role]
+                waiting.append([*chain, role])
         for chain in reached.values():
             steps = " and then ".join(f"the role {role.name}" for role in chain)
-            way = Way("role that can be assumed", (ASSUME,), f"assume {steps}")
+            way = Way(ASSUMED, (ASSUME,), f"assume {steps}")
             limits = self._limits({ASSUME: one.allows(ASSUME)})
             severity = _severity(one, chain[-1:], wide=False)
             yield _escalation(one, way, [f"the role {chain[-1].name}"], limits, severity)
+        if left:
+            way = Way(ASSUMED, (ASSUME,), "assume still more roles by these")
+            yield _escalation(one, way, ["roles that are not listed"], (), "high")
+
+    def _next(self, one: Rights) -> Iterator[Rights]:
+        """Yield the roles that somebody of the templates may assume."""
+        yield from self._named.get(one.key, {}).values()
+        if self._open:
+            resources = [grant.resource for grant in one.allows(ASSUME)]
+            wide = any(map(_is_wide, resources))
+            keys = self._open if wide else filter(self._open.__contains__, map(_meant, resources))
+            yield from (self._open[key] for key in keys if key)
 
     def _limits(self, granted: Mapping[str, Sequence[Grant]]) -> Iterator[str]:
         for action, grants in granted.items():
@@ -236,7 +253,7 @@ class Ways:
 
 
 def _reaches(resources: Sequence[str], role: Rights) -> bool:
-    return any(role.is_meant_by(resource) or _is_wide(resource) for resource in resources)
+    return any(_meant(each) == role.key or _is_wide(each) for each in resources)
 
 
 def _of_accounts(grant: Grant) -> bool:
@@ -244,16 +261,10 @@ def _of_accounts(grant: Grant) -> bool:
     return grant.principal.startswith("AWS:") and matches(grant.action, ASSUME.lower())
 
 
-def _may_assume(one: Rights, role: Rights) -> bool:
-    """Whether somebody of the templates may assume a role of them."""
-    for grant in filter(_of_accounts, role.trust):
-        principal = grant.principal.partition(":")[2]
-        account = principal == "*" or principal.endswith((":root", "<AWS::AccountId>"))
-        if one.is_meant_by(principal) or (
-            account and _reaches([g.resource for g in one.allows(ASSUME)], role)
-        ):
-            return True
-    return False
+def _meant(marked: str) -> tuple[str, str] | None:
+    """Return what a marked text (`policies.token`) begins with; None where with nothing."""
+    begin = re.match(r"<(.+)/([^/<>.]+)[.>]", marked.partition(">")[0] + ">")
+    return (begin[1], begin[2]) if begin else None
 
 
 def _severity(one: Rights, others: Sequence[Rights], *, wide: bool) -> Severity:

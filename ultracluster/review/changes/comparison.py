@@ -6,6 +6,7 @@ for change in changes(before, after):
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, Final
 
 from ultracluster.registry.schemas import any_schema
@@ -74,6 +75,8 @@ class _Comparison:
     def __init__(self, given: Update) -> None:
         self._update = given
         self._lines: dict[Difference, _Line] = {}
+        # Whole sections are compared for it, and thousands of values may have one.
+        self._origin = cache(partial(_origin, given))
 
     def changes(self) -> Iterator[Change]:
         pairing = self._update.pairing
@@ -139,7 +142,7 @@ class _Comparison:
             return
         line = self._add(Difference(*key, dotted(path)), edit, judged(edit))
         line.before, line.after = edit.was, edit.now
-        line.caused_by = _origin(self._update, key[0])
+        line.caused_by = self._origin(key[0])
 
     def _whole(
         self, old: Key | None, new: Key | None, judge: Callable[[Edit], Iterable[Effect]]

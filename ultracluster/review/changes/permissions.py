@@ -1,6 +1,7 @@
 """Who may do more, and who may do less."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from ultracluster.model.grants import Cover, Grant, claim, grants
@@ -81,7 +82,12 @@ def _uncovered(
     owned: list[Sequence[Statement]] = [
         variant.statements_by_owner.get(("identity", o), ()) for o in owners
     ]
-    covers = [Cover(claim(each.body) for each in mine) for mine in owned or [there]]
+
+    def cover(mine: Sequence[Statement]) -> Cover:
+        return Cover(claim(each.body) for each in mine)
+
+    # One role may have a thousand policies: what it has is worked out once for all of them.
+    covers = [variant.once("cover", mine, partial(cover, mine)) for mine in owned] or [cover(there)]
     # What one of several owners lacks is no news to the others, and news to it.
     return [
         grant

@@ -1,6 +1,6 @@
 """Networks: what traffic takes another way or none, and what security groups let pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from ultracluster.model.security_groups import (
     SEPARATE,
     Flow,
     GroupRule,
+    Passing,
 )
 from ultracluster.model.traffic import ALL, ANYWHERE, Traffic, traffic
 from ultracluster.review.changes.change import Danger
@@ -180,6 +181,14 @@ def _kept(rules: Iterable[GroupRule]) -> list[Flow]:
     return _flows(rule for rule in rules if rule.stated is not DEFAULT_EGRESS)
 
 
+def _passing(
+    model: Model, group: Key | None, flows: Callable[[Iterable[GroupRule]], list[Flow]]
+) -> Passing:
+    """Return what the rules of a group let pass, worked out once for all of its rules."""
+    found = model.groups.known.get(group or "") or model.groups.outside.get(group or "")
+    return model.once(flows.__name__, found, lambda: Passing(flows(_of_group(model, group))))
+
+
 def _words(edit: Edit, flow: Flow) -> str:
     peer = "a peer that the templates do not tell"
     if flow.peer is not None:
@@ -199,25 +208,26 @@ def _compared(
     edit: Edit, before: Sequence[Flow], after: Sequence[Flow], old: Key | None, new: Key | None
 ) -> Iterator[Effect]:
     """Judge what rules let pass before and after, beside all other rules of their group."""
-    had, has = _flows(_of_group(edit.pair.old, old)), _kept(_of_group(edit.pair.new, new))
+    had, has = _passing(edit.pair.old, old, _flows), _passing(edit.pair.new, new, _kept)
     if old != new and old is not None and new is not None:
         # A group that has another name now: what names it is compared by that name.
-        before, had = (
+        before, all_before = (
             [replace(flow, peer=new) if flow.peer == old else flow for flow in flows]
-            for flows in (before, had)
+            for flows in (before, _flows(_of_group(edit.pair.old, old)))
         )
+        had = Passing(all_before)
     for flow in after:
-        if not any(other.covers(flow) for other in had):
+        if not had.covers(flow):
             yield from _gained(edit, new, flow)
     for flow in before:
-        if not any(other.covers(flow) for other in has):
+        if not has.covers(flow):
             yield _lost(edit, new or old, flow)
 
 
 def _gained(edit: Edit, group: Any, flow: Flow) -> Iterator[Effect]:
     anybody = flow.peer in ANYWHERE
     # Nothing that runs is in a group that is new.
-    if group in edit.update.pairing.added and not (anybody and flow.direction == "in"):
+    if group in edit.update.added and not (anybody and flow.direction == "in"):
         return
     yield Effect(
         Danger.LOOSENS_SECURITY,

@@ -5,6 +5,7 @@ one and removes the old one, whatever else is equal.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,10 @@ renamed, where nothing speaks for another."""
 MOST_COMPARED: Final = 40_000
 """Pairs of resources that are compared property by property; of more, those of one construct are
 found alone."""
+
+
+TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+"""A text of JSON, as a whole."""
 
 
 class Pairing(NamedTuple):
@@ -68,6 +73,10 @@ class Update:
     after: ResolvedTemplates
     pairing: Pairing
     pairs: tuple[VariantPair, ...]
+
+    @cached_property
+    def added(self) -> frozenset[Key]:
+        return frozenset(self.pairing.added)
 
 
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
@@ -119,7 +128,8 @@ def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, 
             del left[old], right[new]
             yield old, new
     # What refers to a resource that has another name now is the same reference.
-    names = {key[1]: f"\ue000{_type(body)}" for key, body in [*gone.items(), *come.items()]}
+    others = [*gone.items(), *come.items()]
+    names = {json.dumps(key[1]): json.dumps(f"\ue000{_type(body)}") for key, body in others}
     yield from _alike(left, right, names)
 
 
@@ -151,10 +161,11 @@ def _alike(
 
 def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
     own = section(mapping(body), "Properties").items()
-    texts = [f"{name}={canonical(value, str(name))}" for name, value in own if name != "Tags"]
-    for name, mask in names.items():
-        texts = [text.replace(json.dumps(name), json.dumps(mask)) for text in texts]
-    return frozenset(texts)
+    return frozenset(
+        TEXT.sub(lambda text: names.get(text[0], text[0]), f"{name}={canonical(value, str(name))}")
+        for name, value in own
+        if name != "Tags"
+    )
 
 
 def _path(body: Any) -> tuple[str, str] | None:

@@ -198,9 +198,10 @@ KINDS: Final = {
     "trust": "who may take it",
     "resource": "who may use it",
 }
-SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\*_{}[]<>|~&"} | {"`": "&#96;"})
-CALLS: Final = re.compile("[@#]")
-"""What GitHub makes a mention of, or a reference to an issue: never within code."""
+SPECIAL: Final = re.compile(
+    r"(?P<call>[@#]+|://|\bwww\.|\bGH-(?=\d))|(?P<sign>[\\*_{}\[\]<>|~&$])|`", re.IGNORECASE
+)
+"""What GitHub makes a mention, a link or a reference of, but for code; and signs of Markdown."""
 TICKS: Final = re.compile("`+")
 
 
@@ -218,7 +219,13 @@ def markdown(review: Review, made: Provenance | None = None) -> str:
 
 def escaped(text: str) -> str:
     """Return a text that Markdown shows as it is, also within a table."""
-    return CALLS.sub(r"`\g<0>`", " ".join(str(text).split()).translate(SPECIAL))
+    return SPECIAL.sub(_harmless, " ".join(str(text).split()))
+
+
+def _harmless(found: re.Match[str]) -> str:
+    if found["call"]:
+        return f"`{found[0]}`"
+    return f"\\{found[0]}" if found["sign"] else "&grave;"
 
 
 def code(text: str) -> str:

@@ -13,7 +13,7 @@ from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
-from ultracluster.templates.resolved_values import Key, UndeterminedError, key, known, text
+from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"
@@ -162,6 +162,14 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     for name in contents.by_subnet:
         if name not in model.networks.subnets:
             by_vpc.setdefault(None, []).append(_named(name, names, contents))
+    gateways: dict[Key | None, list[str]] = {}
+    for kind, name in DRAWN["gateways"].items():
+        for gateway in model.of(kind):
+            gateways.setdefault(key_at(gateway.properties, "VpcId"), []).append(name)
+    ends: dict[Key | None, list[Endpoint]] = {}
+    for end in contents.endpoints:
+        if end.gateway and not isinstance(end.vpc, NotKnown):
+            ends.setdefault(end.vpc, []).append(end)
     for resource in model.of(VPC):
         own = resource.place.key
         block = at(text, resource.properties, "CidrBlock")
@@ -170,13 +178,8 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
             key=own,
             block=NotKnown("an address pool gives it") if block is None else block,
             subnets=by_vpc.pop(own, []),
-            gateways=tuple(
-                name
-                for kind, name in DRAWN["gateways"].items()
-                for gateway in model.of(kind)
-                if at(key, gateway.properties, "VpcId") == own
-            ),
-            gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == own],
+            gateways=tuple(gateways.get(own, ())),
+            gateway_endpoints=ends.get(own, ()),
         )
     for named, subnets in by_vpc.items():
         yield Vpc(
@@ -184,7 +187,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
             key=named,
             block=ELSEWHERE,
             subnets=subnets,
-            gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == named],
+            gateway_endpoints=ends.get(named, ()),
             outside=True,
         )
 
