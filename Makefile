@@ -9,17 +9,19 @@ TITAN := .venv-torchtitan
 SUPPLY := .venv-supply
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# uv would install into another one that is active.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Images of containers often set it, and then each of a thousand processes compiles what it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
+# Node and uv trust what the system trusts: behind a company's proxy they fail otherwise.
 export NODE_USE_SYSTEM_CA := 1
+export UV_NATIVE_TLS := 1
 
 # Nothing is installed that the lock files hold no hash of.
 INSTALL := pip install --quiet --require-hashes
-# uv is taken where it is installed: it needs 3 s of processor time for what pip takes 40 for.
+# uv needs 3 s of processor time for what pip takes 40 for.
 UV := $(shell command -v uv)
-WITH_UV := $(if $(UV),uv ,)
 
 # PyTorch for processors, where pip is set up to find it; else PyPI's, which needs NVIDIA's libraries.
 PYTORCH := requirements-pytorch.txt requirements-pytorch-cpu.txt requirements-pytorch-nvidia.txt
@@ -50,28 +52,35 @@ help:
 $(VENV)/bin/python:
 	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
 
-# The half of the lock that is CDK and Node: the two halves are fetched side by side.
-CDK := aws|cdk|constructs|jsii|nodejs
-define install_by_pip
-	$(call packages,$(CDK)) requirements-rehearsal.txt > $(VENV)/cdk.txt
-	$(call packages,$(CDK),!) requirements-rehearsal.txt > $(VENV)/others.txt
-	$(INSTALL) --no-compile --no-deps -r $(VENV)/cdk.txt & half=$$!; \
-	  $(INSTALL) --no-compile --no-deps -r $(VENV)/others.txt && wait $$half
+# A lock file, by uv, which reads no configuration of pip's and is told its index; where it cannot, by
+# pip, which would compile every module of aws-cdk-lib.
+define install_lock
+	index=$${PIP_INDEX_URL:-$$(pip config get global.index-url 2> /dev/null)}; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; uv $(INSTALL) -r $(1) || \
+	  { echo "uv cannot; pip does it, which takes longer" >&2; $(INSTALL) --no-compile --no-deps -r $(1); }
 endef
 
-# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel. pip would
-# compile every module of aws-cdk-lib, and uv none; Python compiles what is imported, when it is. The
-# import has jsii unpack the CDK into its cache while npm downloads; else the first synthesis does.
+# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel; pip
+# brings uv where there is none.
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
-	$(if $(UV),uv $(INSTALL) -r requirements-rehearsal.txt,$(install_by_pip))
-	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; \
-	  python -c 'import aws_cdk, cdk_nag' > /dev/null 2>&1 & cdk=$$!; \
-	  $(WITH_UV)pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
+	command -v uv > /dev/null || { $(call packages,uv) requirements-supply.txt > $(VENV)/uv.txt; \
+	  $(INSTALL) --no-deps -r $(VENV)/uv.txt; } || true
+	$(call install_lock,requirements-rehearsal.txt)
+	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; $(first_synthesis) & cdk=$$!; \
+	  pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
 	@touch $@
+
+# What the first synthesis would do while everything waits for it: jsii unpacks the CDK into its
+# cache, and Python compiles the modules that the constructs import, of which aws_ec2 is a third.
+define first_synthesis
+	{ python -m compileall -q $(VENV)/lib/python*/site-packages/aws_cdk/aws_ec2 & ec2=$$!; \
+	  python -c 'import cdk_nag; from aws_cdk import $(CDK_MODULES)' > /dev/null 2>&1; wait $$ec2; }
+endef
+CDK_MODULES = $(shell grep -rhoE '^from aws_cdk import aws_\w+' constructs_lib stacks | sed 's/.* //' | sort -u | paste -sd, -)
 
 # What tests need on top: test tools, and PyTorch for the training program.
 $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
-	$(WITH_UV)$(INSTALL) -r requirements-dev.txt
+	$(call install_lock,requirements-dev.txt)
 	$(call install_pytorch,$(VENV))
 	@touch $@
 

@@ -32,15 +32,23 @@ from benchmarks.tests_of_a_room import NOTED, Outcome, Tests
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
 ROOMS = {
-    "constructs": (("constructs_lib/*.py", "stacks/*.py"), ("tests/constructs", "tests/stacks")),
-    "spec": (("ultracluster/spec/*.py",), ("tests/spec", "tests/cost")),
-    "rules": (("ultracluster/rules/**/*.py",), ("tests/rules",)),
+    "constructs": (
+        ("constructs_lib/*.py", "stacks/*.py"),
+        ("tests/constructs", "tests/stacks", "tests/gates/test_stateful_ids.py"),
+    ),
+    "spec": (
+        ("ultracluster/spec/*.py",),
+        ("tests/spec", "tests/cost", "tests/train/test_engines.py", "tests/train/test_recipes.py"),
+    ),
+    "rules": (("ultracluster/rules/**/*.py",), ("tests/rules", "tests/audit")),
     "rehearsal": (
         ("ultracluster/rehearse/*.py", "ultracluster/rehearse/campaign/*.py"),
         (
             "tests/rehearse/test_*verdicts.py",
             "tests/rehearse/test_campaign.py",
+            "tests/rehearse/test_paid_capacity.py",
             "tests/rehearse/test_rehearsal.py",
+            "tests/rehearse/test_substitutes.py",
         ),
     ),
     "planner": (("ultracluster/planner/**/*.py",), ("tests/planner",)),

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.permissions import add_policy, allow, arn, role_by_aws
+from ultracluster.spec.environment import NAME, STACKS
 
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
@@ -39,14 +40,15 @@ class DeliveryRoles(Construct):
             with numeric ids where it is newer. GitHub's documents show `owner@1/name@2` and
             `owner-1/name-2` for those (both read 2026-11-27), so read one token of your own before
             you write it here.
-        environment: the environment that is delivered; its stacks' names begin with it.
+        environment: the environment that is delivered.
         branch: the branch that is deployed.
-        provider: GitHub's provider, of which an account has one; None defines it.
+        provider: GitHub's provider, of which an account has one; None defines it, and the roles of
+            further environments take that of the first.
         qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says.
         permissions_boundary: of the three roles.
 
     Raises:
-        ValueError: where the repository is no exact name.
+        ValueError: where the repository or the environment is no exact name.
     """
 
     look: iam.Role
@@ -55,6 +57,8 @@ class DeliveryRoles(Construct):
     """May make change sets, and no more."""
     execute: iam.Role
     """May execute change sets, and no more."""
+    provider: iam.IOidcProvider
+    """GitHub's provider in the account."""
 
     def __init__(
         self,
@@ -74,8 +78,10 @@ class DeliveryRoles(Construct):
                 f"repository: got {repository!r}; write it as the subject of its tokens has it, "
                 "owner/name for example, without patterns"
             )
+        if not NAME.fullmatch(environment):
+            raise ValueError(f"environment: got {environment!r}; write the name of an environment")
         stack = cdk.Stack.of(self)
-        self._provider = provider or iam.OidcProviderNative(
+        self.provider = provider or iam.OidcProviderNative(
             self, "GitHub", url=f"https://{ISSUER}", client_ids=[AUDIENCE]
         )
         self._boundary = permissions_boundary
@@ -88,7 +94,8 @@ class DeliveryRoles(Construct):
             self._role(name, f"repo:{repository}:{subject}", environment)
             for name, subject in subjects.items()
         )
-        stacks = arn(self, "cloudformation", f"stack/{environment}-*/*")
+        # Another environment may be called staging-2: its stacks begin with the same letters.
+        stacks = [arn(self, "cloudformation", f"stack/{environment}-{part}/*") for part in STACKS]
         named = qualifier or self.node.try_get_context(QUALIFIER) or CDKS_OWN
         place = f"{stack.account}-{stack.region}"
         publishing, execution = (
@@ -112,7 +119,7 @@ class DeliveryRoles(Construct):
                 f"{role.node.id}Policy",
                 role,
                 statements,
-                {stacks: OWN_STACKS},
+                dict.fromkeys(stacks, OWN_STACKS),
                 description=f"Delivery of {environment}",
             )
 
@@ -124,7 +131,7 @@ class DeliveryRoles(Construct):
             READS,
             AWS_MAINTAINS,
             description=f"Delivery of {environment}: {subject}",
-            assumed_by=iam.WebIdentityPrincipal(self._provider.oidc_provider_arn, trusted),
+            assumed_by=iam.WebIdentityPrincipal(self.provider.oidc_provider_arn, trusted),
             permissions_boundary=self._boundary,
             # A Lustre file system or a cluster is updated for longer than an hour.
             max_session_duration=cdk.Duration.hours(4),

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from pydantic.fields import FieldInfo
 
-from ultracluster.spec.base import Spec
+from ultracluster.spec.base import Spec, Written
 from ultracluster.spec.data_files import spec_kinds
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -101,9 +101,17 @@ def page() -> str:
 def schema() -> str:
     """Return the JSON Schema of an environment."""
     document = EnvironmentSpec.model_json_schema()
-    for name, definition in document["$defs"].items():
+    for spec in specs(EnvironmentSpec):
+        definition = document["$defs"].get(spec.__name__, document)
+        properties = definition["properties"]
+        for name, field in spec.model_fields.items():
+            for written in (each for each in field.metadata if isinstance(each, Written)):
+                place = properties[name]
+                for part in (place, place.get("items", {}), *place.get("anyOf", ())):
+                    if part.get("type") == "string":
+                        part["pattern"] = f"^({written.pattern})$"
         # What YAML may write where several specs have the same fields.
-        definition.get("properties", {})["spec"] = {"const": name}
+        properties["spec"] = {"const": spec.__name__}
     return json.dumps(document, indent=1) + "\n"
 
 

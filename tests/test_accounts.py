@@ -32,6 +32,7 @@ COMMANDS = {
     "drift": ["deliver", "drift", "{}"],
     "retry": ["retry", "{}"],
     "waste": ["waste", "{}"],
+    "capacity": ["capacity", "{}", "--recipe", "gpt-1b"],
     "image": ["image", "{}"],
     "list": ["train", "list", "{}"],
     "accept": ["accept", "{}"],

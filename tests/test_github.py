@@ -10,7 +10,8 @@ from pre_commit.clientlib import load_config
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = ROOT / "ultracluster" / "init" / "project" / "dot-github" / "workflows"
-WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *WRITTEN.glob("*.yml")])
+PLACES = (ROOT / ".github" / "workflows", WRITTEN, ROOT / "examples" / "delivery")
+WORKFLOWS = sorted(path for place in PLACES for path in place.glob("*.yml"))
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 MAKEFILE = (ROOT / "Makefile").read_text()
 

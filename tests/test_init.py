@@ -71,6 +71,16 @@ def test_every_command_of_the_workflow_exists():
         assert parser(each).parse_args(each).command == each[0]
 
 
+def test_a_project_in_the_folder_itself_needs_no_cd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+
+    assert main(["init", "."]) == 0
+    assert "Next: npm install, ultracluster rehearse mine.\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

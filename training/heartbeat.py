@@ -102,8 +102,11 @@ class Heartbeat:
     def close(self) -> None:
         """Take the file away, but for a loss that is not finite: that is told for some minutes yet.
 
-        The node's program leaves the rest of a dead process's file out by itself.
+        Nothing else is left: a process may take longer to end than its next step was to take.
         """
-        if self.path is not None and self.values.get("job_loss_finite") != 0:
+        if self.values.get("job_loss_finite") == 0:
+            self.values = {}
+            self.tell(job_loss_finite=0.0)
+        elif self.path is not None:
             with contextlib.suppress(OSError):
                 self.path.unlink()

@@ -1,6 +1,7 @@
 """What can be bought ahead: whether the run fits, what it costs, and each way that nothing is."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from ultracluster.capacity.offers import BLOCK, PLAN, Market, Run
 from ultracluster.catalogue import offerings
 from ultracluster.catalogue.instances import find
 from ultracluster.cli import main
+from ultracluster.spec.budget import PriceSpec
 
 P4D = "p4d.24xlarge"
 BEGIN = datetime(2026, 12, 1, 11, 30, tzinfo=UTC)
@@ -157,7 +159,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answering]:
 
     def plant(*answers: Any) -> Answering:
         cloud = account(*answers)
-        monkeypatch.setattr(command, "Account", lambda _: cloud)
+        monkeypatch.setattr(command, "Account", lambda *_, **__: cloud)
         return cloud
 
     return plant
@@ -174,7 +176,11 @@ def test_the_command_says_what_would_buy_it_and_what_to_write(planted, capsys):
         "cb-48-us-east-1a-0-4000 --instance-platform Linux/UNIX\n"
     ) in out
     assert 'capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-...")' in out
-    assert f'item="ec2/p4d.24xlarge/capacity-block", usd="{4000 / 2 / 48:.4f}"' in out
+    (price,) = re.findall(r"PriceSpec\(.*\)", out)
+    # As somebody pastes it; a price in quotes was refused.
+    stated = eval(price, {"PriceSpec": PriceSpec})  # noqa: S307 - our own line
+    assert stated.item == "ec2/p4d.24xlarge/capacity-block"
+    assert stated.usd == round(4000 / 2 / 48, 4)
     assert "availability_zone_id" not in out
 
 

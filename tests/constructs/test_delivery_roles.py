@@ -1,5 +1,7 @@
 """Who may prepare a change of an environment, and who may execute one."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +45,21 @@ def test_each_role_trusts_one_subject_as_it_is():
         f"repo:{REPOSITORY}:ref:refs/heads/main",
         f"repo:{REPOSITORY}:environment:staging",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "context", "used"),
+    [(None, None, "hnb659fds"), (None, "of-cdk-json", "of-cdk-json"), ("own", "other", "own")],
+)
+def test_roles_pass_those_of_their_bootstrap_stack(
+    given: str | None, context: str | None, used: str
+):
+    settings = {} if context is None else {"@aws-cdk/core:bootstrapQualifier": context}
+    stack = cdk.Stack(cdk.App(context=settings), "delivery")
+    DeliveryRoles(stack, "Delivery", repository=REPOSITORY, environment="staging", qualifier=given)
+    policies = assertions.Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy")
+
+    assert set(re.findall(r"role/cdk-([\w-]+?)-(?:file|cfn)", json.dumps(policies))) == {used}
 
 
 def actions(resources: Resources, role: str) -> set[str]:
@@ -95,3 +112,37 @@ def test_a_pattern_is_no_repository(repository: str):
     """Refused before a template is made."""
     with pytest.raises(ValueError, match="without patterns"):
         made(repository=repository)
+
+
+def test_roles_of_one_environment_reach_no_other_of_a_longer_name():
+    """`staging-*` is `staging-2-Network` as well."""
+    policies = str(made()["AWS::IAM::ManagedPolicy"])
+
+    assert ":stack/staging-Network/*" in policies
+    assert ":stack/staging-*" not in policies
+
+
+def test_environments_of_an_account_share_its_provider():
+    """An account has one, and a second of the same address is refused."""
+    stack = cdk.Stack(cdk.App(), "delivery")
+    first = DeliveryRoles(stack, "One", repository="owner/name", environment="one")
+    DeliveryRoles(
+        stack,
+        "Two",
+        repository="owner/other",
+        environment="two",
+        branch="release",
+        provider=first.provider,
+    )
+    template = assertions.Template.from_stack(stack)
+
+    template.resource_count_is("AWS::IAM::OIDCProvider", 1)
+    template.resource_count_is("AWS::IAM::Role", 6)
+    assert "repo:owner/other:ref:refs/heads/release" in str(template.to_json())
+
+
+@pytest.mark.parametrize("environment", ["*", "staging-*", "Staging", ""])
+def test_a_pattern_is_no_environment(environment: str):
+    """Its roles would reach every stack of the account."""
+    with pytest.raises(ValueError, match="environment: got"):
+        DeliveryRoles(cdk.Stack(), "D", repository="owner/name", environment=environment)

@@ -161,7 +161,9 @@ def test_the_log_group_has_the_prefix_that_fsx_writes_to():
     assert name["Fn::Join"][1][0].startswith("/aws/fsx/")
     destination = lustre(stack)["LogConfiguration"]["Destination"]
     *head, group = destination["Fn::Join"][1]
-    assert head[-1] == ":log-group:"
+    partition, *_, log_group = head
+    assert (partition, log_group) == ("arn:", ":log-group:")
+    assert ":logs:" in head
     assert group == {"Ref": logical_id}
 
 

@@ -31,6 +31,14 @@ def test_an_alarm_asks_for_its_own_environment_alone():
         assert len(alarm["AlarmDescription"]) <= 1024
 
 
+def test_an_alarm_ends_after_two_measurements_without_its_fault():
+    for seconds in (15, 60):
+        for alarm in made(ObservabilitySpec(every_seconds=seconds)).values():
+            criteria = alarm["EvaluationCriteria"]["PromQLCriteria"]
+            assert alarm["EvaluationInterval"] == seconds
+            assert criteria["RecoveryPeriod"] == 2 * seconds
+
+
 def test_what_nodes_do_not_have_raises_no_alarm():
     """`absent(...)` of a login node would fire for ever where there is no Slurm."""
     without = made(ObservabilitySpec(), ("efa", "lustre"))
@@ -54,6 +62,8 @@ def test_a_node_takes_exactly_the_program_that_was_reviewed():
     conf = programs.conf("login").splitlines()
 
     assert f"PROGRAMS_SHA256={digest()}" in conf
+    # Nodes mend themselves unless they are told not to.
+    assert "REPAIR=1" in conf
     assert not [line for line in conf if line.startswith("EVERY")]
     (allowed,) = (
         statement

@@ -93,6 +93,22 @@ CROWD = UsersSpec(
 )
 
 
+def test_a_node_makes_no_accounts_unless_it_is_told_to():
+    """The nodes of jobs have users alone: accounts are Slurm's, and made once."""
+    boot = node_boot(
+        nodes=P4D,
+        slurm_version="25.11",
+        dns_name="fs-1",
+        mount_name="abc",
+        users=CROWD,
+        programs=PROGRAMS,
+    )
+    written = files_of(boot.render())
+
+    assert any(path.endswith("/users.sh") for path in written)
+    assert not any("accounts" in path or "accounts" in text for path, text in written.items())
+
+
 @pytest.mark.parametrize("makes_accounts", [False, True])
 def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
     """EC2 refuses more than 16 KB, and PCS adds a part of its own."""

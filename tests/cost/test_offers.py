@@ -89,6 +89,10 @@ def test_what_no_file_has_is_said():
         '{"products" 3}',
         '{"terms": {"OnDemand": 5}}',
         "[" * 100_000,
+        "{}",
+        '{"products": {}, "terms": {"OnDemand": {}}}',
+        '{"products": {"A": {"attributes": {}}}, "terms": {}}',
+        '{"terms": {"OnDemand": {"A": {}}}, "products": {"A": {"attributes": {}}}}',
     ],
 )
 def test_a_file_of_another_form_changes_nothing(text: str):

@@ -1,6 +1,7 @@
 """A change of a deployed environment: prepared, approved, and executed only as it was approved."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,15 @@ def test_an_approved_plan_is_executed_and_nothing_before(
     assert retention(place) == DEV.network.flow_log_retention_days
 
     file = tmp_path / "delivery.json"
-    file.write_text(plan.model_dump_json())
-    assert main(["deliver", "execute", str(file)]) == 0
+    file.write_text(plan.text)
+    assert sha256(file.read_bytes()).hexdigest().startswith(plan.mark)
+    other = plan.model_copy(update={"stacks": plan.stacks[1:]})
+    assert main(["deliver", "execute", str(file), "--approved", other.mark]) == 1
+    said = capsys.readouterr().out
+    assert f"refused: it is the plan {plan.mark}, and {other.mark} was approved" in said
+    assert retention(place) == DEV.network.flow_log_retention_days
+
+    assert main(["deliver", "execute", str(file), "--approved", plan.mark]) == 0
     said = capsys.readouterr().out
     assert "dev-Network: UPDATE_COMPLETE" in said
     assert "dev-Cluster: nothing to do" in said
@@ -105,6 +113,7 @@ def test_the_real_cli_prepares_a_page_three_ways_and_drift_refuses_the_plan(
     assert "has drifted already: dev-Network" in said
     assert len(place.cloud.ask("s3", "list_objects_v2", **stored)["Contents"]) > 4
     page = (tmp_path / "delivery.md").read_text()
+    assert f"plan {sha256(plan.read_bytes()).hexdigest()[:16]}" in page.splitlines()[0]
     (row,) = (line for line in page.splitlines() if line.startswith("| loses data"))
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["`60`", "`7`", "`3`"]
     assert "By hand: logs are kept 3 days instead of 7 days; the delivery writes over it" in row
@@ -174,6 +183,14 @@ def test_a_plan_of_another_template_account_or_change_set_is_refused(place: Plac
     assert place.refusals(other) == [
         "dev-Network: its change set holds another template than the one that was approved"
     ]
+    hidden = network.model_copy(update={"changes": network.changes[1:]})
+    other = plan.model_copy(update={"stacks": (hidden, *others)})
+    assert place.refusals(other) == [
+        "dev-Network: its change set changes other resources than the plan says"
+    ]
+    storage = others[0].model_copy(update={"change_set": network.change_set})
+    other = plan.model_copy(update={"stacks": (network, storage, *others[1:])})
+    assert f"{storage.name}: its change set is one of dev-Network" in place.refusals(other)
     elsewhere = plan.model_copy(update={"account": "210987654321"})
     assert "prepared in account 210987654321" in place.refusals(elsewhere)[0]
     asked = {"StackName": network.name, "ChangeSetName": network.change_set}

@@ -124,6 +124,11 @@ class FakeNode:
         self.answers["scontrol"] = rows
         self._program.pwd = SimpleNamespace(getpwuid=lambda _: SimpleNamespace(pw_name=user))
 
+    def error(self, words: str, text: str = "") -> Exception:
+        """Return how a command fails, with what it printed."""
+        failed: Exception = self._readings.CommandError(words, text)
+        return failed
+
     def program(self, text: str, name: str = "rank0") -> None:
         """Write what a job's program says of itself."""
         file = self.folder / f"run/ultracluster/metrics/{name}.{os.getpid()}.prom"

@@ -12,7 +12,7 @@ from tests.observe.hour import CALM, Server
 from tests.observe.node import START
 from ultracluster.cli import main
 from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
-from ultracluster.dashboards.page import Series, page, told
+from ultracluster.dashboards.page import page, told
 from ultracluster.prometheus import Prometheus, source
 
 PANELS = [
@@ -63,7 +63,7 @@ def test_a_table_says_how_things_are_at_the_end():
 
 
 def test_a_line_is_interrupted_where_nothing_was_measured():
-    series = [Series("n1", tuple((float(at), 1.0) for at in (0, 10, 20, 900, 910)))]
+    series = [("n1", tuple((float(at), 1.0) for at in (0, 10, 20, 900, 910)))]
     panel = {"title": "t", "unit": "s", "kind": "timeseries", "series": series}
     (path,) = re.findall(r' d="([^"]+)"', page("p", [panel], 0.0, 1000.0))
 

@@ -105,7 +105,7 @@ def test_the_command_tells_and_writes_what_jobs_left_idle(
     capsys: pytest.CaptureFixture[str],
 ):
     name = "ultracluster"
-    monkeypatch.setattr(LoginNode, "run", lambda *_: "ada|lab|train|COMPLETED|1|36000\n")
+    monkeypatch.setattr(LoginNode, "run", lambda *_: "ada|lab|train|COMPLETED|1|36000|0\n")
     monkeypatch.setattr(time, "time", lambda: START + HOUR)
     monkeypatch.setattr(command, "uses", lambda asked, _, *rest: uses(asked, CALM, *rest))
     file = tmp_path / "waste.html"

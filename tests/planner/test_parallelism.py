@@ -132,6 +132,8 @@ def test_ranks_of_a_sequence_share_its_tokens():
     assert four.computing.attention == pytest.approx(one.computing.attention / 4)
     assert shared.sequences == alone.sequences / 4
     assert four.sending.passing.context > 0
+    two = step(long, Layout(64, 64, context=2, activations=KEPT))
+    assert one.sending.passing.context == 0 < two.sending.passing.context
 
 
 def test_selective_recomputation_lies_between():

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.planner.test_parallelism import KIMI, MIXTRAL
@@ -93,6 +93,9 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
     power=st.integers(18, 27),
     instance_type=st.sampled_from(["p4d.24xlarge", "p5.48xlarge", "p5.4xlarge"]),
 )
+# Of one micro-batch what computes longer, and keeps less, is better here, or is all that fits.
+@example(of_size(3e9), 12, [], 18, "p5.4xlarge")
+@example(TRILLION, 64, [], 26, "p4d.24xlarge")
 def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, instance_type):
     """What cannot win is not looked at; what was found for other numbers says what that is."""
     asked = question(shape, instance_type=instance_type, batch_tokens=2**power)
@@ -100,7 +103,7 @@ def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, i
     for other in before:
         found.best(other)
     gpus = nodes * found.per_node
-    every, best = found.candidates(gpus), found.best(nodes)
+    best, every = found.best(nodes), found.candidates(gpus)
     # A pipeline that is hardly worth one is not looked at: it is nobody's runner-up either.
     whole = max((each.rate for each in every if each.kind.pipeline == 1), default=0.0)
     worth = whole / (1 - WORTH_A_PIPELINE)
@@ -206,6 +209,44 @@ def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
 
     assert search(megatron).smallest_group(512, tensor=1) is None
     assert search(megatron, "p4de.24xlarge").smallest_group(512, tensor=1) == 1024
+
+
+def test_micro_batches_of_an_interleaved_pipeline_come_in_groups_of_its_stages():
+    found = search(TRILLION)
+    plain, interleaved = (Kind(8, 1, "recomputed", pipeline=8, chunks=v) for v in (1, 2))
+
+    # 2,048 sequences over three ranks.
+    assert found.passes_of(plain, 3) == round(found.batch / 3)
+    assert found.passes_of(interleaved, 3) == 8 * round(found.batch / 24)
+    assert found.passes_of(plain, 3) % 8
+
+
+def test_a_checkpoint_holds_weights_of_16_bits_and_12_bytes_of_the_optimizer():
+    asked = question()
+    outcome = Planner(asked).outcome(64)
+    assert outcome is not None
+    lustre = file_system(
+        checkpoint_bytes=14 * SEVEN.parameters,
+        mean_time_between_failures=86_400 / (64 * asked.rate.per_node_day),
+        share=asked.checkpoint_share,
+        data_bytes=outcome.lustre.held_bytes,
+        tokens_per_second=outcome.step.tokens_per_second,
+        region=asked.region,
+    )
+
+    assert outcome.lustre.wanted_bandwidth == pytest.approx(lustre.wanted_bandwidth, rel=1e-9)
+
+
+def test_the_curve_goes_from_one_node_to_all_by_doubling():
+    points = plan(question(nodes=48)).curve
+
+    assert [each.nodes for each in points] == [1, 2, 4, 8, 16, 32, 48]
+    assert next(each.efficiency for each in points if each.efficiency) == 1.0
+
+
+def test_a_group_may_be_an_odd_number_of_nodes():
+    """Where a node is one rank, three of them share the state."""
+    assert search(of_size(2e10)).smallest_group(3, tensor=8) == 24
 
 
 def test_runners_up_say_why_they_lose():

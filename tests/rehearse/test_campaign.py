@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,19 @@ import pytest
 
 from environments.ultracluster import ULTRACLUSTER
 from ultracluster.cli import main
+from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
 from ultracluster.rehearse.campaign.command import Campaign, digest, markdown, summary
-from ultracluster.rehearse.campaign.cycle import BETWEEN, KEPT, Cycle, Record, Row, changed
+from ultracluster.rehearse.campaign.cycle import (
+    BETWEEN,
+    KEPT,
+    OPERATIONS,
+    Cycle,
+    Record,
+    Row,
+    changed,
+)
 from ultracluster.rehearse.direct import delete
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
@@ -61,8 +71,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def place(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An emulated AWS, and that stack in it."""
-    with Place(ULTRACLUSTER, small, tmp_path_factory.mktemp("place")) as running:
+    directory = tmp_path_factory.mktemp("place")
+    with Place(ULTRACLUSTER, small, directory) as running:
         yield running
+    assert not directory.exists()
 
 
 def cycle(place: Place, kind: str) -> dict[str, Row]:
@@ -97,6 +109,22 @@ def test_what_is_kept_is_no_leftover_and_fails_at_no_deletion(place: Place):
 
     assert {row.problems for row in rows.values()} == {()}
     assert (rows["delete"].ended, rows["delete"].note) == ("DELETE_COMPLETE", KEPT)
+
+
+def test_what_was_not_there_before_is_left_but_for_what_belongs_to_what_is_kept(place: Place):
+    before, ask = place.inventory(), place.cloud.ask
+    vpc = ask("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    table = ask("ec2", "create_route_table", VpcId=vpc)["RouteTable"]["RouteTableId"]
+    address = ask("ec2", "allocate_address", Domain="vpc")["AllocationId"]
+    everything = place.left(before)
+    beside = place.left(before, frozenset({("AWS::EC2::VPC", vpc)}))
+    ask("ec2", "release_address", AllocationId=address)
+    ask("ec2", "delete_route_table", RouteTableId=table)
+    ask("ec2", "delete_vpc", VpcId=vpc)
+
+    assert {f"AWS::EC2::VPC {vpc}", f"AWS::EC2::RouteTable {table}"} <= set(everything)
+    assert [each.partition(" ")[0] for each in beside] == ["AWS::EC2::EIP"]
+    assert place.left(before) == []
 
 
 @pytest.mark.parametrize(
@@ -187,6 +215,27 @@ def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
     assert campaign.left == every - 4
 
 
+def test_every_fault_is_tried_and_told_of(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def three_of_each(_: Campaign, __: StackTemplate, names: list[str]) -> Iterator[Row]:
+        for name, operation in product(names, OPERATIONS):
+            yield replace(GOOD, logical_id=name, operation=operation)
+
+    def one(_: Campaign, name: str) -> Iterator[Row]:
+        yield replace(GOOD, stack=BETWEEN, logical_id=name)
+
+    monkeypatch.setattr(Campaign, "_cycles", three_of_each)
+    monkeypatch.setattr(Campaign, "_try_between", one)
+    campaign = Campaign(ULTRACLUSTER, small, Record(tmp_path / "record", "digest"))
+    every, heard = campaign.left, list[Row]()
+    campaign.run(2, heard.append)
+
+    assert every > len(OPERATIONS)
+    assert len(heard) == len(set(heard)) == every
+    assert (campaign.left, set(campaign.record.rows)) == (0, set(heard))
+
+
 def test_the_page_shows_what_is_wrong():
     """Minutes and money are summed, and each problem stands there by its resource."""
     paid = replace(GOOD, operation="delete", node_minutes=60.0, usd=32.77)
@@ -196,7 +245,8 @@ def test_the_page_shows_what_is_wrong():
     page = markdown("dev", [GOOD, paid, wrong, killed])
 
     # A row that does not begin its line is no row of a table.
-    assert "\n| Network | AWS::EC2::VPC | 2 | " in page
+    ended = "1 as it must; 1 ROLLBACK_COMPLETE, then CREATE_COMPLETE"
+    assert f"\n| Network | AWS::EC2::VPC | 2 | {ended} | " in page
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page
@@ -236,6 +286,13 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
         # All that a document of a policy may hold (IAM User Guide, JSON policy elements).
         document = found[0]["Resources"]["It"]["Properties"].get("PolicyDocument", {})
         assert set(document) <= {"Id", "Statement", "Version"}
+
+
+def test_what_nothing_alone_changes_is_said_to_be_so(place: Place):
+    cycle = Cycle(place, place.stacks[0], "CDKMetadata", 32.0)
+    row = cycle._timed("update", cycle._update)
+
+    assert (row.ended, row.note) == ("", "no change of it alone is possible")
 
 
 def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):

@@ -15,7 +15,7 @@ from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign import between, command, cycle
-from ultracluster.rehearse.campaign.between import Between
+from ultracluster.rehearse.campaign.between import CALLS, Between
 from ultracluster.rehearse.campaign.cycle import Cycle, Row
 from ultracluster.rehearse.cdk import CdkError
 
@@ -163,6 +163,8 @@ def test_what_is_as_it_must_be_is_no_problem(name: str):
     world = deepcopy(GOOD[name])
 
     assert problems(name, world) == ()
+    if name in CALLS:
+        assert world.asked == CALLS[name][0]
     # What is kept is never deleted, so that its deletion cannot fail.
     asks = [rule for rule in world.asked if rule.get("operation") == "delete"]
     assert len(asks) == (name == "delete")
@@ -233,7 +235,9 @@ def test_a_cli_that_is_killed_is_started_again(
     monkeypatch.setattr(between, "Cdk", lambda _: world)
     heard = world.run
 
-    def once(arguments: Any, listener: Callable[[str], None]) -> list[str]:
+    def once(arguments: list[str], listener: Callable[[str], None]) -> list[str]:
+        # What is in progress is seen in the lines of standard output alone.
+        assert {"--ci", "--progress"} <= {*arguments}
         try:
             return heard(arguments, listener)
         finally:

@@ -20,7 +20,7 @@ from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
 from ultracluster.emulator.process import Report
 from ultracluster.rehearse.cdk import Cdk, Event, reasons
-from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.display import Display, _table
 from ultracluster.rehearse.rehearsal import Rehearsal
 
 ROOT = Path(__file__).parents[2]
@@ -163,6 +163,16 @@ class Reporting:
 
     def report(self) -> Report:
         return Report(unfired=self._unfired)
+
+
+def test_numbers_of_a_table_stand_below_each_other():
+    out = io.StringIO()
+    table = _table("Stacks", "stack", "resources>")
+    table.add_row("Network", "7")
+    Console(file=out, width=60).print(table)
+
+    (row,) = (line for line in out.getvalue().splitlines() if "Network" in line)
+    assert [cell.removesuffix(" ") for cell in row.split("│")[1:3]] == [" Network", "         7"]
 
 
 @pytest.mark.parametrize("unfired", [(), ('{"type": "*"}',)])

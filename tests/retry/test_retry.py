@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import botocore.session
 import pytest
 from aws_cdk import aws_ssm as ssm
 
@@ -152,3 +153,12 @@ def test_the_page_names_every_status_that_the_command_knows():
     ways_out = [each["type"].split("; ")[0] for each in SAYINGS.values() if each.get("type")]
     for way_out in {each for each in ways_out if "describe" not in each}:
         assert way_out.replace("{stack}", "STACK") in page
+
+
+def test_every_status_that_is_no_operation_under_way_is_known():
+    """One that has ended was told to be in progress."""
+    model = botocore.session.get_session().get_service_model("cloudformation")
+    known = {*SAYINGS, *SAYINGS["WELL"]["statuses"]}
+    ended = {name for name in model.shape_for("StackStatus").enum if "_IN_PROGRESS" not in name}
+
+    assert ended - known == set()

@@ -165,6 +165,10 @@ HEARS: Final = events("SageMakerTrainingJobsRule")
 STATEMENT: Final = "Launching.PolicyDocument.Statement.0"
 OTHER_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
+BY_ALIAS: Final = {
+    "Alias": resource("AWS::KMS::Alias", {"AliasName": "alias/x", "TargetKeyId": ref("Key")}),
+    "Logs.KmsKeyId": ref("Alias"),
+}
 KEY_OF_AWS: Final = "arn:aws:kms:us-east-1:${AWS::AccountId}:alias/aws/sns"
 
 
@@ -224,6 +228,13 @@ POLICIES: Final = (
         topic_policy(PUBLISHES)
         | {"Key": key(allow(BUDGETS, USING, SOURCE)), "Topic.KmsMasterKeyId": att("Key", "Arn")},
         words="lets budgets do no",
+    ),
+    Case(
+        "SAFETY-16",
+        "storage",
+        {"Key": key(FSX), **BY_ALIAS},
+        {"Key": key(allow(LOGS, "kms:*")), **BY_ALIAS},
+        words="lets logs do no",
     ),
     Case(
         "SAFETY-16",
@@ -367,6 +378,12 @@ POLICIES: Final = (
         words="AWS::EC2::SecurityGroup",
     ),
     Case("SAFETY-26", "cluster", {"Nodes.VPCZoneIdentifier": [ref("Vpc")]}, words="AWS::EC2::VPC"),
+    Case(
+        "SAFETY-26",
+        "storage",
+        {"Other": resource("AWS::Glue::Database", {}), "Lustre.KmsKeyId": ref("Other")},
+        words="AWS::Glue::Database",
+    ),
     Case(
         "SAFETY-26",
         "storage",

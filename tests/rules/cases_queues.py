@@ -8,6 +8,17 @@ from tests.rules.rule_cases import GONE, Case
 SETTING: Final = "Queue.SlurmConfiguration.SlurmCustomSettings.0.ParameterValue"
 INTERFACES: Final = "Template.LaunchTemplateData.NetworkInterfaces"
 PORTS: Final = {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 6817, "FabricIn.ToPort": 63000}
+APART: Final = {**PORTS, "FabricIn.ToPort": 6818}
+STEPS_IN: Final = resource(
+    "AWS::EC2::SecurityGroupIngress",
+    {
+        "GroupId": att("Fabric", "GroupId"),
+        "SourceSecurityGroupId": att("Fabric", "GroupId"),
+        "IpProtocol": "tcp",
+        "FromPort": 60001,
+        "ToPort": 63000,
+    },
+)
 LOGINS: Final = {
     "Logins": resource(
         "AWS::PCS::ComputeNodeGroup",
@@ -67,6 +78,13 @@ QUEUES: Final = (
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.FromPort": 6819}, PORTS, words="6817"),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.ToPort": 6817}, PORTS, words="6818"),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.ToPort": 60001}, PORTS, words="60002-63000"),
+    Case(
+        "SLURM-9",
+        "pcs",
+        {**APART, "StepsIn": STEPS_IN},
+        {**APART, "StepsIn": STEPS_IN, "Slurm.SlurmConfiguration.Accounting.Mode": "NONE"},
+        words="6819",
+    ),
     Case(
         "SLURM-9",
         "pcs",

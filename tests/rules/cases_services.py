@@ -67,6 +67,7 @@ def parts(kind: str, count: int) -> dict[str, Any]:
     }
 
 
+MADE: Final = "arn:aws:iam::*:role/made-*"
 PASSING: Final = "Launching.PolicyDocument.Statement.0"
 UNCONDITIONAL: Final = {f"{PASSING}.Condition": GONE}
 
@@ -101,10 +102,22 @@ SERVICE_LINKED: Final = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.co
 def making(resource: Any) -> dict[str, Any]:
     """Return a policy that allows making some roles, and writing policies of a resource."""
     every = [
-        {"Action": "iam:CreateRole", "Resource": "arn:aws:iam::*:role/made-*"},
+        {"Action": "iam:CreateRole", "Resource": MADE},
         {"Action": "iam:AttachRolePolicy", "Resource": resource},
     ]
     return {"Launching.PolicyDocument.Statement": [{"Effect": "Allow", **each} for each in every]}
+
+
+def beside(action: str) -> dict[str, Any]:
+    """Return a role with two policies: one writes policies of some roles, one allows an action."""
+    document = {"Statement": [{"Effect": "Allow", "Action": action, "Resource": MADE}]}
+    policy = {"PolicyName": "more", "Roles": [ref("Role")], "PolicyDocument": document}
+    return {
+        "More": resource("AWS::IAM::Policy", policy),
+        "Launching.Roles": [ref("Role")],
+        f"{PASSING}.Action": "iam:AttachRolePolicy",
+        f"{PASSING}.Resource": MADE,
+    }
 
 
 SAGEMAKER: Final = (
@@ -360,13 +373,20 @@ SAGEMAKER: Final = (
         "job",
         {
             f"{PASSING}.Action": ["iam:CreateRole", "iam:AttachRolePolicy"],
-            f"{PASSING}.Resource": "arn:aws:iam::*:role/made-*",
+            f"{PASSING}.Resource": MADE,
         },
         {
             f"{PASSING}.Action": ["iam:CreateRole", "iam:AttachRolePolicy"],
-            f"{PASSING}.Resource": "arn:aws:iam::*:role/made-*",
+            f"{PASSING}.Resource": MADE,
             f"{PASSING}.Condition": {"StringEquals": {"iam:PermissionsBoundary": "arn:x"}},
         },
+        words="iam:AttachRolePolicy",
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        beside("iam:CreateRole"),
+        beside("iam:GetRole"),
         words="iam:AttachRolePolicy",
     ),
     Case(

@@ -74,6 +74,16 @@ def test_a_parameter_without_value_leaves_a_rule_open(changes, rule: str):
     assert open_questions(judged, rule) == ["parameter Given has no default"]
 
 
+def test_what_an_image_runs_is_not_guessed_from_its_reservation():
+    """Windows alone has no driver for EFA; SUSE or Red Hat may be what the image is."""
+    judged = verdict(changed(CLUSTER, {"Reservation.InstancePlatform": "SUSE Linux"}))
+
+    assert "CAPACITY-14" not in said(judged)
+    assert open_questions(judged, "CAPACITY-14") == [
+        "Reservation is for SUSE Linux, and the platform of its image is not in the templates"
+    ]
+
+
 def test_a_parameter_with_a_value_is_judged():
     """A default, or what the caller says, is what will be deployed."""
     template = with_parameter({f"{CARDS}.1.InterfaceType": ref("Given")}, Default="efa_only")

@@ -162,6 +162,8 @@ NODES = [
     ),
     fault("root volume too small", P4D, "nodes.root_volume_gib", 8, "write at least 50", 50),
     fault("three threads", P4D, "nodes.threads_per_core", 3, "choose 1 or 2", 2),
+    fault("true threads", P4D, "nodes.threads_per_core", True, "write a whole number", 1),
+    fault("two and no half", P4D, "nodes.threads_per_core", 2.0, "write a whole number", 2),
     Fault(
         "threads that the type does not offer",
         P4D,

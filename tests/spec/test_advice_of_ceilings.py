@@ -76,6 +76,15 @@ def test_a_budget_is_taken_once_its_messages_are_followed(place, budget):
     assert applied(P4D, changes) == []
 
 
+def test_the_region_of_whose_prices_most_are_known_is_advised():
+    """Who took another one was told to state twelve prices that the table has."""
+    own = BudgetSpec(ceiling_usd_per_day=10**6, price_region="us-west-2")
+    (problem,) = found(lambda: changed(P4D, {**FRANKFURT, "budget": own}))
+
+    assert 'write price_region="us-east-1"' in problem.fix
+    assert problem.fix.count("PriceSpec(") < 3
+
+
 @settings(max_examples=60)
 @given(environment=environments(), budget=st.sampled_from([LEFT_OUT, 1, 10**6]))
 def test_messages_about_money_can_be_followed(environment: EnvironmentSpec, budget: object):

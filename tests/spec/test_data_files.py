@@ -1,10 +1,15 @@
 """An environment as YAML is the one that Python makes, with the same messages and its own lines."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from constructs_lib import LustreSpec, NetworkSpec, NodesSpec
+from golden.specs_page import schema
+from tests.repository import ROOT
 from ultracluster.cli import main
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
@@ -52,6 +57,42 @@ def test_it_is_what_python_makes(mine: Path):
 
     mine.write_text(f"{MINE}---\n{MINE.replace('mine', 'other')}")
     assert [spec.name for spec in load(mine, EnvironmentSpec)] == ["mine", "other"]
+
+
+CHECKS = Draft202012Validator(json.loads(schema()))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples/environments").glob("*.yaml")), ids=str)
+def test_an_editor_takes_what_the_command_takes(path: Path):
+    """A red line in a sound file teaches people to look away."""
+    documents = [each for each in yaml.safe_load_all(path.read_text()) if each]
+
+    assert [error.message for each in documents for error in CHECKS.iter_errors(each)] == []
+    assert CHECKS.is_valid(yaml.safe_load(f"spec: EnvironmentSpec\n{MINE}"))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("count: 2", 'count: "2"'),
+        ("count: 2", "count: 0"),
+        ("count: 2", "count: 2\n  threads_per_core: true"),
+        ("count: 2", "count: 2\n  threads_per_core: 3"),
+        ("count: 2", "count: 2\n  image: ami-1"),
+        ("count: 2", "cout: 2"),
+        ("name: mine", "name: 5"),
+        ("name: mine", "name: mine\naccount: 444455556666"),
+        ("keep_data: false", 'keep_data: "false"'),
+        ("[10.0.0.0/24]", "{a: 10.0.0.0/24}"),
+        ("{instances: 2}", "null"),
+    ],
+)
+def test_an_editor_refuses_what_the_command_refuses(mine: Path, right: str, wrong: str):
+    text = MINE.replace(right, wrong)
+    mine.write_text(text)
+
+    assert main(["check", "mine.yaml"]) != 0
+    assert not CHECKS.is_valid(yaml.safe_load(text))
 
 
 def test_a_folder_holds_both_kinds(mine: Path):

@@ -5,11 +5,13 @@ import pytest
 
 from tests.spec.samples import BLOCK, P4D, RESERVED, SCRATCH, changed, found, refused
 from ultracluster.problem import MISSING, Problem, SpecError
+from ultracluster.spec import queues
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.queues import QueueSpec
+from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
+from ultracluster.spec.slurm import CpuGroupSpec, HealthChecksSpec, SlurmSpec
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 
@@ -176,6 +178,66 @@ def test_rules_that_need_a_faulty_value_are_silent_and_the_others_speak():
         "storage.capacity_gib",
         "name",
     }
+
+
+def test_a_value_of_a_wrong_type_hides_no_other_mistake_that_fsx_would_refuse():
+    problems = found(
+        lambda: LustreSpec(
+            deployment_type="PERSISTENT_1",
+            capacity_gib=2500,
+            drive_cache_type=1,  # type: ignore[arg-type]
+            throughput_capacity_mbps=4001,
+            keep_data=True,
+        )
+    )
+
+    fields = {problem.field for problem in problems}
+    assert {"capacity_gib", "drive_cache_type", "throughput_capacity_mbps"} <= fields
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90", 90 * 60),
+        ("1:30", 90),
+        ("2:00:01", 2 * 3600 + 1),
+        ("1-2", 26 * 3600),
+        ("1-2:03:04", 26 * 3600 + 3 * 60 + 4),
+        ("UNLIMITED", float("inf")),
+    ],
+)
+def test_times_are_read_as_slurm_reads_them(written: str, seconds: float):
+    assert queues.seconds(written) == seconds
+
+
+def test_jobs_that_name_no_queue_go_to_the_first():
+    both = (QueueSpec(name="train"), QueueSpec(name="short"))
+
+    assert SlurmSpec(queues=both).queue == "train"
+
+
+def test_pcs_is_asked_to_check_what_a_group_has():
+    """Its checks of GPUs run where there are some."""
+    groups = (CpuGroupSpec(name="cpu", instance_type="c7i.large", count=1),)
+    both = (QueueSpec(name="train", node_groups=(ENVIRONMENTS_NODES, "cpu")),)
+    plain = SlurmSpec(version="26.05", queues=both, node_groups=groups, repairs=False)
+    checks = HealthChecksSpec(deep_profile="QUICK")
+    checked = plain.model_copy(update={"health_checks": checks})
+
+    assert plain.instance_health_checks(P4D.nodes) == {}
+    asked = checked.instance_health_checks(P4D.nodes)
+    assert set(asked) == {ENVIRONMENTS_NODES, "cpu"}
+    assert "QUICK" in str(asked[ENVIRONMENTS_NODES])
+    assert "QUICK" not in str(asked["cpu"])
+
+
+def test_an_alarm_that_is_left_out_is_one_that_there_is():
+    left_out = "observability.without"
+
+    assert changed(P4D, {left_out: ("job-hangs",)}).observability.without == ("job-hangs",)
+    (problem,) = found(lambda: changed(P4D, {left_out: ("job-hangs", "job-hang")}))
+    assert problem.field == "observability.without[1]"
+    assert "(did you mean job-hangs?)" in problem.fix
 
 
 def test_figures_of_a_cluster_follow_from_its_values():

@@ -107,7 +107,15 @@ def no_version_of_a_template_is_exported(made: Synthesis) -> None:
         assert "LatestVersionNumber" not in json.dumps(template.get("Outputs", {}))
 
 
+def a_function_of_cdk_waits_for_its_role_once(made: Synthesis) -> None:
+    """`Fn::GetAtt` says so already, and cfn-lint (W3005) warns of a `DependsOn` beside it."""
+    for name, function in made.named("AWS::Lambda::Function"):
+        if "CustomResourceProvider" in name:
+            assert "DependsOn" not in function
+
+
 INVARIANTS = (
+    a_function_of_cdk_waits_for_its_role_once,
     nodes_are_launched_by_one,
     no_version_of_a_template_is_exported,
     no_subnet_gives_public_addresses,

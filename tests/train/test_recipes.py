@@ -22,7 +22,7 @@ from ultracluster.exit_status import UsageError
 from ultracluster.planner.devices import comparable_types
 from ultracluster.problem import SpecError
 from ultracluster.rehearse.job_proof import rehearsal_recipe
-from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
+from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import SageMakerSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.loading import EnvironmentFileError
@@ -93,6 +93,13 @@ def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpe
         ({"retry_attempts": 31}, "at most 30"),
         ({"checkpoint": CheckpointSpec(every_steps=1, place="local")}, "write lustre"),
         ({"environment": (("A", "1"), ("A", "2"))}, "there already"),
+        *(
+            ({"partition_size": 8, "tensor_parallel": 1, "engine": each}, "hierarchical_gather")
+            for each in (
+                TorchrunEngine(hierarchical_gather=True),
+                DeepSpeedEngine(program="train.py", hierarchical_gather=True),
+            )
+        ),
         (
             {"engine": TorchrunEngine(settings=(("data.validation_path", "x" * 2500),))},
             "2,500 characters",

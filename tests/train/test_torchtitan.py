@@ -10,7 +10,7 @@ from tests.train.requests import DEPLOYED, recipe
 from training.problems import UserError
 from training.torchtitan.recipes import chosen
 from ultracluster.catalogue.torchtitan import MODELS, Layout
-from ultracluster.catalogue.training_settings import TITAN, known_settings
+from ultracluster.catalogue.training_settings import OWN, TITAN, known_settings, pushed_tag
 from ultracluster.problem import SpecError
 from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
@@ -42,6 +42,21 @@ def test_torchtitan_is_told_what_it_understands():
     layout = settings.placed(128, 8)
     assert (layout.partition, layout.tensor, layout.pipeline) == (16, 2, 4)
     assert settings.checkpoint.path == "/opt/ml/input/data/lustre/checkpoints/llama"
+
+
+def test_a_recipe_that_names_no_image_takes_the_one_that_its_program_is_in():
+    """Both are pushed into one repository, and a job would end with "no such module"."""
+    given = {name: value for name, value in titan() if name not in {"image", "engine", "model"}}
+    images = {
+        program: RecipeSpec(model=model, engine=engine, **given).image
+        for program, model, engine in (
+            (TITAN, LLAMA, TorchtitanEngine()),
+            (OWN, ModelSpec(layers=40, width=5120, heads=40), TorchrunEngine()),
+        )
+    }
+
+    assert images == {TITAN: pushed_tag(TITAN), OWN: pushed_tag(OWN)}
+    assert images[TITAN] != images[OWN]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ def test_a_run_that_ends_by_its_loss_leaves_word_of_it(
     heart.tell(job_loss_finite=0.0)
     heart.close()
 
-    assert read(tmp_path)["ultracluster_job_loss_finite"] == 0.0
+    # A process that takes long to end is no rank that is overdue.
+    assert read(tmp_path) == {"ultracluster_job_loss_finite": 0.0}
 
 
 def test_figures_of_the_job_are_written_with_the_plan(

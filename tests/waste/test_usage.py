@@ -16,9 +16,9 @@ from ultracluster.waste.usage import QUESTION, Usage, node_price, usage
 BY_NAME = {each.name: each for each in ENVIRONMENTS}
 CLUSTER, STAGING = BY_NAME["ultracluster"], BY_NAME["staging"]
 DAY = Decimal(24)
-ROWS = """ada|research|train|COMPLETED|3|864000
-ada|research|train|NODE_FAIL|1|360000
-bob|teaching|train|CANCELLED|2|0
+ROWS = """ada|research|train|COMPLETED|3|864000|0
+ada|research|train|NODE_FAIL|1|360000|0
+bob|teaching|train|CANCELLED|2|0|0
 """
 
 
@@ -48,13 +48,15 @@ def test_what_is_paid_for_and_nobody_used_is_told():
 
 
 def test_a_queue_without_gpus_costs_no_gpus():
-    (share,) = usage(STAGING, "ada|research|prepare|COMPLETED|1|36000\n", DAY).shares
+    (share,) = usage(STAGING, "ada|research|prepare|COMPLETED|1|36000|0\n", DAY).shares
 
     assert share.node_hours == 10
     assert share.gpu_hours == 0
 
 
-@pytest.mark.parametrize("text", ["a|b|c\n", "a|b|c|FAILED|x|1\n", "bash: sacct: not found\n"])
+@pytest.mark.parametrize(
+    "text", ["a|b|c\n", "a|b|c|FAILED|x|1|0\n", "a|b|c|FAILED|1|1.5|0\n", "sacct: not found\n"]
+)
 def test_an_answer_that_is_none_is_refused(text: str):
     with pytest.raises(UsageError, match="no row of sacct"):
         of_a_day(text)
@@ -108,14 +110,48 @@ def test_what_cannot_be_asked_is_refused(
     assert says in capsys.readouterr().err
 
 
+SACCT = """#!/bin/bash
+rows=(
+  'ada|lab|train|CANCELLED by 1001|60|2|billing=2,cpu=192,node=2'
+  'ada|lab|train|CANCELLED|30|1|'
+  'ada|lab|train|CANCELLED|0|512|'
+  'd.ada|lab|train|COMPLETED|100|1|billing=8,cpu=8,gres/gpu:a100=4,gres/gpu=4,node=1'
+)
+# As it does: of a requeued job the last run alone, and 1024 nodes as 1K, unless it is told not to.
+[[ $* != *\\ -D\\ * ]] || rows+=('ada|lab|train|REQUEUED|7200|2|')
+[[ $* == *--noconvert* ]] && many=1024 || many=1K
+printf '%s\\n' "${rows[@]}" "bob|lab|train|RUNNING|5000000|$many|"
+"""
+
+
 def test_jobs_are_summed_up_on_the_node(tmp_path: Path):
     """A month of jobs is more than Run Command returns."""
     sacct = tmp_path / "sacct"
-    rows = ("ada|lab|train|CANCELLED by 1001|60|2", "ada|lab|train|CANCELLED|30|1")
-    sacct.write_text("#!/bin/bash\nprintf '%s\\n' " + " ".join(f"'{row}'" for row in rows))
+    sacct.write_text(SACCT)
     sacct.chmod(0o755)
     command = ["/bin/bash", "-c", QUESTION, "ultracluster", "7days"]
     path = f"{tmp_path}:/usr/bin:/bin"
 
     done = subprocess.run(command, env={"PATH": path}, text=True, capture_output=True, check=True)
-    assert done.stdout == "ada|lab|train|CANCELLED|2|150\n"
+    assert sorted(done.stdout.splitlines()) == [
+        "ada|lab|train|CANCELLED|3|150|0",
+        "ada|lab|train|REQUEUED|1|14400|0",
+        "bob|lab|train|RUNNING|1|5120000000|0",
+        "d.ada|lab|train|COMPLETED|1|0|400",
+    ]
+
+
+def test_a_job_that_shares_a_node_is_charged_its_gpus():
+    """Two jobs of four GPUs each were sixteen GPUs of a node that has eight."""
+    day = 86400
+    two = "".join(f"{who}|lab|train|RUNNING|1|0|{4 * day}\n" for who in ("ada", "bob"))
+    found = of_a_day(two)
+
+    assert [share.gpu_hours for share in found.shares] == [96, 96]
+    assert found.idle_gpu_hours == (CLUSTER.nodes.total * 8 - 8) * 24
+
+
+def test_a_run_that_was_requeued_bought_nothing():
+    (share,) = of_a_day("ada|lab|train|REQUEUED|1|7200|0\n").shares
+
+    assert share.lost_usd == share.usd == 2 * node_price(CLUSTER, CLUSTER.nodes)

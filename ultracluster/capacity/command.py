@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             f"Capacity Block or training plan holds at most {offerings.SIZES[-1]}; reserve on "
             "demand (CapacityReservationSpec), or plan with fewer --nodes"
         )
-    account, where = Account(spec.region), spec.availability_zone_id
+    account, where = Account(spec.region, account=spec.account), spec.availability_zone_id
     place, first = caller_of(account, spec.region).place, _first(arguments.first)
     with progress("asking what is offered"):
         market = Market(account, spec.region, asked.instance, where, needed, size, first)
@@ -167,5 +167,5 @@ def _ending(spec: EnvironmentSpec, offers: list[Offer]) -> list[str]:
         f"    count={best.instances - spec.nodes.spare_nodes},",
         "    placement_group=False,",
         '    capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-..."),',
-        f'    # in BudgetSpec: PriceSpec(item="{item}", usd="{price:.4f}")',
+        f'    # in BudgetSpec: PriceSpec(item="{item}", usd={price:.4f})',
     ]

@@ -117,25 +117,41 @@ class Members:
 
 
 def _products(file: Members, questions: list[Query]) -> Iterator[dict[str, Any]]:
-    """Yield the products that somebody asks for, with their prices, as the API has them."""
-    published, kept = "", dict[str, Any]()
+    """Yield the products that somebody asks for, with their prices, as the API has them.
+
+    Raises:
+        ValueError: where there are no products, or no prices after them: nothing is gone for that.
+    """
+    published, known, kept = "", 0, dict[str, Any]()
     for part in file.names():
         if part == "publicationDate":
             published = file.value()
         elif part == "products":
             for sku in file.names():
-                product = file.value()
+                product, known = file.value(), known + 1
                 if any(_has(product, each.filters) for each in questions):
                     kept[sku] = product
-        elif part == "terms":
-            for kind in file.names():
-                for sku in file.names():
-                    prices = file.value()
-                    if kind == "OnDemand" and sku in kept:
-                        terms = {"OnDemand": prices}
-                        yield {"product": kept[sku], "terms": terms, "publicationDate": published}
+        elif part == "terms" and known:
+            for sku, prices in _on_demand(file):
+                if sku in kept:
+                    terms = {"OnDemand": prices}
+                    yield {"product": kept[sku], "terms": terms, "publicationDate": published}
+            return
         else:
             file.value()
+    raise ValueError("it has no products with prices behind them")
+
+
+def _on_demand(file: Members) -> Iterator[tuple[str, Any]]:
+    """Yield prices by SKU; most of a file is what comes after, those of reserved instances."""
+    for kind in file.names():
+        for sku in file.names():
+            prices = file.value()
+            if kind == "OnDemand":
+                yield sku, prices
+        if kind == "OnDemand":
+            return
+    raise ValueError("it has no on-demand prices")
 
 
 def _has(product: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:

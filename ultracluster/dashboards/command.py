@@ -144,18 +144,14 @@ def draw(
         # A table says how things are at the end, as in Grafana.
         begin = until if panel.kind == "table" else since
         lines = series(asked, query, panel.legend, begin, until)
-        panels.append(
-            {"title": panel.title, "unit": panel.unit, "kind": panel.kind, "series": lines}
-        )
+        panels.append({**vars(panel), "series": lines})
     return page(f"{environment} / {dashboard.title}", panels, since, until)
 
 
 def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
     place = {"x": index % COLUMNS * WIDTH, "y": index // COLUMNS * HEIGHT}
-    target: dict[str, Any] = {"refId": "A", "expr": panel.of(environment)}
-    target["legendFormat"] = panel.legend
-    if panel.kind == "table":
-        target |= {"format": "table", "instant": True}
+    target = {"refId": "A", "expr": panel.of(environment), "legendFormat": panel.legend}
+    at_once = {"format": "table", "instant": True} if panel.kind == "table" else {}
     return {
         "id": index + 1,
         "type": panel.kind,
@@ -163,7 +159,7 @@ def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
         "datasource": SOURCE,
         "gridPos": {**place, "w": WIDTH, "h": HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "targets": [target],
+        "targets": [target | at_once],
     }
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import pairwise
@@ -23,24 +22,21 @@ GAP: Final = 2.5
 """Steps without a value, from which on a line is interrupted."""
 
 
-@dataclass(frozen=True)
-class Series:
-    """One line of a chart."""
-
-    name: str
-    points: tuple[tuple[float, float], ...]
-    """Unix time and value."""
+Points = tuple[tuple[float, float], ...]
+"""Unix times and values."""
 
 
-def series(asked: Prometheus, query: str, legend: str, since: float, until: float) -> list[Series]:
-    """Return what a query gives between two Unix times, by name.
+def series(
+    asked: Prometheus, query: str, legend: str, since: float, until: float
+) -> list[tuple[str, Points]]:
+    """Return the names and points of what a query gives between two Unix times.
 
     Raises:
         UsageError: If nobody answers, or the query is refused.
     """
     step = max(1.0, (until - since) / POINTS)
     found = asked.ask("query_range", query=query, start=since, end=until, step=step)
-    return [Series(_named(legend, each.labels), each.points) for each in found]
+    return [(_named(legend, each.labels), each.points) for each in found]
 
 
 def _named(legend: str, labels: Mapping[str, str]) -> str:
@@ -86,8 +82,8 @@ def _time(at: float) -> str:
 
 
 def _chart(panel: Mapping[str, Any], since: float, until: float) -> dict[str, Any]:
-    lines = sorted(panel["series"], key=lambda each: each.name)
-    values = [value for line in lines for _, value in line.points]
+    lines = sorted(panel["series"], key=lambda each: each[0])
+    values = [value for _, points in lines for _, value in points]
     low, high = min([0.0, *values]), max([0.0, *values])
     high = high if high > low else low + 1.0
     step = GAP * max(1.0, (until - since) / POINTS)
@@ -96,7 +92,7 @@ def _chart(panel: Mapping[str, Any], since: float, until: float) -> dict[str, An
         x = WIDTH * (at - since) / max(1.0, until - since)
         return f"{x:.1f} {HEIGHT * (high - value) / (high - low):.1f}"
 
-    def path(points: tuple[tuple[float, float], ...]) -> str:
+    def path(points: Points) -> str:
         parts = [f"M{place(*points[0])}"] if points else []
         for before, after in pairwise(points):
             parts.append(f"{'L' if after[0] - before[0] < step else 'M'}{place(*after)}")
@@ -110,11 +106,11 @@ def _chart(panel: Mapping[str, Any], since: float, until: float) -> dict[str, An
         "high": told(high, panel["unit"]),
         "lines": [
             {
-                "name": line.name,
-                "path": path(line.points),
+                "name": name,
+                "path": path(points),
                 "colour": COLOURS[number] if number < NAMED else "--line",
-                "now": told(line.points[-1][1], panel["unit"]) if line.points else "",
+                "now": told(points[-1][1], panel["unit"]) if points else "",
             }
-            for number, line in enumerate(lines)
+            for number, (name, points) in enumerate(lines)
         ],
     }

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
     executes.add_argument("plan", type=Path, help="what `prepare` wrote")
+    executes.add_argument("--approved", metavar="MARK", help="of the plan, as its page has it")
     drifts = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
     add_environment(drifts)
     for each in (executes, drifts):
@@ -76,7 +77,7 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
             Cdk(own).run([*PUBLISH, "--app", str(stage)])
             plan = prepare(cloud, caller, spec.name, spec.region, stage)
         pages = page_of(spec, stage, cloud, plan) if shown else {}
-    write_output(arguments.output, plan.model_dump_json(indent=1) + "\n", "--output")
+    write_output(arguments.output, plan.text, "--output")
     for ending, text in pages.items():
         write_output(arguments.output.with_suffix(ending), text, "--output")
     if shown:
@@ -86,7 +87,8 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _show(plan: Plan, console: Console) -> None:
-    say(console, f"{plan.environment} in account {plan.account}, {plan.region}")
+    where = f"account {plan.account}, {plan.region}"
+    say(console, f"{plan.environment} in {where}: plan {plan.mark}")
     for stack in plan.stacks:
         if not stack.problem:
             say(console, f"{stack.name}: {len(stack.changes) or 'no'} changes")
@@ -104,7 +106,7 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
     cloud = Account(plan.region)
     said: list[str] = []
     with progress("comparing the plan with the account"):
-        refused = list(refusals(cloud, caller_of(cloud, plan.region), plan))
+        refused = list(refusals(cloud, caller_of(cloud, plan.region), plan, arguments.approved))
     executed = False
     if not refused:
         with progress("executing change sets"):

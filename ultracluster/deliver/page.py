@@ -25,7 +25,8 @@ def page_of(spec: EnvironmentSpec, stage: Path, cloud: Cloud, plan: Plan) -> dic
     Raises:
         CloudError: where AWS refuses or does not answer.
     """
-    subject = replace(of_files([str(stage)], spec=spec), title=spec.name, environment=spec.name)
+    title = f"{spec.name}, plan {plan.mark}"
+    subject = replace(of_files([str(stage)], spec=spec), title=title, environment=spec.name)
     before = baseline("deployed", subject, deployed(subject, spec.region))
     made = review(subject, before, parameters={}, region=spec.region, drifted=plan.drifted)
     proofs = () if plan.problems else tuple(_proofs(spec, stage, cloud))

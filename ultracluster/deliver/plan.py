@@ -68,6 +68,16 @@ class Plan(BaseModel):
     """Resources that are not as CloudFormation left them, at the time of the plan."""
 
     @property
+    def text(self) -> str:
+        """What its file holds."""
+        return self.model_dump_json(indent=1) + "\n"
+
+    @property
+    def mark(self) -> str:
+        """By which who approves a page names the plan: how the SHA-256 of its file begins."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @property
     def problems(self) -> list[str]:
         return [f"{each.name}: {each.problem}" for each in self.stacks if each.problem]
 
@@ -136,20 +146,24 @@ def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -
     asked = {"StackName": name, "ChangeSetName": answer["Id"]}
     found = finished(cloud, "describe_change_set", "Status", asked)
     if found["Status"] == "CREATE_COMPLETE":
-        changes = [
-            Change(
-                action=row["ResourceChange"]["Action"],
-                logical_id=row["ResourceChange"]["LogicalResourceId"],
-                resource_type=row["ResourceChange"]["ResourceType"],
-                replacement=row["ResourceChange"].get("Replacement", ""),
-            )
-            for row in found["Changes"]
-        ]
-        return PreparedStack(**made, change_set=answer["Id"], changes=tuple(changes))
+        return PreparedStack(**made, change_set=answer["Id"], changes=_changes(found))
     reason = str(found.get("StatusReason", ""))
     cloud.ask("cloudformation", "delete_change_set", **asked)
     problem = "" if any(words in reason for words in UNCHANGED) else reason
     return PreparedStack(**made, problem=problem)
+
+
+def _changes(found: Mapping[str, Any]) -> tuple[Change, ...]:
+    rows = (row["ResourceChange"] for row in found["Changes"])
+    return tuple(
+        Change(
+            action=row["Action"],
+            logical_id=row["LogicalResourceId"],
+            resource_type=row["ResourceType"],
+            replacement=row.get("Replacement", ""),
+        )
+        for row in rows
+    )
 
 
 def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]:
@@ -198,12 +212,19 @@ GONE: Final = {"StackStatus": "DELETE_COMPLETE"}
 WELL: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 
 
-def refusals(cloud: Cloud, caller: Caller, plan: Plan) -> Iterator[str]:
+def refusals(
+    cloud: Cloud, caller: Caller, plan: Plan, approved: str | None = None
+) -> Iterator[str]:
     """Yield why a plan may not be executed any more; nothing where it is what was approved.
+
+    `approved` is the mark of the plan that was approved; None where nobody says it.
 
     Raises:
         CloudError: where AWS refuses or does not answer.
     """
+    if approved is not None and approved != plan.mark:
+        yield f"it is the plan {plan.mark}, and {approved} was approved"
+        return
     if caller.account != plan.account:
         yield f"it was prepared in account {plan.account}, and this is {caller.account}"
         return
@@ -230,11 +251,15 @@ def _refusals_of(cloud: Cloud, stack: PreparedStack) -> Iterator[str]:
             raise
         yield "its change set is no longer there"
         return
+    if found["StackName"] != stack.name:
+        yield f"its change set is one of {found['StackName']}"
     if found["ExecutionStatus"] != "AVAILABLE":
         yield f"its change set is {found['ExecutionStatus']}"
     template = cloud.ask("cloudformation", "get_template", **asked, TemplateStage="Original")
     if digest(template["TemplateBody"]) != stack.template:
         yield "its change set holds another template than the one that was approved"
+    if _changes(found) != stack.changes:
+        yield "its change set changes other resources than the plan says"
 
 
 def execute(cloud: Cloud, plan: Plan, note: Callable[[str], None]) -> bool:

@@ -39,10 +39,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
+    into = "" if folder.resolve() == Path.cwd() else f"cd {folder}, "
     for line in (
         f"{folder} is a project with the environment {name}:",
         *(f"  {path}" for path in sorted(texts)),
-        f"Next: cd {folder}, npm install, ultracluster rehearse {name}.",
+        f"Next: {into}npm install, ultracluster rehearse {name}.",
         f"Then write what you need into environments/{name}.py; README.md has the commands.",
     ):
         console.out(line, highlight=False)

@@ -119,14 +119,11 @@ class Cdk:
             errors="replace",
             start_new_session=True,
         ) as process:
-            if process.stdout is None or process.stdin is None:
+            if process.stdout is None:
                 raise CdkError("no pipe to the CDK CLI")
-            try:
-                for line in process.stdout:
-                    lines.append(line.rstrip())
-                    listener(lines[-1])
-            finally:
-                process.stdin.close()
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                listener(lines[-1])
         if process.returncode:
             tail = "\n".join([*lines[-SHOWN_LINES:], *reasons(lines)])
             raise CdkError(

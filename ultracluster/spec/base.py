@@ -22,6 +22,7 @@ from typing import (
 )
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ultracluster.problem import (
@@ -98,7 +99,11 @@ class Spec(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         found: list[Problem] = []
-        faulty = {name for name, value in given.items() if _vast(value)}
+        fields = type(self).model_fields
+        unfit = {
+            name: fix for name, value in given.items() if (fix := _unfit(value, fields.get(name)))
+        }
+        faulty = {*unfit}
         given = {name: _opaque(value) for name, value in given.items()}
         try:
             super().__init__(**given)
@@ -116,8 +121,7 @@ class Spec(BaseModel):
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
             faulty |= {str(detail["loc"][0]) for detail in details.values()}
         told = {problem.field.partition("[")[0] for problem in found}
-        fix = f"write a number below {LARGEST_WRITTEN_OUT:g}"
-        found += [Problem(name, given[name], fix) for name in sorted(faulty - told)]
+        found += [Problem(name, given[name], unfit[name]) for name in sorted(unfit.keys() - told)]
         if faulty:
             self._keep_sound_fields(given, faulty)
         ruled = list(self.problems())
@@ -195,9 +199,16 @@ class _NoSpec:
         return repr(self._value)
 
 
-def _vast(value: object) -> bool:
-    """Whether a number is beyond all that can be bought: no sum and no price can be told of it."""
-    return isinstance(value, int | float) and not abs(value) < LARGEST_WRITTEN_OUT
+def _unfit(value: object, field: FieldInfo | None) -> str:
+    """Return what to write for a number that pydantic takes and nobody means; empty for others."""
+    if not isinstance(value, int | float):
+        return ""
+    if not abs(value) < LARGEST_WRITTEN_OUT:  # no sum and no price can be told of it
+        return f"write a number below {LARGEST_WRITTEN_OUT:g}"
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+    # Literal[1, 2] takes True for 1, however strict it is.
+    odd = type(value) is not int and any(get_origin(kind) is Literal for kind in kinds)
+    return "write a whole number" if odd and type(value) not in kinds else ""
 
 
 def _opaque(value: Any) -> Any:

@@ -159,8 +159,8 @@ def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator
 
 def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that the sum is above the ceiling, where it is."""
-    other_region = _advised(budget.price_region)
-    sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
+    other_region = _advised(bill, region, budget)
+    sheet = _sheet(bill, region, budget, other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
     most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
@@ -172,12 +172,14 @@ def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator
 
 def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that something has no price, where it has none, and the fields that would give one."""
-    items, other_region = [each.item for each in sheet.unpriced], _advised(budget.price_region)
-    names = [item.name for item in items]
-    nowhere = [each.name for each in items if price_table.price(each, other_region) is None]
+    every = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
+    other_region = _advised(every, sheet.region, budget)
+    names = [each.item.name for each in sheet.unpriced]
+    lacking = _sheet(every, sheet.region, budget, other_region).unpriced
+    nowhere = list(dict.fromkeys(each.item.name for each in lacking))
     fixes = []
     # Another Region that has no prices is told already.
-    if len(nowhere) < len(names) and budget.price_region in {None, other_region}:
+    if len(nowhere) < len(names) and budget.price_region in {None, *price_table.regions()}:
         fixes.append(f'write price_region="{other_region}" to take the prices of that Region')
     if nowhere:
         # A tuple in place of the one that is there would lose the prices that are stated already.
@@ -193,9 +195,15 @@ def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
         )
 
 
-def _advised(price_region: str | None) -> str:
+def _advised(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> str:
     """Return the Region whose prices are taken once every message has been followed."""
-    return price_region if price_region in price_table.regions() else NEAREST_PRICES
+    own = budget.price_region
+    regions = (own if own in price_table.regions() else NEAREST_PRICES, NEAREST_PRICES)
+    return min(regions, key=lambda other: len(_sheet(bill, region, budget, other).unpriced))
+
+
+def _sheet(bill: Sequence[Quantity], region: str, budget: BudgetSpec, other: str) -> CostSheet:
+    return cost_sheet(bill, region, stated=budget.stated(region), other_region=other)
 
 
 def _taken(sheet: CostSheet) -> str:

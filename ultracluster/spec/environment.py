@@ -30,6 +30,9 @@ NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 
 ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
+STACKS: Final = ("Network", "Image", "Storage", "Training", "Cluster")
+"""What the names of an environment's stacks end with, in the order of their deployment."""
+
 GROUPS: Final = "further node groups"
 """What address demand calls them."""
 
@@ -97,9 +100,8 @@ class EnvironmentSpec(Spec):
     @property
     def stack_names(self) -> tuple[str, ...]:
         """CloudFormation's names of its stacks, in the order of their deployment."""
-        image = ("Image",) if self.node_image and self.slurm else ()
-        parts = ("Network", *image, "Storage", "Training", "Cluster")
-        return tuple(f"{self.name}-{part}" for part in parts)
+        image = self.node_image and self.slurm
+        return tuple(f"{self.name}-{part}" for part in STACKS if part != "Image" or image)
 
     def fabrics(self) -> dict[str, NodesSpec]:
         """Return the accelerated nodes by their fields: those of a name form one EFA fabric."""

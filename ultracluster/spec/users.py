@@ -11,7 +11,7 @@ from ultracluster.spec.base import Spec, Written, rule
 
 OF_IMAGES: Final = frozenset({"root", "ubuntu", "ec2-user", "ssm-user", "slurm", "munge", "nobody"})
 """Users that images have."""
-NAME: Final = rf"(?!({'|'.join(OF_IMAGES)})$)[a-z_][a-z0-9_-]{{0,31}}"
+NAME: Final = rf"(?!({'|'.join(sorted(OF_IMAGES))})$)[a-z_][a-z0-9_-]{{0,31}}"
 """useradd(8) of Debian and Amazon Linux."""
 ACCOUNT: Final = Written(
     r"(?!root$)[a-z][a-z0-9_-]{0,31}", 'write lower-case letters and digits: "research"'

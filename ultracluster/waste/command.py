@@ -133,8 +133,8 @@ def parts(name: str, since: str, found: Usage) -> Iterator[Rows | str]:
             f"{found.idle_usd:,.0f} USD."
         )
     yield (
-        "Lost: jobs that failed, ran out of time or memory, or lost a node; what they had saved is "
-        "not taken off."
+        "Lost: runs that failed, ran out of time or memory, lost a node or were requeued; what "
+        "they had saved is not taken off."
     )
     if found.jobs:
         yield _of_jobs(found.jobs)
@@ -176,20 +176,15 @@ def page(name: str, since: str, found: Usage) -> str:
 
 
 def _html(rows: Rows) -> str:
-    kinds = [" class=n" if column.kind == "number" else "" for column in rows.columns]
-    head = "".join(
-        f"<th{kind}>{escape(column.title)}</th>"
-        for kind, column in zip(kinds, rows.columns, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{kind}>{escape(str(cell))}</td>" for kind, cell in zip(kinds, row, strict=True)
-        )
-        + "</tr>"
-        for row in rows.rows
-    )
+    marks = [" class=n" if column.kind == "number" else "" for column in rows.columns]
+
+    def row(tag: str, cells: Iterable[object]) -> str:
+        told = zip(marks, map(str, cells), strict=True)
+        return f"<tr>{''.join(f'<{tag}{mark}>{escape(text)}</{tag}>' for mark, text in told)}</tr>"
+
+    head = row("th", (column.title for column in rows.columns))
+    body = "".join(row("td", cells) for cells in rows.rows)
     return (
         f"<div class=card><table><caption>{escape(rows.title or '')}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead>{head}</thead><tbody>{body}</tbody></table></div>"
     )

@@ -88,20 +88,26 @@ def _ratio(measured: Decimal | None, planned: Decimal | None) -> Decimal | None:
 
 QUESTION: Final = """
 set -o pipefail
-sacct -a -X -n -P --truncate --starttime="now-$1" --endtime=now \\
-  --format=User,Account,Partition,State,ElapsedRaw,NNodes |
-  awk -F '|' '{
+sacct -a -X -D -n -P --truncate --noconvert --starttime="now-$1" --endtime=now \\
+  --format=User,Account,Partition,State,ElapsedRaw,NNodes,AllocTRES |
+  awk -F '|' '$5 >= 0 {
     sub(/ by .*/, "", $4)
     key = $1 "|" $2 "|" $3 "|" $4
     jobs[key]++
-    seconds[key] += $5 * $6
-  } END { for (key in jobs) print key "|" jobs[key] "|" seconds[key] }'
+    if (match($7, /gres\\/gpu=[0-9]+/)) gpus[key] += $5 * substr($7, RSTART + 9, RLENGTH - 9)
+    else nodes[key] += $5 * $6
+  } END { for (key in jobs) printf "%s|%d|%.0f|%.0f\\n", key, jobs[key], nodes[key], gpus[key] }'
 """
-"""Asked on a login node, and summed up there: Run Command returns 24,000 characters at most."""
+"""Asked on a login node, and summed up there: Run Command returns 24,000 characters at most.
+
+Without -D sacct shows of a requeued job its last run alone. Seconds of nodes are those of jobs of
+which accounting tells no GPUs: such a job is charged its nodes, another one its GPUs.
+"""
 LOST: Final = (
     *("FAILED", "NODE_FAIL", "TIMEOUT", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"),
+    "REQUEUED",
 )
-"""States of jobs whose time bought nothing but what they had saved."""
+"""States of runs whose time bought nothing but what they had saved."""
 SECONDS: Final = Decimal(3600)
 
 
@@ -113,11 +119,13 @@ class Share:
     account: str
     queue: str
     jobs: int
+    """Each run of a job that was requeued is one."""
     node_hours: Decimal
+    """An eighth for each hour of one of eight GPUs."""
     gpu_hours: Decimal
     usd: Decimal
     lost_usd: Decimal
-    """Of it for jobs that failed, ran out of time or memory, or lost a node."""
+    """Of it for runs that failed, ran out of time or memory, lost a node or were requeued."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +152,11 @@ def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
     groups = _groups(spec)
     found: dict[tuple[str, str, str], list[tuple[str, int, Decimal]]] = {}
     for line in text.splitlines():
-        user, account, queue, state, jobs, seconds = _cells(line)
-        row = (state, int(jobs), Decimal(seconds) / SECONDS)
+        user, account, queue, state, *numbers = _cells(line)
+        jobs, seconds, of_gpus = map(int, numbers)
+        nodes = next(iter(groups.get(queue, ())), None)
+        each = nodes.instance.accelerator.count if nodes else 1
+        row = (state, jobs, (seconds + Decimal(of_gpus) / each) / SECONDS)
         found.setdefault((user, account, queue), []).append(row)
     shares = [_share(spec, groups, key, rows) for key, rows in found.items()]
     used = {queue: Decimal(0) for queue in groups}
@@ -174,7 +185,7 @@ def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
 
 def _cells(line: str) -> list[str]:
     cells = line.split("|")
-    if len(cells) != 6 or not cells[4].isdigit():  # noqa: PLR2004 - as QUESTION prints them
+    if len(cells) != 7 or not all(map(str.isdigit, cells[4:])):  # noqa: PLR2004 - of QUESTION
         raise UsageError(f"the login node answered {line[:80]!r}, which is no row of sacct's")
     return cells
 

@@ -12,6 +12,7 @@ and starts nothing (slurm.conf, Prolog, read 2026-11-27).
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import readings
@@ -47,10 +48,11 @@ def sent_back(case: Case, how: str, job: str) -> int:
         case.scontrol(how, job)
     except CommandError as error:  # it may not be requeued, or is on its way already
         print(error, file=sys.stderr)
-    state = readings.said(
-        "squeue", "--noheader", "--jobs", job, "--format=%T", seconds=case.seconds
-    )
-    return 0 if state.startswith(("PENDING", "COMPLETING", "REQUEUE")) else 1
+    # The number of an array's last task is the array's: its other tasks are listed as well.
+    asked = ("squeue", "--noheader", "--jobs", job, "--format=%A %T")
+    states = readings.said(*asked, seconds=case.seconds)
+    waits = re.search(rf"^{job} (PENDING|COMPLETING|REQUEUE)", states, re.MULTILINE)
+    return 0 if waits else 1
 
 
 def take_out(case: Case, found: list[tuple[str, str]]) -> None:

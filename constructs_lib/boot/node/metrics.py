@@ -31,6 +31,8 @@ Collector = Callable[[Conf], Iterator[Row]]
 RUN = ROOT + "/run/ultracluster"
 STALE, LAST_WORDS, MHZ = 105, 300, 1e6
 PORT = int(os.environ.get("PORT", "9850"))
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+"""All that Prometheus's text format knows."""
 AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
 
 GPU = {
@@ -146,8 +148,9 @@ def machine(conf: Conf) -> Iterator[Row]:
 def slurm(conf: Conf) -> Iterator[Row]:
     """Ask the controller, from a login node: compute nodes leave it to its jobs."""
     counts: dict[str, set[str]] = {}
-    for line in readings.said("sinfo", "-h", "-N", "-o", "%N|%T|%E").splitlines():
-        name, state, reason = line.split("|", 2)
+    nodes = readings.said("sinfo", "-h", "-N", "-o", "%N|%T|%E")
+    # A reason may have lines of its own.
+    for name, state, reason in re.findall(r"^([^|\n]+)\|([^|\n]+)\|(.*)", nodes, re.MULTILINE):
         counts.setdefault(state.strip("*~#!%$@^-"), set()).add(name)
         if re.match("drain|down|fail|unknown", state) or "*" in state:
             labels = {"slurm_node": name, "state": state, "reason": reason[:120]}
@@ -163,25 +166,36 @@ def slurm(conf: Conf) -> Iterator[Row]:
 
 
 def texts(conf: Conf) -> Iterator[Row]:
-    """Yield what programs write into NAME.PID.prom; of one that ended, if its loss was finite."""
-    for path in glob(RUN + "/metrics/*.*.prom"):
-        program, pid = os.path.basename(path).split(".")[-3:-1]
-        runs = os.path.isdir(f"/proc/{pid}")
-        if not runs and time.time() - os.stat(path).st_mtime > LAST_WORDS:
-            continue
-        state = readings.read(f"/proc/{pid}/stat").rpartition(") ")[2][0] if runs else "R"
-        if state in "DTtZ":  # In a hang the others wait and compute; this one is the odd one.
-            yield "program_state", {"program": program, "state": state}, 1
-        for line in readings.read(path).splitlines():
-            found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
-            if found and (runs or found[1].endswith("job_loss_finite")):
-                labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
-                yield found[1].removeprefix("ultracluster_"), labels, float(found[3])
+    """Yield what programs write into NAME.PID.prom; of one that ended, if its loss was finite.
+
+    Any user may write there: a file that is none takes nothing from those of others.
+    """
+    for path in filter(os.path.isfile, glob(RUN + "/metrics/*.*.prom")):
+        try:
+            yield from text(path)
+        except (OSError, ValueError, IndexError) as error:
+            print(f"{path}: {error}", flush=True)
+
+
+def text(path: str) -> Iterator[Row]:
+    """Yield what one program wrote."""
+    program, pid = os.path.basename(path).split(".")[-3:-1]
+    written = os.stat(path).st_mtime
+    state = readings.state(pid, written)
+    if not state and time.time() - written > LAST_WORDS:
+        return
+    if state in {*"DTtZ"}:  # In a hang the others wait and compute; this one is the odd one.
+        yield "program_state", {"program": program, "state": state}, 1
+    for line in readings.read(path).splitlines():
+        found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
+        if found and (state or found[1].endswith("job_loss_finite")):
+            labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
+            yield found[1].removeprefix("ultracluster_"), labels, float(found[3])
 
 
 def jobs(conf: Conf) -> Iterator[Row]:
     """Yield the job and the user of each process that Slurm started here; asks this node alone."""
-    for pid, job in readings.job_processes().items():
+    for pid, job in readings.job_processes(some=True).items():
         try:
             user = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
         except (KeyError, OSError):
@@ -246,7 +260,7 @@ class Node:
 
 def line(name: str, labels: dict[str, str], value: float) -> str:
     """Return one sample in Prometheus's format."""
-    pairs = ",".join(f"{key}={json.dumps(str(text))}" for key, text in labels.items())
+    pairs = ",".join(f'{key}="{str(text).translate(ESCAPES)}"' for key, text in labels.items())
     return f"ultracluster_{name}{{{pairs}}} {float(value)!r}\n"
 
 

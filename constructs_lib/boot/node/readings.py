@@ -59,6 +59,20 @@ def read(path: str) -> str:
         return file.read(MIB)
 
 
+def state(pid: str, at: float) -> str:
+    """Return the state of the process of a number, as one letter; empty if it began after a time.
+
+    Numbers of processes come again; proc(5) has the fields.
+    """
+    try:
+        cells = read(f"/proc/{pid}/stat").rpartition(") ")[2].split()
+    except OSError:
+        return ""
+    booted = read("/proc/stat").partition("btime ")[2].split()[0]  # in whole seconds
+    began = int(booted) + int(cells[19]) / os.sysconf("SC_CLK_TCK")
+    return cells[0] if began < at + 1 else ""
+
+
 def tell(words: str) -> None:
     """Say something to whoever looks at the node's console."""
     with open(ROOT + "/dev/console", "a") as console:
@@ -255,13 +269,18 @@ def memory() -> float:
     return int(rows["MemAvailable"]) / int(rows["MemTotal"])
 
 
-def job_processes(seconds: float = 60) -> dict[int, str]:
-    """Return the job of each process that Slurm started here; asks this node alone."""
+PROCESS = re.compile(r"^ *(\d+) +(\S+)", re.MULTILINE)
+
+
+def job_processes(seconds: float = 60, *, some: bool = False) -> dict[int, str]:
+    """Return the job of each process that Slurm started here; asks this node alone.
+
+    Where a slurmstepd has died, scontrol lists those of other steps and ends with 1: `some` do.
+    """
     try:
         text = said("scontrol", "listpids", seconds=seconds)
     except CommandError as error:
-        if "No job steps" in error.text:
-            return {}
-        raise
-    rows = [line.split() for line in text.splitlines()]
-    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[0].isdigit()}
+        text = error.text
+        if "No job steps" not in text and not (some and PROCESS.search(text)):
+            raise
+    return {int(pid): job for pid, job in PROCESS.findall(text)}

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable  # noqa: TC003 - as in the others
+from contextlib import suppress
 from glob import glob
 
 import readings
@@ -35,6 +36,8 @@ LOOKING_SECONDS = 2400
 BEGINS = ("accepted", "new")
 """Entries after which nothing is under way."""
 SHARED_SECONDS = 5.0
+RETURNS = "-|Not responding|Node unexpectedly rebooted|ResumeTimeout"
+"""Reasons for which Slurm calls a node down by itself; they end when its slurmd is back."""
 SHOW = re.compile(r" State=(\S+).*? Reason=(.*)")
 
 Entry = dict[str, object]
@@ -140,7 +143,11 @@ class Case:
         words = f"{OURS}: {did}: {why if did in (action, waits) else f'{why} ({action})'}"[:200]
         state, reason = self.slurm()
         ours = reason.startswith(OURS)
-        if "DRAIN" not in state or (ours and not reason.startswith(f"{OURS}: {did}: ")):
+        if not ours and (
+            "DRAIN" in state or ("DOWN" in state and not re.match(RETURNS, reason or "-"))
+        ):
+            return  # Whoever took it out works on it, and puts it back.
+        if "DRAIN" not in state or not reason.startswith(f"{OURS}: {did}: "):
             self.scontrol("update", f"NodeName={self.node}", "State=DRAIN", f"Reason={words}")
         if waits or (self.now() and self.now()[-1]["did"] == did):
             return
@@ -242,10 +249,16 @@ def _append(path: str, line: str) -> None:
 
 
 def _entries(path: str) -> list[Entry]:
+    found: list[Entry] = []
     try:
-        return [json.loads(line) for line in readings.read(path).splitlines()]
+        lines = readings.read(path).splitlines()
     except (OSError, ValueError):
-        return []
+        return found
+    for line in lines:
+        # What a node wrote as it lost its power may be cut short, or zeros; more was added to it.
+        with suppress(ValueError):
+            found.append(json.loads(line[line.rfind('{"time"') :].rstrip("\0")))
+    return found
 
 
 def _at(entry: Entry) -> float:

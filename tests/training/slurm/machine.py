@@ -89,7 +89,9 @@ esac
 [[ $1 != requeue || ! -e not-requeued ]]
 """
 SQUEUE = """#!/bin/bash
-if [[ -e {folder}/not-requeued ]]; then echo RUNNING; else echo PENDING; fi
+# Another task of the array, and the job that is asked for.
+echo "42 PENDING"
+if [[ -e {folder}/not-requeued ]]; then echo "41 RUNNING"; else echo "41 PENDING"; fi
 """
 
 

@@ -47,11 +47,40 @@ def test_what_an_operator_took_out_stays_out(node: ByHand):
     assert node.health() == "cable, ask Ada"
 
 
-def test_an_operators_reason_is_not_written_over(node: ByHand):
-    node.state("IDLE+DRAIN", "cable, ask Ada")
-    node.log(NODE, BROKEN)
+@pytest.mark.parametrize("state", ["IDLE+DRAIN", "DOWN"])
+@pytest.mark.parametrize("line", ["NVRM: Xid (PCI:0000:10:1c): 48, pid=7, name=python", "LOST"])
+def test_who_works_on_a_node_is_left_alone(node: ByHand, state: str, line: str):
+    """Neither is a reason written over, nor is the node reset or rebooted meanwhile."""
+    node.state(state, "cable, ask Ada")
+    node.log(NODE, LOST if line == "LOST" else line)
 
     assert node.health() == "cable, ask Ada"
+    assert node.asked() == node.did(NODE) == []
+    node.state("IDLE", "")
+    assert node.health().startswith("ultracluster check: re")
+
+
+@pytest.mark.parametrize("reason", ["Not responding", "Node unexpectedly rebooted"])
+def test_a_node_that_slurm_called_down_is_judged_when_it_is_back(node: ByHand, reason: str):
+    node.state("DOWN", reason)
+    node.log(NODE, LOST)
+
+    assert node.health().startswith("ultracluster check: reboot: Xid 79")
+
+
+@pytest.mark.parametrize("torn", ['{"time": 17900', "\0" * 40, '{"time": 1}\0\0{"ti'])
+def test_a_line_that_was_cut_short_forgets_no_other(node: ByHand, torn: str):
+    """A node that lost its power was taken for a new instance, and put back."""
+    node.log(NODE, LOST)
+    node.health()
+    come_back(node)
+    ledger = node.here / "var/lib/ultracluster/repairs.jsonl"
+    ledger.write_text(ledger.read_text() + torn)
+
+    assert node.health().startswith("ultracluster check: reboot:")
+    assert node.did(NODE) == ["accept"]
+    assert node.run("accept") == 0
+    assert node.health() == "IDLE"
 
 
 def test_a_reboot_is_slurms_and_asked_for_once(node: ByHand):
