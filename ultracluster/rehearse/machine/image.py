@@ -35,14 +35,23 @@ PACKAGES: Final = (
     *("e2fsprogs", "mdadm", "xfsprogs", "iproute2", "netbase", "adjtimex"),
     *("slurmd", "slurmctld", "slurm-client", "qemu-guest-agent", "unattended-upgrades"),
 )
+DRIVERS: Final = (
+    *("accel", "ata", "bluetooth", "comedi", "gpu", "hid", "hwmon", "iio", "input", "media", "mtd"),
+    *("net/ethernet", "net/wireless", "platform", "staging", "usb", "video"),
+)
+"""Of what no machine here has."""
+AT_BOOT: Final = (
+    *("dmsetup", "fsck", "mdadm", "resume", "thermal", "udev", "xfs"),
+    *("init-top/udev", "init-bottom/udev", "local-block/mdadm", "local-bottom/mdadm"),
+)
+"""Parts of Debian's initial file system; a machine's root is where its command line says."""
 UNUSED: Final = (
     *("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"),
-    *(
-        f"/usr/lib/modules/*/kernel/{folder}/*"
-        for folder in ("sound", "drivers/gpu", "drivers/media", "drivers/net/wireless")
-    ),
+    "/usr/lib/modules/*/kernel/sound/*",
+    *(f"/usr/lib/modules/*/kernel/drivers/{folder}/*" for folder in DRIVERS),
+    *(f"/usr/share/initramfs-tools/{'scripts' if '/' in n else 'hooks'}/{n}" for n in AT_BOOT),
 )
-"""What packages bring and no machine here reads."""
+"""What packages bring and no machine here needs."""
 SIZE: Final = 4 << 30
 PROBE_SECONDS: Final = 20.0
 KERNEL: Final = {"./boot/vmlinuz": "vmlinuz", "./boot/initrd.img": "initrd"}
@@ -140,7 +149,7 @@ def _build(folder: Path) -> None:
         '--customize-hook=chroot "$1" systemctl disable slurmd slurmctld munge e2scrub_reap',
         # Nothing has been updated since, so that the first boot has nothing to make anew.
         '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
-        '--customize-hook=echo "/dev/vda / ext4 defaults 0 1" >"$1/etc/fstab"',
+        '--customize-hook=echo "/dev/vda / ext4 defaults 0 0" >"$1/etc/fstab"',
         "",
         str(archive),
         *map(str, _sources()),

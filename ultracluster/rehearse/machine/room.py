@@ -108,6 +108,9 @@ DISKS: Final = 2
 PORTS: Final = range(20_000, 60_000)
 PATIENCE: Final = 300.0
 """Seconds after which something is not coming any more."""
+PAUSES: Final = (0.5, 4.0)
+"""Seconds between two looks, at first and at most: each is processes on a machine that may be
+emulated, and takes its time from what is waited for."""
 
 
 class Room:
@@ -263,7 +266,7 @@ class Room:
 
     def comes(self, holds: Callable[[], object]) -> bool:
         """Wait until something holds; return whether it came to hold in that time."""
-        return bool(until(holds, bool, PATIENCE))
+        return bool(until(holds, bool, PATIENCE, *PAUSES))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         """Wait until something holds.
