@@ -1,13 +1,16 @@
 """A node of staging, booted by its template's own user data in a virtual machine."""
 
+import email
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.repository import ROOT
 from training.launch.acceptance import SOUND, judge
@@ -23,6 +26,9 @@ from ultracluster.rehearse.machine.user_data import (
     booted_nodes,
     text_of,
 )
+
+CLOUD = "root/etc/cloud/cloud.cfg.d/99_ultracluster.cfg"
+MODULES = ("cloud_init_modules", "cloud_config_modules", "cloud_final_modules")
 
 
 def booted(environment: str) -> BootedNodes:
@@ -68,6 +74,23 @@ def test_user_data_is_filled_in_as_cloudformation_does_it(environment: str):
     assert "fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com@tcp:/abcdefgh\n" in found.node
     assert (found.login is None) == (found.slurm_version is None) == (environment == "dev")
     assert "Fn::" not in found.node
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "ultracluster"])
+def test_the_virtual_image_runs_what_user_data_asks_for(environment: str):
+    """Its cloud-init has fewer modules than Debian's, and leaves out other keys in silence."""
+    run = yaml.safe_load((ROOT / "ultracluster" / "rehearse" / "machine" / CLOUD).read_text())
+    modules = {name for part in MODULES for name in run[part]}
+    found = booted(environment)
+    for text in filter(None, (found.node, found.login)):
+        _, config, script = email.message_from_string(text).walk()
+        asked = {
+            re.sub("^package_.*", "package_update_upgrade_install", key)
+            for key in yaml.safe_load(str(config.get_payload()))
+        }
+        assert asked <= modules
+        assert script.get_content_type() == "text/x-shellscript"
+    assert {"scripts_user", "scripts_per_boot"} <= modules
 
 
 def test_a_reference_that_nothing_stands_in_for_is_refused():
