@@ -1,6 +1,7 @@
 """A proof says true of what is there, and false of each thing that is not."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -395,7 +396,7 @@ and words of the first area."""
 
 def apart(rows):
     """Return the rows in as few groups as do, of which no two rows have an area in common."""
-    groups = []
+    groups: list[list[Any]] = []
     for row in rows:
         own = set(row[1].split(", "))
         for group in groups:

@@ -152,7 +152,7 @@ def test_what_is_kept_tells_which_faults_have_not_happened(monkeypatch: pytest.M
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rehearsal.time, "sleep", interrupted)
+    monkeypatch.setattr("time.sleep", interrupted)
     with suppress(KeyboardInterrupt):
         played(play, monkeypatch, keep=True)
 

@@ -181,17 +181,16 @@ def test_rules_that_need_a_faulty_value_are_silent_and_the_others_speak():
 
 
 def test_a_value_of_a_wrong_type_hides_no_other_mistake_that_fsx_would_refuse():
-    problems = found(
-        lambda: LustreSpec(
+    with pytest.raises(SpecError) as caught:
+        LustreSpec(
             deployment_type="PERSISTENT_1",
             capacity_gib=2500,
             drive_cache_type=1,  # type: ignore[arg-type]
             throughput_capacity_mbps=4001,
             keep_data=True,
         )
-    )
 
-    fields = {problem.field for problem in problems}
+    fields = {problem.field for problem in caught.value.problems}
     assert {"capacity_gib", "drive_cache_type", "throughput_capacity_mbps"} <= fields
 
 

@@ -41,7 +41,7 @@ def start(tmp_path):
             "SLURM_JOB_NODELIST": "n1",
             "SLURM_JOB_NUM_NODES": "1",
         }
-        command = ["bash", SCRIPT, "smoke"]
+        command = ["bash", str(SCRIPT), "smoke"]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
