@@ -29,6 +29,7 @@ from constructs_lib import (
     UltraClusterRules,
     UnattendedTraining,
 )
+from constructs_lib.acknowledgement import acknowledge
 from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
 from ultracluster.input_files import Sources
 
@@ -251,3 +252,14 @@ def test_commands_are_added_later(flag: bool):  # noqa: FBT001
     data = {name[:5]: each["Properties"]["LaunchTemplateData"] for name, each in found}
     assert "nvidia-smi" in text(data["Nodes"]["UserData"])
     assert "UserData" not in data["Other"]
+
+
+def test_what_is_acknowledged_for_a_whole_app_excuses_nothing(tmp_path: Path):
+    """It would excuse what nobody has looked at."""
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.Validations.of(app).add_plugins(UltraClusterRules())
+    sns.Topic(cdk.Stack(app, "Alerts"), "Topic", enforce_ssl=True)
+    acknowledge(app, {"UltraCluster::OPERATE-3": "somebody subscribes by hand"})
+
+    with pytest.raises(RuntimeError, match="at an app, a stage or a stack"):
+        app.synth()

@@ -31,6 +31,14 @@ def errors(runs: list[Run]) -> list[float]:
     return [run.error(stack.find(run.stack)) for run in runs]
 
 
+def test_constants_are_read_again_after_they_were_fitted():
+    before = stack.find("a100_40gb")
+    stack.forget()
+
+    assert stack.find("a100_40gb") == before
+    assert stack.find("a100_40gb") is not before
+
+
 def held_out(name: str) -> list[Run]:
     """Return the runs on one node that nothing was fitted to."""
     return [run for run in RUNS if run.stack == name and run.one_node and not run.fitted]
