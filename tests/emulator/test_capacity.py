@@ -279,8 +279,9 @@ def test_the_command_finds_what_the_emulated_aws_offers(cloud, capsys, monkeypat
     class Emulated:
         """The gateway's one method, by the test's own clients."""
 
-        def __init__(self, _: str) -> None:
-            """Take the Region, which the emulator's client has."""
+        def __init__(self, _: str, account: str | None) -> None:
+            """Take the Region, which the emulator's client has, and an account if one is asked."""
+            assert account is None
 
         def ask(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
             return getattr(cloud.client(service), operation)(**given)

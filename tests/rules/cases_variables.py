@@ -55,7 +55,7 @@ VARIABLES: Final = (
         "FABRIC-26",
         "job",
         {"Job.Environment": {"NCCL_PROTO": "LL128,Simple"}},
-        {"Job.Environment": {"NCCL_PROTO": "^LL128"}},
+        {"Job.Environment": {"NCCL_PROTO": "^LL,LL128"}},
         words="NCCL_PROTO=LL128,Simple",
     ),
     Case(
