@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "recipes": {"ultracluster.spec", "recipes"},
     "constructs_lib/gates.py": {"constructs_lib", "aws_cdk", "cdk_nag"},
     # On a node they lie beside each other, and there is nothing else.
-    "constructs_lib/boot/node": {"readings", "repair", "checks"},
+    "constructs_lib/boot/node": {"readings", "gpu_metrics", "repair", "checks"},
     # Runs in Lambda, with its SDK and nothing else.
     "constructs_lib/functions": {"boto3", "botocore"},
     "constructs_lib": {"constructs_lib", "ultracluster", "aws_cdk", "constructs", "jsii"},
