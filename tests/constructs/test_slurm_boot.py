@@ -43,7 +43,7 @@ class Programs:
 PROGRAMS: Any = Programs()
 
 
-def rendered(nodes: NodesSpec | None) -> str:
+def rendered(nodes: NodesSpec | None, **more: Any) -> str:
     """Return the user data of a node, with names as long as AWS makes them."""
     return node_boot(
         nodes=nodes,
@@ -51,6 +51,7 @@ def rendered(nodes: NodesSpec | None) -> str:
         dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
         mount_name="abcdefgh",
         programs=PROGRAMS,
+        **more,
     ).render()
 
 
@@ -95,15 +96,7 @@ CROWD = UsersSpec(
 
 def test_a_node_makes_no_accounts_unless_it_is_told_to():
     """The nodes of jobs have users alone: accounts are Slurm's, and made once."""
-    boot = node_boot(
-        nodes=P4D,
-        slurm_version="25.11",
-        dns_name="fs-1",
-        mount_name="abc",
-        users=CROWD,
-        programs=PROGRAMS,
-    )
-    written = files_of(boot.render())
+    written = files_of(rendered(P4D, users=CROWD))
 
     assert any(path.endswith("/users.sh") for path in written)
     assert not any("accounts" in path or "accounts" in text for path, text in written.items())
@@ -112,32 +105,20 @@ def test_a_node_makes_no_accounts_unless_it_is_told_to():
 @pytest.mark.parametrize("makes_accounts", [False, True])
 def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
     """EC2 refuses more than 16 KB, and PCS adds a part of its own."""
-    boot = node_boot(
-        nodes=None if makes_accounts else P4D,
-        slurm_version="25.11",
-        dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
-        mount_name="abcdefgh",
+    text = rendered(
+        None if makes_accounts else P4D,
         users=CROWD,
         homes="fs-0123456789abcdef0",
         makes_accounts=makes_accounts,
-        programs=PROGRAMS,
     )
 
     assert len(CROWD.unix_lines() + CROWD.account_lines()) > 0.8 * MOST_BYTES
-    assert len(boot.render().encode()) < MOST_USER_DATA_BYTES - 2048
+    assert len(text.encode()) < MOST_USER_DATA_BYTES - 2048
 
 
 def test_users_come_after_what_their_homes_are_on():
     """And are made again at each boot, also where Lustre could not be mounted."""
-    boot = node_boot(
-        nodes=None,
-        slurm_version="25.11",
-        dns_name="fs-1",
-        mount_name="abc",
-        users=CROWD,
-        programs=PROGRAMS,
-    )
-    message = email.message_from_string(boot.render())
+    message = email.message_from_string(rendered(None, users=CROWD))
     parts: Any = message.get_payload()
     lines = parts[1].get_payload().splitlines()
 
