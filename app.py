@@ -11,13 +11,16 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ultracluster.synthesis import cdk_context, run, spare_node_threads
+
+spare_node_threads()  # before the CDK is imported, which starts Node
+
 import aws_cdk as cdk
 
 from constructs_lib.gates import add_gates
 from constructs_lib.stacks.environment import TrainingEnvironment
 from ultracluster.environments import named, registered
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.synthesis import cdk_context, run
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,6 @@ from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 
 from .cluster import ClusterStack
-from .image import ImageStack
 from .network import NetworkStack
 from .storage import StorageStack
 from .training import TrainingStack
@@ -80,6 +79,9 @@ class TrainingEnvironment(cdk.Stage):
 
         self.network = NetworkStack(self, "Network", spec=spec, env=env)
         if spec.node_image is not None and spec.slurm is not None:
+            # Imported here: Image Builder's module is a tenth of the imports, and few have it.
+            from .image import ImageStack  # noqa: PLC0415
+
             ImageStack(
                 self,
                 "Image",

@@ -12,7 +12,13 @@ import psutil
 import pytest
 
 from environments.dev import DEV
-from ultracluster.synthesis import Synthesis, SynthesisError, package_cache
+from ultracluster.synthesis import (
+    ONE_THREAD,
+    Synthesis,
+    SynthesisError,
+    package_cache,
+    spare_node_threads,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,6 +80,15 @@ folder.mkdir(parents=True)
 
     assert "CDK_CONTEXT_JSON" in names
     assert not [name for name in names if name.startswith("AWS_")]
+
+
+def test_options_of_node_that_a_user_has_set_stay(monkeypatch: pytest.MonkeyPatch):
+    """Who has given Node more memory for a large app keeps it."""
+    monkeypatch.setenv("NODE_OPTIONS", "--max-old-space-size=8192")
+
+    spare_node_threads()
+
+    assert os.environ["NODE_OPTIONS"].split() == [ONE_THREAD, "--max-old-space-size=8192"]
 
 
 def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path):

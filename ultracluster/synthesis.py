@@ -48,6 +48,8 @@ INHERITED: Final = (
 REFUSED: Final = re.compile("Validation ?[Ff]ailed")
 """CDK's error where a gate found something."""
 SHOWN_LINES: Final = 20
+ONE_THREAD: Final = "--v8-pool-size=0"
+"""Node's option for no helper threads: decision 0008."""
 
 
 class SynthesisError(CommandError):
@@ -184,9 +186,19 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
         "JSII_NODE": node,
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "NO_COLOR": "1",
+        "NODE_OPTIONS": ONE_THREAD,
         **package_cache(Path(kept.get("HOME") or Path.home())),
         **settings,
     }
+
+
+def spare_node_threads() -> None:
+    """Have Node, which CDK's constructs run in, do without helper threads: it ends sooner.
+
+    They compile and collect for the hours of a server; a synthesis lives for seconds. It has to
+    be called before `aws_cdk` is imported, which starts Node, and keeps options that are set.
+    """
+    os.environ["NODE_OPTIONS"] = f"{ONE_THREAD} {os.environ.get('NODE_OPTIONS', '')}".strip()
 
 
 def package_cache(home: Path) -> Mapping[str, str]:
