@@ -61,7 +61,7 @@ class Command:
         """Whether constants may be fitted to it.
 
         Of FSDP's rows those whose digest is even; of Megatron's the three that were given; of
-        compiled and older programs none.
+        all other programs none.
         """
         if GUESSED in self.assumed:
             return NOT_COMPARABLE

@@ -7,7 +7,15 @@ import pytest
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.goodput import goodput
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Layout, Only, Setup
+from ultracluster.planner.layout import (
+    KEPT,
+    RECOMPUTED,
+    SELECTIVE,
+    Choices,
+    Layout,
+    Only,
+    Setup,
+)
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import Question
@@ -46,12 +54,12 @@ KIMI = replace(
 TRILLION = {"tokens": 629e9, "instance_type": "p4d.24xlarge", "nodes": 512}
 
 
-def setup(shape: ModelShape, instance_type: str = "p4d.24xlarge") -> Setup:
+def setup(shape: ModelShape, instance_type: str = "p4d.24xlarge", software: str = "") -> Setup:
     """Return a model on the GPUs of an instance type."""
     instance = Question(shape, 1e12, instance_type).instance
     gpu = gpu_of(instance)
     assert gpu is not None
-    return Setup(shape, gpu, network_of(instance), stack_for(gpu, ""))
+    return Setup(shape, gpu, network_of(instance), stack_for(gpu, software))
 
 
 def staged(**changes) -> Layout:
@@ -108,6 +116,56 @@ def test_a_stage_holds_its_weights_and_their_gradients():
     assert held.gradients == pytest.approx(4 * of_a_gpu, rel=0.02)
     assert held.embeddings == pytest.approx(2 * of_a_gpu, rel=0.02)
     assert held.parameters + held.optimizer == pytest.approx(12 * of_a_gpu / 8, rel=0.02)
+
+
+def test_zero_1_holds_all_weights_and_hides_all_but_a_layer_of_what_it_sends():
+    """Megatron-Core's distributed optimizer: weights and gradients are sent once a step."""
+    shape, layout = of_size(7e9), Layout(512, 512, micro_batch=4, accumulation=4)
+    fully, core = (setup(shape, software=each) for each in ("fsdp", "megatron-core"))
+    mine, theirs = step(fully, layout), step(core, layout)
+
+    assert theirs.holding.gradients == pytest.approx(2 * shape.parameters, rel=0.01)
+    assert theirs.holding.embeddings == pytest.approx(2 * shape.parameters, rel=0.01)
+    assert theirs.holding.parameters == mine.holding.parameters
+    assert (mine.times_sharded, theirs.times_sharded) == (4, 1)
+    sent = theirs.sending.sharded.seconds
+    assert theirs.ending == pytest.approx(sent / shape.layers)
+    # Where a pass is too short to hide it, the step waits for the rest.
+    short = step(core, replace(layout, micro_batch=1, accumulation=1))
+    assert short.ending == pytest.approx(sent - short.micro * (1 - 1 / shape.layers))
+
+
+def test_megatron_core_passes_on_beside_other_chunks_and_keeps_its_products():
+    """What one chunk sends hides behind the next; selective recomputation computes none again."""
+    core = setup(MEGATRON, software="megatron-core")
+    once, chunked = step(core, staged()), step(core, staged(chunks=4))
+
+    assert once.sending.passing.stages > 0 == chunked.sending.passing.stages
+    assert chunked.ending < once.ending
+    kept, some = (step(core, staged(activations=each)) for each in (KEPT, SELECTIVE))
+    assert some.computing.products == kept.computing.products
+    assert some.holding.activations < 0.8 * kept.holding.activations
+
+
+def test_attention_beside_the_network_halves_what_tensor_parallel_ranks_send():
+    """Falcon: one sum of both a block, forward and backward."""
+    layout = Layout(64, 8, 8, activations=KEPT)
+    shapes = MEGATRON, replace(MEGATRON, parallel_block=True)
+    whole, half = (communicate(setup(each), layout).passing.tensor for each in shapes)
+
+    assert half == pytest.approx(whole / 2)
+
+
+def test_heads_of_keys_are_copied_where_more_ranks_are_asked_for():
+    """StarCoder: one head of keys for 48 of queries, on four GPUs (arXiv 2305.06161)."""
+    one = replace(MEGATRON, key_value_heads=1)
+    four = Layout(64, 16, 4, activations=KEPT)
+    products = step(setup(one), four).computing.products
+    divided = step(setup(replace(one, key_value_heads=4)), four).computing.products
+
+    assert products == pytest.approx(divided)
+    assert 4 not in Choices(setup(one), Only()).degrees()
+    assert Choices(setup(one), Only(tensor=4)).degrees() == (4,)
 
 
 def test_experts_are_divided_and_their_tokens_cross_the_network_at_a_price():

@@ -20,6 +20,8 @@ from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[2]
+STARCODER = ["plan", "--layers", "40", "--hidden", "6144", "--heads", "48"]
+STARCODER += ["--key-value-heads", "1", "--tokens", "1e12", "--nodes", "64", "--tensor", "4"]
 FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
 SEVEN = ["plan", "--parameters", "7e9", "--tokens", "1e12"]
 BLOOMBERG = [
@@ -264,7 +266,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--region", "mars-1"], "not sold there"),
         (
             [*SEVEN, "--software", "x"],
-            "write fsdp, compiled, megatron, training, torchtitan or 2022",
+            "write fsdp, compiled, megatron, megatron-core, training, torchtitan or 2022",
         ),
         ([*SEVEN, "--purchase", "x"], "write on-demand"),
         ([*SEVEN, "--failures", "x"], "write opt-175b"),
@@ -323,6 +325,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--nodes", "3", "--partition", "7"], "write 1, 2, 4, 8 or 24"),
         ([*SEVEN, "--partition", "3"], "--partition: got 3"),
         ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree divides"),
+        ([*STARCODER, "--software", "torchtitan"], "heads and node; write 1"),
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
         ([*SEVEN, "--expert-parallel", "8"], "got 8; it can only be 1; leave it out"),
         (

@@ -91,14 +91,19 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
     nodes=st.integers(1, 4096) | st.integers(1, 128).map(lambda n: 8 * n),
     before=st.lists(st.integers(1, 4096), max_size=3),
     power=st.integers(18, 27),
-    instance_type=st.sampled_from(["p4d.24xlarge", "p5.48xlarge", "p5.4xlarge"]),
+    on=st.tuples(
+        st.sampled_from(["p4d.24xlarge", "p5.48xlarge", "p5.4xlarge"]),
+        st.sampled_from(["", "megatron-core"]),
+    ),
 )
 # Of one micro-batch what computes longer, and keeps less, is better here, or is all that fits.
-@example(of_size(3e9), 12, [], 18, "p5.4xlarge")
-@example(TRILLION, 64, [], 26, "p4d.24xlarge")
-def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, instance_type):
+@example(of_size(3e9), 12, [], 18, ("p5.4xlarge", ""))
+@example(TRILLION, 64, [], 26, ("p4d.24xlarge", ""))
+@example(TRILLION, 64, [], 26, ("p4d.24xlarge", "megatron-core"))
+def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, on):
     """What cannot win is not looked at; what was found for other numbers says what that is."""
-    asked = question(shape, instance_type=instance_type, batch_tokens=2**power)
+    kind = dict(zip(("instance_type", "software"), on, strict=True))
+    asked = question(shape, batch_tokens=2**power, **kind)
     found = Planner(asked).search
     for other in before:
         found.best(other)

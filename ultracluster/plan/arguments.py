@@ -127,7 +127,8 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> shapes.ModelShape:
     if missing:
         raise PlanError(f"a shape needs {' and '.join(missing)} too; write {missing[0]} N")
     sizes: dict[str, Any] = {option[2:].replace("-", "_"): read.count(option) for option in SIZES}
-    return shapes.ModelShape(gated=arguments.gated, tied=not arguments.untied, **sizes)
+    given = {"gated": arguments.gated, "parallel_block": arguments.parallel_block}
+    return shapes.ModelShape(tied=not arguments.untied, **given, **sizes)
 
 
 def _usual(given: str, size: float, vocabulary: int, sequence: int) -> shapes.ModelShape:

@@ -53,7 +53,7 @@ KNOWN: Final[Options] = {
     "--software": (
         "KIND",
         "",
-        "fsdp, compiled, megatron, training, torchtitan or 2022; not given, it is in doubt",
+        "fsdp, compiled, megatron, megatron-core, training, torchtitan, 2022; else in doubt",
     ),
     "--node-gbps": ("N", None, "of all network cards of a node (the instance type's)"),
     "--failures": (
@@ -90,6 +90,8 @@ def add_run(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options of a model and of what is known of its training."""
     model = _group(parser, "model", "its size, or its shape", MODEL)
     model.add_argument("--gated", action="store_true", help="a gated feed-forward network (SwiGLU)")
+    beside = "attention and feed-forward side by side (Falcon, GPT-NeoX)"
+    model.add_argument("--parallel-block", action="store_true", help=beside)
     model.add_argument("--untied", action="store_true", help="an output layer of its own")
     model.add_argument("--tokens", metavar="N", required=required, help="tokens to train on")
     known = _group(parser, "what is known", "", KNOWN)

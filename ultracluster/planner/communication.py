@@ -9,6 +9,10 @@ from ultracluster.planner.layout import RECOMPUTED, Layout, Setup
 
 ACTIVATION_BYTES = 2
 """Of a value that tensor-parallel ranks add up: bf16."""
+LEAST_BUCKET: Final = 40e6
+BUCKET_OF_A_RANK: Final = 1e6
+"""Parameters that Megatron-Core sends in one call, at least and for each rank
+(core/distributed/distributed_data_parallel_config.py, read 2026-11-28)."""
 TREE_SHARE: Final = 0.92
 """Bandwidth of NCCL's double binary trees over that of its rings (NVIDIA/nccl src/graph/tuning.cc,
 ncclTopoTuneModel, read 2026-11)."""
@@ -133,7 +137,7 @@ def inside(setup: Setup, layout: Layout) -> Sending:
     layers, t, over = layout.stage_layers(shape.layers), layout.tensor, layout.experts_over
     of_experts = shape.experts * shape.expert_parameters * shape.mixed_layers / shape.layers
     dense = layers / shape.layers * (shape.parameters - of_experts * shape.layers)
-    gathers = 2 if layout.reshard else 1
+    gathers = 2 if layout.reshard and not stack.keeps_weights(layout.pipeline) else 1
     gather = reduce_scatter = passed_on = 0.0
     for size, stride in ((dense / t, t), (layers * of_experts / over, over)):
         ranks = layout.stage_group // stride
@@ -145,9 +149,12 @@ def inside(setup: Setup, layout: Layout) -> Sending:
         carried, latency = one_way(
             stack.weight_bytes * size, group, setup, shares=lanes, hierarchical=layout.hierarchical
         )
-        gather += gathers * (carried + (layers + 1) * latency)
+        calls = layers + 1.0
+        if stack.zero_1:
+            calls = math.ceil(size / max(LEAST_BUCKET, ranks * BUCKET_OF_A_RANK))
+        gather += gathers * (carried + calls * latency)
         carried, latency = one_way(stack.reduce_bytes * size, group, setup, shares=lanes)
-        reduce_scatter += carried + (layers + 1) * latency
+        reduce_scatter += carried + calls * latency
         moved = gathers * stack.weight_bytes + stack.reduce_bytes
         passed_on += moved * size * (ranks - 1) / ranks / setup.gpu.link_bandwidth
     outside = gather + reduce_scatter if layout.stage_group > network.gpus_per_node else 0.0
@@ -166,10 +173,11 @@ def tensor(setup: Setup, layout: Layout) -> float:
         return 0.0
     values = ACTIVATION_BYTES * _tokens(setup, layout) * setup.shape.hidden
     carried, latency = one_way(values, ring(t, 1, setup.network), setup, shares=1)
-    # Two of each forward and two backward in a block; where it is recomputed two more, but for the
-    # last reduce-scatter, whose result nothing needs.
-    again = 3 if setup.stack.early_stop else 4
-    count = 8 + again * (layout.activations == RECOMPUTED)
+    # Two of each forward and two backward in a block, of one input half of that; where it is
+    # recomputed two more, but for the last reduce-scatter, whose result nothing needs.
+    once = 1 if setup.shape.parallel_block else 2
+    again = 2 * once - setup.stack.early_stop
+    count = 4 * once + again * (layout.activations == RECOMPUTED)
     return layout.stage_layers(setup.shape.layers) * count * (carried + latency)
 
 
@@ -200,7 +208,7 @@ def context(setup: Setup, layout: Layout) -> float:
     group = ring(c, layout.tensor, network)
     lanes = max(1, network.gpus_per_node // group.inside) if group.nodes > 1 else 1
     values = 2 * ACTIVATION_BYTES * _tokens(setup, layout) * c
-    values *= shape.key_value_width / layout.tensor
+    values *= shape.key_values_of(layout.tensor)
     carried, latency = one_way(values, group, setup, shares=lanes)
     # Forward once, backward the values again and their gradients.
     times = 4 if layout.activations == RECOMPUTED else 3
@@ -214,7 +222,7 @@ def stages(setup: Setup, layout: Layout) -> float:
     2021, section 4.1); what lies in one node goes over NVLink.
     """
     p, network = layout.pipeline, setup.network
-    if p == 1:
+    if p == 1 or (setup.stack.zero_1 and layout.chunks > 1):
         return 0.0
     size = ACTIVATION_BYTES * _tokens(setup, layout) * setup.shape.hidden / layout.tensor
     if layout.gpus <= network.gpus_per_node:

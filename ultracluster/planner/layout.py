@@ -38,6 +38,9 @@ STAGES: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 CHUNKS: Final = (1, 2, 4)
 IDLE_LAYERS: Final = 0.15
 """Part of a pipeline's places for layers that may stay empty where the layers do not divide."""
+NO_LAYERS: Final = 2
+"""Chunks that may have no layer: the first, of the embedding, and the last, of the loss (Llama 3,
+arXiv 2407.21783, section 3.3.2)."""
 EXPERTS_OVER: Final = (1, 2, 4, 8, 16, 32, 64)
 LONG: Final = 32_768
 """Tokens of a sequence from which sharing them is looked at."""
@@ -231,7 +234,9 @@ class Choices:
     def degrees(self) -> tuple[int, ...]:
         """Return the tensor-parallel degrees that divide the heads and stay in a node."""
         shape, per_node = self.setup.shape, self.setup.network.gpus_per_node
-        groups = shape.key_value_heads or shape.heads
+        groups, own = shape.key_value_heads or shape.heads, self.only.tensor or 1
+        if own % groups == 0 and not self.setup.stack.loss_chunks:
+            groups = own  # Megatron copies heads of keys and values; it must be asked for
         return tuple(
             t
             for t in ((self.only.tensor,) if self.only.tensor else TENSOR)
@@ -245,7 +250,7 @@ class Choices:
             for v in (own.chunks,) if own.chunks else CHUNKS if p > 1 else (1,):
                 places = Layout(p, 1, pipeline=p, chunks=v).stage_layers(layers) * p
                 asked = own.pipeline and own.chunks
-                if p * v <= layers and (asked or places <= layers * (1 + IDLE_LAYERS)):
+                if p * v <= layers + NO_LAYERS and (asked or places <= layers * (1 + IDLE_LAYERS)):
                     yield p, v
 
     def experts_over(self, t: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from ultracluster.planner.shape import ModelShape
 MASTER_AND_MOMENTS = 12
 """Bytes per parameter: fp32 master weight and Adam's two moments."""
 GRADIENT = 4
-"""Bytes per parameter of the gradient kept between passes, fp32."""
+"""Bytes per parameter of the gradient that is reduced, fp32."""
 WEIGHT = 2
 CLOSING = 10
 """Bytes of a value of the stream that the last norm and the loss keep where it is in chunks: the
@@ -90,9 +90,11 @@ def memory(setup: Setup, layout: Layout) -> Memory:
 
     The most is held either when the forward pass ends, with all activations and the logits but,
     without accumulation, no gradients yet; or when the backward pass ends. A stage of a pipeline
-    keeps its weights, and the gradients of all micro-batches add up before they are reduced.
+    keeps its weights, and the gradients of all micro-batches add up before they are reduced; so
+    does ZeRO-1.
     """
     shape, stack, staged = setup.shape, setup.stack, layout.pipeline > 1
+    once = stack.keeps_weights(layout.pipeline)
     t, layers = layout.tensor, layout.stage_layers(shape.layers)
     states = shape.parameters * layers / shape.layers / layout.stage_group
     tokens = layout.micro_batch * shape.sequence / layout.context
@@ -115,12 +117,14 @@ def memory(setup: Setup, layout: Layout) -> Memory:
     if staged:  # its first and last stage have a layer less where places for layers stay empty
         tables = max(0.0, tables - spare // 2 * in_layer)
     embeddings = WEIGHT * tables
-    gradients = GRADIENT * (layers * in_layer + tables if staged else states)
-    if staged or not layout.reshard:
+    gradients = (stack.reduce_bytes if stack.zero_1 else GRADIENT) * (
+        layers * in_layer + tables if once else states
+    )
+    if once or not layout.reshard:
         embeddings += WEIGHT * layers * in_layer
-    early = gradients if staged or layout.accumulation > 1 else 0.0
+    early = gradients if once or layout.accumulation > 1 else 0.0
     held = (early, activations, logits, embeddings)
-    if not staged and activations + logits + early < gradients + embeddings:
+    if not once and activations + logits + early < gradients + embeddings:
         held = (gradients, 0.0, 0.0, 2 * embeddings)
     capacity, reserve = setup.gpu.memory, stack.reserve
     if layout.gpus > setup.network.gpus_per_node:
@@ -133,7 +137,7 @@ def memory(setup: Setup, layout: Layout) -> Memory:
         parameters, optimizer = stack.weight_copy * states, MASTER_AND_MOMENTS * states
     fixed = reserve + parameters + optimizer + working + sum(held)
     layer = WEIGHT * in_layer
-    least = 0.0 if staged else stack.least_layers
+    least = 0.0 if once else stack.least_layers
     room = max(0.0, capacity - fixed) / layer
     return Memory(
         capacity=capacity,
@@ -237,6 +241,11 @@ def _activations(setup: Setup, layout: Layout) -> tuple[float, float]:
         return float(WEIGHT * h), whole + scores
     if not stack.flash:
         return whole, scores
+    if stack.zero_1:  # Megatron-Core: all but norms and activation functions
+        kept = h + queries + shape.key_value_width + copies * (shape.expert_width + h / 2)
+        kept += mixed * shape.shared_experts * shape.expert_width
+        kept += (1 - mixed) * (1 + shape.gated) * shape.inner / 2
+        return 2 * WEIGHT * kept, whole
     # Of a dense block's products the first (queries, keys, values), the third and the fifth; of a
     # mixed one half.
     heads = queries + 2 * shape.key_value_width

@@ -49,7 +49,7 @@ class Room:
         self.finest = finest.needed
         if not finest.fits:
             self.none = FINEST
-        elif kind.pipeline > 1:
+        elif setup.stack.keeps_weights(kind.pipeline):
             state = self._holding(1).needed - finest.needed
             self.plenty = math.ceil(state / max(finest.capacity - finest.needed, 1.0))
             self.none = self.plenty - 1

@@ -192,19 +192,20 @@ class Search:
         memory that it could use only gains where computing is hidden behind sending.
         """
         kind, busy, room = way.kind, way.busy, way.rooms[work.flags]
-        count, sequences, staged = work.passes, work.sequences, kind.pipeline > 1
+        count, sequences, stack = work.passes, work.sequences, self.setup.stack
+        once, shown = stack.keeps_weights(kind.pipeline), not stack.zero_1
         slower = list[int]()
         for place, p in enumerate(sizes):
             if p <= room.none:
                 return slower + sizes[place:]
             sending, sent, optimizer = family.beside.get(p) or self._beside(family, p)
-            alone = count * busy + sent + optimizer if staged else count * max(busy, sent)
+            alone = count * busy + sent * shown + optimizer if once else count * max(busy, sent)
             if sequences < good * alone:
                 continue
             hop = self._hop(work.gpus, kind, p)
-            micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
+            micro, ending = passes(self.setup, kind, busy, sending, hop)
             if sequences < good * (count * micro + ending + optimizer):
-                if not staged:
+                if not once:
                     slower.append(p)
                 continue
             layers = room.shortage(p)
@@ -215,7 +216,7 @@ class Search:
             rate = sequences / (count * (micro + short) + ending + optimizer)
             if rate >= good:
                 yield Candidate(rate, kind, work.accumulation, p)
-            if short or not (staged or busy >= sent):
+            if short or not (once or busy >= sent):
                 slower.append(p)
         return slower
 

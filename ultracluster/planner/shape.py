@@ -54,6 +54,9 @@ class ModelShape:
     """Experts that every token passes, beside the routed ones."""
     dense_layers: int = 0
     """Blocks before the first that has experts."""
+    parallel_block: bool = False
+    """Whether attention and feed-forward network work on one input, side by side, so that
+    tensor-parallel ranks add up but once (Falcon, GPT-NeoX)."""
     attention: int = 0
     """Parameters of a block's attention where its matrices are of low rank (DeepSeek's); 0 stands
     for the four matrices that the heads make."""
@@ -75,6 +78,10 @@ class ModelShape:
     def key_value_width(self) -> int:
         """Width of the keys, and of the values."""
         return self.head * (self.key_value_heads or self.heads)
+
+    def key_values_of(self, tensor: int) -> float:
+        """Return the width of the keys that each of so many ranks has: one head at least."""
+        return max(self.key_value_width / tensor, self.head)
 
     @cached_property
     def mixed_layers(self) -> int:

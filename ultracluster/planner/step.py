@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.planner.communication import Communication, InPasses, Sending, communicate
-from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Kind, Layout, Setup
 from ultracluster.planner.memory import Memory, memory
 
 BACKWARD: Final = 2 / 3
@@ -41,6 +41,8 @@ def forwards(setup: Setup, layout: Layout) -> tuple[float, float]:
     if layout.activations == RECOMPUTED:
         return 2.0, 2.0
     if layout.activations == KEPT:
+        return 1.0, 1.0
+    if setup.stack.zero_1:
         return 1.0, 1.0
     return (1.5, 1.0) if setup.stack.flash else (1.0, 2.0)
 
@@ -86,11 +88,11 @@ def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> floa
     """Return the FLOPs that one layer's products cost as much as, dense and mixed ones averaged."""
     shape, t, ramp = setup.shape, layout.tensor, setup.stack.gemm_ramp
     h, early = shape.hidden, setup.stack.early_stop and layout.activations == RECOMPUTED
-    queries = shape.query_width + 2 * shape.key_value_width
+    queries = shape.query_width / t + 2 * shape.key_values_of(t)
     if shape.attention:  # of low rank: as one product of as many parameters
         work = _product(tokens, shape.attention / h / t, h, ramp, forward=repeated)
     else:
-        work = _product(tokens, queries / t, h, ramp, forward=repeated)
+        work = _product(tokens, queries, h, ramp, forward=repeated)
         work += _product(tokens, h, shape.query_width / t, ramp, forward=repeated)
 
     def network(rows: float, width: float, *, gated: bool) -> float:
@@ -146,7 +148,8 @@ class Step:
     @property
     def times_sharded(self) -> int:
         """How often in a step weights are gathered and gradients reduced inside the group."""
-        return 1 if self.layout.pipeline > 1 else self.layout.accumulation
+        once = self.setup.stack.keeps_weights(self.layout.pipeline)
+        return 1 if once else self.layout.accumulation
 
     @property
     def computed(self) -> float:
@@ -192,21 +195,35 @@ def in_the_way(computing: Compute, sending: InPasses) -> float:
 
 
 def passes(
-    setup: Setup, pipeline: int, busy: float, sending: Sending, hop: float
+    setup: Setup, kind: Kind | Layout, busy: float, sending: Sending, hop: float
 ) -> tuple[float, float]:
     """Return the seconds of a pass, and what is sent once adds to a step; memory is plentiful.
 
     The longer of computing and sending, and what sending costs computing beside it. The first
     layer's weights and the last one's gradients have nothing to hide behind. A pipeline gathers
-    before its first micro-batch and reduces after its last, and nothing hides that.
+    before its first micro-batch and reduces after its last, and nothing but ZeRO-1 hides that.
     """
     in_pass, stack = sending.seconds, setup.stack
-    if pipeline > 1:
-        return busy, in_pass + hop
+    if stack.keeps_weights(kind.pipeline):
+        sent = in_pass + hop
+        return busy, _not_hidden(setup, kind, busy, sent) if stack.zero_1 else sent
     slowed = stack.exposed * min(busy, sending.passed_on) + in_pass / setup.shape.layers
     micro = max(busy, in_pass) + slowed + stack.late * min(busy, sending.outside)
     after = max(0.0, in_pass + hop - BACKWARD * busy) if hop else 0.0
     return micro, max(stack.late * hop, after)
+
+
+def _not_hidden(setup: Setup, kind: Kind | Layout, busy: float, sent: float) -> float:
+    """Return the seconds of a step's gathers and reductions that no pass hides.
+
+    All but one part goes beside the first pass and the last. A part is a layer; or an interleaved
+    stage's chunk, and as many micro-batches as there are stages pass between two of those (NeMo
+    user guide 25.02, "Communication overlap"; Narayanan et al. 2021, section 2.2).
+    """
+    parts, window = kind.chunks, kind.pipeline * busy
+    if parts == 1:
+        parts, window = max(1, setup.shape.layers // kind.pipeline), busy
+    return max(sent / parts, sent - window * (1 - 1 / parts))
 
 
 def optimizing(setup: Setup, layout: Layout) -> float:
@@ -222,7 +239,7 @@ def step(setup: Setup, layout: Layout) -> Step:
     holding, stack = memory(setup, layout), setup.stack
     busy = in_the_way(computing, sending.passing)
     short = busy * stack.shortage * holding.shortage(stack.live_layers)
-    micro, ending = passes(setup, layout.pipeline, busy, sending.sharded, sending.second_hop)
+    micro, ending = passes(setup, layout, busy, sending.sharded, sending.second_hop)
     return Step(
         setup,
         layout,
