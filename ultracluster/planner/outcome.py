@@ -212,8 +212,8 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         )
     if layout.pipeline > 1 or layout.context > 1 or layout.expert > 1:
         yield (
-            "its layout takes a program with these degrees (torchtitan, Megatron-LM; see --software): the "
-            "project's own has partition groups and tensor parallelism alone"
+            "its layout takes a program with these degrees (--software says which is planned for): "
+            "the project's own has partition groups and tensor parallelism alone"
         )
 
 
