@@ -74,9 +74,8 @@ at the speed that its paper gives (1.65 on H100), and what NVIDIA documents of Z
 errors of all rows: that a shortage of memory slows a run down, that what passes through a GPU slows
 its computing, and that gradients are reduced in bf16 are in it because such rows exist. So is that
 `megatron-core` hides nothing of what tensor-parallel ranks send: with all but one part of it
-hidden, which NVIDIA's recipes ask for, NeMo's rows came out 6 % too fast in the mean. Of Grok-1, in
-the same tables, no row is here: its experts are divided by both degrees, which has no option. H100
-nodes of MosaicML are assumed to have 3,200 Gbps; the table does not say.
+hidden, which NVIDIA's recipes ask for, NeMo's rows came out 6 % too fast in the mean. H100 nodes of
+MosaicML are assumed to have 3,200 Gbps; the table does not say.
 """
 
 
@@ -306,7 +305,7 @@ programs with stages were looked at again. Before, with `--software fsdp`, Llama
 refused), MegaScale at -20 and -15 %, Falcon at -29 %; `megatron` is unchanged. What is left has no
 published size: MT-NLG ran DeepSpeed's pipeline, as BLOOM did; Llama 3 and Nemotron-4 are whole
 trainings of 2024, where NeMo's rows are benchmarks of 2025; Falcon's hours are of "up to" so many
-GPUs.
+GPUs; and nothing here says why GPT-OSS, with 128 small experts, took so much longer.
 
 """,
     "## Runs on one node": """\

@@ -180,6 +180,20 @@ def test_experts_are_divided_and_their_tokens_cross_the_network_at_a_price():
     assert layers[1] == pytest.approx(layers[0] / 2, rel=0.1)
 
 
+def test_experts_are_divided_in_parts_where_more_gpus_are_asked_for():
+    """NeMo's Grok-1: eight experts over eight times four GPUs, each a quarter of one."""
+    whole, parts = (Layout(512, 16, 4, expert=e, activations=KEPT) for e in (8, 32))
+    products = [step(setup(MIXTRAL), each).computing.products for each in (whole, parts)]
+    held = [memory(setup(MIXTRAL), each).layer for each in (whole, parts)]
+
+    # The tokens of four times as many ranks, through a quarter of the width.
+    assert products[1] == pytest.approx(products[0], rel=0.1)
+    assert held[1] < 0.4 * held[0]
+    assert Choices(setup(MIXTRAL), Only(expert=32)).experts_over(4) == (32,)
+    assert max(Choices(setup(MIXTRAL), Only()).experts_over(4)) == 8
+    assert Choices(setup(MIXTRAL), Only(expert=64)).experts_over(4) == ()
+
+
 def test_ranks_of_a_sequence_share_its_tokens():
     """Four ranks: a quarter of the activations and of the computing each, and keys go round."""
     long = setup(replace(MIXTRAL, experts=0, sequence=131_072))

@@ -195,6 +195,8 @@ def experts(setup: Setup, layout: Layout) -> float:
         outside = values * (over - inside_a_node) / over
         seconds = max(seconds, outside * network.gpus_per_node / network.bandwidth)
         latency = network.launch_latency + network.hop_latency
+    # Ranks that share an expert gather its tokens, and add up what each makes of them.
+    seconds += values * max(0, over // shape.experts - 1) / setup.gpu.link_bandwidth
     layers = layout.stage_layers(shape.layers) * shape.mixed_layers / shape.layers
     times = 6 if layout.activations == RECOMPUTED else 4
     return layers * times * (seconds + latency)

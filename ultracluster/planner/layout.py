@@ -39,8 +39,7 @@ CHUNKS: Final = (1, 2, 4)
 IDLE_LAYERS: Final = 0.15
 """Part of a pipeline's places for layers that may stay empty where the layers do not divide."""
 NO_LAYERS: Final = 2
-"""Chunks that may have no layer: the first, of the embedding, and the last, of the loss (Llama 3,
-arXiv 2407.21783, section 3.3.2)."""
+"""Chunks without a layer: of the embedding, of the loss (Llama 3, arXiv 2407.21783, 3.3.2)."""
 EXPERTS_OVER: Final = (1, 2, 4, 8, 16, 32, 64)
 LONG: Final = 32_768
 """Tokens of a sequence from which sharing them is looked at."""
@@ -83,7 +82,7 @@ class Layout:
     context: int = 1
     """Ranks that share the tokens of every sequence."""
     expert: int = 1
-    """GPUs over which the experts of a layer are divided, those of `tensor` among them."""
+    """GPUs that a layer's experts are divided over, with those of `tensor`; each is, if need be."""
 
     @property
     def ranks(self) -> int:
@@ -259,6 +258,7 @@ class Choices:
         if not count:
             return (1,)
         asked = (self.only.expert,) if self.only.expert else EXPERTS_OVER
+        count *= t if self.only.expert else 1  # parts of experts are only where they are asked for
         return tuple(e for e in asked if count % e == 0 and (e == 1 or e % t == 0))
 
     def contexts(self) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ class Question:
             ("--pipeline", self.only.pipeline, 1, self.shape.layers, "stages"),
             ("--interleave", self.only.chunks, 1, self.shape.layers, "chunks"),
             ("--context", self.only.context, 1, 1024, "GPUs"),
-            ("--expert-parallel", self.only.expert, 1, max(1, self.shape.experts), "GPUs"),
+            ("--expert-parallel", self.only.expert, 1, max(1, 8 * self.shape.experts), "GPUs"),
             ("--node-gbps", self.node_gbps, 1, 100_000, "Gbps"),
             ("--micro-batch", self.only.micro_batch, 1, 4096, "sequences"),
             ("--restart-minutes", self.restart_minutes, 0, DAY_MINUTES, "minutes"),

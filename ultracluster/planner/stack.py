@@ -168,35 +168,20 @@ def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
         return replace(stack_for(gpu, kind), **PROGRAMS[software])
     # Every run at hand with tensor parallelism or stages is Megatron's; FSDP's have neither.
     found = replace(find(gpu.calibrated_by), reduce_bytes=2, divided=program("megatron"))
-    if software == "compiled":
-        # Compiling fuses element-wise work; products and attention stay what they are.
+    if software in {"compiled", "megatron-core"}:
+        # Compiling fuses element-wise work, as Megatron-Core's kernels do; products stay.
         left = program("compiled")
-        return replace(
+        found = replace(
             found, elementwise=left * found.elementwise, loss_traffic=left * found.loss_traffic
         )
     if software == "megatron-core":
-        return megatron_core(found, gpu)
+        gain = ATTENTION_GAIN if gpu.calibrated_by.startswith("h100") else 1.0
+        found = replace(found, attention=gain * found.attention, early_stop=False)
+        return replace(found, divided=1.0, zero_1=True)
     if software == "megatron":
         slower = faster(found, program("megatron"))
         return replace(without_flash(slower), reduce_bytes=4, divided=1.0)
     return without_flash(found) if software == "2022" else found
-
-
-def megatron_core(stack: SoftwareStack, gpu: Gpu) -> SoftwareStack:
-    """Return what NVIDIA's program of 2025 does in place of FSDP of 2023; nothing of it is fitted.
-
-    Its kernels are fused as compiled ones are (NeMo user guide 25.02, "Communication overlap").
-    """
-    left, hopper = program("compiled"), gpu.calibrated_by.startswith("h100")
-    return replace(
-        stack,
-        attention=stack.attention * (ATTENTION_GAIN if hopper else 1.0),
-        elementwise=left * stack.elementwise,
-        loss_traffic=left * stack.loss_traffic,
-        divided=1.0,
-        early_stop=False,
-        zero_1=True,
-    )
 
 
 def without_flash(stack: SoftwareStack) -> SoftwareStack:

@@ -104,12 +104,13 @@ def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> floa
         work += (1 - mixed) * network(tokens, shape.inner / t, gated=shape.gated)
     if mixed:
         # Every GPU has some whole experts, for the tokens of all its peers; or a part of each.
-        over, width = (layout.expert, shape.expert_width) if layout.expert > 1 else (1, 0)
+        over = layout.expert
+        parts = max(1.0, over / shape.experts) if over > 1 else t
         peers = max(1.0, over / t)
         rows = tokens * peers * shape.experts_per_token / shape.experts
-        routed = network(rows, width or shape.expert_width / t, gated=True)
+        routed = network(rows, shape.expert_width / parts, gated=True)
         shared = network(tokens, shape.shared_experts * shape.expert_width / t, gated=True)
-        work += mixed * (shape.experts / over * routed + shared)
+        work += mixed * (max(1.0, shape.experts / over) * routed + shared)
     return work
 
 
