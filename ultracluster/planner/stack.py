@@ -177,7 +177,8 @@ def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
     if software == "megatron-core":
         gain = ATTENTION_GAIN if gpu.calibrated_by.startswith("h100") else 1.0
         found = replace(found, attention=gain * found.attention, early_stop=False)
-        return replace(found, divided=1.0, zero_1=True)
+        # Logits are kept in bf16 and in fp32, and their gradient in bf16.
+        return replace(found, divided=1.0, zero_1=True, logit_bytes=8.0)
     if software == "megatron":
         slower = faster(found, program("megatron"))
         return replace(without_flash(slower), reduce_bytes=4, divided=1.0)
