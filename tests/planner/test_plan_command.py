@@ -326,6 +326,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--partition", "3"], "--partition: got 3"),
         ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree divides"),
         ([*STARCODER, "--software", "torchtitan"], "heads and node; write 1"),
+        ([*SEVEN, "--fp8"], "A100 40GB has no products in 8 bits; leave --fp8 out"),
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
         ([*SEVEN, "--expert-parallel", "8"], "got 8; it can only be 1; leave it out"),
         (

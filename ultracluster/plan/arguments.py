@@ -77,6 +77,7 @@ def question(arguments: argparse.Namespace) -> Question:
         budget=read.number("--budget"),
         batch_tokens=read.count("--batch-tokens"),
         software=arguments.software,
+        fp8=arguments.fp8,
         failures=_failures(arguments.failures, read),
         restart_minutes=read.number("--restart-minutes"),
         checkpoint_share=read.number("--checkpoint-share") or 0.0,

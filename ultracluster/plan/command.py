@@ -95,6 +95,7 @@ def add_run(parser: argparse.ArgumentParser, *, required: bool) -> None:
     model.add_argument("--untied", action="store_true", help="an output layer of its own")
     model.add_argument("--tokens", metavar="N", required=required, help="tokens to train on")
     known = _group(parser, "what is known", "", KNOWN)
+    known.add_argument("--fp8", action="store_true", help="products in 8 bits: H100 and later")
     calibrate = "a log of nccl-tests, or a metrics.jsonl of the training program"
     known.add_argument(
         "--calibrate", metavar="FILE", type=Path, action="append", default=[], help=calibrate

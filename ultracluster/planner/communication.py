@@ -210,7 +210,7 @@ def context(setup: Setup, layout: Layout) -> float:
     group = ring(c, layout.tensor, network)
     lanes = max(1, network.gpus_per_node // group.inside) if group.nodes > 1 else 1
     values = 2 * ACTIVATION_BYTES * _tokens(setup, layout) * c
-    values *= shape.key_values_of(layout.tensor)
+    values *= max(shape.head, shape.key_value_width / layout.tensor)
     carried, latency = one_way(values, group, setup, shares=lanes)
     # Forward once, backward the values again and their gradients.
     times = 4 if layout.activations == RECOMPUTED else 3

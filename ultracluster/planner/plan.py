@@ -24,7 +24,7 @@ from ultracluster.planner.question import (
 )
 from ultracluster.planner.refusal import why_it_does_not_fit
 from ultracluster.planner.search import Search
-from ultracluster.planner.stack import SoftwareStack, faster, known_on, network_for, stack_for
+from ultracluster.planner.stack import SoftwareStack, faster, known_on, network_for
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
 SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
@@ -35,7 +35,6 @@ HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
 MANY_YEARS: Final = 1_000
-
 MOST_EFFICIENT: Final = 1.05
 """Share of the line rate above which a log is of other network cards."""
 
@@ -70,7 +69,7 @@ class Planner:
         self.search = Search(self.setup, question.batch, question.only)
 
     def _stack(self, gpu: Gpu, network: Network) -> SoftwareStack:
-        run, stack = self.question.run, stack_for(gpu, self.question.software)
+        run, stack = self.question.run, self.question.stack_on(gpu)
         if run is None:
             return stack
         ran_on = run.gpu()
@@ -281,6 +280,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         only=Only(),
         purchase=question.purchase if question.purchase in sold else next(iter(sold), ON_DEMAND),
         software=question.software if known_on(gpu, question.software) else "",
+        fp8=question.fp8 and known_on(gpu, "compiled"),
     )
     planner = Planner(other)
     best = planner.outcome(most)

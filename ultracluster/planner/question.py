@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
-from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
+from ultracluster.planner.devices import GPUS, Gpu, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
 from ultracluster.planner.layout import Only
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, ways_to_buy
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import SOFTWARE, known_on
+from ultracluster.planner.stack import SOFTWARE, SoftwareStack, known_on, stack_for
 from ultracluster.problem import Problem, choices
 
 MOST_NODES = 32_768
@@ -55,6 +55,8 @@ class Question:
     batch_tokens: int = DEFAULT_BATCH
     software: str = ""
     """A name of `planner.stack.SOFTWARE`, or "" where it is not known."""
+    fp8: bool = False
+    """Whether products are in 8 bits; all else stays in 16."""
     failures: str | float = "rsc-1"
     """Name of a rate, or failures per node and day."""
     restart_minutes: float | None = None
@@ -90,6 +92,9 @@ class Question:
             return RATES[self.failures]
         return FailureRate(self.failures, "given")
 
+    def stack_on(self, gpu: Gpu) -> SoftwareStack:
+        return stack_for(gpu, self.software, fp8=self.fp8)
+
     def problems(self) -> Iterator[Problem]:
         yield from self.shape.problems()
         yield from self._machine()
@@ -120,6 +125,9 @@ class Question:
             fix = "it was measured on H100 alone; write fsdp, or measure it on "
             fix += f"{self.instance_type} and write --calibrate metrics.jsonl"
             yield Problem("--software", self.software, fix)
+        elif self.fp8 and not known_on(gpu, "compiled"):
+            fix = f"{gpu.name} has no products in 8 bits; leave --fp8 out, or write p5.48xlarge"
+            yield Problem("--instance", self.instance_type, fix)
         regions = [region for region in sorted(prices.regions()) if instance.zones(region)]
         if not regions:
             fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"

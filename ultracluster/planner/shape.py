@@ -79,10 +79,6 @@ class ModelShape:
         """Width of the keys, and of the values."""
         return self.head * (self.key_value_heads or self.heads)
 
-    def key_values_of(self, tensor: int) -> float:
-        """Return the width of the keys that each of so many ranks has: one head at least."""
-        return max(self.key_value_width / tensor, self.head)
-
     @cached_property
     def mixed_layers(self) -> int:
         """Blocks that have experts."""

@@ -162,7 +162,10 @@ def known_on(gpu: Gpu, software: str) -> bool:
     return software != "compiled" or gpu.calibrated_by.startswith("h100")
 
 
-def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
+def stack_for(gpu: Gpu, software: str, *, fp8: bool = False) -> SoftwareStack:
+    if fp8:
+        found, chip = stack_for(gpu, software), gpu.calibrated_by
+        return replace(found, gemm=found.gemm * find(f"{chip}_fp8").gemm / find(chip).gemm)
     if software in PROGRAMS:
         kind = "compiled" if known_on(gpu, "compiled") else "fsdp"
         return replace(stack_for(gpu, kind), **PROGRAMS[software])

@@ -88,7 +88,7 @@ def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> floa
     """Return the FLOPs that one layer's products cost as much as, dense and mixed ones averaged."""
     shape, t, ramp = setup.shape, layout.tensor, setup.stack.gemm_ramp
     h, early = shape.hidden, setup.stack.early_stop and layout.activations == RECOMPUTED
-    queries = shape.query_width / t + 2 * shape.key_values_of(t)
+    queries = shape.query_width / t + 2 * max(shape.head, shape.key_value_width / t)
     if shape.attention:  # of low rank: as one product of as many parameters
         work = _product(tokens, shape.attention / h / t, h, ramp, forward=repeated)
     else:

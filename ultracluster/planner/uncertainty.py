@@ -176,7 +176,8 @@ def _software(plan: Plan, planned: Setup) -> tuple[Setup, Setup]:
     fast_stack, slow_stack = faster(planned.stack, fast), faster(planned.stack, slow)
     if not (plan.question.software or measured) and known_on(plan.setup.gpu, "compiled"):
         # Whose program it will be is not known: one compiled by torch is faster.
-        fast_stack = faster(stack_for(plan.setup.gpu, "compiled"), fast)
+        compiled = stack_for(plan.setup.gpu, "compiled", fp8=plan.question.fp8)
+        fast_stack = faster(compiled, fast)
     return replace(planned, stack=fast_stack), replace(planned, stack=slow_stack)
 
 
