@@ -306,7 +306,8 @@ refused), MegaScale at -20 and -15 %, Falcon at -29 %; `megatron` is unchanged. 
 published size: MT-NLG ran DeepSpeed's pipeline, as BLOOM did; Llama 3 and Nemotron-4 are whole
 trainings of 2024, where NeMo's rows are benchmarks of 2025; Falcon's hours are of "up to" so many
 GPUs; and nothing here says why GPT-OSS, with 128 small experts, took so much longer. The last ten,
-in 8 bits, were looked up after `--fp8` was written, and are 8 % off in the mean.
+in 8 bits, were looked up after `--fp8` was written, and are 8 % off in the mean. The likely range
+knows these rows: its doubt about the program became 25 % (20 % before) when MT-NLG's were outside.
 
 """,
     "## Runs on one node": """\
