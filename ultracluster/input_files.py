@@ -34,8 +34,6 @@ class Sources:
     def __init__(self, given: Iterable[str]) -> None:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
         self.errors: list[str] = []
-        self.not_judged: list[str] = []
-        """What stands in readable files and no rule reads, each with file and reason."""
         self._sources: list[_Source] = []
         self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
@@ -192,7 +190,6 @@ class Sources:
             **more,
         )
         self._sources.append(_Source(template, path, assembly, document.imports))
-        self.not_judged += (f"{path}: not judged, because {why}" for why in document.not_judged)
         return template
 
     def _free(self, wanted: str, path: Path) -> str:

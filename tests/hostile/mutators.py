@@ -39,20 +39,15 @@ RUN echo export NCCL_PROTO=simple >> /etc/environment
 FROM base
 ENV B ${A} more
 """
-MANIFEST = """\
-apiVersion: kubeflow.org/v2beta1
-kind: MPIJob
-metadata: &m {name: a, labels: {<<: [{x: 1}, {y: 2}]}}
-spec:
-  containers:
-  - name: c
-    image: !Sub "x"
-    env: [{name: NCCL_DEBUG, value: INFO}]
-    resources: {limits: {nvidia.com/gpu: 8, vpc.amazonaws.com/efa: 4}}
+REQUESTS = """\
+TrainingJobName: a
+AlgorithmSpecification: &m
+  TrainingImage: !Sub "x"
+  MetricDefinitions: [{<<: [{Name: b}, {Regex: c}]}]
+Environment: {NCCL_DEBUG: INFO}
 ---
-apiVersion: v1
-kind: Pod
-metadata: *m
+TrainingJobName: b
+AlgorithmSpecification: *m
 """
 METRICS = "\n".join(
     json.dumps(each)
@@ -114,7 +109,7 @@ KINDS = (
     Kind("foreign.yaml", FOREIGN.read_text, (*AUDIT, *REVIEW)),
     Kind("job.sbatch", lambda: SCRIPT, AUDIT),
     Kind("Dockerfile", lambda: DOCKERFILE, AUDIT),
-    Kind("pod.yaml", lambda: MANIFEST, AUDIT),
+    Kind("requests.yaml", lambda: REQUESTS, AUDIT),
     Kind("request.json", lambda: REQUEST, (("train", "check", "FILE"), *AUDIT)),
     Kind("nccl.log", lambda: LOG, PLAN),
     Kind("metrics.jsonl", lambda: METRICS, PLAN),

@@ -20,7 +20,7 @@ from ultracluster.model.shell_variables import LONGEST_VALUE, assignments
 from ultracluster.rehearse.campaign.cycle import Record
 from ultracluster.templates import yaml_document
 
-HEAD = "apiVersion: v1\nkind: Pod\na0: &a0 {x: 1}\n"
+HEAD = "TrainingJobName: a\na0: &a0 {x: 1}\n"
 NESTED = HEAD + "".join(
     f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], k{n}: *a{n - 1}}}\n" for n in range(1, 60)
 )
@@ -202,8 +202,8 @@ def test_what_takes_too_much_ends_in_one_line(limit, words, tmp_path):
     In a process of its own: one that ran other tests has memory to spare already.
     """
     file = tmp_path / "k.yaml"
-    pod = "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, command: [a, b, c]}]}\n---\n"
-    file.write_text(pod * 4_000)
+    request = "TrainingJobName: a\nHyperParameters: {a: b, c: d}\n---\n"
+    file.write_text(request * 4_000)
     program = f"from ultracluster import cli, given_file; given_file.{limit} = 0.05\n"
     program += f"raise SystemExit(cli.main(['audit', {str(file)!r}]))"
     command = [sys.executable, "-c", program]

@@ -16,7 +16,7 @@ from tests.rules.rule_cases import GONE, Case
 DATA: Final = "Template.LaunchTemplateData"
 CARDS: Final = f"{DATA}.NetworkInterfaces"
 EVERYWHERE: Final = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
-VARIABLES: Final = "Batch.NodeProperties.NodeRangeProperties.0.Container.Environment"
+VARIABLES: Final = "Job.Environment"
 ALLOW_ALL: Final = {"RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow"}
 
 
@@ -311,16 +311,14 @@ FABRIC: Final = (
     ),
     Case(
         "FABRIC-22",
-        "containers",
-        {VARIABLES: [{"Name": "FI_PROVIDER", "Value": "tcp;ofi_rxm"}]},
-        {VARIABLES: [{"Name": "FI_PROVIDER", "Value": "efa"}]},
+        "job",
+        {VARIABLES: {"FI_PROVIDER": "tcp;ofi_rxm"}},
+        {VARIABLES: {"FI_PROVIDER": "efa"}},
         words="FI_PROVIDER=tcp",
     ),
     Case("FABRIC-22", "job", {"Job.Environment": {"NCCL_NET": "Socket"}}),
-    Case("FABRIC-27", "containers", {VARIABLES: [{"Name": "RDMAV_FORK_SAFE", "Value": "1"}]}),
-    Case(
-        "FABRIC-24", "containers", {VARIABLES: [{"Name": "FI_EFA_USE_DEVICE_RDMA", "Value": "1"}]}
-    ),
+    Case("FABRIC-27", "job", {VARIABLES: {"RDMAV_FORK_SAFE": "1"}}),
+    Case("FABRIC-24", "job", {VARIABLES: {"FI_EFA_USE_DEVICE_RDMA": "1"}}),
     Case(
         "FABRIC-25",
         "cluster",

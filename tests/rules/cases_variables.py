@@ -4,22 +4,12 @@ from typing import Final
 
 from tests.rules.rule_cases import Case
 
-FIRST: Final = "Batch.NodeProperties.NodeRangeProperties.0.Container"
-ENVIRONMENT: Final = f"{FIRST}.Environment"
-DEVICE: Final = {"HostPath": "/dev/infiniband/uverbs0", "Permissions": ["READ", "WRITE"]}
-
-
-def listed(**values: str) -> list[dict[str, str]]:
-    """Return an environment as Batch and ECS write it."""
-    return [{"Name": name, "Value": value} for name, value in values.items()]
-
-
 VARIABLES: Final = (
     Case(
         "FABRIC-22",
-        "containers",
-        {ENVIRONMENT: listed(NCCL_NET="IB")},
-        {ENVIRONMENT: listed(NCCL_NET="AWS Libfabric")},
+        "job",
+        {"Job.Environment": {"NCCL_NET": "IB"}},
+        {"Job.Environment": {"NCCL_NET": "AWS Libfabric"}},
         words="NCCL_NET=IB",
     ),
     Case(
@@ -60,13 +50,14 @@ VARIABLES: Final = (
     ),
     Case(
         "FABRIC-27",
-        "containers",
-        {ENVIRONMENT: listed(NCCL_PROTO="simple")},
+        "job",
+        {"Job.Environment": {"NCCL_PROTO": "simple"}},
         {
-            ENVIRONMENT: listed(
-                NCCL_PROTO="simple", FI_PROVIDER="efa", AWS_OFI_NCCL_VERSION="1.5.0"
-            ),
-            f"{FIRST}.LinuxParameters": {"Devices": [DEVICE]},
+            "Job.Environment": {
+                "NCCL_PROTO": "simple",
+                "FI_PROVIDER": "efa",
+                "AWS_OFI_NCCL_VERSION": "1.5.0",
+            }
         },
         words="NCCL_PROTO=simple",
     ),
@@ -111,14 +102,5 @@ VARIABLES: Final = (
         {"Job.Environment": {"NCCL_MIN_CHANNELS": "16"}},
         {"Job.Environment": {"NCCL_DEBUG": "WARN"}},
         words="NCCL_MIN_NCHANNELS",
-    ),
-    Case(
-        "FABRIC-33",
-        "containers",
-        {ENVIRONMENT: listed(FI_PROVIDER="efa")},
-        {
-            ENVIRONMENT: listed(FI_PROVIDER="efa"),
-            f"{FIRST}.LinuxParameters": {"Devices": [DEVICE]},
-        },
     ),
 )

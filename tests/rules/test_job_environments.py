@@ -13,9 +13,6 @@ def template(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"Resources": {"It": {"Type": kind, "Properties": properties}}}
 
 
-HARM = [{"name": "RDMAV_FORK_SAFE", "value": "1"}, {"name": "FI_PROVIDER", "value": "efa"}]
-NAMES = [{"Name": entry["name"], "Value": entry["value"]} for entry in HARM]
-POD = {"kind": "Pod", "spec": {"containers": [{"name": "a", "env": HARM}]}}
 STATES = {
     "StartAt": "Train",
     "States": {
@@ -32,33 +29,17 @@ STATES = {
 @pytest.mark.parametrize(
     ("kind", "properties"),
     [
-        ("AWS::ECS::TaskDefinition", {"ContainerDefinitions": [{"Environment": NAMES}]}),
-        ("AWS::Batch::JobDefinition", {"ContainerProperties": {"Environment": NAMES}}),
         (
             "AWS::Batch::JobDefinition",
-            {"EksProperties": {"PodProperties": {"Containers": [{"Env": NAMES}]}}},
+            {"ContainerProperties": {"Environment": [{"Name": "RDMAV_FORK_SAFE", "Value": "1"}]}},
         ),
-        ("Custom::AWSCDK-EKS-KubernetesResource", {"Manifest": json.dumps([POD])}),
         ("AWS::StepFunctions::StateMachine", {"DefinitionString": json.dumps(STATES)}),
         ("AWS::SageMaker::TrainingJob", {"Environment": {"RDMAV_FORK_SAFE": 1}}),
     ],
 )
 def test_every_place_that_starts_jobs_is_read(kind, properties):
-    """ECS, Batch on EC2 and on EKS, manifests of a CDK app, state machines, SageMaker."""
+    """AWS Batch, state machines, and SageMaker's own type."""
     assert "FABRIC-27" in said(verdict(template(kind, properties)))
-
-
-def test_containers_that_ask_for_efa_are_given_devices():
-    """In the words of each service; a claim of Kubernetes is another manifest's matter."""
-
-    def pod(resources: dict[str, Any]) -> dict[str, Any]:
-        manifest = {"kind": "Pod", "spec": {"containers": [{"env": HARM, "resources": resources}]}}
-        kind = "Custom::AWSCDK-EKS-KubernetesResource"
-        return template(kind, {"Manifest": json.dumps([manifest])})
-
-    assert "FABRIC-33" in said(verdict(pod({"limits": {"nvidia.com/gpu": 8}})))
-    assert "FABRIC-33" not in said(verdict(pod({"limits": {"vpc.amazonaws.com/efa": 4}})))
-    assert "FABRIC-33" not in said(verdict(pod({"claims": [{"name": "efa"}]})))
 
 
 def user_data(*lines: str) -> dict[str, Any]:

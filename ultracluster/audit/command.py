@@ -7,8 +7,7 @@ Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something
 could not be read.
 
 A file is a template, a cdk.out directory, or a file that starts jobs: a script of sbatch or the
-shell, a Dockerfile, a request to SageMaker, a job definition of Batch, a manifest of Kubernetes, or
-a file of variables.
+shell, a Dockerfile, a request to SageMaker, or a file of variables.
 """
 
 import argparse
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         nargs="*",
         help="a template (JSON or YAML), STACK=FILE to name its stack, a cdk.out directory, or a "
-        "job file: sbatch or shell script, Dockerfile, CreateTrainingJob request, manifest",
+        "job file: sbatch or shell script, Dockerfile, CreateTrainingJob request, variables",
     )
     parser.add_argument(
         "--parameter",

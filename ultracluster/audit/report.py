@@ -38,7 +38,7 @@ class Report:
     defaults: dict[str, str] = field(default_factory=dict)
     """Parameters of which the default alone was judged, with it, by `template/parameter`."""
     not_judged: list[str] = field(default_factory=list)
-    """Files, and parts of files, that no rule could read, each with the reason."""
+    """Files that no rule could read, each with the reason."""
     resources: int = 0
 
     def severity(self, finding: Finding) -> str:
@@ -81,7 +81,7 @@ def judged(
 ) -> Report:
     """Return what all rules have to say about templates."""
     report = Report(RULES, sources.templates, threshold)
-    report.not_judged = [*sources.errors, *sources.not_judged]
+    report.not_judged = sources.errors
     acknowledged = sources.acknowledged()
     for group in sources.resolved(parameters, region, every_value=True):
         variants = group.variants

@@ -1,44 +1,27 @@
 """The environments that jobs run in, wherever a template or a job file writes them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 from ultracluster.catalogue import job_environment
 from ultracluster.catalogue.job_environment import Version, version
-from ultracluster.model.containers import commanded, containers_of, variables_of
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.nodes import Node
 from ultracluster.model.shell_variables import assignments
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import UndeterminedError
-from ultracluster.templates.texts import document
 
 JOB_FILE: Final = "UltraCluster::JobFile"
 """Type of the resource that stands for a script, a Dockerfile or a file of variables."""
 
-JOB_DOCUMENT: Final = "UltraCluster::JobDocument"
-"""Type of the resource that stands for a manifest or a request."""
+BATCH: Final = "AWS::Batch::JobDefinition"
 
 LINES: Final = "ultracluster:lines"
-"""Metadata of such a resource: the line of each variable."""
-
-CONTAINERS: Final = (
-    "AWS::ECS::TaskDefinition",
-    "AWS::Batch::JobDefinition",
-    "Custom::AWSCDK-EKS-KubernetesResource",
-    JOB_DOCUMENT,
-)
-ACCELERATED: Final = ("nvidia.com/", "amd.com/", "aws.amazon.com/neuron", "habana.ai/")
-"""How the names of Kubernetes's resources begin that are accelerators."""
-
-_DECIDES: Final = frozenset(
-    {"kind", "containerProperties", "nodeProperties", "containerDefinitions"}
-)
-"""Keys of documents whose containers say which devices they are given."""
+"""Metadata of a request in a file of its own: the line of each variable."""
 
 NEURON: Final = re.compile(r"\bnccom|neuronx?\b|neuron[-_/]|\b(?:ml\.)?(?:trn|inf)\d")
 
@@ -57,7 +40,7 @@ INSTALLER: Final = (
 
 @dataclass(frozen=True)
 class JobEnvironment:
-    """The variables that one job, container or node starts with."""
+    """The variables that one job or node starts with."""
 
     place: Place
     variables: tuple[tuple[str, Any, int | None], ...]
@@ -65,12 +48,6 @@ class JobEnvironment:
     texts: tuple[str, ...] = ()
     """What may say which plugin it runs with."""
     job: TrainingJob | None = None
-    devices: bool | None = None
-    """Whether the container is given EFA devices; None where that is not its own business."""
-    handed_on: frozenset[str] = frozenset()
-    """Variables that its command hands to what it starts, here or on other machines."""
-    types: tuple[str, ...] = ()
-    """Instance types that its pod is bound to, where it says so."""
 
     @cached_property
     def plugin(self) -> Version | None:
@@ -110,7 +87,7 @@ class JobEnvironment:
         if self.job is None:
             # Scripts and files of exports call it so, as AWS's own do.
             named = [v for n, v, _ in self.variables if n == "INSTANCE_TYPE" and v]
-            return self.types or tuple(v for v in named if isinstance(v, str) and "$" not in v)
+            return tuple(v for v in named if isinstance(v, str) and "$" not in v)
         try:
             return tuple(self.job.type_names())
         except UndeterminedError:
@@ -147,14 +124,10 @@ class Variable:
 def read_environments(
     resources: Sequence[ResolvedResource], jobs: Sequence[TrainingJob], nodes: Sequence[Node]
 ) -> tuple[JobEnvironment, ...]:
-    """Return the environments of all jobs, containers and nodes of a variant."""
-    found: list[JobEnvironment] = []
+    """Return the environments of all jobs and nodes of a variant."""
+    found = [_job_file(each) for each in resources if each.resource_type == JOB_FILE]
     lines = {r.place: r.metadata.get(LINES) or {} for r in resources if LINES in r.metadata}
-    for resource in resources:
-        if resource.resource_type in CONTAINERS:
-            found += _containers(resource, lines.get(resource.place, {}))
-        elif resource.resource_type == JOB_FILE:
-            found.append(_job_file(resource))
+    found += [_job_definition(each) for each in resources if each.resource_type == BATCH]
     for job in jobs:
         environment = job.request.get("Environment")
         if isinstance(environment, Mapping):
@@ -191,54 +164,11 @@ def _job_file(resource: ResolvedResource) -> JobEnvironment:
     return JobEnvironment(resource.place, variables, tuple(resource.properties["Texts"]))
 
 
-def _containers(resource: ResolvedResource, lines: Mapping[str, int]) -> Iterator[JobEnvironment]:
-    stated: Any = resource.properties
-    if "Manifest" in stated:
-        stated = document(stated["Manifest"])
-    for container, types in containers_of(stated):
-        handed_on = commanded(container)
-        own = [*variables_of(container), *((a.name, _value(a.value)) for a in handed_on)]
-        variables = tuple((name, value, lines.get(name)) for name, value in own)
-        image = container.get("Image", container.get("image"))
-        accelerators = " ".join(_resource_names(container))
-        yield JobEnvironment(
-            resource.place,
-            variables,
-            (str(image), accelerators),
-            devices=_devices(container, resource),
-            handed_on=frozenset(item.name for item in handed_on),
-            types=types,
-        )
-
-
-def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool | None:
-    """Whether a container is given EFA devices, None where it need not say so itself."""
-    if container.get("privileged") or container.get("Privileged"):
-        return True
-    stated = [container.get(name) for name in ("resources", "Resources")]
-    names = _resource_names(container)
-    parameters = container.get("LinuxParameters", container.get("linuxParameters"))
-    devices = any("/dev/infiniband" in found for found in read.texts_within(parameters))
-    if devices or "vpc.amazonaws.com/efa" in names:
-        return True
-    # A claim is met by a driver's device class, which another manifest describes.
-    if any(isinstance(value, Unknown) for value in (*stated, parameters)) or "claims" in names:
-        return None
-    # A pod that asks for memory and no accelerator trains nothing: the head of Ray, for one.
-    if {"limits", "requests", "Limits", "Requests"} & set(names) and not any(
-        name.startswith(ACCELERATED) for name in names
-    ):
-        return None
-    document_of_ours = resource.resource_type == JOB_DOCUMENT
-    return None if document_of_ours and not _DECIDES & set(resource.properties) else False
-
-
-def _resource_names(container: Mapping[str, Any]) -> list[str]:
-    return [n for key in ("resources", "Resources") for n in _names(container.get(key))]
-
-
-def _names(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield str(name)
-            yield from _names(inner)
+def _job_definition(resource: ResolvedResource) -> JobEnvironment:
+    """Return the variables of all containers of a job definition of AWS Batch."""
+    stated = [value for name, value in read.fields(resource.properties) if name == "Environment"]
+    entries = [each for listed in stated for each in read.items(listed)]
+    variables = tuple(
+        (read.written(read.part(each, "Name")), read.part(each, "Value"), None) for each in entries
+    )
+    return JobEnvironment(resource.place, variables)

@@ -24,8 +24,6 @@ ENVIRONMENT_FILE: Final = re.compile(
 )
 """Files whose lines become environment: NCCL's own, the system's, the user's."""
 
-SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
-SCRIPT_FOLLOWS: Final = re.compile(r"-[a-z]*c")
 FABRIC_TOOL: Final = re.compile(r"(?:.*/)?fi_[a-z_]+")
 """Programs of libfabric itself, such as fi_pingpong: no plugin of NCCL is asked."""
 
@@ -135,19 +133,6 @@ def assignments(script: str, first_line: int = 1) -> list[Assignment]:
     """Return what a script puts into environments, in the order in which it is written."""
     reader = _Reader()
     _Script(script.splitlines(), first_line, reader).read()
-    return reader.kept()
-
-
-def commanded_by(words: Sequence[str]) -> list[Assignment]:
-    """Return what a command, given word by word, puts into the environment of what it starts."""
-    if not words:
-        return []
-    if words[0].rsplit("/", 1)[-1] in SHELLS:
-        # `sh -c "..."`: whatever stands between are options of the shell.
-        script = next((n for n, word in enumerate(words) if SCRIPT_FOLLOWS.fullmatch(word)), None)
-        return assignments("\n".join(words[script + 1 : script + 2])) if script else []
-    reader = _Reader()
-    _command(list(words), 1, reader)
     return reader.kept()
 
 

@@ -162,25 +162,3 @@ def needed_variables(_model: Model, environment: JobEnvironment) -> Iterator[Fau
             f"{row.name} is not set and the plugin is {stated}: {row.why}",
             fix=f"{row.fix}, or take an EFA installer of today",
         )
-
-
-@About(lambda model: [e for e in model.environments if e.devices is False]).warning(
-    "FABRIC-33",
-    what="A container is set up for EFA but gets no EFA device.",
-    why="Devices of the node are not those of its containers: libfabric finds no provider, and the "
-    "job ends, or runs over TCP.",
-    source="sagemaker-hyperpod-cli#306; AWS Batch user guide, EFA, text of 2026-08-01",
-    fix="write vpc.amazonaws.com/efa under resources.limits (Kubernetes), or "
-    "/dev/infiniband/uverbs0 and so on under LinuxParameters.Devices (Batch, ECS)",
-    check="ls /dev/infiniband (in the container)",
-)
-def efa_devices_in_containers(_model: Model, environment: JobEnvironment) -> Iterator[Fault]:
-    for name, value, line in environment.variables:
-        asks = name == "FI_PROVIDER" or name.startswith("FI_EFA_")
-        # What a command hands on may be for the pods of its workers.
-        if name in environment.handed_on:
-            continue
-        if asks and text(value) in {"efa", "1"}:
-            place = Variable(environment, name, value, line).place
-            yield Fault(f"{name}={text(value)} and no EFA device", place=place)
-            return

@@ -27,8 +27,6 @@ class Document:
     """Bytes of the file."""
     imports: bool = False
     """Whether it names a function that takes a value of another stack."""
-    not_judged: tuple[str, ...] = ()
-    """What else stands in the file that no rule reads, each with the reason."""
 
 
 def read(path: Path, *, of_app: bool = False) -> Document:
