@@ -332,16 +332,10 @@ def test_a_queue_says_to_slurm_what_was_asked_for_and_nothing_else():
         default_time="1-0",
         priority_tier=2,
         allow_accounts=("research", "support"),
-        allow_qos=("high",),
-        qos="part",
-        settings=(("GraceTime", "60"),),
     )
     assert full.custom_settings() == {
         "MaxTime": "2-0",
         "DefaultTime": "1-0",
         "PriorityTier": "2",
         "AllowAccounts": "research,support",
-        "AllowQos": "high",
-        "QOS": "part",
-        "GraceTime": "60",
     }

@@ -6,8 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from ultracluster.catalogue.slurm import SETTINGS
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
 NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
@@ -29,11 +28,8 @@ FIELDS: Final = {
     "DefaultTime": "default_time",
     "PriorityTier": "priority_tier",
     "AllowAccounts": "allow_accounts",
-    "DenyAccounts": "deny_accounts",
-    "AllowQos": "allow_qos",
-    "QOS": "qos",
 }
-"""Settings that have a field of their own."""
+"""What Slurm calls the fields."""
 
 
 def seconds(given: str) -> float:
@@ -86,32 +82,14 @@ class QueueSpec(Spec):
     allow_accounts: tuple[str, ...] = ()
     """Accounts that may submit; without any, all may."""
 
-    deny_accounts: tuple[str, ...] = ()
-    """Accounts that may not submit."""
-
-    allow_qos: tuple[str, ...] = ()
-    """Qualities of service that jobs may have. Each must exist in the accounting database before
-    the queue names it: Slurm's controller ends at an unknown one (docs/users.md)."""
-
-    qos: str | None = None
-    """Quality of service whose limits hold for all jobs of the queue; it must exist as well."""
-
-    settings: tuple[tuple[str, str], ...] = ()
-    """Further settings that PCS takes for a queue, as pairs of name and value."""
-
-    @property
-    def needs_accounting(self) -> bool:
-        return bool(self.allow_accounts or self.deny_accounts or self.allow_qos or self.qos)
-
     def custom_settings(self) -> dict[str, str]:
         """Return what is asked for in Slurm's words, by the name of the setting."""
         stated = {name: getattr(self, field) for name, field in FIELDS.items()}
-        texts = {
+        return {
             name: ",".join(value) if isinstance(value, tuple) else str(value)
             for name, value in stated.items()
             if value is not None and value != ()
         }
-        return texts | dict(self.settings)
 
     @rule
     def _default_is_within_the_limit(self) -> Iterator[Problem]:
@@ -120,23 +98,3 @@ class QueueSpec(Spec):
         if seconds(self.default_time) > seconds(self.max_time):
             fix = "jobs that state no time would ask for more than max_time, and never start"
             yield self.problem_of("default_time", f'{fix}; write "{self.max_time}" or less')
-
-    @rule
-    def _accounts_are_allowed_or_denied(self) -> Iterator[Problem]:
-        if self.allow_accounts and self.deny_accounts:
-            fix = "Slurm does not look at it beside allow_accounts; remove one"
-            yield self.problem_of("deny_accounts", fix)
-
-    @rule
-    def _settings_are_what_pcs_takes(self) -> Iterator[Problem]:
-        for index, (name, _) in enumerate(self.settings):
-            field = f"settings[{index}]"
-            if name in FIELDS:
-                yield Problem(field, name, f"write it in {FIELDS[name]}")
-            elif name == "Default":
-                yield Problem(field, name, "put the default queue first in queues, and remove it")
-            elif name not in SETTINGS["AWS::PCS::Queue"]:
-                known = choices(sorted(SETTINGS["AWS::PCS::Queue"] - FIELDS.keys() - {"Default"}))
-                yield Problem(field, name, f"PCS takes no such setting of a queue; write {known}")
-            elif name in [each for each, _ in self.settings[:index]]:
-                yield Problem(field, name, "it is set twice; remove one")

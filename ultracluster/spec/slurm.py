@@ -217,21 +217,20 @@ class SlurmSpec(Spec):
     @rule
     def _accounts_are_known(self) -> Iterator[Problem]:
         for index, queue in enumerate(self.queues):
-            if queue.needs_accounting and self.accounting_days is None:
-                what = f"accounts or qualities of service of queue {queue.name}"
+            if queue.allow_accounts and self.accounting_days is None:
                 fix = "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
+                what = f"accounts of queue {queue.name}"
                 yield Problem(f"queues[{index}]", what, f"{fix}number of days")
 
     @rule
     def _accounts_of_queues_are_there(self) -> Iterator[Problem]:
         known = [account.name for account in (self.users.accounts if self.users else ())]
         for index, queue in enumerate(self.queues if self.users else ()):
-            for field in ("allow_accounts", "deny_accounts"):
-                for place, name in enumerate(getattr(queue, field)):
-                    if name not in known:
-                        fix = f"write {choices(known)}" if known else "add it to users.accounts"
-                        where = f"queues[{index}].{field}[{place}]"
-                        yield Problem(where, name, f"users.accounts has no such account; {fix}")
+            for place, name in enumerate(queue.allow_accounts):
+                if name not in known:
+                    fix = f"write {choices(known)}" if known else "add it to users.accounts"
+                    where = f"queues[{index}].allow_accounts[{place}]"
+                    yield Problem(where, name, f"users.accounts has no such account; {fix}")
 
     @rule
     def _homes_are_in_one_place(self) -> Iterator[Problem]:
