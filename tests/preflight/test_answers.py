@@ -10,7 +10,7 @@ from environments.ultracluster import ULTRACLUSTER
 from tests.preflight.account import Answering, always, error, file_system, simulated, table
 from tests.preflight.changes import block, simulating
 from tests.preflight.faults import FAULTS, RESERVED
-from tests.preflight.jobs import SPOT, WARM
+from tests.preflight.jobs import WARM
 from tests.preflight.specs import (
     ACCOUNT,
     GIVEN,
@@ -89,7 +89,7 @@ def test_each_check_passes_somewhere():
         check.name
         for spec in (GIVEN, MADE, QUEUED, STAGING)
         for check, _ in preflight(
-            spec, Answering(), NOW, templates=lambda: clean, recipes=[WARM, SPOT]
+            spec, Answering(), NOW, templates=lambda: clean, recipes=[WARM]
         ).having(Verdict.PASS)
     }
 

@@ -12,7 +12,7 @@ from moto.ec2.models import instance_types
 
 from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, reserve, with_slurm
 from tests.preflight.front import Front
-from tests.preflight.jobs import SPOT, WARM
+from tests.preflight.jobs import WARM
 from ultracluster.aws import Account
 from ultracluster.cli import main
 from ultracluster.preflight.finding import Verdict
@@ -112,7 +112,7 @@ def test_slurm_and_the_quotas_of_recipes_are_asked_for_over_http(aws: Front):
     cloud = Account(prepared.spec.region, prepared.deployer)
 
     def looked() -> Preflight:
-        return preflight(prepared.spec, cloud, datetime.now(UTC), recipes=[WARM, SPOT])
+        return preflight(prepared.spec, cloud, datetime.now(UTC), recipes=[WARM])
 
     found = looked()
     assert [(c.name, f.subject, f.found) for c, f in found.having(Verdict.FAIL)] == []
@@ -120,16 +120,16 @@ def test_slurm_and_the_quotas_of_recipes_are_asked_for_over_http(aws: Front):
     # Neither emulated cloud publishes where PCS is, and a made-up list would test itself.
     assert "slurm-region" not in passed
     of_slurm = {name for name in NAMES if "slurm" in name or "login" in name} - {"slurm-region"}
-    of_recipes = {"quota-training-spot-instances", "quota-training-warm-pools"}
+    of_recipes = {"quota-training-warm-pools"}
     assert len(of_slurm) == 5
     assert (of_slurm | of_recipes) - passed == set()
     assert {name for name in aws.calls if not name.startswith(READING)} == set()
 
     grant(prepared.owner, "pcs", "L-00000002", 0)
-    grant(prepared.owner, "sagemaker", "L-09D56C4F", 3)
+    grant(prepared.owner, "sagemaker", "L-00000001", 1)
     cloud = Account(prepared.spec.region, prepared.deployer)
     assert [(c.name, f.found) for c, f in looked().having(Verdict.FAIL)] == [
-        ("quota-training-spot-instances", "limit 3, in use 0"),
+        ("quota-training-warm-pools", "limit 1, in use 0"),
         ("quota-slurm-clusters", "limit 0, in use 0"),
     ]
 

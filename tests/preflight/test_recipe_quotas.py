@@ -1,13 +1,11 @@
-"""Spot capacity and warm pools: asked for where a recipe takes them, and not otherwise."""
+"""Warm pools and long runs: asked for where a recipe takes them, and not otherwise."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.preflight.account import Answering, always
-from tests.preflight.jobs import DAY, OF_RECIPES, SPOT, WARM
+from tests.preflight.jobs import COLD, DAY, POOLS, WARM
 from tests.preflight.one import empty, in_use
 from tests.preflight.specs import MADE, NOW
 from ultracluster.preflight.finding import Verdict
@@ -23,18 +21,16 @@ def finding(check: str, cloud: Answering, *recipes: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize("check", OF_RECIPES)
-def test_the_last_instance_is_enough_and_one_less_is_not(check: str):
-    """Both quotas are 0 in a new account, and a job waits for them without a word."""
-    code, demand = OF_RECIPES[check]
+def test_the_last_instance_is_enough_and_one_less_is_not():
+    """The quota is 0 in a new account, and a job waits for it without a word."""
     cloud = empty()
-    cloud.quotas[code] = demand
-    assert finding(check, cloud, WARM, SPOT).verdict is Verdict.PASS
+    cloud.quotas[POOLS] = 2
+    assert finding("quota-training-warm-pools", cloud, WARM, COLD).verdict is Verdict.PASS
 
-    cloud.quotas[code] = demand - 1
-    found = finding(check, cloud, WARM, SPOT)
+    cloud.quotas[POOLS] = 1
+    found = finding("quota-training-warm-pools", cloud, WARM, COLD)
     assert found.verdict is Verdict.FAIL
-    assert f"--quota-code {code} --desired-value {demand} " in found.fix_command
+    assert f"--quota-code {POOLS} --desired-value 2 " in found.fix_command
 
 
 def test_a_run_longer_than_the_account_allows_is_a_fail():
@@ -44,28 +40,27 @@ def test_a_run_longer_than_the_account_allows_is_a_fail():
     cloud = empty()
     cloud.quotas["L-00000003"] = 5 * DAY
 
-    found = finding("quota-training-run-time", cloud, long, SPOT)
+    found = finding("quota-training-run-time", cloud, long, COLD)
     assert found.verdict is Verdict.FAIL
     assert f"--quota-code L-00000003 --desired-value {28 * DAY} " in found.fix_command
     assert "--recipe" in finding("quota-training-run-time", cloud).found
 
     cloud.quotas["L-00000003"] = 28 * DAY
-    assert finding("quota-training-run-time", cloud, long, SPOT).verdict is Verdict.PASS
+    assert finding("quota-training-run-time", cloud, long, COLD).verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize("check", OF_RECIPES)
-def test_nothing_is_asked_for_that_no_recipe_takes(check: str):
+def test_nothing_is_asked_for_that_no_recipe_takes():
     """An environment names no recipes: a quota of 0 is no fault of it."""
     cloud = empty()
-    cloud.quotas[OF_RECIPES[check][0]] = 0
+    cloud.quotas[POOLS] = 0
 
-    assert "--recipe" in finding(check, cloud).found
-    other = SPOT if "warm" in check else WARM
-    assert f"is in no recipe of {other.name}" in finding(check, cloud, other).found
+    assert "--recipe" in finding("quota-training-warm-pools", cloud).found
+    said = finding("quota-training-warm-pools", cloud, COLD).found
+    assert f"is in no recipe of {COLD.name}" in said
 
 
-def test_spot_jobs_count_against_their_own_quota():
-    """They leave the quota of on-demand instances alone, and the other way round."""
+def test_spot_jobs_of_others_leave_the_quota_of_the_type_alone():
+    """They have one of their own, and count among all instances."""
     cloud = empty()
     names = [{"TrainingJobName": name} for name in ("spot", "other")]
     cloud.change("sagemaker", "list_training_jobs", always(TrainingJobSummaries=names))
@@ -81,7 +76,6 @@ def test_spot_jobs_count_against_their_own_quota():
         },
     )
 
-    assert in_use(finding("quota-training-spot-instances", cloud, SPOT)) == 5
     assert in_use(finding("quota-training-instances", cloud)) == 7
     assert in_use(finding("quota-training-instances-in-all", cloud)) == 12
 

@@ -79,19 +79,9 @@ def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpe
         ({"instance_type": "p4d.48xlarge"}, "EC2 has no such"),
         ({"instance_type": "trn1.32xlarge"}, "NVIDIA GPUs"),
         ({"instance_type": "gr6.8xlarge"}, "SageMaker training does not offer it"),
-        ({"spot": True}, "spot capacity is waited for"),
-        (
-            {
-                "spot": True,
-                "limits": LimitsSpec(max_runtime_seconds=60, max_wait_seconds=60),
-                "warm_pool_seconds": 60,
-            },
-            "spot instances are not kept",
-        ),
         ({"warm_pool_seconds": 21_601}, "at most 21600"),
         ({"retry_attempts": 0}, "at least 1"),
         ({"retry_attempts": 31}, "at most 30"),
-        ({"checkpoint": CheckpointSpec(every_steps=1, place="local")}, "write lustre"),
         ({"environment": (("A", "1"), ("A", "2"))}, "there already"),
         *(
             ({"partition_size": 8, "tensor_parallel": 1, "engine": each}, "hierarchical_gather")
@@ -121,10 +111,6 @@ def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: s
         (lambda: DataSpec(directory="/data", global_batch=1), "without a slash"),
         (lambda: DataSpec(directory="a/../b", global_batch=1), "below the file system's root"),
         (lambda: LimitsSpec(max_runtime_seconds=29 * 86_400), "at most 2419200"),
-        (
-            lambda: LimitsSpec(max_runtime_seconds=60, max_wait_seconds=59),
-            "to wait and to run",
-        ),
         (lambda: TorchrunEngine(settings=(("steps", "1"),)), "write run.steps"),
     ],
 )
@@ -226,7 +212,6 @@ def drawn(draw: st.DrawFn) -> RecipeSpec:
     tensor = draw(st.sampled_from([n for n in inside if partition % n == 0]))
     assume(32 % tensor == 0)
     micro = draw(st.integers(1, 8))
-    spot = draw(st.booleans())
     return RecipeSpec(
         name=draw(st.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)),
         model=ModelSpec(layers=2, width=256, heads=32, sequence=2048),
@@ -241,10 +226,9 @@ def drawn(draw: st.DrawFn) -> RecipeSpec:
         tensor_parallel=tensor,
         engine=TorchrunEngine(hierarchical_gather=partition > gpus),
         checkpoint=CheckpointSpec(every_steps=10),
-        limits=LimitsSpec(max_runtime_seconds=60, max_wait_seconds=60 if spot else None),
+        limits=LimitsSpec(max_runtime_seconds=60),
         image="v1",
-        spot=spot,
-        warm_pool_seconds=0 if spot else draw(st.integers(0, 21_600)),
+        warm_pool_seconds=draw(st.integers(0, 21_600)),
         retry_attempts=draw(st.integers(1, 30)),
         tags=tuple(
             draw(

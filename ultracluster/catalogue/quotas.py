@@ -5,7 +5,7 @@ Service Quotas lists, by its code or its name; SageMaker's by name alone, as the
 one form, and a code that is wrong by a digit would name another type.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,15 +31,11 @@ class Quota:
         return given in {name.casefold() for name in (self.name, *self.other_names)}
 
 
-def _by_families(way: str) -> Iterator[tuple[tuple[str, ...], Quota]]:
-    for row in table("quotas")[way]:
-        yield tuple(row["families"]), Quota("ec2", row["name"], row.get("code", ""))
-
-
-ON_DEMAND: Final = tuple(_by_families("on_demand"))
+ON_DEMAND: Final = tuple(
+    (tuple(row["families"]), Quota("ec2", row["name"], row.get("code", "")))
+    for row in table("quotas")["on_demand"]
+)
 """vCPUs by families that count together; of those without a code none was found."""
-
-SPOT: Final = tuple(_by_families("spot"))
 
 NETWORK_INTERFACES: Final = Quota("vpc", "Network interfaces per Region", "L-DF5E4CA3")
 VPCS_PER_REGION: Final = Quota("vpc", "VPCs per Region", "L-F678F1CE")
@@ -86,7 +82,7 @@ PCS_CLUSTERS: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region
 def of_training(instance_type: str, use: str = "training job") -> Quota:
     """Return SageMaker's quota of a type (`ml.p4d.24xlarge`) for a kind of use.
 
-    It is `training job`, `spot training job` or `training warm pool`.
+    It is `training job` or `training warm pool`.
     """
     return Quota("sagemaker", f"{instance_type} for {use} usage")
 

@@ -28,13 +28,12 @@ DEFAULTS: Final = {
 
 def _known() -> Iterator[Quota]:
     """Yield the quotas that have a code: the catalogue's, and those it names without one."""
-    every = [quota for _, quota in (*quotas.ON_DEMAND, *quotas.SPOT)]
+    every = [quota for _, quota in quotas.ON_DEMAND]
     every += [quota for kind in quotas.LUSTRE for quota in (kind.count, kind.capacity)]
     every += [quotas.NETWORK_INTERFACES, quotas.VPCS_PER_REGION, quotas.ELASTIC_IPS]
     yield from (quota for quota in every if quota.code)
     for quota, code in (
         (quotas.of_training("ml.p4d.24xlarge"), "L-09B4A649"),
-        (quotas.of_training("ml.p4d.24xlarge", "spot training job"), "L-09D56C4F"),
         (quotas.of_training("ml.p4d.24xlarge", "training warm pool"), "L-00000001"),
         (quotas.of_training("ml.p5.48xlarge"), "L-82E1C851"),
         (quotas.INSTANCES_OF_A_JOB, "L-622CFD70"),

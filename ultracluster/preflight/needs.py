@@ -1,7 +1,6 @@
 """The quotas that an environment counts against: for each, what it adds and what is in use."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ultracluster.catalogue import quotas
@@ -12,7 +11,7 @@ from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, check, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.offerings import NO_SLURM, clusters_of_others
-from ultracluster.preflight.quotas import Need, Needs, fitting
+from ultracluster.preflight.quotas import Need, fitting
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
@@ -188,25 +187,8 @@ def _of_sagemaker(
 @check("quota-training-instances", "SageMaker training instances of the type", fitting)
 def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
     name = situation.spec.nodes.instance.sagemaker_training_type or ""
-    in_use = usage.training_instances(name, spot=False)
+    in_use = usage.training_instances(name)
     yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
-
-
-def _of_recipes(subject: str, field: str, kind: str, in_use: Callable[[str], usage.Usage]) -> Needs:
-    """Return what the recipes need in which a field is set, one need for each instance type."""
-
-    def needs(situation: Situation) -> Iterator[Need | Finding]:
-        recipes = [each for each in situation.recipes if getattr(each, field)]
-        if not recipes:
-            yield _no_recipe(situation, subject, field)
-        types = {each.instance.sagemaker_training_type or "" for each in recipes}
-        for name in sorted(types):
-            own = [r for r in recipes if (r.instance.sagemaker_training_type or "") == name]
-            words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
-            amount = sum(each.nodes for each in own)
-            yield Need(quotas.of_training(name, kind), amount, words, in_use(name))
-
-    return needs
 
 
 def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
@@ -216,16 +198,18 @@ def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
     return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
 
 
-_spot_training = check(
-    "quota-training-spot-instances", "SageMaker spot instances of recipes", fitting
-)(
-    _of_recipes(
-        "spot training", "spot", "spot training job", partial(usage.training_instances, spot=True)
-    )
-)
-_warm_pools = check("quota-training-warm-pools", "SageMaker warm pools of recipes", fitting)(
-    _of_recipes("warm pools", "warm_pool_seconds", "training warm pool", usage.warm_pools)
-)
+@check("quota-training-warm-pools", "SageMaker warm pools of recipes", fitting)
+def _warm_pools(situation: Situation) -> Iterator[Need | Finding]:
+    """Yield a need for each instance type that a recipe keeps warm."""
+    recipes = [each for each in situation.recipes if each.warm_pool_seconds]
+    if not recipes:
+        yield _no_recipe(situation, "warm pools", "warm_pool_seconds")
+    types = {each.instance.sagemaker_training_type or "" for each in recipes}
+    for name in sorted(types):
+        own = [r for r in recipes if (r.instance.sagemaker_training_type or "") == name]
+        words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
+        quota, amount = quotas.of_training(name, "training warm pool"), sum(e.nodes for e in own)
+        yield Need(quota, amount, words, usage.warm_pools(name))
 
 
 @check("quota-training-run-time", "SageMaker's longest run, against that of recipes", fitting)

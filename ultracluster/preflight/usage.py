@@ -123,17 +123,17 @@ def existing_file_systems(situation: Situation, *deployment_types: str) -> list[
     ]
 
 
-def training_instances(name: str | None = None, *, spot: bool | None = None) -> Usage:
-    """Count instances of the jobs in progress.
+def training_instances(name: str | None = None) -> Usage:
+    """Count instances of the jobs in progress; of one type those that are not on spot capacity.
 
-    Args:
-        name: of this type alone; None takes all.
-        spot: jobs on spot capacity alone, or all others; None takes both.
+    That has quotas of its own for each type.
     """
 
     def count(situation: Situation) -> int:
-        counts = _of_jobs(situation, situation.ask(JOBS)["TrainingJobSummaries"], spot=spot)
-        return counts.total() if name is None else counts[name]
+        rows = situation.ask(JOBS)["TrainingJobSummaries"]
+        if name is None:
+            return _of_jobs(situation, rows).total()
+        return _of_jobs(situation, rows, with_spot=False)[name]
 
     return count
 
@@ -152,14 +152,14 @@ def warm_pools(name: str) -> Usage:
 
 
 def _of_jobs(
-    situation: Situation, rows: Sequence[Answer], *, spot: bool | None = None
+    situation: Situation, rows: Sequence[Answer], *, with_spot: bool = True
 ) -> Counter[str]:
     names = dict.fromkeys(row["TrainingJobName"] for row in rows)
     counts: Counter[str] = Counter()
     for job in situation.inquiry.together(
         [question("sagemaker", "describe_training_job", TrainingJobName=name) for name in names]
     ):
-        if spot is not None and bool(job.get("EnableManagedSpotTraining")) != spot:
+        if job.get("EnableManagedSpotTraining") and not with_spot:
             continue
         resources = job["ResourceConfig"]
         for group in resources.get("InstanceGroups") or [resources]:

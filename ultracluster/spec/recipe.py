@@ -12,7 +12,7 @@ from pydantic import Field
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.sharding import Cluster, memory_problems
 from ultracluster.catalogue.training_engines import SETTINGS
-from ultracluster.catalogue.training_rules import DAY, ending_problems
+from ultracluster.catalogue.training_rules import ending_problems
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
@@ -63,7 +63,7 @@ class RecipeSpec(Spec):
     """What trains it."""
 
     checkpoint: CheckpointSpec
-    """When the state is written, and where."""
+    """When the state is written."""
 
     limits: LimitsSpec
     """How long the job may take."""
@@ -88,9 +88,6 @@ class RecipeSpec(Spec):
 
     retry_attempts: Annotated[int, Field(ge=1, le=30)] = 10
     """Times that SageMaker starts the job again after an InternalServerError."""
-
-    spot: bool = False
-    """Whether the job runs on spare capacity that can be taken back."""
 
     infra_check: bool = True
     """Whether SageMaker tests hardware and network of the instances before the start."""
@@ -137,8 +134,7 @@ class RecipeSpec(Spec):
         return self.engine.hyperparameters(self, run)
 
     def checkpoint_path(self, run: str) -> str:
-        root = f"{MOUNT}/checkpoints" if self.checkpoint.place == "lustre" else LOCAL_CHECKPOINTS
-        return f"{root}/{run}"
+        return f"{MOUNT}/checkpoints/{run}"
 
     def settings(self, run: str) -> dict[str, str]:
         """Return what both programs that take a recipe call by the same names."""
@@ -215,27 +211,6 @@ class RecipeSpec(Spec):
         if len(text) > LONGEST_VALUE:
             fix = f"a hyperparameter has {LONGEST_VALUE:,} characters; write them into the program"
             yield Problem("engine.settings", f"{len(text):,} characters with all others", fix)
-
-    @rule
-    def _local_checkpoints_are_of_one_node(self) -> Iterator[Problem]:
-        if self.checkpoint.place == "local" and self.nodes > 1:
-            fix = "all nodes write a checkpoint together, into one folder; write lustre"
-            yield self.problem_of("checkpoint.place", fix)
-
-    @rule
-    def _spot_is_waited_for(self) -> Iterator[Problem]:
-        if self.spot and self.limits.max_wait_seconds is None:
-            fix = f"spot capacity is waited for; write {self.limits.max_runtime_seconds + DAY}"
-            yield Problem("limits.max_wait_seconds", None, fix)
-        if not self.spot and self.limits.max_wait_seconds is not None:
-            fix = "it is for spot capacity; write spot=True, or max_pending_seconds"
-            yield self.problem_of("limits.max_wait_seconds", fix)
-
-    @rule
-    def _spot_keeps_no_pool(self) -> Iterator[Problem]:
-        if self.spot and self.warm_pool_seconds:
-            fix = "spot instances are not kept after their job; write 0, or spot=False"
-            yield self.problem_of("warm_pool_seconds", fix)
 
     @rule
     def _variables_end_no_job(self) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
         "partition groups": f"{groups:,} of {recipe.partition_size:,}",
         "engine": recipe.engine.kind,
         "image": request["AlgorithmSpecification"]["TrainingImage"],
-        "checkpoints": f"every {recipe.checkpoint.every_steps:,} steps, {recipe.checkpoint.place}",
+        "checkpoints": f"every {recipe.checkpoint.every_steps:,} steps",
         "at most": duration(request["StoppingCondition"]["MaxRuntimeInSeconds"]),
     }
     for name, value in facts.items():

@@ -57,7 +57,6 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
     stopping = {
         "MaxRuntimeInSeconds": limits.max_runtime_seconds,
         "MaxPendingTimeInSeconds": limits.max_pending_seconds,
-        "MaxWaitTimeInSeconds": limits.max_wait_seconds,
     }
     warm = recipe.warm_pool_seconds
     # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
@@ -108,7 +107,7 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
         # IPsec between hosts slows distributed training, and EFA's traffic, which bypasses the
         # kernel, is not what it encrypts; the fabric's only peers are its own members.
         "EnableInterContainerTrafficEncryption": False,
-        "EnableManagedSpotTraining": recipe.spot,
+        "EnableManagedSpotTraining": False,
         "EnableNetworkIsolation": False,
     }
 
