@@ -6,13 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.rehearse.machine.faults import USER, Fault
+from ultracluster.rehearse.machine.faults import USER, Fault, table
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import Machine
 from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import HOMES, BootedNodes
-
-CONF: Final = ". /opt/ultracluster/node.conf;"
 
 
 @dataclass(frozen=True)
@@ -26,58 +24,7 @@ class BootCheck:
     """Machine that is asked: every one, or one with homes, training, Slurm, or its daemon."""
 
 
-BOOT_CHECKS: Final = (
-    BootCheck("user data has run to its end", "cloud-init status", "status: done"),
-    BootCheck("no unit has failed", "systemctl --failed --plain --no-legend", ""),
-    BootCheck(
-        "/fsx is mounted, and users may write",
-        "findmnt --noheadings --output TARGET --mountpoint /fsx && stat --format %a /fsx",
-        "/fsx\n1777",
-    ),
-    BootCheck(
-        "what changes the image is masked",
-        f"{CONF} systemctl is-enabled $STILL | sort -u; systemctl is-active $STILL | sort -u",
-        "masked\ninactive",
-    ),
-    BootCheck("the kernel is held", "apt-mark showhold | grep -cx linux-image-amd64", "1"),
-    BootCheck(
-        "a new session may lock memory",
-        # As PAM does it for whoever logs in.
-        "runuser --login ssm-user --command 'ulimit -l; ulimit -n'",
-        "unlimited\n1048576",
-    ),
-    BootCheck(
-        "/home is mounted, and the image's own user is at home there",
-        "findmnt --noheadings --output TARGET --mountpoint /home && stat --format %U ~ubuntu",
-        "/home\nubuntu",
-        "homes",
-    ),
-    BootCheck(
-        "one array of all NVMe at /scratch",
-        "findmnt --noheadings --output FSTYPE --mountpoint /scratch && stat --format %a /scratch"
-        " && grep -c '^md.* active raid0 nvme.* nvme' /proc/mdstat",
-        "xfs\n1777\n1",
-        "training",
-    ),
-    BootCheck(
-        "persistence and fabric manager run",
-        "systemctl is-active nvidia-persistenced nvidia-fabricmanager",
-        "active\nactive",
-        "training",
-    ),
-    BootCheck(
-        "Slurm's commands are the cluster's",
-        f"{CONF} readlink /usr/local/bin/sbatch | grep -cFx $SLURM_BIN/sbatch",
-        "1",
-        "slurm",
-    ),
-    BootCheck(
-        "slurmd may lock memory",
-        "systemctl show slurmd --property=LimitMEMLOCK,LimitNOFILE --value",
-        "1048576\ninfinity",
-        "slurmd",
-    ),
-)
+BOOT_CHECKS: Final = tuple(BootCheck(w, **texts) for w, texts in table("boot_checks").items())
 
 
 @dataclass(frozen=True)
