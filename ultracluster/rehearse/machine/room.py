@@ -24,45 +24,11 @@ CONTROLLER: Final = "10.77.0.1"
 SCHEDULER: Final = "SchedulerParameters"
 SOONER: Final = "sched_interval=5,bf_interval=5"
 """A job that is back in the queue is looked at after seconds, where it would be after a minute."""
-CONF: Final = """\
-ClusterName=rehearsal
-SlurmctldHost={host}({address})
-AuthType=auth/slurm
-CredType=cred/slurm
-# A requeued job waits until its credential has expired: 5 s as of 25.11 on PCS, 120 s by default.
-AuthInfo=cred_expire=5
-SlurmUser=slurm
-StateSaveLocation=/var/lib/slurm/slurmctld
-SlurmdSpoolDir=/var/lib/slurm/slurmd
-SlurmctldParameters=enable_configless,idle_on_node_suspend
-ProctrackType=proctrack/cgroup
-TaskPlugin={tasks}
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-PrologFlags=Alloc,Contain
-JobRequeue=1
-ReturnToService=2
-GresTypes=gpu
-# A machine that is emulated instruction by instruction answers late.
-MessageTimeout=60
-SlurmdTimeout=600
-BatchStartTimeout=60
-{settings}
-NodeName=DEFAULT CPUs={cpus} Gres=gpu:8
-{nodes}
-PartitionName=train Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
-AS_INSTANCES: Final = """
-# Nodes are what this file says, whatever a virtual machine has.
-SlurmdParameters=config_overrides
-# Nodes are launched for jobs, and stopped when they are idle. Who does it asks for their states.
-SuspendProgram=/bin/true
-ResumeProgram=/bin/true
-SuspendTime={idle_seconds}
-SuspendTimeout=30
-ResumeTimeout=1800
-NodeName=DEFAULT State=CLOUD
-"""
+CONF: Final = (files_of("ultracluster.rehearse.machine") / "slurm.conf").read_text("utf-8")
+SCALING: Final = (files_of("ultracluster.rehearse.machine") / "slurm_scaling.conf").read_text(
+    "utf-8"
+)
+"""What PCS's controller is told where it launches nodes for jobs, and stops idle ones."""
 
 
 def controller_files(
@@ -86,7 +52,7 @@ def controller_files(
     scheduler = ",".join(filter(None, (settings.get(SCHEDULER), SOONER)))
     told = {**settings, SCHEDULER: scheduler}
     fixed = idle_seconds is None
-    scaling = "" if fixed else AS_INSTANCES.format(idle_seconds=idle_seconds)
+    scaling = "" if fixed else SCALING.format(idle_seconds=idle_seconds)
     conf = CONF.format(
         host=host,
         address=CONTROLLER,
