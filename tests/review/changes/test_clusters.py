@@ -34,7 +34,7 @@ def slurm(most=512, size="LARGE", version="1", subnets=("subnet-1",)):
     }
 
 
-def hyperpod(count=16, kind="ml.p5.48xlarge", recovery="Automatic", groups=("workers",)):
+def hyperpod(count=16, recovery="Automatic"):
     """Return a HyperPod cluster."""
     return {
         "S": {
@@ -43,10 +43,7 @@ def hyperpod(count=16, kind="ml.p5.48xlarge", recovery="Automatic", groups=("wor
                     "Type": "AWS::SageMaker::Cluster",
                     "Properties": {
                         "NodeRecovery": recovery,
-                        "InstanceGroups": [
-                            {"InstanceGroupName": g, "InstanceCount": count, "InstanceType": kind}
-                            for g in groups
-                        ],
+                        "InstanceGroups": [{"InstanceGroupName": "a", "InstanceCount": count}],
                     },
                 }
             }
@@ -60,11 +57,9 @@ def hyperpod(count=16, kind="ml.p5.48xlarge", recovery="Automatic", groups=("wor
         (slurm(), slurm(most=256), Danger.REDUCES_CAPACITY, "256 p4d.24xlarge (2,048 A100)"),
         (slurm(most=256), slurm(), Danger.COSTS_MORE, "512 p4d.24xlarge (4,096 A100)"),
         (slurm(), slurm(version="2"), Danger.INTERRUPTS, "launched from now on"),
-        (hyperpod(), hyperpod(count=8), Danger.REDUCES_CAPACITY, "8 ml.p5.48xlarge (64 H100)"),
-        (hyperpod(count=8), hyperpod(), Danger.COSTS_MORE, "16 ml.p5.48xlarge (128 H100)"),
         (hyperpod(), hyperpod(recovery="None"), Danger.REDUCES_CAPACITY, "no longer replaced"),
-        (hyperpod(), hyperpod(kind="ml.p4d.24xlarge"), Danger.INTERRUPTS, "have to be replaced"),
-        (hyperpod(groups=("a", "b")), hyperpod(groups=("a",)), Danger.REDUCES_CAPACITY, "group b"),
+        # What HyperPod does with running nodes is not known: a reader is told to look.
+        (hyperpod(), hyperpod(count=8), Danger.CANNOT_TELL, "updated in place"),
     ],
 )
 def test_nodes_of_clusters_are_counted(before, after, worst, says):

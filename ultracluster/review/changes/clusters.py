@@ -1,17 +1,16 @@
-"""Clusters: the version and the queues of Slurm on AWS PCS, and instance groups of HyperPod."""
+"""Clusters: the version and the queues of Slurm on AWS PCS."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.model.model import Model
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.nodes import accelerators
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted
-from ultracluster.review.resolved import count, differs, entries, key_at, known_text, lost
-from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
+from ultracluster.review.resolved import key_at, known_text, lost
+from ultracluster.review.tables import QUEUES, SLURM_VERSION
 
 
 @when("changed", "AWS::PCS::Cluster")
@@ -64,40 +63,3 @@ def _group(variant: Model, group: Any) -> str | None:
         return "a node group that the templates do not tell"
     found = variant.at(name)
     return named(found) if found else None
-
-
-@when("changed", "AWS::SageMaker::Cluster")
-def instance_groups(edit: Edit) -> Iterator[Effect]:
-    if edit.path[0] in ("InstanceGroups", "RestrictedInstanceGroups"):
-        old, new = (
-            {quoted(group.get("InstanceGroupName")): group for group in entries(value)}
-            for value in (edit.was, edit.now)
-        )
-        for name in {**old, **new}:
-            yield from _instance_group(name, old.get(name, {}), new.get(name, {}))
-
-
-def _instance_group(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Effect]:
-    was, now = (count(at(group, ("InstanceCount",))) or 0 for group in (old, new))
-    kind = (new or old).get("InstanceType")
-    says = f"group {name} has {accelerators(kind, now)} instead of {was:,}"
-    if now < was:
-        more = "; the others are deleted with what runs on them"
-        yield Effect(Danger.REDUCES_CAPACITY, says + more, HYPERPOD)
-    elif now > was:
-        yield Effect(Danger.COSTS_MORE, says, HYPERPOD)
-    if not old or not new:
-        return
-    if differs(old.get("InstanceType"), new.get("InstanceType")):
-        yield Effect(
-            Danger.INTERRUPTS,
-            f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
-            "it at all: its nodes have to be replaced",
-            f"{HYPERPOD}: it says both that a group's type can change and that it must match",
-            "add a group of the new type, then remove the old one",
-        )
-    rest = {name for name in {*old, *new} if differs(old.get(name), new.get(name))}
-    if rest := rest - {"InstanceCount", "InstanceType"}:
-        says = f"{', '.join(sorted(rest))} of group {name} apply to nodes that are made from now on"
-        more = "; a running node must be replaced for it"
-        yield Effect(Danger.INTERRUPTS, says + more, HYPERPOD)
