@@ -15,7 +15,7 @@ from tests.docs.login_node import NODES, Node, PagesSlurm
 from tests.docs.pages import ROOT
 from tests.docs.templates import Templates
 from tests.docs.terminal import Reader
-from tests.docs.warm import SHIM
+from tests.docs.warm import program
 from tests.rehearse.conftest import Deployed, Deployer
 from tests.repository import ENVIRONMENTS
 from tests.training.slurm.cluster import SYSTEM_PATH
@@ -86,25 +86,16 @@ class Bench:
 
     def program(self, name: str, text: str) -> None:
         """Put a program before those of the system."""
-        self.bin.mkdir(exist_ok=True)
-        file = self.bin / name
-        file.write_text(text)
-        file.chmod(0o755)
+        program(self.bin, name, text)
 
-    def install(self, port: int) -> None:
-        """Make the programs that pages type.
-
-        Args:
-            port: where the process listens that runs our own commands.
-        """
-        for name in ("ultracluster", "aws"):
-            self.program(name, SHIM.format(port=port, name=name))
+    def install(self) -> None:
+        """Make the programs that pages type, but for our own commands."""
         for name in ("npx", "cdk"):
             self.program(name, CDK)
         self.program("sudo", SUDO)
         self.program("curl", CURL.format(port=self.node.port))
         self.program("runuser", RUNUSER)
-        self.program("synthesis", SHIM.format(port=self.templates.port, name="synthesis"))
+        self.templates.install(self.bin)
         for name in ("nvidia-smi", "dcgmi", "timedatectl"):
             (self.bin / name).symlink_to(self.node.machine.folder / "bin" / name)
 

@@ -14,7 +14,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Final, Self
 
 import app
-from tests.docs.warm import received
+from tests.docs.warm import SHIM, program, received
 from ultracluster.environments import named, registered
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
@@ -47,10 +47,10 @@ class Templates:
         self._server.shutdown()
         self._server.server_close()
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
+    def install(self, programs: Path) -> None:
+        """Put `synthesis`, the program that asks for templates, into a folder of programs."""
+        port = self._server.server_address[1]
+        program(programs, "synthesis", SHIM.format(port=port, name="synthesis"))
 
     def of(self, *environments: EnvironmentSpec) -> Path:
         """Return the assembly of environments.

@@ -6,12 +6,15 @@ python -m tests.docs.test_commands README.md      # writes what is printed now i
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import ROOT, Page
+from tests.docs.templates import Templates
 from tests.docs.terminal import Reader, refreshed, same
+from tests.docs.warm import warm
 
 READ_HERE = (
     "README.md",
@@ -36,22 +39,34 @@ def project(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return what makes a terminal ready in which our own commands start at once.
+
+    What the CDK CLI runs by itself is the project's own app.
+    """
+    programs = tmp_path_factory.mktemp("programs")
+    with Templates(tmp_path_factory.mktemp("templates")) as templates, warm(programs):
+        templates.install(programs)
+        yield f"{INSTALLED}PATH={programs}:$PATH\n"
+
+
 @pytest.mark.parametrize("name", READ_HERE)
-def test_a_page_prints_what_it_says(name: str, tmp_path: Path):
+def test_a_page_prints_what_it_says(name: str, before: str, tmp_path: Path):
     """Figures in a page grow old in silence."""
     page = Page(ROOT / name)
 
     assert page.unexplained() == []
-    with Reader(project(tmp_path), before=INSTALLED) as reader:
+    with Reader(project(tmp_path), before=before) as reader:
         reader.follow(page)
 
 
-def test_the_course_is_as_it_says(tmp_path: Path):
+def test_the_course_is_as_it_says(before: str, tmp_path: Path):
     """From an empty folder to a destroyed cluster, with two terminals."""
     page = Page(ROOT / COURSE)
 
     assert page.unexplained() == []
-    with Reader(tmp_path, before=INSTALLED) as reader:
+    with Reader(tmp_path, before=before) as reader:
         reader.follow(page)
 
 

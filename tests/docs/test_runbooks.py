@@ -5,8 +5,6 @@ whose Slurm is real. What no test can type stands in `not_run.py`, with the reas
 """
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +18,7 @@ from tests.docs.prepared import prepare
 from tests.docs.templates import Templates
 from tests.docs.terminal import Reader, same
 from tests.docs.test_commands import COURSE, READ_HERE
+from tests.docs.warm import warm
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
 
@@ -68,24 +67,18 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """All that the pages reach."""
     names = ("bench", "templates", "slurm", "node")
     folder, templates, slurm, node = (tmp_path_factory.mktemp(name) for name in names)
-    command = [sys.executable, "-m", "tests.docs.warm"]
     with (
         Templates(templates) as made,
         PagesSlurm(slurm, {}) as cluster,
         Emulator(nodes=folder / "login-node") as emulator,
-        subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as warm,
+        warm(folder / "bin"),
     ):
-        assert warm.stdout is not None
-        assert warm.stdin is not None
         machine = Node(node, cluster)
         machine.serve()
         bench = Bench(folder, emulator, made, cluster, machine)
-        bench.install(int(warm.stdout.readline()))
+        bench.install()
         bench.answer_run_command(folder / "login-node")
         yield bench
-        warm.stdin.close()
 
 
 def typed(bench: Bench, reader: Reader, line: str, block: Block | None) -> str:

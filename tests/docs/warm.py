@@ -4,7 +4,8 @@
 
 It listens on loopback, names its port, and ends with its standard input. A program of a page
 (`SHIM`) says what was typed; a fork of this process runs it in the shell's folder, with the
-shell's variables and files, as a process of its own that starts in milliseconds.
+shell's variables and files, as a process of its own that starts in milliseconds. It ends with
+whoever typed it, as a program of the shell does.
 """
 
 import importlib
@@ -12,12 +13,17 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from tests.docs import aws_cli
+from tests.repository import ROOT
 from ultracluster import cli, synthesis
 from ultracluster.train import display
 
@@ -39,6 +45,32 @@ PROGRAMS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
 }
 
 
+def program(folder: Path, name: str, text: str) -> None:
+    """Write a program into a folder of programs."""
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+@contextmanager
+def warm(folder: Path) -> Iterator[None]:
+    """Put this project's commands into a folder of programs, for as long as the context lasts.
+
+    A program `synthesis` beside them makes the templates that they ask for.
+    """
+    command = [sys.executable, "-m", "tests.docs.warm"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        port = int(process.stdout.readline())
+        for name in PROGRAMS:
+            program(folder, name, SHIM.format(port=port, name=name))
+        yield
+        process.stdin.close()
+
+
 def received(connection: socket.socket) -> list[str]:
     """Return the words of a request."""
     data = b""
@@ -47,10 +79,17 @@ def received(connection: socket.socket) -> list[str]:
     return data[: -len(END)].decode().split("\0")
 
 
+def end_with(connection: socket.socket) -> None:
+    """End this process where the one ends that waits for it, which sends nothing more."""
+    connection.recv(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def run(connection: socket.socket) -> int:
     """Run what a shell asks for, as that shell's child."""
     name, shell, folder, count, *rest = received(connection)
     words, variables = rest[: int(count)], rest[int(count) :]
+    threading.Thread(target=end_with, args=(connection,), daemon=True).start()
     for number in range(3):
         way = os.O_WRONLY | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(f"/proc/{shell}/fd/{number}", way), number)
@@ -88,6 +127,8 @@ def serve() -> None:
                 status = run(connection)
             except BaseException:  # noqa: BLE001  (a fork must not go on as its parent)
                 traceback.print_exc()
+            # Whoever waited ends now, and this process by itself.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             connection.sendall(f"{status}\n".encode())
             os._exit(0)
         connection.close()
