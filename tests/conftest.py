@@ -10,6 +10,7 @@ import re
 import shutil
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -127,6 +128,20 @@ def pytest_collection_finish():
     """
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the assembly of all environments, synthesized once in a run."""
+    import app  # noqa: PLC0415  (whoever asks for it needs the CDK)
+    from tests.once import once  # noqa: PLC0415
+    from tests.repository import ENVIRONMENTS  # noqa: PLC0415
+
+    return once(
+        tmp_path_factory,
+        "assembly",
+        lambda folder: app.build(ENVIRONMENTS, outdir=str(folder)).synth(),
+    )
 
 
 @pytest.fixture

@@ -4,35 +4,17 @@ The patterns of the scaling log are read as CloudWatch Logs reads them, over rec
 that AWS documents (AWS PCS user guide, scaling logs, read 2026-11-26).
 """
 
-from typing import Any
-
 import pytest
 
-from constructs_lib.alarms import ServiceAlarms
-from tests.constructs.bare import bare_stack, resources
+from tests.constructs.bare import bare_stack
+from tests.observe.aws import TOPIC, made
 from tests.observe.cloudwatch import matches
 from ultracluster.catalogue.alarms import alarms, service_alarms
-
-TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
-OF = {"FileSystemId": "fs-1", "Nat": "any", "ScalingLog": "log", "StateMachineArn": "arn:machine"}
-
-
-def made(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the alarms by their names, and the filters by their metrics."""
-    stack = bare_stack()
-    given = {"environment_name": "night", "of": OF, "topics": [TOPIC], **changes}
-    ServiceAlarms(stack, "S", **given)
-    found = [each["Properties"] for each in resources(stack, "AWS::CloudWatch::Alarm").values()]
-    lines = [each["Properties"] for each in resources(stack, "AWS::Logs::MetricFilter").values()]
-    return (
-        {each["AlarmName"].removeprefix("night-"): each for each in found},
-        {each["MetricTransformations"][0]["MetricName"]: each for each in lines},
-    )
 
 
 def test_each_alarm_tells_and_is_silent_without_data():
     """A NAT gateway that allocates ports, and a cluster that launches nothing, have no data."""
-    found, _ = made()
+    found, _ = made(bare_stack())
 
     assert found.keys() == service_alarms().keys()
     for each in found.values():
@@ -47,7 +29,7 @@ def test_no_name_is_used_twice():
 
 
 def test_what_is_not_there_has_no_alarm():
-    found, lines = made(of={"FileSystemId": "fs-1"}, without=("nat-ports",))
+    found, lines = made(bare_stack(), of={"FileSystemId": "fs-1"}, without=("nat-ports",))
 
     assert (list(found), lines) == (["lustre-throttled"], {})
     (asked,) = found["lustre-throttled"]["Metrics"]
@@ -56,7 +38,7 @@ def test_what_is_not_there_has_no_alarm():
 
 def test_an_alarm_on_lines_counts_those_of_its_own_environment():
     """Two environments of an account have clusters whose logs say the same."""
-    found, lines = made()
+    found, lines = made(bare_stack())
 
     for name, each in lines.items():
         (counted,) = each["MetricTransformations"]
@@ -79,7 +61,7 @@ def test_an_alarm_on_lines_counts_those_of_its_own_environment():
     ],
 )
 def test_a_record_of_the_scaling_log_is_counted_by_its_alarm_alone(status, reason, told):
-    _, lines = made()
+    _, lines = made(bare_stack())
     record = {"status_code": status, "reason_code": reason}
 
     counted = {name for name, each in lines.items() if matches(each["FilterPattern"], record)}

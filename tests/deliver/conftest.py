@@ -54,17 +54,16 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An emulated AWS with a deployed `dev`, which each test leaves as it found it."""
-    before, after = (tmp_path_factory.mktemp(name) for name in ("before", "after"))
-    for spec, directory in ((DEV, before), (LONGER, after)):
-        app.build((spec,), outdir=str(directory)).synth()
+    after = tmp_path_factory.mktemp("after")
+    app.build((LONGER,), outdir=str(after)).synth()
     with Emulator() as emulator:
-        deployed = Deployer(emulator, before).deploy(DEV)
+        deployed = Deployer(emulator, assembly).deploy(DEV)
         own = dict.fromkeys(("AWS_ACCESS_KEY_ID", "CDK_DEFAULT_ACCOUNT"), f"{1:012d}")
         settings = emulator.environment() | own
         caller = caller_of(deployed.cloud, DEV.region)
-        yield Place(deployed, caller, before, after, settings)
+        yield Place(deployed, caller, assembly, after, settings)
 
 
 @pytest.fixture

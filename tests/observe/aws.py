@@ -8,12 +8,16 @@ Reservations usage"; AWS PCS user guide, "Scaling logs" (read 2026-11-26). Nothi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
+
+import aws_cdk as cdk
 
 from constructs_lib.alarms import IdleCapacityAlarm, ServiceAlarms
 from tests.constructs.bare import bare_stack, resources
 from tests.observe.cloudwatch import CloudWatch, Events, Line, Sample
 
+Made = Mapping[str, Mapping[str, Any]]
+TOPIC: Final = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
 RUN: Final = {"StateMachineArn": "arn:ours"}
 OF: Final = {"FileSystemId": "fs-1", "Nat": "any", "ScalingLog": "log", **RUN}
 RESERVATION: Final = "cr-1"
@@ -109,15 +113,29 @@ def events(fault: Fault | None = None) -> Events:
     return hour
 
 
+def made(stack: cdk.Stack, **changes: Any) -> tuple[Made, Made]:
+    """Return a stack's alarms by their names and its filters by their metrics, as CDK writes them.
+
+    Args:
+        stack: gets the alarms of an environment that has everything.
+        changes: arguments of `ServiceAlarms`.
+    """
+    given = {"environment_name": "night", "of": OF, "topics": [TOPIC], **changes}
+    ServiceAlarms(stack, "S", **given)
+    found = [each["Properties"] for each in resources(stack, "AWS::CloudWatch::Alarm").values()]
+    lines = [each["Properties"] for each in resources(stack, "AWS::Logs::MetricFilter").values()]
+    return (
+        {each.get("AlarmName", f"night-{IDLE}").removeprefix("night-"): each for each in found},
+        {each["MetricTransformations"][0]["MetricName"]: each for each in lines},
+    )
+
+
 @cache
 def cloudwatch() -> CloudWatch:
-    """Return the alarms of an environment that has everything, as CDK writes them."""
+    """Return the alarms of an environment that has everything, and of its reservation."""
     stack = bare_stack()
-    ServiceAlarms(stack, "S", environment_name="night", of=OF, topics=[])
     IdleCapacityAlarm(
         stack, "Idle", capacity_reservation_id=RESERVATION, topics=[], least_used_percent=90
     )
-    alarms = [each["Properties"] for each in resources(stack, "AWS::CloudWatch::Alarm").values()]
-    named = {each.get("AlarmName", f"night-{IDLE}").removeprefix("night-"): each for each in alarms}
-    filters = resources(stack, "AWS::Logs::MetricFilter").values()
-    return CloudWatch(named, [each["Properties"] for each in filters])
+    named, filters = made(stack)
+    return CloudWatch(named, [*filters.values()])

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from environments.staging import STAGING
-from tests.assembly import assembly_of_all
 from tests.made_before import copied
 from tests.preflight.front import Front
 from tests.rehearse.conftest import Deployed, Deployer
@@ -34,9 +33,8 @@ class Staged:
 
 
 @pytest.fixture(scope="session")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
+def staged(assembly: Path) -> Iterator[Staged]:
     """Return an emulated AWS with what deploys to it."""
-    assembly = assembly_of_all(tmp_path_factory)
     with Emulator() as emulator, Front(emulator.endpoint_url, "", emulator.token) as front:
         yield Staged(emulator, Deployer(emulator, assembly), front, assembly)
 

@@ -7,19 +7,12 @@ from pathlib import Path
 import pytest
 
 from environments.ultracluster import ULTRACLUSTER
-from tests.assembly import assembly_of_all
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import Deployment, StackTemplate, stack_templates
 from ultracluster.rehearse.direct import create, publish, reasons, settled, update
 from ultracluster.spec.environment import EnvironmentSpec
-
-
-@pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the assembly of all environments."""
-    return assembly_of_all(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from environments.dev import DEV
-from tests.assembly import assembly_of_all
 from tests.rehearse.conftest import Deployer
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.job_proof import rehearsal_recipe
@@ -33,9 +32,8 @@ class Training:
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
+def deployed(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
     """Return `dev` with an image in its repository."""
-    assembly = assembly_of_all(tmp_path_factory)
     faults = tmp_path_factory.mktemp("faults") / "faults.json"
     with Emulator(faults=faults) as emulator:
         made = Deployer(emulator, assembly).deploy(DEV)
