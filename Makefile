@@ -20,17 +20,15 @@ export UV_NATIVE_TLS := 1
 
 # Nothing is installed that the lock files hold no hash of.
 INSTALL := pip install --quiet --require-hashes
-# uv needs 3 s of processor time for what pip takes 40 for.
-UV := $(shell command -v uv)
 
 # PyTorch for processors, where pip is set up to find it; else PyPI's, which needs NVIDIA's libraries.
 PYTORCH := requirements-pytorch.txt requirements-pytorch-cpu.txt requirements-pytorch-nvidia.txt
 define install_pytorch
-	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch.txt
-	$(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-cpu.txt 2> /dev/null || $(1)/bin/$(INSTALL) --no-deps -r requirements-pytorch-nvidia.txt
+	$(call install_locks,requirements-pytorch.txt requirements-pytorch-cpu.txt,$(1)) 2> /dev/null || \
+	  $(call install_locks,requirements-pytorch.txt requirements-pytorch-nvidia.txt,$(1))
 endef
 
-.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz properties mutants review review-samples test lint docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-night campaign image-rehearsal fuzz properties mutants review review-samples test lint imported docs docs-outputs release-check golden rules reference unverified catalogue lock sbom vulnerabilities versions bench planner-fit planner-accuracy planner-rehearsals bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -49,15 +47,22 @@ help:
 	@echo "make release-check      wheel and sdist, checked and installed"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
-$(VENV)/bin/python:
-	$(if $(UV),uv venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(VENV)
+# uv needs 3 s of processor time for what pip takes 40 for.
+environment = uv venv --quiet --seed --python $(PYTHON) $(1) 2> /dev/null || $(PYTHON) -m venv $(1)
 
-# A lock file, by uv, which reads no configuration of pip's and is told its index; where it cannot, by
-# pip, which would compile every module of aws-cdk-lib.
-define install_lock
-	index=$${PIP_INDEX_URL:-$$(pip config get global.index-url 2> /dev/null)}; \
-	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; uv $(INSTALL) -r $(1) || \
-	  { echo "uv cannot; pip does it, which takes longer" >&2; $(INSTALL) --no-compile --no-deps -r $(1); }
+$(VENV)/bin/python:
+	$(call environment,$(VENV))
+
+# Lock files into an environment, by uv, which reads no configuration of pip's and is told its index and
+# its folders of wheels; where it cannot, by pip, which would compile every module of aws-cdk-lib.
+define install_locks
+	{ index=$${PIP_INDEX_URL:-$$(pip config get global.index-url 2> /dev/null)}; \
+	  links=$${PIP_FIND_LINKS:-$$(pip config get global.find-links 2> /dev/null)}; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	  if [ -n "$$links" ]; then export UV_FIND_LINKS="$$(echo $$links | tr ' ' ,)"; fi; \
+	  VIRTUAL_ENV=$(CURDIR)/$(2) uv $(INSTALL) --no-deps $(1:%=-r %) || \
+	  { echo "uv cannot; pip does it, which takes longer" >&2; \
+	    $(2)/bin/$(INSTALL) --no-compile --no-deps $(1:%=-r %); }; }
 endef
 
 # What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel; pip
@@ -65,7 +70,7 @@ endef
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
 	command -v uv > /dev/null || { $(call packages,uv) requirements-supply.txt > $(VENV)/uv.txt; \
 	  $(INSTALL) --no-deps -r $(VENV)/uv.txt; } || true
-	$(call install_lock,requirements-rehearsal.txt)
+	$(call install_locks,requirements-rehearsal.txt,$(VENV))
 	npm ci --no-audit --no-fund --prefer-offline --loglevel=error & npm=$$!; $(first_synthesis) & cdk=$$!; \
 	  pip install --quiet --no-deps --no-build-isolation --editable . && wait $$npm && { wait $$cdk || true; }
 	@touch $@
@@ -80,14 +85,15 @@ CDK_MODULES = $(shell grep -rhoE '^from aws_cdk import aws_\w+' constructs_lib s
 
 # What tests need on top: test tools, and PyTorch for the training program.
 $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt $(PYTORCH)
-	$(call install_lock,requirements-dev.txt)
+	$(call install_locks,requirements-dev.txt,$(VENV))
 	$(call install_pytorch,$(VENV))
 	@touch $@
 
 $(TITAN)/stamp: $(PYTORCH) training/torchtitan/requirements.txt training/torchtitan/triton.txt
-	$(PYTHON) -m venv $(TITAN)
+	$(call environment,$(TITAN))
 	$(call install_pytorch,$(TITAN))
-	$(TITAN)/bin/$(INSTALL) --no-deps -r training/torchtitan/requirements.txt -r training/torchtitan/triton.txt
+	$(call install_locks,training/torchtitan/requirements.txt training/torchtitan/triton.txt,$(TITAN))
+	PYTHONPATH=. $(TITAN)/bin/python -W ignore -c 'from training.torchtitan import device; device.choose(); import training.torchtitan.trainer'
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp
@@ -117,8 +123,13 @@ image-rehearsal:
 # clock. `pytest` alone runs all tests one after the other.
 PROCESSES = $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
-test: $(VENV)/dev.stamp $(TITAN)/stamp lint
+test: $(VENV)/dev.stamp
+	$(MAKE) --no-print-directory --jobs 2 lint $(TITAN)/stamp imported
 	pytest --numprocesses $(PROCESSES) --dist loadscope
+
+# Python compiles here what tests import, and not in each of several processes at the same moment.
+imported: $(VENV)/dev.stamp
+	@found=$$(pytest --collect-only -qq) || { echo "$$found"; exit 1; }
 
 # Files that hurt, through every command that reads files; the seed is the time, and is printed.
 fuzz: $(VENV)/dev.stamp
@@ -146,8 +157,8 @@ docs: build/docs/stamp
 	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --quiet
 
 build/docs/stamp: requirements-docs.txt
-	$(PYTHON) -m venv build/docs
-	build/docs/bin/$(INSTALL) -r $<
+	$(call environment,build/docs)
+	$(call install_locks,$<,build/docs)
 	@touch $@
 
 # What README and the pages that tests follow print, written anew; read the diff.
