@@ -8,6 +8,8 @@ import pytest
 
 from environments.dev import DEV
 from tests.deliver.conftest import Place
+from tests.made_before import copied
+from ultracluster import synthesis
 from ultracluster.aws import Account, caller_of
 from ultracluster.cli import main
 from ultracluster.deliver.page import page_of
@@ -94,9 +96,14 @@ LONGER = DEV.model_copy(update={"network": network})
 
 @pytest.mark.usefixtures("console")
 def test_the_real_cli_prepares_a_page_three_ways_and_drift_refuses_the_plan(
-    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Place,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """As typed: assets by the CDK CLI, the page that is approved, a change by hand, the refusal."""
+    made = copied(place.after)
+    monkeypatch.setattr(synthesis, "synthesize_command", lambda _: made)
     environment, plan = tmp_path / "longer.py", tmp_path / "delivery.json"
     environment.write_text(FILE)
     groups = place.cloud.ask("logs", "describe_log_groups")["logGroups"]
