@@ -45,10 +45,17 @@ AT_BOOT: Final = (
     *("init-top/udev", "init-bottom/udev", "local-block/mdadm", "local-bottom/mdadm"),
 )
 """Parts of Debian's initial file system; a machine's root is where its command line says."""
+GENERATORS: Final = (
+    *("debug", "getty", "gpt-auto", "hibernate-resume", "rc-local", "run", "ssh"),
+    *("system-update", "sysv", "tpm2"),
+)
+"""Of systemd's own. It runs each whenever units are read, a dozen times in a boot, and they find
+nothing here."""
 UNUSED: Final = (
     *("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"),
     "/usr/lib/modules/*/kernel/sound/*",
     *(f"/usr/lib/modules/*/kernel/drivers/{folder}/*" for folder in DRIVERS),
+    *(f"/usr/lib/systemd/system-generators/systemd-{name}-generator" for name in GENERATORS),
     *(f"/usr/share/initramfs-tools/{'scripts' if '/' in n else 'hooks'}/{n}" for n in AT_BOOT),
 )
 """What packages bring and no machine here needs."""
