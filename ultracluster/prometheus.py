@@ -1,6 +1,5 @@
 """Whoever answers PromQL: CloudWatch, or any Prometheus that reads the nodes."""
 
-import math
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -16,6 +15,10 @@ from ultracluster.given_file import LARGEST_BYTES, plain_json
 CLOUDWATCH: Final = "cloudwatch"
 """What a reader writes in the place of an address."""
 SECONDS_TO_WAIT: Final = 30.0
+LONGEST_LABEL: Final = 1_000
+"""Characters of a label's value; a name of a node has some tens."""
+LEAST, MOST = 1e-100, 1e100
+"""Beyond which a value is no measurement: what is calculated of two such fits no float."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Series:
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
-    """Unix time and value; none where it is no number, as where 0 was divided by 0."""
+    """Unix time and value; none where it is no measurement, as where 0 was divided by 0."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,12 @@ class Prometheus:
 def _series(given: Mapping[str, Any]) -> Series:
     """Return one series of an answer; a `ValueError` or its like where it is none."""
     labels = dict[str, str](given["metric"])
-    if not all(isinstance(text, str) for text in labels.values()):
-        raise ValueError("a label is no text")
+    if not all(isinstance(text, str) and len(text) <= LONGEST_LABEL for text in labels.values()):
+        raise ValueError(f"a label is no text of at most {LONGEST_LABEL:,} characters")
     points = given["values"] if "values" in given else [given["value"]]
     known = ((float(at), float(text)) for at, text in points)
-    return Series(labels, tuple((at, value) for at, value in known if math.isfinite(value)))
+    sound = ((at, v) for at, v in known if abs(at) < MOST and (not v or LEAST < abs(v) < MOST))
+    return Series(labels, tuple(sound))
 
 
 def source(address: str, region: str, account: str | None) -> Prometheus:

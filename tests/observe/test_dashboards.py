@@ -14,6 +14,7 @@ from ultracluster.cli import main
 from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
 from ultracluster.dashboards.page import page, told
 from ultracluster.prometheus import Prometheus, source
+from ultracluster.visible import UNSAFE
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")
@@ -51,6 +52,21 @@ def answer(path: str) -> bytes:
     labels = {"slurm_node": "n1", "reason": f"at {float(asked['start'][0]):.0f}"}
     series = {"metric": labels, "values": [(float(asked["end"][0]), "1")]}
     return json.dumps({"data": {"result": [series]}}).encode()
+
+
+def test_what_is_measured_is_drawn_as_text_and_numbers(tmp_path, monkeypatch):
+    """A name of a node may hold an escape sequence; numbers may be too large to be subtracted."""
+    labels = dict.fromkeys(("node", "job_id", "slurm_node", "gpu", "user"), "n\x1b[31m\u202e")
+    values = [[0, "1e308"], [9, "-1e308"], ["nan", "1"], ["inf", "1"], [15, "2"]]
+    body = json.dumps({"data": {"result": [{"metric": labels, "values": values}]}}).encode()
+    asked = Prometheus("made up", lambda _: body)
+    monkeypatch.setattr("ultracluster.dashboards.command.source", lambda *_: asked)
+
+    assert main(["dashboards", "dev", "--output", str(tmp_path), "--from", "http://x"]) == 0
+    pages = "".join(file.read_text() for file in tmp_path.glob("*.html"))
+    assert "n\u241b[31m\ufffd" in pages
+    assert not UNSAFE.search(pages)
+    assert not re.search(r' d="[^"]*(nan|inf)', pages)
 
 
 def test_a_table_says_how_things_are_at_the_end():

@@ -29,6 +29,7 @@ ROW = '{"data": {"result": [{"metric": {"job_id": "7", "user": "ada"}, "value": 
         b'{"data": {"result": [{"metric": null, "value": [0, "1"]}]}}',
         b'{"data": {"result": [{"metric": {}}]}}',
         *((ROW % value).encode() for value in ("[]", "[0]", '"x"', '[0, "x"]', "[0, null]", "{}")),
+        (ROW % '[0, "1"]').replace("ada", "a" * 2000).encode(),
     ],
 )
 def test_an_answer_that_is_none_is_one_line(body: bytes):
@@ -37,7 +38,7 @@ def test_an_answer_that_is_none_is_one_line(body: bytes):
         uses(Prometheus("made up", lambda _: body), "dev", 1e6, 3600, 15)
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "1e999"])
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "1e999", "1e308", "-1e200", "1e-308"])
 def test_what_is_no_number_counts_as_none(value: str):
     """Prometheus says NaN where 0 was divided by 0, and sums of it would be lost to all."""
     body = (ROW % f'[0, "{value}"]').encode()

@@ -55,7 +55,11 @@ def test_a_queue_without_gpus_costs_no_gpus():
 
 
 @pytest.mark.parametrize(
-    "text", ["a|b|c\n", "a|b|c|FAILED|x|1|0\n", "a|b|c|FAILED|1|1.5|0\n", "sacct: not found\n"]
+    "text",
+    [
+        *("a|b|c\n", "a|b|c|FAILED|x|1|0\n", "a|b|c|FAILED|1|1.5|0\n", "sacct: not found\n"),
+        *("a|b|c|FAILED|²|1|0\n", f"a|b|c|FAILED|1|{'9' * 5000}|0\n", f"a|b|c|X|1|1|{'9' * 19}\n"),
+    ],
 )
 def test_an_answer_that_is_none_is_refused(text: str):
     with pytest.raises(UsageError, match="no row of sacct"):
@@ -83,6 +87,15 @@ def test_the_command_prints_numbers_for_a_program(
     assert document["hours"] == 336
     assert document["shares"][0]["gpu_hours"] == 2720
     assert asked[0][1] == "2weeks"
+
+
+def test_numbers_that_are_large_are_numbers_of_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    answered(monkeypatch, f"ada|research|train|FAILED|1|{'9' * 18}|{'9' * 18}\n")
+
+    assert main(["waste", "ultracluster", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shares"][0]["usd"] > 1e15
 
 
 def test_the_command_prints_a_table(

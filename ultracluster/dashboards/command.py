@@ -15,7 +15,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from ultracluster.catalogue.alarms import over
-from ultracluster.command_line import add_environment, say
+from ultracluster.command_line import add_environment, say, write_output
 from ultracluster.dashboards.page import page, series
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, UsageError
@@ -57,11 +57,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
-        file.write_text(json.dumps(grafana(dashboard, spec.name), indent=1) + "\n")
+        text = json.dumps(grafana(dashboard, spec.name), indent=1) + "\n"
+        write_output(file, text, "--output")
         say(console, f"{file}: {len(dashboard.panels)} panels")
         if asked:
             drawn = file.with_suffix(".html")
-            drawn.write_text(draw(dashboard, spec.name, asked, since, until))
+            text = draw(dashboard, spec.name, asked, since, until)
+            write_output(drawn, text, "--output")
             say(console, f"{drawn}: drawn from {asked.name}")
     say(
         console,
@@ -108,7 +110,7 @@ class Dashboard:
 @cache
 def dashboards() -> tuple[Dashboard, ...]:
     """Return the table."""
-    rows = tomllib.loads((files(__package__) / "dashboards.toml").read_text())
+    rows = tomllib.loads((files(__package__) / "dashboards.toml").read_text("utf-8"))
     return tuple(
         Dashboard(name, row["title"], tuple(Panel(**panel) for panel in row["panels"]))
         for name, row in rows.items()

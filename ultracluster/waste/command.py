@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _numbers(rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return a dataclass as a dictionary, with numbers for JSON in place of decimals."""
     return {
-        name: float(round(value, 4)) if isinstance(value, Decimal) else value
+        name: round(float(value), 4) if isinstance(value, Decimal) else value
         for name, value in rows
     }
 

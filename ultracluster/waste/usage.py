@@ -1,5 +1,6 @@
 """What Slurm's accounting says of users and nodes, and the nodes' own measurements of jobs."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -103,6 +104,7 @@ sacct -a -X -D -n -P --truncate --noconvert --starttime="now-$1" --endtime=now \
 Without -D sacct shows of a requeued job its last run alone. Seconds of nodes are those of jobs of
 which accounting tells no GPUs: such a job is charged its nodes, another one its GPUs.
 """
+ROW: Final = re.compile(r"([^|]*\|){4}[0-9]{1,18}(\|[0-9]{1,18}){2}")
 LOST: Final = (
     *("FAILED", "NODE_FAIL", "TIMEOUT", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"),
     "REQUEUED",
@@ -183,10 +185,9 @@ def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
 
 
 def _cells(line: str) -> list[str]:
-    cells = line.split("|")
-    if len(cells) != 7 or not all(map(str.isdigit, cells[4:])):  # noqa: PLR2004 - of QUESTION
+    if not ROW.fullmatch(line):
         raise UsageError(f"the login node answered {line[:80]!r}, which is no row of sacct's")
-    return cells
+    return line.split("|")
 
 
 def _groups(spec: EnvironmentSpec) -> Mapping[str, tuple[NodesSpec, ...]]:
