@@ -1,5 +1,6 @@
 """The command: exit codes, one line for each mistake, help, JSON, completion, speed."""
 
+import errno
 import json
 import os
 import resource
@@ -330,14 +331,16 @@ def test_a_path_that_cannot_be_written_is_one_line(
     assert capsys.readouterr().err == f"ERROR {file / 'in'}: Not a directory\n"
 
 
-@pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
+@pytest.mark.parametrize(
+    "words", [("check", "dev"), ("cost", "dev", "--json"), ("--version",), ("plan", "--help")]
+)
 def test_a_full_disk_is_one_line(words: tuple[str, ...]):
     """It was called a defect, and after it JSON of the error ended in a stack trace."""
     with Path("/dev/full").open("w") as full:
         done = command(*words, stdout=full)
 
     assert done.returncode == 2
-    assert done.stderr == "ERROR what it prints cannot be written: No space left on device\n"
+    assert done.stderr == "ERROR what it writes has no room: No space left on device\n"
 
 
 @pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])
@@ -349,6 +352,36 @@ def test_whoever_has_read_enough_ends_it_in_peace(words: tuple[str, ...]):
     os.close(theirs)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_below_a_report_leaves_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """A program reads there why there is no report."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ultracluster.cost.command._estimates", full)
+
+    assert main(["cost", "dev", "--format", "json"]) == 2
+    assert json.loads(capfd.readouterr().out)["exit_status"] == 2
+
+
+OTHER_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "0"}
+
+
+@pytest.mark.parametrize("words", ["plan --parameters 1B --tokens 1e9 --nodes 2", "review {t}"])
+def test_a_terminal_of_another_encoding_and_without_a_width(words: str, tmp_path: Path):
+    """Signs that it lacks are written as they can be, files of the program are read as they are."""
+    template = ROOT / "golden" / "dev" / "Network.template.json"
+    more = f" --baseline none --output {tmp_path}" if "review" in words else ""
+    settings = {**os.environ, **OTHER_LOCALE}
+    given = f"{words.format(t=template)}{more}".split()
+    done = command(*given, stdout=subprocess.PIPE, env=settings)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) > 100
 
 
 def test_nobody_listens():

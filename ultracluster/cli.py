@@ -3,13 +3,13 @@
 # PYTHON_ARGCOMPLETE_OK
 
 import argparse
-import errno
 import importlib
 import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.command_line import Parser, not_installed, print_json
@@ -92,16 +92,17 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    root = parser(words)
-    arguments = root.parse_args(words)
-    if arguments.command is None:
-        root.print_help()
-        return ALL_WELL
-    arguments.json = getattr(arguments, "format", None) == "json"
+    root, status = parser(words), ALL_WELL
+    arguments = argparse.Namespace(command=None, debug=False, json=False)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
     try:
-        status: int = arguments.run(arguments, terminal())
+        root.parse_args(words, arguments)
+        if arguments.command is None:
+            root.print_help()
+        else:
+            arguments.json = getattr(arguments, "format", None) == "json"
+            status = arguments.run(arguments, terminal())
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted; everything that was started has been stopped.\n")
@@ -110,9 +111,11 @@ def _run(words: Sequence[str]) -> int:
         _print_no_more()  # whoever reads has read enough, as `head` does
         return ALL_WELL
     except (Exception, EffortError) as error:  # noqa: BLE001  (a user is told of it in one line)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        status = _refuse(error, arguments)
+        try:
+            sys.stdout.flush()
+        except OSError:  # no room there; a report's file may be on a disk of its own
             _print_no_more()
-        return _refuse(error, arguments)
     return status
 
 
@@ -162,9 +165,11 @@ def _refuse(error: BaseException, arguments: argparse.Namespace) -> int:
     ]
     if len(every) > MOST_LINES:
         lines.append(f"and {len(every) - MOST_LINES:,} more")
-    sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
+    with suppress(OSError):  # no room, or nobody who reads
+        sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
     if arguments.json:
-        print_json({"errors": lines, "exit_status": code})
+        with suppress(OSError):
+            print_json({"errors": lines, "exit_status": code})
     return code
 
 

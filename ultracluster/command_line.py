@@ -30,6 +30,13 @@ STANDARD_OUTPUT: Final = "-"
 class Parser(argparse.ArgumentParser):
     """A parser whose refusals are one line each, with what was probably meant."""
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+            return
+        file.write(message)  # argparse would call it well where there is no room for it
+        file.flush()
+
     def error(self, message: str) -> NoReturn:
         self.exit(COULD_NOT_RUN, f"ERROR {message}; see {self.prog} --help\n")
 

@@ -54,7 +54,7 @@ def _of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"what it prints cannot be written: {error.strerror}"
+        return f"what it writes has no room: {error.strerror}"
     return None
 
 

@@ -6,11 +6,12 @@ sign that is seen. `clean_output` does so with all that is printed, and `write_o
 `command_line` with all that is written into files.
 """
 
+import io
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -43,6 +44,10 @@ def printed(text: str) -> str:
     return _COMMAND.sub(lambda found: f"{found[1] or ''}{_LIKE[found[0][-1]]}", visible(text))
 
 
+WIDTH_OF_NONE: Final = 80
+"""Columns where COLUMNS is 0, as some schedulers and editors set it."""
+
+
 class _Clean:
     """A stream that writes what is visible, and is the other one in everything else."""
 
@@ -64,13 +69,18 @@ class _Clean:
 @contextmanager
 def clean_output() -> Iterator[None]:
     """Let everything that is printed be visible text."""
-    before = sys.stdout, sys.stderr
+    before, errors = (sys.stdout, sys.stderr), getattr(sys.stdout, "errors", None)
+    if isinstance(before[0], io.TextIOWrapper):  # a terminal may lack signs, such as arrows
+        before[0].reconfigure(errors="replace")
     with Path(os.devnull).open("w") as nowhere:  # for one that a shell has closed
         sys.stdout, sys.stderr = (cast("TextIO", _Clean(stream or nowhere)) for stream in before)
         try:
             yield
         finally:
             sys.stdout, sys.stderr = before
+            if isinstance(before[0], io.TextIOWrapper):
+                with suppress(OSError):  # nobody reads there any more
+                    before[0].reconfigure(errors=errors)
 
 
 def console(**options: Any) -> "Console":
@@ -103,4 +113,6 @@ def console(**options: Any) -> "Console":
         def file(self, new: Any) -> None:
             self._file = new
 
-    return Clean(**options)
+    made = Clean(**options)
+    made.width = made.width or WIDTH_OF_NONE
+    return made
