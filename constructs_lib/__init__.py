@@ -19,7 +19,7 @@ from ultracluster.command_line import not_installed
 @cache
 def _modules() -> dict[str, str]:
     """Return the module of each name."""
-    stub = ast.parse((files(__name__) / "__init__.pyi").read_text())
+    stub = ast.parse((files(__name__) / "__init__.pyi").read_text("utf-8"))
     return {
         alias.name: str(node.module)
         for node in stub.body

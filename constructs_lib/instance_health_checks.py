@@ -96,7 +96,7 @@ class InstanceHealthChecks(Construct):
             runtime=lambda_.Runtime.PYTHON_3_14,
             handler="index.handler",
             code=lambda_.Code.from_inline(
-                (files("constructs_lib") / "functions" / "health_checks.py").read_text()
+                (files("constructs_lib") / "functions" / "health_checks.py").read_text("utf-8")
             ),
             timeout=cdk.Duration.minutes(15),
             role=self._role,

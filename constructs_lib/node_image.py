@@ -249,7 +249,11 @@ def document(spec: NodeImageSpec, slurm_version: str) -> dict[str, Any]:
     if spec.program:
         look.append(_run("Program", f"test -f {TRAINING}/slurm/train.sbatch"))
     written = [
-        {"path": f"{FOLDER}/{name}", "content": (folder / name).read_text(), "permissions": "0644"}
+        {
+            "path": f"{FOLDER}/{name}",
+            "content": (folder / name).read_text("utf-8"),
+            "permissions": "0644",
+        }
         for name in ("verify.sh", "prepare.sh", "image.lock.json")
     ]
     return {

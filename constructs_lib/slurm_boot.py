@@ -200,5 +200,5 @@ def _cloud_config(
 
 def bare(file: Traversable) -> str:
     """Return a script without comments and indentation: user data has 16 KB, a repository more."""
-    lines = (line.lstrip() for line in file.read_text().splitlines(keepends=True))
+    lines = (line.lstrip() for line in file.read_text("utf-8").splitlines(keepends=True))
     return "".join(line for line in lines if line and (line[0] != "#" or line.startswith("#!")))

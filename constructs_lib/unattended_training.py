@@ -64,7 +64,7 @@ SUBSTITUTED: Final = "TrainingJob"
 
 def definition() -> dict[str, Any]:
     """Return the workflow."""
-    text = (files("constructs_lib") / "capacity_retries.asl.json").read_text()
+    text = (files("constructs_lib") / "capacity_retries.asl.json").read_text("utf-8")
     workflow: dict[str, Any] = json.loads(text)
     workflow["States"]["Begin"]["Assign"]["members"] = list(SYNC_MEMBERS)
     return workflow

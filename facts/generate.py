@@ -14,7 +14,7 @@ CATALOGUE: Final = FACTS.parent / "ultracluster" / "catalogue"
 
 def read(name: str) -> Any:
     """Return one fact file."""
-    return json.loads((FACTS / name).read_text())
+    return json.loads((FACTS / name).read_text("utf-8"))
 
 
 def total_gbps(performance: str | None, efa: Mapping[str, Any]) -> float:

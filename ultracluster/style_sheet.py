@@ -33,4 +33,4 @@ def picture_style() -> str:
 
 
 def _part(name: str) -> str:
-    return files("ultracluster").joinpath("style", name).read_text()
+    return files("ultracluster").joinpath("style", name).read_text("utf-8")

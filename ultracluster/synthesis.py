@@ -148,7 +148,8 @@ def cdk_context(project: Path) -> dict[str, Any]:
     """Return the context that the CDK CLI gives to an app of a project."""
     context = {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
     try:
-        return context | dict(json.loads((project / "cdk.json").read_text()).get("context", {}))
+        own = json.loads((project / "cdk.json").read_text("utf-8"))
+        return context | dict(own.get("context", {}))
     except FileNotFoundError:
         return context
     except (ValueError, AttributeError, TypeError) as error:

@@ -62,7 +62,7 @@ class Journal:
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
-        with new.open("w") as file:
+        with new.open("w", encoding="utf-8") as file:
             json.dump(self.entries, file, indent=1)
             file.flush()
             os.fsync(file.fileno())

@@ -144,7 +144,7 @@ def _nccl(scene: Scene) -> Found:
 
 
 def _resumes(scene: Scene) -> Found:
-    script = (files("ultracluster.accept") / "resume.sh").read_text()
+    script = (files("ultracluster.accept") / "resume.sh").read_text("utf-8")
     words = shlex.join(["bash", "-c", script, "resume", scene.run, str(NODES)])
     answer = scene.shell(f"{_workplace(scene)}{words}")
     losses = answer.stdout.split()

@@ -28,7 +28,7 @@ class Fact:
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    table = tomllib.loads(Path(__file__).with_name("unverified.toml").read_text())
+    table = tomllib.loads(Path(__file__).with_name("unverified.toml").read_text("utf-8"))
     return tuple(Fact(name, **row) for name, row in table.items())
 
 

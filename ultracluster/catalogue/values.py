@@ -25,8 +25,8 @@ def table(name: str) -> Any:
     """Return what is in one of the catalogue's tables, `instances` for example."""
     by_hand = Path(__file__).parent / f"{name}.toml"
     if by_hand.is_file():
-        return tomllib.loads(by_hand.read_text())
-    return json.loads(by_hand.with_suffix(".json").read_text())
+        return tomllib.loads(by_hand.read_text("utf-8"))
+    return json.loads(by_hand.with_suffix(".json").read_text("utf-8"))
 
 
 def part(value: object, *path: str) -> Any:

@@ -46,7 +46,7 @@ def store(
     ]
     path = root / TABLE
     if path.is_file() and (root / GENERATOR).is_file():
-        text = path.read_text()
+        text = path.read_text("utf-8")
         document = json.loads(text)
         known = document["prices"].get(region, {})
         _merge(known, answers, today, source)
@@ -56,7 +56,7 @@ def store(
         if written == text:
             lines.append(f"{TABLE} is as it was")
         else:
-            path.write_text(written)
+            path.write_text(written, "utf-8")
             lines.append(f"{TABLE} is written; make golden rewrites the sheets")
         _derive(root)
     else:
@@ -81,7 +81,7 @@ def _merge(table: dict[str, Any], answers: Sequence[Answer], today: date, source
 def _derive(root: Path) -> None:
     """Write the catalogue anew from the facts, and let this process read it."""
     derived = runpy.run_path(str(root / GENERATOR))["outputs"]()
-    (root / CATALOGUE / "prices.json").write_text(derived["prices.json"])
+    (root / CATALOGUE / "prices.json").write_text(derived["prices.json"], "utf-8")
     prices.forget()
 
 

@@ -125,7 +125,7 @@ def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembl
 
 
 def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -> PreparedStack:
-    name, template = str(stack.stack_name), json.loads(stack.template.read_text())
+    name, template = str(stack.stack_name), json.loads(stack.template.read_text("utf-8"))
     made: dict[str, Any] = {"name": name, "template": digest(template)}
     row = described(cloud, name)
     if row is None:
@@ -168,7 +168,7 @@ def _changes(found: Mapping[str, Any]) -> tuple[Change, ...]:
 
 def _source(stack: StackArtifact, caller: Caller, region: str) -> dict[str, Any]:
     """Return what CDK's CLI would name: template, role and tags (manifest.json of the assembly)."""
-    manifest = json.loads((stack.assembly / MANIFEST).read_text())
+    manifest = json.loads((stack.assembly / MANIFEST).read_text("utf-8"))
     properties = manifest["artifacts"][stack.name]["properties"]
     known = {"${AWS::AccountId}": caller.account, "${AWS::Partition}": caller.partition}
 

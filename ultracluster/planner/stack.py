@@ -103,7 +103,7 @@ class SoftwareStack:
 
 @cache
 def _data() -> dict[str, Any]:
-    text = files("ultracluster.planner").joinpath("calibration.json").read_text()
+    text = files("ultracluster.planner").joinpath("calibration.json").read_text("utf-8")
     data: dict[str, Any] = json.loads(text)
     return data
 

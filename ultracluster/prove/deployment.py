@@ -60,7 +60,7 @@ def stack_templates(assembly: Path, environment: str) -> tuple[StackTemplate, ..
         StackTemplate(
             name=str(artifact.stack_name),
             construct_id=str(artifact.stack_name).removeprefix(f"{environment}-"),
-            template=json.loads(artifact.template.read_text()),
+            template=json.loads(artifact.template.read_text("utf-8")),
             termination_protection=artifact.protected,
         )
         for artifact in stacks(assembly / f"assembly-{environment}")
@@ -127,7 +127,7 @@ class Deployment:
         return str(self.at(stack, path).physical_id)
 
 
-_TABLES: Final = tomllib.loads(Path(__file__).with_name("services.toml").read_text())
+_TABLES: Final = tomllib.loads(Path(__file__).with_name("services.toml").read_text("utf-8"))
 CALLS: Final[dict[str, tuple[str, str, str, str]]] = _TABLES["calls"]
 REASONS: Final[dict[str, str]] = _TABLES["kept"]
 LISTS: Final[dict[str, tuple[str, str, str, str]]] = _TABLES["lists"]

@@ -118,7 +118,7 @@ def regions() -> tuple[str, ...]:
 @cache
 def _registry(region: str) -> Mapping[str, str]:
     path = _root() / "providers" / f"{region}.json"
-    entries: dict[str, str] = json.loads(path.read_text()) if region in regions() else {}
+    entries: dict[str, str] = json.loads(path.read_text("utf-8")) if region in regions() else {}
     return entries
 
 
@@ -140,7 +140,8 @@ def stateful_types() -> frozenset[str]:
     A nested stack is on it; what is in one stands in its own template.
     """
     path = _root().parent / "AdditionalSpecs" / "StatefulResources.json"
-    return frozenset(json.loads(path.read_text())["ResourceTypes"]) - {"AWS::CloudFormation::Stack"}
+    listed = json.loads(path.read_text("utf-8"))["ResourceTypes"]
+    return frozenset(listed) - {"AWS::CloudFormation::Stack"}
 
 
 def schema(type_name: str, region: str) -> Schema | None:
@@ -157,13 +158,14 @@ def any_schema(type_name: str) -> Schema | None:
 
 @cache
 def _schema(type_name: str, file_name: str) -> Schema:
-    document = json.loads((_root() / "resources" / f"{file_name}.json").read_text())
+    document = json.loads((_root() / "resources" / f"{file_name}.json").read_text("utf-8"))
     return Schema(type_name, document)
 
 
 @cache
 def _documented() -> Mapping[str, Mapping[str, list[tuple[str, ...]]]]:
-    entries: dict[str, dict[str, list[str]]] = json.loads(DOCUMENTED.read_text())["replacements"]
+    entries: dict[str, dict[str, list[str]]]
+    entries = json.loads(DOCUMENTED.read_text("utf-8"))["replacements"]
     return {
         name: {kind: [tuple(path.split("/")) for path in paths] for kind, paths in kinds.items()}
         for name, kinds in entries.items()

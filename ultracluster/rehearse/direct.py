@@ -33,7 +33,7 @@ def publish(cloud: Cloud, region: str, assembly: Path) -> None:
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     home = region == "us-east-1"
     cloud.ask("s3", "create_bucket", Bucket=bucket, **({} if home else elsewhere))
-    manifests = [json.loads(path.read_text()) for path in assembly.glob("*.assets.json")]
+    manifests = [json.loads(path.read_text("utf-8")) for path in assembly.glob("*.assets.json")]
     for asset in (each for manifest in manifests for each in manifest["files"].values()):
         if asset["source"]["packaging"] == "zip":
             body = zipped((assembly / asset["source"]["path"]).resolve())

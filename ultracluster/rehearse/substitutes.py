@@ -70,5 +70,5 @@ def substitute_image_parameter(cloud: Cloud, image: str) -> str | None:
 def environment_file(spec: EnvironmentSpec, directory: Path) -> Path:
     """Write an environment as the file that the app reads, and return its path."""
     path = directory / "environment.py"
-    path.write_text(f"{IMPORTS}\nENVIRONMENT = {spec!r}\n")
+    path.write_text(f"{IMPORTS}\nENVIRONMENT = {spec!r}\n", "utf-8")
     return path

@@ -76,7 +76,7 @@ NEVER_CREATED: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 read 2026-11-27): nothing but deletion is possible, and no data was ever in it."""
 GONE: Final = ("DELETE_COMPLETE", "DELETE_SKIPPED")
 SAYINGS: Final[dict[str, dict[str, str]]] = tomllib.loads(
-    Path(__file__).with_name("statuses.toml").read_text()
+    Path(__file__).with_name("statuses.toml").read_text("utf-8")
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 
 def table(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("ultracluster.review").joinpath(f"{name}.toml").read_text())
+    return tomllib.loads(files("ultracluster.review").joinpath(f"{name}.toml").read_text("utf-8"))
 
 
 NAMES: Final[Mapping[str, Any]] = table("template_names")

@@ -95,7 +95,7 @@ class Record:
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(asdict(row))}\n")
 
     @property

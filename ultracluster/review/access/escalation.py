@@ -60,7 +60,7 @@ class Way:
 
 @cache
 def ways() -> tuple[Way, ...]:
-    return tuple(Way(**entry) for entry in json.loads(TABLE.read_text()))
+    return tuple(Way(**entry) for entry in json.loads(TABLE.read_text("utf-8")))
 
 
 @dataclass(frozen=True, eq=False)

@@ -268,7 +268,7 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
 def _environment() -> Environment:
     folder = files("ultracluster.review.page").joinpath("parts")
     made = Environment(
-        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text()),
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=select_autoescape(("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
