@@ -4,12 +4,18 @@ Every kind of file that a command reads has a sample; a mutation takes one apart
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from hypothesis import strategies as st
+
+from ultracluster.prometheus import Prometheus
+from ultracluster.train.deployed import Deployed
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = ROOT / "tests" / "review" / "foreign.yaml"
@@ -87,14 +93,69 @@ def _golden(name: str) -> str:
     return (ROOT / "golden" / "dev" / f"{name}.template.json").read_text()
 
 
+DELIVERY = """\
+{"environment": "dev", "account": "123456789012", "region": "us-east-1", "stacks": [
+ {"name": "dev-Network", "change_set": "arn:a", "template": "0", "changed": "2026", "changes": [
+  {"action": "Modify", "logical_id": "A", "resource_type": "B", "replacement": "True"}]}]}
+"""
+RECIPE = """\
+name: mine
+model: {layers: 24, width: 2048, heads: 16}
+data: {global_batch: 256, micro_batch: 8}
+steps: 200
+nodes: 2
+partition_size: 8
+engine: {spec: TorchrunEngine, base: gpt-1b, settings: [[optimizer.learning_rate, "1e-4"]]}
+checkpoint: {every_steps: 50}
+limits: {max_runtime_seconds: 7200, max_pending_seconds: 3600}
+"""
+SACCT = "ada|lab|train|COMPLETED|3|864000|0\nbob|lab|train|NODE_FAIL|1|360000|80000\n"
+SQUEUE = "".join(
+    f"JobId={n} JobState=RUNNING NumNodes=2 UserId=ada JobName=dev-{n}\n" for n in (7, 8)
+)
+SERIES = json.dumps(
+    {"data": {"result": [
+        {"metric": {"job_id": f"{n}", "user": "ada", "node": "n1", "slurm_node": "n1"},
+         "value": [0, "1"], "values": [[0, "1"], [15, "2.5"], [30, "NaN"]]} for n in (7, 8)
+    ]}}
+)  # fmt: skip
+
+
+@contextmanager
+def on_login_node(text: str) -> Iterator[None]:
+    """Let a login node answer everything with a text."""
+    values = {"slurm-queue": "q", "instance-type": "p4d.24xlarge"}
+    jobs = SimpleNamespace(cloud=None, deployed=Deployed("dev", "us-east-1", values))
+    with (
+        mock.patch("ultracluster.train.slurm_jobs.LoginNode.run", return_value=text),
+        mock.patch("ultracluster.train.slurm_actions.jobs_of", return_value=jobs),
+        mock.patch("ultracluster.waste.command.Account"),
+    ):
+        yield
+
+
+@contextmanager
+def in_prometheus(text: str) -> Iterator[None]:
+    """Let a text be what a Prometheus answers."""
+    asked = Prometheus("made up", lambda _: text.encode("utf-8", "surrogatepass"))
+    with (
+        on_login_node(SACCT),
+        mock.patch("ultracluster.waste.command.source", return_value=asked),
+        mock.patch("ultracluster.dashboards.command.source", return_value=asked),
+    ):
+        yield
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file, and the commands that read it."""
+    """One kind of file or of answer, and the commands that read it."""
 
     name: str
     sample: Callable[[], str]
     commands: tuple[tuple[str, ...], ...]
     """Words of a command line; `FILE` stands for the file."""
+    answers: Callable[[str], AbstractContextManager[object]] = nullcontext
+    """Lets the text be an answer where it is no file."""
 
 
 AUDIT = (("audit", "FILE", "--show-unknown"), ("audit", "FILE", "--format", "sarif"))
@@ -103,6 +164,12 @@ REVIEW = (
     ("review", "FILE", "--format", "html,svg", "--output", "FOLDER", "--baseline", "BEFORE"),
 )
 PLAN = (("plan", "--parameters", "1B", "--tokens", "1e9", "--nodes", "2", "--calibrate", "FILE"),)
+WASTE = (("waste", "ultracluster"), ("waste", "ultracluster", "--json", "--html", "FOLDER"))
+JOBS = tuple(("train", verb, "dev", "--slurm") for verb in ("list", "stop", "status", "logs"))
+DRAWN = (
+    ("dashboards", "dev", "--from", "http://x", "--output", "FOLDER"),
+    *((*words, "--metrics", "http://x") for words in WASTE),
+)
 KINDS = (
     Kind("network.json", lambda: _golden("Network"), (*AUDIT, *REVIEW)),
     Kind("cluster.json", lambda: _golden("Cluster"), (*AUDIT, *REVIEW)),
@@ -113,6 +180,11 @@ KINDS = (
     Kind("request.json", lambda: REQUEST, (("train", "check", "FILE"), *AUDIT)),
     Kind("nccl.log", lambda: LOG, PLAN),
     Kind("metrics.jsonl", lambda: METRICS, PLAN),
+    Kind("delivery.json", lambda: DELIVERY, (("deliver", "execute", "FILE"),)),
+    Kind("recipe.yaml", lambda: RECIPE, (("train", "recipes", "FILE"),)),
+    Kind("sacct", lambda: SACCT, WASTE, on_login_node),
+    Kind("squeue", lambda: SQUEUE, JOBS, on_login_node),
+    Kind("series.json", lambda: SERIES, DRAWN, in_prometheus),
 )  # fmt: skip
 
 HURTS = (

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.mutators import on_login_node
 from ultracluster.cli import main
+from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.review.page.pages import LONGEST, code, escaped, fitted
 from ultracluster.templates.texts import leaves
 from ultracluster.visible import UNSAFE, console, visible
@@ -120,6 +122,27 @@ def test_a_line_of_an_audit_is_one_finding(tmp_path, capsys):
     file.write_text(json.dumps({"Resources": {name: {"Type": "AWS::FSx::FileSystem"}}}))
     main(["audit", str(file), "--show-unknown"])
     assert "\nother.yaml" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["dev-x JobId=99", "dev-x\nand more", "dev-x\nJobId=a JobName=dev-y"]
+)
+def test_the_name_of_a_job_is_not_another_job(name, capsys):
+    """Whoever calls a job so would have the operator stop another's, or end `list` for all."""
+    squeue = f"JobId=7 JobState=RUNNING NumNodes=2 UserId=eve JobName={name}\n"
+    with on_login_node(squeue):
+        assert main(["train", "list", "dev", "--slurm", "--format", "json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+    assert (row["JobId"], row["UserId"]) == ("7", "eve")
+
+
+@pytest.mark.parametrize("words", [("logs",), ("submit", "gpt-1b")])
+def test_what_a_login_shell_prints_is_no_answer(words, capsys):
+    """A profile that greets stands before whatever the login node answers."""
+    verb, *others = words
+    with on_login_node("Welcome!\nJobId=7 JobState=RUNNING NumNodes=2 UserId=eve JobName=dev-x\n"):
+        assert main(["train", verb, "dev", *others, "--slurm"]) == COULD_NOT_RUN
+    assert "the login node answered" in capsys.readouterr().err
 
 
 def test_what_a_rule_pack_calls_severe_is_escaped(tmp_path):

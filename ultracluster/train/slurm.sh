@@ -64,7 +64,7 @@ state() {
 
 list() {
   squeue --noheader --states=all \
-    --format='JobId=%A JobName=%j JobState=%T NumNodes=%D UserId=%u'
+    --format='JobId=%A JobState=%T NumNodes=%D UserId=%u JobName=%j'
 }
 
 output() {

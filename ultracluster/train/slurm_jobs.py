@@ -92,6 +92,13 @@ BUSY: Final = 3
 BLOCK: Final = 15_000
 """Bytes of an answer: Run Command gives back 24,000 characters, and base64 takes 4 for 3 bytes."""
 FIELD: Final = re.compile(r"(?:^|\s)([A-Z][A-Za-z:/]*)=(\S*)")
+LISTED: Final = re.compile(
+    r"JobId=(?P<JobId>[0-9]{1,18}) JobState=(?P<JobState>\S*) NumNodes=(?P<NumNodes>\S*) "
+    r"UserId=(?P<UserId>\S*) JobName=(?P<JobName>.*)"
+)
+"""A line of `slurm.sh list`: the name, which may hold anything, stands last."""
+SENT: Final = re.compile(r"([0-9]{1,18})(;.*)?")
+"""What `sbatch --parsable` prints: the number, and the cluster's name where there is one."""
 
 Job = dict[str, str]
 """A job in Slurm's own words, as `scontrol show job` has them."""
@@ -156,8 +163,10 @@ class SlurmJobs:
             job = str(error).rpartition(" ")[2]
             fix = f"job {job} is running it, and writes its checkpoints; write another"
             return Problem("--run", run, fix)
-        # sbatch --parsable: the number, and a semicolon and the cluster's name where there is one.
-        return int(said.strip().partition(";")[0])
+        number = SENT.fullmatch(said.strip())
+        if number is None:
+            raise _no_answer(said)
+        return int(number[1])
 
     def describe(self, number: str) -> Job:
         """Return a job as Slurm knows it.
@@ -176,12 +185,9 @@ class SlurmJobs:
 
     def rows(self, *, everything: bool = False) -> list[Job]:
         """Return the jobs that the controller knows, newest first."""
-        found = [dict(FIELD.findall(line)) for line in self._ask("list").splitlines()]
-        own = [
-            row
-            for row in found
-            if everything or row["JobName"].startswith(f"{self.deployed.name}-")
-        ]
+        lines, prefix = self._ask("list").split("\n"), f"{self.deployed.name}-"
+        found = [row.groupdict() for row in map(LISTED.fullmatch, lines) if row]
+        own = [row for row in found if everything or row["JobName"].startswith(prefix)]
         return sorted(own, key=lambda row: int(row["JobId"]), reverse=True)
 
     def newest(self) -> str:
@@ -195,7 +201,11 @@ class SlurmJobs:
     def output(self, number: str, offset: int) -> bytes:
         """Return what a job has written from a byte on, as much as one answer holds."""
         words = (self.mount, number, str(offset), str(BLOCK))
-        return base64.b64decode(self._ask("output", *words))
+        said = self._ask("output", *words)
+        try:
+            return base64.b64decode(said.strip(), validate=True)
+        except ValueError:
+            raise _no_answer(said) from None
 
     def cancel(self, number: str) -> None:
         """Cancel a job: its tasks get SIGTERM, and after Slurm's KillWait SIGKILL."""
@@ -203,3 +213,10 @@ class SlurmJobs:
         if state in OVER:
             raise NoSuchJobError(f"{number}: it has ended ({state}); there is nothing to stop")
         self._ask("cancel", number)
+
+
+def _no_answer(said: str) -> LoginNodeError:
+    return LoginNodeError(
+        f"the login node answered {said[:80]!r}, which no part of slurm.sh says; a profile of the "
+        "user's shell may print it: let it print to terminals alone"
+    )
