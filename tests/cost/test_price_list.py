@@ -153,7 +153,14 @@ def spoiled(**changes: Any) -> dict[str, Any]:
         ),
         ([product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", "cheap")], '"cheap" where'),
         ([product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", "-1")], '"-1" where a price'),
-        ([product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", "NaN")], '"NaN" where a price'),
+        *(
+            (
+                [product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", usd)],
+                f'"{usd}" where a price',
+            )
+            for usd in ("NaN", "1e999999999", "1e9000", "1e15")
+        ),
+        ([product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", "1e-99999")], "without a price"),
         (
             [
                 product("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", usd)
@@ -170,6 +177,14 @@ def test_an_answer_that_is_no_price_is_one_line(documents: list[Document], words
     assert answer.kind == "unreadable"
     assert words in answer.reason
     assert "\n" not in answer.reason
+
+
+@pytest.mark.parametrize("published", ["\x9b31m\u202e", "soon", "2026-13-45T00:00:00Z", 7])
+def test_a_day_that_is_none_is_not_written_down(published: object):
+    """The table of prices would hold it."""
+    (answer,) = ask([spoiled(publicationDate=published)], prices.PUBLIC_ADDRESS)
+
+    assert (answer.kind, answer.date) == ("listed", None)
 
 
 def test_a_refused_call_is_an_error_of_the_cloud():

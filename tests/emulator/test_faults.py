@@ -308,6 +308,12 @@ def test_an_auto_scaling_group_without_capacity(cloud, vpc):
         ('[{"seconds": 1e300}]', "rule 1, seconds: got 1e+300; Input should be less than"),
         ('[{"times": 0}]', "rule 1, times: got 0; Input should be greater than or equal to 1"),
         ('[{"logical_id": "("}]', "rule 1: logical_id: '(' is no regular expression"),
+        *(
+            (json.dumps([{"logical_id": slow}]), "rule 1: logical_id: it may never end")
+            for slow in ("(a+)+$", "(a|a)*b", "a*a*a*a*b", "a?" * 30, "(a|a)" * 30)
+        ),
+        ('[{"type": "a\\nb"}]', "rule 1: type: a b is in no Region's registry"),
+        (json.dumps([{"type": "a" * 9000}]), "rule 1: type: aaa"),
         ('[{}, {"type": "AWS::FSx::FileSytem"}]', "rule 2: type: AWS::FSx::FileSytem is in no"),
         ('[{"typ": "*"}]', "rule 1, typ: got '*'; a fault has type, operation"),
         ('[{"call": "ec2:DescribeSubnet", "error": "x"}]', "ec2 has no operation DescribeSubnet"),

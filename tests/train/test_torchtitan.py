@@ -11,7 +11,7 @@ from training.problems import UserError
 from training.torchtitan.recipes import chosen
 from ultracluster.catalogue.torchtitan import MODELS, Layout
 from ultracluster.catalogue.training_settings import OWN, TITAN, known_settings, pushed_tag
-from ultracluster.problem import SpecError
+from ultracluster.problem import SpecError, collecting
 from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 from ultracluster.spec.recipe import RecipeSpec
@@ -107,6 +107,9 @@ def test_a_recipe_that_torchtitan_cannot_run_cannot_exist(changes, field, words)
 def test_a_model_is_of_torchtitans_own_list(model, words):
     with pytest.raises(SpecError, match=words):
         TorchtitanModelSpec(**model)
+    with collecting() as found:  # as the specs of a file are made: all its mistakes are told
+        titan(model=TorchtitanModelSpec(**model))
+    assert words in "".join(map(str, found.problems(())))
 
 
 def test_the_training_program_refuses_a_name_of_torchtitans_list():

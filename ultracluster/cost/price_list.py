@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
@@ -106,6 +107,10 @@ def query(item: Item) -> Query | None:
     return None
 
 
+TOO_DEAR: Final = 10**15
+"""As a price in USD, and as the beginning of a tier in GB or requests."""
+SMALLEST: Final = Decimal("1e-12")
+"""Digits of a price; the list has ten behind the point."""
 FIRST: Final = "0"
 """Where the first tier of a price begins."""
 NOT_DOCUMENTED: Final = "that is not of the documented form"
@@ -195,8 +200,10 @@ def _document(product: Any) -> Mapping[str, Any]:
 
 
 def _date(document: Mapping[str, Any]) -> str | None:
-    published = document.get("publicationDate")
-    return published[:10] if isinstance(published, str) else None
+    try:
+        return date.fromisoformat(str(document.get("publicationDate"))[:10]).isoformat()
+    except ValueError:
+        return None
 
 
 def _first_tier(document: Mapping[str, Any], units: tuple[str, ...]) -> Iterator[Decimal]:
@@ -216,6 +223,6 @@ def _number(text: Any) -> Decimal:
         number = Decimal(str(text))
     except InvalidOperation as error:
         raise _UnreadableError(f'the list has "{str(text)[:40]}" where a number belongs') from error
-    if not number.is_finite() or number < 0:
+    if not number.is_finite() or not 0 <= number < TOO_DEAR:
         raise _UnreadableError(f'the list has "{str(text)[:40]}" where a price belongs')
-    return number.normalize()
+    return number.quantize(SMALLEST).normalize()

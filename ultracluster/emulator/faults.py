@@ -36,6 +36,8 @@ CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 DEFAULT: Final = "A fault was injected"
 REST: Final = ("rest-xml", "rest-json")
 OF_RESOURCES: Final = {"type", "operation", "logical_id", "made"}
+SLOW: Final = re.compile(r"\)[*+?{]|([*+?{].*){3}|\|.*\).*\|", re.DOTALL)
+"""Expressions that may go back so often that a logical id of 255 characters takes for ever."""
 MOST_BYTES: Final = 100_000
 """Some hundreds of rules."""
 
@@ -59,7 +61,8 @@ class Rule(BaseModel):
     """`rollback` is each step by which a failed creation or update is undone; a training job that
     is taken and then fails is `run`; an instance that does not start is `launch`."""
     logical_id: str = ""
-    """Regular expression, found anywhere in the logical id; the name of a job or of a group."""
+    """Regular expression, found anywhere in the logical id; the name of a job or of a group. It has
+    two of `* + ? {` at most, none behind a group, and one group with `|`."""
     made: bool = False
     """The operation is done, and reported as failed: CloudFormation does not know what was made."""
     call: str = ""
@@ -102,6 +105,9 @@ class Rule(BaseModel):
             re.compile(self.logical_id)
         except re.error as error:
             yield f"logical_id: {self.logical_id!r} is no regular expression: {error}"
+        if SLOW.search(self.logical_id):
+            at_most = "at most two of * + ? {, none behind a group, and one group with |"
+            yield f"logical_id: it may never end, as (a+)+ does; write {at_most}"
 
     def concerns(self, type_name: str, operations: tuple[str, ...], logical_id: str) -> bool:
         return (
@@ -173,7 +179,7 @@ def _told(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         words = f"a fault has {', '.join(Rule.model_fields)}"
     given = f"got {first['input']!r:.120}; " if where[1:] else ""
-    return f"{place}: {given}{words}"
+    return " ".join(f"{place}: {given}{words:.500}".split())
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ultracluster.catalogue import sharding
 from ultracluster.catalogue import training_engines as names
-from ultracluster.catalogue.torchtitan import Layout
+from ultracluster.catalogue.torchtitan import Layout, model_faults
 from ultracluster.catalogue.training_settings import OWN, TITAN, recipe_problems, setting_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
@@ -206,10 +206,11 @@ class TorchtitanEngine(ProgramEngine):
     def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if not isinstance(recipe.model, TorchtitanModelSpec):
             return
+        model = {name: getattr(recipe.model, name) for name in ("family", "flavor", "sequence")}
+        if any(model_faults(**model)):
+            return  # which the model says itself
         layout = Layout(
-            family=recipe.model.family,
-            flavor=recipe.model.flavor,
-            sequence=recipe.model.sequence,
+            **model,
             partition=recipe.partition_size,
             tensor=recipe.tensor_parallel,
             context=self.context_parallel,
