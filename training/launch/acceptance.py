@@ -14,11 +14,11 @@ Floors are shares of what the cards can move. An all-reduce of S bytes over N no
 copied health check has, can be met by one node alone.
 """
 
+import errno
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from training.launch.instances import Instance, instance
@@ -26,6 +26,8 @@ from training.launch.nccl_log import Log, read
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
+MOST_BYTES: Final = 50_000_000
+"""Of a log; one of 512 nodes with NCCL_DEBUG=INFO has some 20 MB."""
 JUDGED: Final = 8 * GIB
 """The size that any number of nodes is judged at: latency no longer counts, and it fits 40 GB."""
 SOUND, UNSOUND, MISTAKEN = 0, 1, 2
@@ -190,12 +192,21 @@ def _compared(log: Log, kind: Instance, nodes: int, wanted: dict[int, float]) ->
     yield from lines
 
 
+def _read(log: str) -> str:
+    """Return the text of a log, or of standard input where it is `-`."""
+    with open(0 if log == "-" else log, "rb", closefd=log != "-") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES / 1e6:g} MB")
+    return data.decode(errors="replace")
+
+
 def main(logs: Sequence[str], instance_type: str, nodes: int, *, as_json: bool = False) -> int:
     """Judge logs by their paths and return the exit status."""
     texts = {}
     for log in logs:
         try:
-            texts[log] = sys.stdin.read() if log == "-" else Path(log).read_text(errors="replace")
+            texts[log] = _read(log)
         except OSError as error:
             sys.stderr.write(f"ERROR {log}: {error.strerror}\n")
             return MISTAKEN

@@ -31,6 +31,7 @@ METADATA: Final = ".metadata"
 """Written last, by rename, by torch.distributed.checkpoint: a folder that has it is whole."""
 STEP: Final = re.compile(r"step-(\d+)")
 TRACKER: Final = "latest_checkpointed_iteration.txt"
+ITERATION: Final = re.compile(rb"\s*(\d{1,18})\s*")
 """Megatron-LM writes the number of a checkpoint into it once all ranks have written theirs."""
 
 OF_SLURM: Final = {
@@ -72,8 +73,8 @@ def committed(folder: Path) -> list[int]:
         if (match := STEP.fullmatch(each.name)) and (each / METADATA).is_file()
     }
     tracker = folder / TRACKER
-    if tracker.is_file() and (text := tracker.read_text().strip()).isdecimal():
-        found.add(int(text))
+    if tracker.is_file() and (step := ITERATION.fullmatch(tracker.read_bytes())):
+        found.add(int(step[1]))
     return sorted(found, reverse=True)
 
 

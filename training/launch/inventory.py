@@ -74,7 +74,7 @@ def main(lock: Path) -> int:
     """Compare this image with a lock and return the exit status."""
     try:
         pins = {name: pin["version"] for name, pin in json.loads(lock.read_text())["pins"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         sys.stderr.write(f"ERROR {lock}: is no lock of an image ({error})\n")
         return MISTAKEN
     lines = differences(pins, Machine(dict(os.environ)))

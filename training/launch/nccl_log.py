@@ -10,18 +10,24 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-COLOURS: Final = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
-ROW: Final = re.compile(r"\b(\d+)\s+\d+\s+[a-z]\w*\s+(?:([a-z]\w*)\s+)?(-?[\d.].*)")
+ACTS: Final = re.compile(
+    "\x1b\\[[\\d;?]*[A-Za-z]|[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f]"
+)
+"""Colours, and whatever else acts on the terminal of who reads."""
+LONGEST_LINE: Final = 1_000
+"""Characters of a line that are looked at; a row has some 200."""
+ROW: Final = re.compile(r"\b(\d{1,18})\s+\d+\s+[a-z]\w*\s+(?:([a-z]\w*)\s+)?(-?[\d.].*)")
 """A line of figures, whatever srun, mpirun or Kubernetes have written before it."""
 PER_ITERATION: Final = "i_min"
 ERRORS: Final = re.compile(r"busbw\s+error")
 """The last column of a side in older versions: how far sums are off, which is no count."""
-MEMBER: Final = re.compile(r"#?\s*Rank\s+(\d+)\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
+MEMBER: Final = re.compile(r"Rank\s+(\d{1,9})\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
 STARTED: Final = re.compile(r"Collective test starting:\s*(\w+?)_perf")
 OVER_TCP: Final = re.compile(r"Using network Socket|NET/Socket : Using|via NET/Socket/")
-OUT_OF_BOUNDS: Final = re.compile(r"Out of bounds values\s*:\s*(\d+)\s+FAILED")
+OUT_OF_BOUNDS: Final = re.compile(r"Out of bounds values\s*:\s*(\d{1,18})\s+FAILED")
 BROKEN: Final = re.compile(
-    r"(Test NCCL failure.*|.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)", re.IGNORECASE
+    r"(Test NCCL failure.*|^.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -84,14 +90,15 @@ class Log:
 
 def read(text: str) -> Log:
     """Return what a log says."""
-    bare = COLOURS.sub("", text)
+    lines = [line[:LONGEST_LINE] for line in ACTS.sub("", text.replace("\r", "\n")).split("\n")]
+    bare = "\n".join(lines)
     width = 8 if PER_ITERATION in bare else 4
     counted = ERRORS.search(bare) is None
     members = {(int(rank), host) for rank, host in MEMBER.findall(bare)}
     outside = OUT_OF_BOUNDS.search(bare)
     found = BROKEN.search(bare)
     return Log(
-        rows=tuple(r for line in bare.splitlines() if (r := _row(line, width, counted=counted))),
+        rows=tuple(r for line in lines if (r := _row(line, width, counted=counted))),
         hosts=tuple(dict.fromkeys(host for _, host in sorted(members))),
         ranks=len(members),
         started=" and ".join(sorted(set(STARTED.findall(bare)))),

@@ -88,7 +88,7 @@ def fail(root: Path, text: str, status: int) -> int:
     sys.stderr.write(f"ERROR {text}\n")
     with contextlib.suppress(OSError):
         (root / "output").mkdir(parents=True, exist_ok=True)
-        (root / "output" / "failure").write_text(text[:REASON])
+        (root / "output" / "failure").write_text(text[:REASON], "utf-8", "replace")
     return status
 
 

@@ -68,17 +68,20 @@ def numbered(name: str) -> tuple[str, int]:
     return (found[1], int(found[2])) if found else (name, -1)
 
 
-def read_json(path: Path) -> Any:
-    """Return what a JSON file holds."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}; this is the entry point of SageMaker training jobs, which "
             "write it"
         ) from None
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is no JSON object: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is no JSON object: it holds {type(found).__name__}")
+    return found
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, str]:

@@ -118,6 +118,34 @@ def test_a_log_that_shows_nothing_is_a_mistake(text, said):
     assert said in verdict.lines[-1]
 
 
+@pytest.mark.parametrize("name", ["\x1b[2K\x1b]0;x\x07", "a\x9b31m", "b\u202ec"])
+def test_no_host_writes_on_the_terminal_of_who_judges(name, tmp_path, capsys):
+    """The name is of a node, or of whoever wrote the log."""
+    file = tmp_path / "nccl.log"
+    texts = (
+        f"{name}: Test NCCL failure {name}\r{name}",
+        log(PUBLISHED, nodes=3).replace("ip", name),
+    )
+    for text in texts:
+        file.write_text(text)
+        assert main([str(file)], "p4d.24xlarge", 2) == 2
+        assert not set(name) - set(" abc[]0;x2K31m") & set(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" * 300_000, "error NCCL " * 100_000, "Rank " * 200_000, "# Rank " + "1" * 300_000]
+)
+def test_a_log_of_a_line_or_of_many_ends(text):
+    """Each took minutes or for ever."""
+    assert judge(text, "p4d.24xlarge", 2).status == 2
+
+
+def test_what_never_ends_is_no_log(monkeypatch, capsys):
+    monkeypatch.setattr("training.launch.acceptance.MOST_BYTES", 10_000)
+    assert main(["/dev/zero"], "p4d.24xlarge", 2) == 2
+    assert "/dev/zero: it has more than" in capsys.readouterr().err
+
+
 def test_types_without_a_known_floor_say_so():
     """Nothing is guessed."""
     for kind in ("g5.48xlarge", "trn1.32xlarge", "m5.large", "nonsense"):

@@ -25,9 +25,12 @@ def test_a_checkpoint_counts_once_it_is_committed(tmp_path, capsys):
     assert capsys.readouterr().out == "20\n"
 
 
-@pytest.mark.parametrize(("text", "steps"), [("120\n", [120]), ("release", []), ("", [])])
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [(b"120\n", [120]), (b"release", []), (b"", []), (b"\xff\xfe", []), (b"9" * 5000, [])],
+)
 def test_megatrons_tracker_counts(tmp_path, text, steps):
-    (tmp_path / "latest_checkpointed_iteration.txt").write_text(text)
+    (tmp_path / "latest_checkpointed_iteration.txt").write_bytes(text)
     assert committed(tmp_path) == steps
 
 

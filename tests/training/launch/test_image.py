@@ -196,8 +196,13 @@ def test_an_image_that_is_not_its_lock_s_fails_its_build(place):
     assert "all_reduce_perf: is not on the PATH" in lines
 
 
-def test_a_lock_that_is_none_is_a_mistake(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "text", [None, "null", '{"pins": "x"}', "[" * 100_000, '{"pins": {"a": 1}}']
+)
+def test_a_lock_that_is_none_is_a_mistake(tmp_path, capsys, text):
     """One line."""
+    if text is not None:
+        (tmp_path / "none.json").write_text(text)
     assert main(tmp_path / "none.json") == 2
     assert "is no lock of an image" in capsys.readouterr().err
 

@@ -111,6 +111,7 @@ def test_hyperparameters_that_cannot_be_end_with_a_sentence(tmp_path, given, sai
     [
         ({"current_host": "algo-9"}, "algo-9, which is not of its hosts"),
         ({"hosts": None}, "names no current_host and hosts"),
+        ({"current_host": "\ud800"}, "which is not of its hosts"),
         (
             {"instance_groups": [{"instance_type": "ml.p4d.24xlarge"}, {"instance_type": "ml.g5"}]},
             "EFA joins nodes of one type",
@@ -122,6 +123,16 @@ def test_a_cluster_that_makes_no_sense_is_refused(tmp_path, resources, said):
     config(tmp_path, {"engine": "training", "recipe": "smoke"}, **resources)
     assert run(tmp_path, {}) == 2
     assert said in failure(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["resourceconfig", "hyperparameters"])
+@pytest.mark.parametrize("text", ["[]", "null", "[" * 100_000, "\ud800"])
+def test_what_sagemaker_never_writes_is_one_line(tmp_path, name, text):
+    config(tmp_path, {"engine": "training", "recipe": "smoke"})
+    file = tmp_path / "input" / "config" / f"{name}.json"
+    file.write_text(text, errors="surrogatepass")
+    assert run(tmp_path, {}) == 2
+    assert f"{name}.json: is no JSON object" in failure(tmp_path)
 
 
 def test_outside_of_sagemaker_it_says_what_it_is(tmp_path):
