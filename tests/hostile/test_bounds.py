@@ -185,6 +185,16 @@ def test_time_grows_with_the_size_alone(name, tmp_path, capsys):
     assert status in wanted, capsys.readouterr().err
 
 
+@pytest.mark.parametrize("script", ["é", "\udc80", "#!/bin/bash\necho é\n", "YQ==", "/w=="])
+def test_user_data_that_nobody_encoded_is_read_as_it_is(script, tmp_path, capsys):
+    """EC2 takes base64; what is none of it is a mistake that other rules tell of."""
+    file = tmp_path / "t.json"
+    node = {"InstanceType": "p4d.24xlarge", "UserData": script}
+    template = {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": node}}
+    file.write_text(json.dumps({"Resources": {"A": template}}))
+    assert main(["audit", str(file)]) in (ALL_WELL, SOME_FAIL), capsys.readouterr().err
+
+
 def test_a_pattern_of_iam_never_goes_back():
     """Thirty stars over a text that nearly fits."""
     assert not compiled("*a" * 30 + "b").fullmatch("a" * 5000)

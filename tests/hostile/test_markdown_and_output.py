@@ -90,7 +90,10 @@ COMMANDS_OF_A_RUNNER = ("::error file=a::b", "  ::stop-commands::x", "##[add-mas
 
 
 @pytest.mark.parametrize("command", COMMANDS_OF_A_RUNNER)
-@pytest.mark.parametrize("words", [("audit",), ("audit", "--format", "table"), ("review",)])
+@pytest.mark.parametrize(
+    "words",
+    [("audit",), *(("audit", "--format", f) for f in ("table", "sarif", "junit")), ("review",)],
+)
 def test_no_name_is_a_command_to_the_runner_of_a_workflow(command, words, tmp_path, capsys):
     """GitHub's runner obeys `::` at the begin of a line, and `##[` anywhere: to a name as well."""
     file = tmp_path / "t.json"

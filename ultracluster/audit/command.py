@@ -28,7 +28,7 @@ from ultracluster.command_line import (
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.given_file import bounded
 from ultracluster.visible import console as new_console
-from ultracluster.visible import visible
+from ultracluster.visible import printed, visible
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 FAIL_ON: Final = ("error", "warning", "info", "never")
@@ -108,7 +108,9 @@ def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[s
     if shown in people:
         people[shown](report, out, show_unknown=unknown)
     else:
-        out.file.write(f"{visible(programs[shown](report, show_unknown=unknown))}\n")
+        # A file has its names as they are; the runner of a workflow obeys what is printed.
+        clean = printed if to_console else visible
+        out.file.write(f"{clean(programs[shown](report, show_unknown=unknown))}\n")
     if not to_console:
         write_output(arguments.output, written.getvalue(), "--output")
     # What could be read is judged, and what could not is no reason to call all well.

@@ -6,7 +6,6 @@ the engine, which makes "cannot tell, because ..." of it.
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from typing import Any, Final
@@ -218,7 +217,7 @@ def script(user_data: Any) -> str:
     if isinstance(content, str):
         try:
             return base64.b64decode(content, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not ASCII, or no text in it
             return content
     return written(settled(content))
 
