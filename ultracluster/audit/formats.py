@@ -11,6 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -143,17 +144,17 @@ def _location(place: Place) -> dict[str, Any]:
         ]
     }
     if place.file is not None:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.file)}}
+        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.file, Path.cwd())}}
         if place.line is not None:
             physical["region"] = {"startLine": place.line}
         location["physicalLocation"] = physical
     return location
 
 
-def _uri(file: str) -> str:
+@cache
+def _uri(file: str, here: Path) -> str:
     """Return a file as code scanning wants it: relative to where the audit ran, if within."""
-    path = Path(file).resolve()
-    here = Path.cwd()
+    path = (here / file).resolve()
     if path.is_relative_to(here):
         # Quoted as a URI, without the scheme that as_uri() needs an absolute path for.
         return path.as_uri().removeprefix(here.as_uri()).lstrip("/")
