@@ -53,6 +53,8 @@ def _of_the_machine(error: BaseException) -> str | None:
         return "this machine's memory is not enough for it"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return "the folder that this runs in is no longer there; change into another one"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"what it writes has no room: {error.strerror}"
     return None

@@ -11,8 +11,15 @@ import pytest
 
 from tests.hostile.mutators import LOG
 from ultracluster import given_file
+from ultracluster.accept.journal import Journal
 from ultracluster.cli import main
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UNEXPECTED
+from ultracluster.exit_status import (
+    ALL_WELL,
+    COULD_NOT_RUN,
+    SOME_FAIL,
+    UNEXPECTED,
+    UsageError,
+)
 from ultracluster.given_file import LARGEST_BYTES, UnreadableError, json_of, text_of
 from ultracluster.job_files import dockerfile
 from ultracluster.model.policies import compiled
@@ -298,6 +305,40 @@ def test_one_resource_for_a_thousand(tmp_path, capsys):
     after.write_text(json.dumps({"Resources": {f"B{n}": each for n, each in enumerate(tags)}}))
     words = ["review", str(after), "--baseline", str(before), "--format", "json"]
     assert main([*words, "--output", str(tmp_path)]) == ALL_WELL, capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_or_is_no_folder_is_one_line(tmp_path, monkeypatch, capsys):
+    """A link to itself; and the folder of a terminal that somebody removed in another one."""
+    loop, gone = tmp_path / "loop", tmp_path / "gone"
+    loop.symlink_to(loop)
+    refused(("init", "FILE"), loop, capsys, tmp_path)
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    refused(("check",), loop, capsys, tmp_path)
+
+
+def test_a_delivery_of_no_stack_is_no_plan(tmp_path, capsys):
+    """Nothing would be executed, and all would be called well."""
+    file = tmp_path / "delivery.json"
+    file.write_text('{"environment": "dev", "account": "1", "region": "us-east-1", "stacks": []}')
+    assert "stacks" in refused(("deliver", "execute", "FILE"), file, capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"kind": "objects", "bucket": "data", "prefix": ""},
+        {"kind": "shell", "command": "", "instance": ""},
+        {"kind": "queue", "name": ""},
+    ],
+)
+def test_a_journal_names_what_was_made(entry, tmp_path):
+    """An empty prefix would take away all that is in a bucket."""
+    file = tmp_path / "journal.json"
+    file.write_text(json.dumps([entry]))
+    with pytest.raises(UsageError, match="not written by this"):
+        Journal(file)
 
 
 @pytest.mark.parametrize("line", ["[1]", "x", '{"a": 1}', ""])

@@ -72,7 +72,9 @@ class Journal:
 def _is_entry(value: object) -> bool:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         return False
-    return DETAILS.get(value.get("kind", ""), {"kind", "?"}) <= value.keys()
+    needed = DETAILS.get(value.get("kind", ""), {"?"})
+    # Without an instance a command is of the login node; all else has a name, or means too much.
+    return needed <= {name for name in value if value[name] or name == "instance"}
 
 
 def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:

@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ultracluster.aws import Caller, Cloud, CloudError
 from ultracluster.drift import UNCHANGED, Drifted, drift, finished
@@ -63,7 +63,7 @@ class Plan(BaseModel):
     environment: str
     account: str
     region: str
-    stacks: tuple[PreparedStack, ...]
+    stacks: Annotated[tuple[PreparedStack, ...], Field(min_length=1)]
     drifted: tuple[Drifted, ...] = ()
     """Resources that are not as CloudFormation left them, at the time of the plan."""
 

@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write a project that passes `check`, `cdk synth` and `rehearse` as it is."""
     folder = arguments.folder
-    name = folder.resolve().name
+    try:
+        name = folder.resolve().name
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise UsageError(f"{folder}: {error}; name another folder") from None
     _refuse(folder, name)
     texts = dict(_texts(files("ultracluster.init") / "project", name))
     pinned = pins(NEEDED)
