@@ -94,6 +94,10 @@ def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpe
             {"engine": TorchrunEngine(settings=(("data.validation_path", "x" * 2500),))},
             "2,500 characters",
         ),
+        (
+            {"engine": TorchrunEngine(settings=(("optimizer.warmup_steps", "101"),))},
+            "engine.settings.optimizer.warmup_steps: got 101; the run ends at step 100",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: str):

@@ -123,8 +123,17 @@ def _real(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def warmup_problems(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield why a learning rate never reaches its value, where both numbers of steps are given."""
+    steps, rises = (number(settings.get(n)) for n in ("run.steps", "optimizer.warmup_steps"))
+    if steps and rises and rises > steps:
+        fix = f"the run ends at step {steps:,}, before the learning rate is reached; write less"
+        yield Problem(f"{where}.optimizer.warmup_steps", rises, fix)
+
+
 def _together(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield values that do not fit each other, where both are given."""
+    yield from warmup_problems(where, settings)
     names = ("model.width", "model.heads", "model.sequence", "parallel.tensor_parallel")
     width, heads, sequence, ways = (number(settings.get(name)) for name in names)
     if width and heads and width % heads:

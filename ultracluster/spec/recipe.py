@@ -4,6 +4,7 @@ A recipe says nothing of an account: role, network, file system and image reposi
 the environment that it is submitted to.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -13,7 +14,7 @@ from ultracluster.catalogue import instances
 from ultracluster.catalogue.sharding import Cluster, memory_problems
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import ending_problems
-from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
+from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag, warmup_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
 from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
@@ -206,11 +207,12 @@ class RecipeSpec(Spec):
             yield Problem("model", type(self.model).__name__, fix)
 
     @rule
-    def _settings_are_not_too_long(self) -> Iterator[Problem]:
+    def _settings_can_be(self) -> Iterator[Problem]:
         text = self.hyperparameters("x" * LONGEST_NAME).get(SETTINGS, "")
         if len(text) > LONGEST_VALUE:
             fix = f"a hyperparameter has {LONGEST_VALUE:,} characters; write them into the program"
             yield Problem("engine.settings", f"{len(text):,} characters with all others", fix)
+        yield from warmup_problems("engine.settings", json.loads(text or "{}"))
 
     @rule
     def _variables_end_no_job(self) -> Iterator[Problem]:
