@@ -78,6 +78,21 @@ def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple[Any
     return Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN).found()
 
 
+@pytest.mark.parametrize("fee", ["", "cheap", "nan", "inf", "-1", "1e999"])
+def test_a_fee_that_is_none_is_told(fee: str):
+    """Nothing can be sold by it, nor compared with it."""
+    offers, said = offered(account([block(48, fee)], [plan(part(48))]))
+
+    assert [each.kind for each in offers] == [PLAN]
+    assert any(BLOCK in line and f"got {fee!r}" in line for line in said)
+
+
+def test_an_id_is_one_word_of_the_command():
+    row = {**block(48), "CapacityBlockOfferingId": "cb-1; echo"}
+
+    assert "--capacity-block-offering-id 'cb-1; echo' " in offered(account([row]))[0][0].command
+
+
 def test_what_fits_comes_first_then_the_own_zone_and_the_price():
     """A block's last half hour is no time to train in."""
     rows = [block(24), block(48, "3000"), block(48, "2000", "b"), block(48, "2500"), block(36)]

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from environments.staging import STAGING
 from ultracluster.catalogue.images import EXAMPLE_IMAGE, Difference, differences
 from ultracluster.cli import main
 from ultracluster.emulator.process import Emulator
+from ultracluster.image.command import NoImageError, comparison
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +37,15 @@ def shown(capsys: pytest.CaptureFixture[str], *given: object, status: int = 0) -
     assert main(["image", *map(str, given), "--format", "json"]) == status
     document: dict[str, object] = json.loads(capsys.readouterr().out)
     return document
+
+
+@pytest.mark.parametrize("value", ['ami-1", evil=f("', "ami-1\n", "\ud800", "", "/aws/other"])
+def test_what_a_parameter_holds_is_no_python(value: str):
+    """`--write` puts it into the environment's file."""
+    cloud = SimpleNamespace(ask=lambda *_, **__: {"Parameter": {"Value": value}})
+
+    with pytest.raises(NoImageError, match="no id of an image"):
+        comparison(STAGING, cloud, "nodes")
 
 
 def test_a_day_that_brought_another_image_is_told_with_what_it_changes(

@@ -1,6 +1,9 @@
 """What AWS offers to buy ahead, and what of it a run needs; every call only reads."""
 
+import math
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -157,7 +160,9 @@ class Market:
         run, spans, zone = self.run, row["spans"], row["AvailabilityZone"]
         low, high = run.likely
         covers = min(1.0, hours / run.hours)
-        buy = BUY[kind].format(region=self.region, id=row["id"], start=spans[0][0])
+        named = shlex.quote(row["id"])
+        buy = BUY[kind].format(region=self.region, id=named, start=spans[0][0])
+        fee = _fee(kind, row["UpfrontFee"])
         return Offer(
             kind=kind,
             id=row["id"],
@@ -167,15 +172,23 @@ class Market:
             end=spans[-1][1],
             instances=self.size,
             hours=hours,
-            fee=float(row["UpfrontFee"]),
+            fee=fee,
             currency=row.get("CurrencyCode", "USD"),
             fits=FITS[(hours < high) + (hours < run.hours)],
             margin=hours - run.hours,
             margins=(hours - high, hours - low),
             covers=covers,
-            per_exaflop=float(row["UpfrontFee"]) / (run.exaflop * covers),
+            per_exaflop=fee / (run.exaflop * covers),
             command=buy,
         )
+
+
+def _fee(kind: str, text: str) -> float:
+    """Return what an offer costs; AWS writes it as a text."""
+    with suppress(ValueError):
+        if 0 <= (fee := float(text)) < math.inf:
+            return fee
+    raise CloudError(kind, "offer", "UpfrontFee", f"got {text!r:.60}, which is no fee")
 
 
 def _rank(offer: Offer) -> tuple[object, ...]:

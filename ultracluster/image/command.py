@@ -8,6 +8,7 @@ today's id into the file. Exit code 1 where the file names an image that the acc
 
 import argparse
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ from ultracluster.tables import Column, Rows
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
 NO_IMAGE: Final = "InvalidAMIID"
+IMAGE: Final = re.compile(r"ami-[0-9a-zA-Z]+")
 
 Row = dict[str, Any]
 
@@ -71,6 +73,8 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
     own = spec.slurm.login_image if spec.slurm is not None and whose == "login" else None
     pinned = own or spec.nodes.image
     today = _parameter_value(cloud, parameter)
+    if not IMAGE.fullmatch(today):  # it may be written into a Python file
+        raise NoImageError(f"{parameter}: it holds {today!r:.80}, which is no id of an image")
     row = _described(cloud, today)
     if row is None:
         raise NoImageError(f"{parameter}: it names {today}, which {spec.region} does not have")
