@@ -59,6 +59,20 @@ def test_the_command_submits_follows_and_finds_a_job(
     assert json.loads(capsys.readouterr().out)["TrainingJobStatus"] in ("Stopping", "Stopped")
 
 
+def test_the_newest_job_is_none_of_an_environment_with_a_longer_name(training: Training):
+    """`train stop dev` stopped the job of dev-two, which began later."""
+    own = training.jobs.submit(prepared(training, "own")).rpartition("/")[2]
+    role = training.jobs.deployed["execution-role-arn"] + "-of-two"
+    other = changed(prepared(training, "x"), "TrainingJobName", "dev-two-x")
+    training.jobs.submit(changed(other, "RoleArn", role))
+
+    assert training.jobs.rows()[0]["TrainingJobName"] == "dev-two-x"
+    assert training.jobs.newest() == own
+
+    for name in ("dev-two-x", own):
+        training.jobs.stop(name)
+
+
 def test_a_dry_run_sends_nothing(
     training: Training, recipe_file: str, capsys: pytest.CaptureFixture[str]
 ):

@@ -104,9 +104,14 @@ class Jobs:
         ]
 
     def newest(self) -> str:
-        """Return the name of the environment's newest job."""
+        """Return the name of the environment's newest job.
+
+        Jobs of `dev-two` begin with `dev-`, too: a job is that of the environment whose role it has.
+        """
         for row in self.rows():
-            return str(row["TrainingJobName"])
+            name = str(row["TrainingJobName"])
+            if self.describe(name)["RoleArn"] == self.deployed["execution-role-arn"]:
+                return name
         raise NoSuchJobError(
             f"{self.deployed.name}: no training job of this environment; start one: "
             f"ultracluster train submit {self.deployed.name} RECIPE"
