@@ -30,9 +30,16 @@ STACK = StackTemplate(
             "Files": {"Type": "AWS::FSx::FileSystem", "Properties": {}},
             "Group": {"Type": "AWS::PCS::ComputeNodeGroup", "Properties": {}},
             "Vpc": {"Type": "AWS::EC2::VPC", "DeletionPolicy": "Retain", "Properties": {}},
+            "Metadata": {"Type": "AWS::CDK::Metadata"},
         }
     },
     termination_protection=True,
+)
+BEFORE = StackTemplate(
+    "ultracluster-Before",
+    "Before",
+    {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}}},
+    termination_protection=False,
 )
 
 
@@ -54,8 +61,9 @@ class World:
     refused: bool = False
     killed: bool = True
     spec: Any = ULTRACLUSTER
-    stacks: tuple[StackTemplate, ...] = (STACK,)
+    stacks: tuple[StackTemplate, ...] = (BEFORE, STACK)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    acts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.cloud, self.assembly = self, "cdk.out"
@@ -72,15 +80,20 @@ class World:
     def unfired(self) -> tuple[str, ...]:
         return () if self.fired else ("it",)
 
-    def create(self, _: Any) -> tuple[str, Any]:
+    def create(self, stack: Any) -> tuple[str, Any]:
+        self.acts.append("before" if stack.name == BEFORE.name else "create")
+        if stack.name == BEFORE.name:
+            return "id", "CREATE_COMPLETE"
         if self.refused:
             raise CloudError("cloudformation", "create_stack", "Throttling", "slower")
         return "id", self.turn("created")
 
     def fail(self, *rules: dict[str, Any]) -> None:
+        self.acts.append("fault" if rules else "none")
         self.asked += rules
 
     def unlock(self, _: Any) -> bool:
+        self.acts.append("unlock")
         return self.unlocked
 
     def left(self, *_: Any) -> list[str]:
@@ -99,10 +112,13 @@ class World:
         return "id"
 
     def ask(self, _: str, operation: str, **__: Any) -> dict[str, Any]:
+        self.acts.append(operation)
         return {"Reservations": list(self.running)} if operation == "describe_instances" else {}
 
     def run(self, _: Any, listener: Callable[[str], None]) -> list[str]:
         """Answer as the CLI."""
+        self.acts.append("deploy")
+        listener("it begins")
         if self.killed:
             listener("CREATE_IN_PROGRESS")
         if self.turn("deployed"):
@@ -113,10 +129,21 @@ class World:
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stacks, their payment and the CLI be those of the world."""
-    for name, turn in (("update", "updated"), ("delete", "deleted"), ("settled", "updated")):
-        monkeypatch.setattr(direct, name, lambda world, *_, turn=turn, **__: world.turn(turn))
-    paid = SimpleNamespace(active=True, node_minutes=2.0)
-    monkeypatch.setattr(cycle, "paid_capacity", lambda world, _: [paid] if world.charged else [])
+
+    def turn(name: str, of: str) -> Callable[..., Any]:
+        def act(world: World, *_: Any) -> Any:
+            world.acts.append(name)
+            return world.turn(of)
+
+        return act
+
+    for name, of in (("update", "updated"), ("delete", "deleted"), ("settled", "updated")):
+        monkeypatch.setattr(direct, name, turn(name, of))
+    monkeypatch.setattr(
+        cycle,
+        "paid_capacity",
+        lambda world, _: [SimpleNamespace(active=world.charged, node_minutes=2.0)],
+    )
 
 
 GOOD: dict[str, World] = {
@@ -131,7 +158,9 @@ GOOD: dict[str, World] = {
         left_behind=("AWS::FSx::FileSystem fs-1",),
     ),
     "the third of a kind": World(("ROLLBACK_COMPLETE", "CREATE_COMPLETE"), deleted=("",)),
-    "a creation's rollback fails": World(("ROLLBACK_FAILED", "CREATE_COMPLETE"), deleted=("",)),
+    "a creation's rollback fails": World(
+        ("ROLLBACK_FAILED", "CREATE_COMPLETE"), deleted=("",), stacks=(STACK,)
+    ),
     "an update's rollback fails": World(
         ("",), updated=("UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE")
     ),
@@ -139,35 +168,77 @@ GOOD: dict[str, World] = {
     "throttled": World(deployed=(0, 0), killed=False),
     "credentials expire": World(deployed=(1, 0), killed=False),
 }
+AGAIN = "none unlock delete create"
+"""The fault is over before the stack that failed is removed and created anew."""
+ACTS: dict[str, str] = {
+    "create": f"fault create {AGAIN} none",
+    "update": "fault update none update none",
+    "delete": "fault unlock delete none delete none",
+    "delete what is kept": "unlock delete none none",
+    "stuck in progress": f"before fault create {AGAIN}",
+    "made, and reported as failed": f"before fault create delete_file_system {AGAIN}",
+    "the third of a kind": f"before fault create {AGAIN}",
+    "a creation's rollback fails": f"fault create {AGAIN}",
+    "an update's rollback fails": (
+        "before create fault update continue_update_rollback settled update"
+    ),
+    "no capacity for a node": "before fault create describe_instances",
+    "throttled": "fault deploy none deploy",
+    "credentials expire": "fault deploy none deploy",
+}
+"""What is done, in its order: a fault that nobody asked for, or that is still asked for when all is
+repeated, shows nothing."""
+ONE, UNDONE = {"logical_id": "^One$"}, {"operation": "rollback", "message": "not undone either"}
+RULES: dict[str, list[dict[str, Any]]] = {
+    "create": [{"operation": "create", **ONE, "message": cycle.REASON}],
+    "update": [{"operation": "update", **ONE, "message": cycle.REASON}],
+    "delete": [{"operation": "delete", **ONE, "message": cycle.REASON}],
+    "delete what is kept": [],
+    "stuck in progress": [{"logical_id": "^Files$", "seconds": 2, "message": between.LATE}],
+    "made, and reported as failed": [
+        {"logical_id": "^Files$", "made": True, "message": between.LATE}
+    ],
+    "the third of a kind": [
+        {"type": "AWS::EC2::VPCEndpoint", "after": 2, "message": "The maximum is reached"}
+    ],
+    # The last that is made and not kept: all the others have to be undone.
+    "a creation's rollback fails": [{"logical_id": "^Group$", "message": "no"}, UNDONE],
+    "an update's rollback fails": [
+        {"operation": "update", "logical_id": "^(One|Two)$", "after": 1},
+        UNDONE,
+    ],
+    "no capacity for a node": [between.LAUNCH],
+}
 
 
-def problems(name: str, given: World) -> tuple[str, ...]:
+def row(name: str, given: World) -> Row:
     world: Any = given
     operation, _, kept = name.partition(" what is ")
     if operation not in cycle.OPERATIONS:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(between, "Cdk", lambda _: world)
-            return Between(world).run(name).problems
+            return Between(world).run(name)
     tried = Cycle(world, STACK, "Vpc" if kept else "One", 1.0)
     acts: dict[str, Callable[[], Any]] = {
         "create": lambda: tried._create({}),
         "update": tried._update,
         "delete": lambda: tried._delete({}),
     }
-    return tried._timed(operation, acts[operation]).problems
+    return tried._timed(operation, acts[operation])
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_what_is_as_it_must_be_is_no_problem(name: str):
-    """Otherwise the tests below would say nothing."""
+    """The fault is asked for, and no longer when all is repeated."""
     world = deepcopy(GOOD[name])
 
-    assert problems(name, world) == ()
-    if name in CALLS:
-        assert world.asked == CALLS[name][0]
-    # What is kept is never deleted, so that its deletion cannot fail.
-    asks = [rule for rule in world.asked if rule.get("operation") == "delete"]
-    assert len(asks) == (name == "delete")
+    found = row(name, world)
+
+    assert found.problems == ()
+    assert world.acts == ACTS[name].split()
+    assert world.asked == (CALLS[name][0] if name in CALLS else RULES[name])
+    # Two minutes, at a dollar an hour.
+    assert found.usd == pytest.approx(2 / 60 if name == "create" else 0)
 
 
 def spoiled() -> Iterator[Any]:
@@ -214,7 +285,7 @@ def test_one_thing_that_is_not_as_it_must_be_is_a_problem(
     name: str, spoil: dict[str, Any], words: str
 ):
     """A verdict that nothing can spoil says nothing."""
-    found = problems(name, replace(deepcopy(GOOD[name]), **spoil))
+    found = row(name, replace(deepcopy(GOOD[name]), **spoil)).problems
 
     assert any(words in each for each in found), found
 
@@ -244,9 +315,9 @@ def test_a_cli_that_is_killed_is_started_again(
             world.killed = False
 
     monkeypatch.setattr(world, "run", once)
-    row = Between(world).run("the CLI is killed")  # type: ignore[arg-type]
+    found = Between(world).run("the CLI is killed")  # type: ignore[arg-type]
 
-    assert row.problems == ((wrong,) if wrong else ())
+    assert found.problems == ((wrong,) if wrong else ())
 
 
 ROW = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
