@@ -13,6 +13,7 @@ from rich.console import Console
 
 from environments.dev import DEV
 from environments.ultracluster import ULTRACLUSTER
+from tests.stacks.synthesized import VARIANTS
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
 from ultracluster.emulator.process import EmulatorError
@@ -22,13 +23,22 @@ from ultracluster.prove.proof import equal
 from ultracluster.rehearse import rehearsal
 from ultracluster.rehearse.cdk import CdkError
 from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.job_proof import rehearsal_recipe
 from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError
-from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.node_groups import images
+from ultracluster.spec.nodes import NodesSpec
 from ultracluster.synthesis import SynthesisError
 
 PROTECTED = "Stack [dev-Storage] cannot be deleted while TerminationProtection is enabled"
 DENIED = CloudError("fsx", "describe_file_systems", "AccessDenied", "no")
 ROLE = Resource("Cluster", "Role", "AWS::IAM::Role", {}, "", kept=False, physical_id="r", status="")
+
+
+def of_type(name: str) -> EnvironmentSpec:
+    """Return an environment of another type, which a proof alone will see."""
+    nodes = NodesSpec(instance_type=name, count=2, image="ami-0123456789abcdef0")
+    return EnvironmentSpec.model_construct(**{**vars(DEV), "nodes": nodes})
 
 
 class Emulated(SimpleNamespace):
@@ -59,6 +69,8 @@ class Play:
     refused: bool = False
     """Whether a gate refuses the templates."""
     calls: list[str] = field(default_factory=list)
+    images: set[str] = field(default_factory=set)
+    """Of which the account is given a parameter."""
     display: Display = field(default_factory=lambda: Display(Console(file=io.StringIO())))
 
     def ask(self, service: str, operation: str, **_: Any) -> dict[str, Any]:
@@ -73,10 +85,12 @@ class Play:
         if arguments[0] == self.fails:
             raise CdkError("it failed")
         again = self.calls.count("deploy") > 1
-        return ["dev-Network (no changes)"] * self.unchanged if again else []
+        lines = ["dev-Network (no changes)"] * self.unchanged if again else []
+        return [*lines, "Total time: 1 s"]
 
-    def synthesis(self, *_: Any) -> Any:
+    def synthesis(self, spec: EnvironmentSpec, file: Path | None) -> Any:
         """Answer as the child that makes the templates."""
+        self.synthesized = spec, file
 
         def stage() -> Path:
             self.calls.append("synth")
@@ -127,6 +141,9 @@ def played(
         rehearsal, "leftovers", lambda _, found: [Leftover(each, play.left) for each in found]
     )
     monkeypatch.setattr(rehearsal, "strays", play.strays)
+    monkeypatch.setattr(
+        rehearsal, "substitute_image_parameter", lambda _, image: play.images.add(image)
+    )
     monkeypatch.setattr(play.display, "summary", lambda *_: None)
     return Rehearsal(spec, environment_file=None, display=play.display).run(keep=keep)
 
@@ -139,6 +156,7 @@ def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch
 
     assert play.display.record["faults"] == []
     assert play.display.record["notes"] == ["The emulated AWS noted: GET /: broken"]
+    assert play.images == set(images(DEV).values())
     assert play.calls == [
         *("bootstrap", "synth", "deploy", "deploy"),
         *("delete_stack", "update_termination_protection", "destroy"),
@@ -254,3 +272,54 @@ def test_paid_capacity_is_told_also_where_a_deployment_fails(
         played(play, monkeypatch, ULTRACLUSTER)
 
     assert "cr-1: 2 instances" in play.display.record["notes"][0]
+
+
+def test_a_vpc_that_is_there_is_made_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else the emulated AWS would be asked for subnets that it does not have."""
+    given = VARIANTS["existing"]
+    network: Any = given.network
+    made = network.model_copy(update={"vpc_id": "vpc-0fedcba9876543210"})
+    file = tmp_path / "made.py"
+    monkeypatch.setattr(rehearsal, "substitute_network", lambda *_: made)
+    monkeypatch.setattr(rehearsal, "environment_file", lambda *_: file)
+    play = Play()
+
+    assert played(play, monkeypatch, given) is True
+    assert play.synthesized == (given.model_copy(update={"network": made}), file)
+
+
+def test_without_a_job_nothing_is_said_to_be_trained(monkeypatch: pytest.MonkeyPatch):
+    """The note says why, and a reservation that was never made is no error."""
+    play = Play(trained=False)
+    sagemaker = ULTRACLUSTER.sagemaker.model_copy(update={"instances": 0})
+
+    def no_stack(*_: Any) -> Any:
+        raise CloudError("cloudformation", "describe_stack_events", "ValidationError", "no stack")
+
+    monkeypatch.setattr(rehearsal, "paid_capacity", no_stack)
+    spec = ULTRACLUSTER.model_copy(update={"sagemaker": sagemaker})
+    assert played(play, monkeypatch, spec) is True
+
+    notes = "\n".join(play.display.record["notes"])
+    assert "No training job: the environment has no SageMaker instances" in notes
+    assert "Paid capacity: no reservation was made" in notes
+
+
+@pytest.mark.parametrize(
+    ("spec", "trains"),
+    [
+        (DEV, True),
+        (DEV.model_copy(update={"sagemaker": SageMakerSpec(instances=0)}), False),
+        (of_type("trn1.32xlarge"), False),
+        (of_type("gr6.8xlarge"), False),
+    ],
+    ids=["some", "none", "Trainium", "not of SageMaker"],
+)
+def test_a_job_is_submitted_where_one_can_train(spec: EnvironmentSpec, *, trains: bool):
+    """It takes all instances, and all of their GPUs."""
+    recipe = rehearsal_recipe(spec)
+
+    assert (recipe is not None) is trains
+    if recipe is not None:
+        assert recipe.nodes == spec.sagemaker.instances
+        assert recipe.partition_size == spec.nodes.instance.accelerator.count

@@ -9,6 +9,7 @@ from tests.stacks.synthesized import Synthesis
 KEY_USES = {"Decrypt", "Describe*", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*"}
 HTTPS, LUSTRE, SLURM = (443, 443), {(988, 988), (1018, 1023)}, {(6817, 6819), (60001, 63000)}
 NFS = {(2049, 2049)}
+EMPTYING = {"s3:DeleteObject*", "s3:GetBucket*", "s3:List*", "s3:PutBucketPolicy"}
 NOBODY = {"CidrIp": "255.255.255.255/32", "FromPort": 252, "IpProtocol": "icmp", "ToPort": 86}
 """CDK's rule in place of none, which EC2 would take for all."""
 
@@ -52,6 +53,8 @@ def buckets_are_private(made: Synthesis) -> None:
                 assert statement["Action"] == "s3:PutObject"
             elif statement["Effect"] == "Allow":  # CDK's function that empties what is not kept
                 assert "Fn::GetAtt" in statement["Principal"]["AWS"]
+                assert set(statement["Action"]) == EMPTYING
+                assert statement["Resource"] == [whole, {"Fn::Join": ["", [whole, "/*"]]}]
 
 
 def no_foreign_key_locks_data_up(made: Synthesis) -> None:
@@ -79,9 +82,16 @@ def keys_are_used_within_the_account(made: Synthesis) -> None:
     for _, key in made.named("AWS::KMS::Key"):
         owner, *others = key["Properties"]["KeyPolicy"]["Statement"]
         assert json.dumps(owner["Principal"]["AWS"]).endswith('":root"]]}')
-        assert others
+        # Without it nobody could use the key or change its policy any more.
+        everything = {"Action": "kms:*", "Effect": "Allow", "Resource": "*"}
+        assert owner == {**everything, "Principal": owner["Principal"]}
+        logs = key["Properties"]["Description"].startswith("Log groups")
+        users = [json.dumps(each["Principal"]) for each in others]
+        for user in ('"logs.', '"cloudwatch.') if logs else ():
+            assert [user in each for each in users].count(True) == 1
         for statement in others:
             assert statement["Effect"] == "Allow"
+            assert statement["Principal"] == {"AWS": "*"} or "Service" in statement["Principal"]
             assert {action.partition(":")[2] for action in statement["Action"]} <= KEY_USES
             accounts = [
                 value
@@ -106,6 +116,7 @@ def topics_take_notices_of_the_account(made: Synthesis) -> None:
         assert others
         for statement in others:
             assert list(statement["Principal"]) == ["Service"]
+            assert statement["Principal"]["Service"].startswith(("budgets.", "cloudwatch."))
             assert statement["Effect"] == "Allow"
             assert statement["Action"] == "sns:Publish"
             assert of_account(statement["Condition"])
@@ -172,11 +183,19 @@ def addresses_reach_https_alone(made: Synthesis) -> None:
 
 def endpoints_are_used_by_the_account(made: Synthesis) -> None:
     """Through S3's nobody writes with a stranger's credentials; what is public can be read."""
+    groups = [name for name, _ in made.named("AWS::EC2::SecurityGroup")]
+    private = [
+        endpoint["Properties"]["ServiceName"].rpartition(f"{made.environment.region}.")[2]
+        for _, endpoint in made.named("AWS::EC2::VPCEndpoint")
+        if endpoint["Properties"]["VpcEndpointType"] == "Interface"
+    ]
+    assert set(private) <= set(made.environment.network.interface_endpoints)
     for _, endpoint in made.named("AWS::EC2::VPCEndpoint"):
         given = endpoint["Properties"]
         if given["VpcEndpointType"] == "Interface":
             assert given["PrivateDnsEnabled"] is True
             assert given["SecurityGroupIds"]
+            assert all(each["Fn::GetAtt"][0] in groups for each in given["SecurityGroupIds"])
             continue
         reading, own = given["PolicyDocument"]["Statement"]
         anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*"}
@@ -214,10 +233,15 @@ def nodes_are_in_groups_of_the_environment(made: Synthesis) -> None:
             *(interface["Groups"] for interface in data.get("NetworkInterfaces", ())),
         ):
             assert all(group in own for group in groups)
+        for interface in data.get("NetworkInterfaces", ()):
+            # An Auto Scaling group says itself where.
+            assert interface.get("SubnetId") in (None, *subnets_of_nodes(made))
         if "IamInstanceProfile" in data:
             assert data["IamInstanceProfile"]["Arn"]["Fn::GetAtt"][0] in profiles
     for _, group in made.named("AWS::PCS::ComputeNodeGroup"):
         assert group["Properties"]["IamInstanceProfileArn"]["Fn::GetAtt"][0] in profiles
+    for _, cluster in made.named("AWS::PCS::Cluster"):
+        assert all(g in own for g in cluster["Properties"]["Networking"]["SecurityGroupIds"])
     for profile in profiles.values():
         (role,) = profile["Properties"]["Roles"]
         trust = roles[role["Ref"]]["Properties"]["AssumeRolePolicyDocument"]["Statement"]

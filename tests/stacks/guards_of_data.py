@@ -1,9 +1,10 @@
 """What keeps data: encryption, keys, versions, and what happens when a stack no longer wants it."""
 
+import json
 from typing import Any
 
 from tests.stacks.synthesized import Synthesis
-from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.lustre import DataRepositorySpec
 
 HOLD_DATA = (
     "AWS::EC2::VPC",
@@ -15,6 +16,14 @@ HOLD_DATA = (
     "AWS::S3::Bucket",
 )
 """Types that hold what cannot be made again, and the keys and the network that it needs."""
+CAPACITY = ("AWS::EC2::CapacityReservation", "AWS::EC2::PlacementGroup")
+NEEDED = (
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+)
+"""Types of which some stay, because a file system that stays is reached through them."""
 LOGS_KEPT_DAYS = 90
 ACCESSES_KEPT_DAYS = 365
 IMAGES_KEPT = 20
@@ -66,9 +75,29 @@ def what_is_kept_is_kept(made: Synthesis) -> None:
         assert images["Properties"]["EmptyOnDelete"] is not keep
 
 
+def nothing_else_stays(made: Synthesis) -> None:
+    """It would be paid for, and stand in the way of the next deployment."""
+    reserves = any(each.makes_reservation for each in made.environment.fabrics().values())
+    may = CAPACITY if reserves else ()
+    if made.environment.storage.keep_data:
+        may = (*may, *HOLD_DATA, *NEEDED)
+    for template in made.templates.values():
+        for each in template["Resources"].values():
+            if each["Type"] not in may:
+                assert each.get("DeletionPolicy", "Delete") == "Delete"
+                assert each.get("UpdateReplacePolicy", "Delete") == "Delete"
+
+
 def capacity_that_was_made_is_kept(made: Synthesis) -> None:
-    """It may not be got again."""
-    for _, each in made.named("AWS::EC2::CapacityReservation"):
+    """It may not be got again; and the group that it is in stays with it."""
+    reserved = list(made.named("AWS::EC2::CapacityReservation"))
+    groups = {
+        each["Properties"]["PlacementGroupArn"]["Fn::Join"][1][-1]["Ref"]
+        for _, each in reserved
+        if "PlacementGroupArn" in each["Properties"]
+    }
+    placed = [each for each in made.named("AWS::EC2::PlacementGroup") if each[0] in groups]
+    for _, each in (*reserved, *placed):
         assert each["DeletionPolicy"] == "RetainExceptOnCreate"
         assert each["UpdateReplacePolicy"] == "Retain"
 
@@ -108,11 +137,12 @@ def buckets_are_encrypted_and_versioned(made: Synthesis) -> None:
     own, _ = data_bucket(made)
     for name, bucket in made.named("AWS::S3::Bucket"):
         (rule,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        by_kms = {"KMSMasterKeyID": key(made, "Data"), "SSEAlgorithm": "aws:kms"}
         assert rule["ServerSideEncryptionByDefault"] == (
-            {"KMSMasterKeyID": key(made, "Data"), "SSEAlgorithm": "aws:kms"}
-            if name == own
-            else {"SSEAlgorithm": "AES256"}
+            by_kms if name == own else {"SSEAlgorithm": "AES256"}
         )
+        # Without a key of the bucket each object is a request of KMS's, which is charged.
+        assert rule.get("BucketKeyEnabled", False) is (name == own)
         assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
@@ -131,10 +161,26 @@ def data_never_expires(made: Synthesis) -> None:
 
 
 def accesses_to_data_are_logged(made: Synthesis) -> None:
-    """In a bucket whose records stay for a year."""
+    """In a bucket whose records stay for a year, and that S3 may write to for this one alone."""
     own, bucket = data_bucket(made)
     log = bucket["LoggingConfiguration"]["DestinationBucketName"]["Ref"]
     assert log != own
+    whole = {"Fn::Join": ["", [{"Fn::GetAtt": [log, "Arn"]}, "/*"]]}
+    assert {
+        "Action": "s3:PutObject",
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": {"Fn::GetAtt": [own, "Arn"]}},
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        },
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Resource": whole,
+    } in [
+        statement
+        for _, policy in made.named("AWS::S3::BucketPolicy")
+        if policy["Properties"]["Bucket"] == {"Ref": log}
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
     (rule,) = dict(made.named("AWS::S3::Bucket"))[log]["Properties"]["LifecycleConfiguration"][
         "Rules"
     ]
@@ -154,10 +200,6 @@ def logs_stay_for_months(made: Synthesis) -> None:
     }
     for name, group in made.named("AWS::Logs::LogGroup"):
         assert group["Properties"]["RetentionInDays"] == asked.get(name, LOGS_KEPT_DAYS)
-    for _, machine in made.named("AWS::StepFunctions::StateMachine"):
-        logging = machine["Properties"]["LoggingConfiguration"]
-        assert logging["Destinations"]
-        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
 
 
 def images_do_not_move(made: Synthesis) -> None:
@@ -174,41 +216,63 @@ def images_do_not_move(made: Synthesis) -> None:
 def the_file_system_is_what_was_asked_for(made: Synthesis) -> None:
     """Backups, exports to the bucket, and what a file system can lose."""
     asked = made.environment.storage
-    (system,) = (properties for _, properties in made.named("AWS::FSx::FileSystem"))
-    lustre = system["Properties"]["LustreConfiguration"]
-    assert lustre["DeploymentType"] == asked.deployment_type
-    backups = lustre.get("AutomaticBackupRetentionDays", 0)
+    ((name, system),) = made.named("AWS::FSx::FileSystem")
+    lustre = dict(system["Properties"]["LustreConfiguration"])
+    backups = lustre.pop("AutomaticBackupRetentionDays", 0)
     assert backups == asked.automatic_backup_retention_days
-    assert lustre.get("PerUnitStorageThroughput") == asked.per_unit_storage_throughput
-    assert lustre.get("ThroughputCapacity") == asked.throughput_capacity_mbps
+    lustre.pop("LogConfiguration")
+    iops = asked.metadata_iops
+    provisioned = {"Mode": "USER_PROVISIONED", "Iops": iops}
+    cache, tiering = asked.data_read_cache, asked.storage_type == "INTELLIGENT_TIERING"
+    wanted = {
+        "DeploymentType": asked.deployment_type,
+        "PerUnitStorageThroughput": asked.per_unit_storage_throughput,
+        "ThroughputCapacity": asked.throughput_capacity_mbps,
+        "DriveCacheType": asked.drive_cache_type,
+        "DataCompressionType": None if tiering else asked.data_compression_type,
+        "DataReadCacheConfiguration": {"SizingMode": cache} if cache else None,
+        "MetadataConfiguration": {"Mode": iops} if iops == "AUTOMATIC" else iops and provisioned,
+        "EfaEnabled": asked.efa_enabled or None,
+        "WeeklyMaintenanceStartTime": asked.weekly_maintenance_start_time,
+    }
+    assert lustre == {key: value for key, value in wanted.items() if value is not None}
     assert system["Properties"].get("StorageCapacity") == asked.capacity_gib
     assert system["Properties"]["StorageType"] == asked.storage_type
     groups = [name for name, _ in made.named("AWS::EC2::SecurityGroup")]
     assert all(g["Fn::GetAtt"][0] in groups for g in system["Properties"]["SecurityGroupIds"])
+    bucket, _ = data_bucket(made)
     found = [each["Properties"] for _, each in made.named("AWS::FSx::DataRepositoryAssociation")]
-    assert sorted(map(_association, found)) == _associations(made.environment)
+    assert all(each["FileSystemId"] == {"Ref": name} for each in found)
+    assert sorted(map(_association, found)) == sorted(
+        (
+            each.file_system_path,
+            json.dumps(_place(each, bucket)),
+            tuple(each.auto_import),
+            tuple(each.auto_export),
+        )
+        for each in asked.data_repositories
+    )
 
 
-def _association(properties: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _place(asked: DataRepositorySpec, bucket: str) -> Any:
+    if asked.bucket_name:
+        return f"s3://{asked.bucket_name}/{asked.prefix}"
+    return {"Fn::Join": ["", ["s3://", {"Ref": bucket}, f"/{asked.prefix}"]]}
+
+
+def _association(properties: dict[str, Any]) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
     events = properties.get("S3", {})
     imported, exported = (
         tuple(events.get(f"Auto{way}Policy", {}).get("Events", ())) for way in ("Import", "Export")
     )
-    return properties["FileSystemPath"], imported, exported
-
-
-def _associations(
-    environment: EnvironmentSpec,
-) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    return sorted(
-        (each.file_system_path, tuple(each.auto_import), tuple(each.auto_export))
-        for each in environment.storage.data_repositories
-    )
+    path = json.dumps(properties["DataRepositoryPath"])
+    return properties["FileSystemPath"], path, imported, exported
 
 
 DATA = (
     keys_are_rotated,
     what_is_kept_is_kept,
+    nothing_else_stays,
     capacity_that_was_made_is_kept,
     everything_at_rest_is_encrypted,
     homes_are_copied_as_asked,

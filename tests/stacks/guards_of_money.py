@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.stacks.synthesized import Synthesis
+from ultracluster.catalogue.budgets import offered
 
 TAG = "ultracluster:environment"
 UNTAGGED = {
@@ -73,13 +74,21 @@ def no_more_nodes_run_than_were_asked_for(made: Synthesis) -> None:
         types |= {kind for kind, _, _ in _slurm_groups(made)}
     for _, template in made.named("AWS::EC2::LaunchTemplate"):
         assert template["Properties"]["LaunchTemplateData"]["InstanceType"] in types
+    templates = [{"Ref": name} for name, _ in made.named("AWS::EC2::LaunchTemplate")]
     if asked.slurm is None:
         (group,) = (
             each["Properties"] for _, each in made.named("AWS::AutoScaling::AutoScalingGroup")
         )
         assert (group["MinSize"], group["MaxSize"]) == ("0", str(asked.nodes.total))
+        assert group["LaunchTemplate"]["LaunchTemplateId"] in templates
         assert "DesiredCapacity" not in group
         return
+    blocks = {each.instance_type for each in asked.fabrics().values() if each.capacity_block}
+    for _, each in made.named("AWS::PCS::ComputeNodeGroup"):
+        (config,) = each["Properties"]["InstanceConfigs"]
+        bought = "CAPACITY_BLOCK" if config["InstanceType"] in blocks else "ONDEMAND"
+        assert each["Properties"]["PurchaseOption"] == bought
+        assert each["Properties"]["CustomLaunchTemplate"]["TemplateId"] in templates
     found = sorted(
         (
             properties["InstanceConfigs"][0]["InstanceType"],
@@ -103,11 +112,13 @@ def _slurm_groups(made: Synthesis) -> Iterator[tuple[str, int, int]]:
 
 
 def idle_nodes_are_stopped(made: Synthesis) -> None:
-    """After as long as was asked for."""
+    """After as long as was asked for; the controller is paid by its size."""
     for _, cluster in made.named("AWS::PCS::Cluster"):
         assert made.environment.slurm is not None
         idle = cluster["Properties"]["SlurmConfiguration"]["ScaleDownIdleTimeInSeconds"]
         assert idle == made.environment.slurm.idle_seconds
+        size = made.environment.slurm.cluster_size(made.environment.nodes.total)
+        assert cluster["Properties"]["Size"] == size
 
 
 def volumes_end_with_their_instance(made: Synthesis) -> None:
@@ -119,6 +130,7 @@ def volumes_end_with_their_instance(made: Synthesis) -> None:
         data = template["Properties"]["LaunchTemplateData"]
         (volume,) = data["BlockDeviceMappings"]
         assert volume["Ebs"]["DeleteOnTermination"] is True
+        assert volume["Ebs"]["VolumeType"] == "gp3"
         assert volume["Ebs"]["VolumeSize"] in sizes
         for interface in data.get("NetworkInterfaces", ()):
             assert interface["DeleteOnTermination"] is True
@@ -140,6 +152,32 @@ def reserved_is_what_was_asked_for(made: Synthesis) -> None:
         assert each["Tenancy"] == "default"
         assert each["InstancePlatform"] == "Linux/UNIX"
         assert each["AvailabilityZoneId"] == made.environment.availability_zone_id
+        (tags,) = each["TagSpecifications"]
+        assert tags["ResourceType"] == "capacity-reservation"
+
+
+def nodes_are_placed_where_capacity_is_reserved(made: Synthesis) -> None:
+    """Outside the group a reservation is paid for and not used; a host of one's own costs more."""
+    groups = {name for name, _ in made.named("AWS::EC2::PlacementGroup")}
+    fabrics = made.environment.fabrics().values()
+    placed = [
+        template["Properties"]["LaunchTemplateData"].get("Placement", {})
+        for _, template in made.named("AWS::EC2::LaunchTemplate")
+    ]
+    named = [each["GroupName"]["Ref"] for each in placed if "GroupName" in each]
+    assert sorted(named) == sorted(groups)
+    assert len(groups) == len([each for each in fabrics if each.placement_group])
+    assert all(each.get("Tenancy", "default") == "default" for each in placed)
+    for _, vpc in made.named("AWS::EC2::VPC"):
+        assert vpc["Properties"]["InstanceTenancy"] == "default"
+    reserved = [
+        each["Properties"]["PlacementGroupArn"]["Fn::Join"][1][-1]["Ref"]
+        for _, each in made.named("AWS::EC2::CapacityReservation")
+        if "PlacementGroupArn" in each["Properties"]
+    ]
+    wanted = [each for each in fabrics if each.makes_reservation and each.placement_group]
+    assert len(reserved) == len(wanted)
+    assert set(reserved) <= groups
 
 
 def nodes_run_on_what_is_reserved(made: Synthesis) -> None:
@@ -164,7 +202,9 @@ def nodes_run_on_what_is_reserved(made: Synthesis) -> None:
 def somebody_is_told_of_the_money(made: Synthesis) -> None:
     """At each share of the ceiling, and where it is going to be passed; credits hide nothing."""
     asked = made.environment.budget
-    for _, each in made.named("AWS::Budgets::Budget"):
+    budgets = list(made.named("AWS::Budgets::Budget"))
+    assert len(budgets) == offered(made.environment.region)
+    for _, each in budgets:
         budget = each["Properties"]["Budget"]
         limit = {"Amount": asked.ceiling_usd_per_month, "Unit": "USD"}
         assert budget["BudgetLimit"] == limit
@@ -219,6 +259,7 @@ MONEY = (
     idle_nodes_are_stopped,
     volumes_end_with_their_instance,
     reserved_is_what_was_asked_for,
+    nodes_are_placed_where_capacity_is_reserved,
     nodes_run_on_what_is_reserved,
     somebody_is_told_of_the_money,
     alarms_tell_somebody,

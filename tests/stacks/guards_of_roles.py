@@ -8,6 +8,7 @@ from typing import Any
 from tests.constructs.bare import listed
 from tests.stacks.guards_of_data import data_bucket
 from tests.stacks.synthesized import Synthesis
+from ultracluster.spec.network import ExistingNetworkSpec
 
 # As cfn-lint 1.58.0 carries AWS's Service Authorization Reference.
 REFERENCE = json.loads(files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text())
@@ -126,6 +127,38 @@ def roles_are_assumed_within_the_account(made: Synthesis) -> None:
             assert {"ManagedPolicyArns", "Policies"}.isdisjoint(role["Properties"])
 
 
+OF_CDK = {
+    f"ec2:{verb}SecurityGroup{way}gress" for verb in ("Authorize", "Revoke") for way in ("In", "E")
+}
+"""What CDK's function that empties a default group does."""
+
+
+def cdk_empties_the_default_group_alone(made: Synthesis) -> None:
+    """Its role is the only one with a policy of its own inside, which other guards do not read."""
+    for _, role in made.named("AWS::IAM::Role"):
+        for policy in role["Properties"].get("Policies", ()):
+            (statement,) = policy["PolicyDocument"]["Statement"]
+            assert statement["Effect"] == "Allow"
+            assert set(statement["Action"]) == OF_CDK
+            (group,) = statement["Resource"]
+            assert group["Fn::Join"][1][-1]["Fn::GetAtt"][1] == "DefaultSecurityGroup"
+
+
+def each_policy_is_of_one_role(made: Synthesis) -> None:
+    """That which is named like it, else that of the nodes: no job may do what the launcher may."""
+    roles = dict(made.named("AWS::IAM::Role"))
+    for name, policy in made.named("AWS::IAM::ManagedPolicy"):
+        assert {"Users", "Groups"}.isdisjoint(policy["Properties"])
+        (holder,) = policy["Properties"]["Roles"]
+        # CDK ends a logical id with eight characters of its own.
+        stems = {role: role[:-8].removesuffix("Role") for role in roles}
+        if own := [role for role, stem in stems.items() if name.startswith(stem)]:
+            assert [holder["Ref"]] == own
+            continue
+        (trust,) = roles[holder["Ref"]]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "ec2.amazonaws.com"}
+
+
 def roles_do_what_is_named_where_it_is_named(made: Synthesis) -> None:
     """No wildcard among actions, and `*` for a resource only where IAM knows none."""
     for statement in statements(made, "AWS::IAM::ManagedPolicy", "PolicyDocument"):
@@ -186,13 +219,21 @@ def jobs_stay_in_the_environment(made: Synthesis) -> None:
 
 
 def subnets_of_nodes(made: Synthesis) -> list[Any]:
-    if made.environment.slurm is None:
-        (group,) = made.named("AWS::AutoScaling::AutoScalingGroup")
-        return list(group[1]["Properties"]["VPCZoneIdentifier"])
-    return max(
-        (list(g["Properties"]["SubnetIds"]) for _, g in made.named("AWS::PCS::ComputeNodeGroup")),
-        key=len,
-    )
+    """Return where nodes are: in training subnets, of the environment or given to it."""
+    network = made.environment.network
+    given = network.training_subnets if isinstance(network, ExistingNetworkSpec) else ()
+    training = [subnet.subnet_id for subnet in given] + [
+        {"Fn::GetAtt": [name, "SubnetId"]}
+        for name, _ in made.named("AWS::EC2::Subnet")
+        if name.startswith("NetworkTraining")
+    ]
+    for kind, where in (
+        ("AWS::AutoScaling::AutoScalingGroup", "VPCZoneIdentifier"),
+        ("AWS::PCS::ComputeNodeGroup", "SubnetIds"),
+    ):
+        for _, group in made.named(kind):
+            assert all(subnet in training for subnet in group["Properties"][where])
+    return training
 
 
 def _with_efa(made: Synthesis) -> list[dict[str, Any]]:
@@ -234,12 +275,16 @@ def jobs_change_interfaces_of_their_network(made: Synthesis) -> None:
     for statement in allowed(made, "ec2:DeleteNetworkInterface"):
         assert ":vpc/" in json.dumps(statement["Condition"]["ArnEquals"]["ec2:Vpc"])
     for statement in allowed(made, "cloudwatch:PutMetricData"):
-        condition = statement.get("Condition", {})
-        assert condition or statement["Sid"] == "WriteMetrics"
+        of_jobs = {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
+        assert statement.get("Condition") == (
+            None if statement.get("Sid") == "WriteMetrics" else of_jobs
+        )
 
 
 ROLES = (
     roles_are_assumed_within_the_account,
+    cdk_empties_the_default_group_alone,
+    each_policy_is_of_one_role,
     roles_do_what_is_named_where_it_is_named,
     data_is_reached_at_its_own_resources,
     jobs_stay_in_the_environment,

@@ -7,6 +7,7 @@ from typing import Any
 from tests.stacks.guards_of_access import ACCESS
 from tests.stacks.guards_of_data import DATA
 from tests.stacks.guards_of_money import MONEY
+from tests.stacks.guards_of_records import RECORDS
 from tests.stacks.guards_of_roles import ROLES
 from tests.stacks.synthesized import Synthesis
 
@@ -127,6 +128,7 @@ INVARIANTS = (
     imports_run_one_way,
     *DATA,
     *MONEY,
+    *RECORDS,
     *ROLES,
     *ACCESS,
 )

@@ -46,13 +46,47 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::Logs::LogGroup", "RetentionInDays", GONE),
     ("AWS::SNS::Topic", "KmsMasterKeyId", GONE),
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.BlockDeviceMappings.0.Ebs.Encrypted", False),
+    (
+        "AWS::S3::Bucket",
+        "BucketEncryption.ServerSideEncryptionConfiguration.0.BucketKeyEnabled",
+        GONE,
+    ),
+    ("AWS::FSx::DataRepositoryAssociation", "DataRepositoryPath", "s3://another/"),
+    ("AWS::FSx::DataRepositoryAssociation", "FileSystemId", "fs-0123456789abcdef0"),
+    ("AWS::FSx::FileSystem", "LustreConfiguration.DataCompressionType", GONE),
+    ("AWS::FSx::FileSystem", "LustreConfiguration.MetadataConfiguration.Mode", "another"),
+    # Records, and who is told.
     ("AWS::StepFunctions::StateMachine", "LoggingConfiguration.Level", "OFF"),
+    ("AWS::StepFunctions::StateMachine", "LoggingConfiguration.Destinations", []),
+    ("AWS::StepFunctions::StateMachine", "RoleArn", "another"),
+    ("AWS::EC2::FlowLog", "LogDestinationType", "s3"),
+    ("AWS::EC2::FlowLog", "LogGroupName", "another"),
+    ("AWS::EC2::FlowLog", "DeliverLogsPermissionArn", "another"),
+    ("AWS::FSx::FileSystem", "LustreConfiguration.LogConfiguration", GONE),
+    ("AWS::Logs::Delivery", "DeliveryDestinationArn", "another"),
+    ("AWS::Logs::DeliverySource", "LogType", "another"),
+    ("AWS::Logs::DeliverySource", "ResourceArn", "another"),
+    ("AWS::PCS::Cluster", "SlurmConfiguration.Accounting.Mode", "another"),
+    ("AWS::SNS::TopicPolicy", "Topics", []),
+    ("AWS::SNS::Subscription", "Endpoint", "stranger@example.com"),
+    ("AWS::CloudWatch::Alarm", "AlarmActions", ["another"]),
+    ("AWS::CloudWatch::Alarm InstanceUtilization", "ComparisonOperator", "GreaterThanThreshold"),
+    ("AWS::CloudWatch::Alarm InstanceUtilization", "Dimensions.0.Value", "another"),
+    ("AWS::CloudWatch::Alarm InstanceUtilization", "EvaluationPeriods", 288),
+    ("AWS::CloudWatch::Alarm InstanceUtilization", "TreatMissingData", "notBreaching"),
     # Money.
     ("AWS::EC2::CapacityReservation", "InstanceCount", 30),
     ("AWS::EC2::CapacityReservation", "EndDateType", "limited"),
     ("AWS::EC2::CapacityReservation", "EndDate", "2027-01-01T00:00:00Z"),
     ("AWS::EC2::CapacityReservation", "InstanceMatchCriteria", "open"),
     ("AWS::EC2::CapacityReservation", "TagSpecifications", GONE),
+    ("AWS::EC2::CapacityReservation", "TagSpecifications.0.ResourceType", "another"),
+    ("AWS::EC2::CapacityReservation", "PlacementGroupArn", GONE),
+    ("AWS::EC2::VPC", "InstanceTenancy", "dedicated"),
+    ("AWS::EC2::VPCEndpoint", "RouteTableIds.0", GONE),
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.Placement.Tenancy", "dedicated"),
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.Placement.GroupName", GONE),
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeType", "io2"),
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.InstanceType", "p5.48xlarge"),
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.TagSpecifications", []),
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.BlockDeviceMappings.0.Ebs.VolumeSize", 2000),
@@ -68,6 +102,9 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::PCS::ComputeNodeGroup", "ScalingConfiguration.MaxInstanceCount", 30),
     ("AWS::PCS::ComputeNodeGroup", "ScalingConfiguration.MinInstanceCount", 9),
     ("AWS::PCS::ComputeNodeGroup", "Tags", GONE),
+    ("AWS::PCS::ComputeNodeGroup", "PurchaseOption", "CAPACITY_BLOCK"),
+    ("AWS::PCS::ComputeNodeGroup", "CustomLaunchTemplate.TemplateId", "another"),
+    ("AWS::PCS::Cluster", "Size", "another"),
     ("AWS::PCS::Cluster", "SlurmConfiguration.ScaleDownIdleTimeInSeconds", 86400),
     ("AWS::Budgets::Budget", "Budget.BudgetLimit.Amount", 10**9),
     ("AWS::Budgets::Budget", "Budget.CostFilters", GONE),
@@ -87,6 +124,7 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.KeyName", "mine"),
     ("AWS::EC2::Subnet", "MapPublicIpOnLaunch", True),
     ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.NetworkInterfaces.0.Groups", ["sg-0"]),
+    ("AWS::EC2::LaunchTemplate", "LaunchTemplateData.NetworkInterfaces.0.SubnetId", "subnet-0"),
     ("AWS::EC2::Route", "NatGatewayId", GONE),
     ("AWS::EC2::FlowLog", "TrafficType", "REJECT"),
     ("AWS::EC2::SecurityGroup", "SecurityGroupEgress.0.IpProtocol", "-1"),
@@ -94,13 +132,25 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::EC2::SecurityGroupIngress", "CidrIp", "0.0.0.0/0"),
     ("AWS::EC2::SecurityGroupIngress", "FromPort", 22),
     ("AWS::EC2::SecurityGroupIngress", "SourceSecurityGroupId", "sg-0123456789abcdef0"),
+    ("AWS::PCS::Cluster", "Networking.SecurityGroupIds", ["sg-0123456789abcdef0"]),
+    ("AWS::PCS::ComputeNodeGroup", "SubnetIds", ["subnet-0123456789abcdef0"]),
+    ("AWS::AutoScaling::AutoScalingGroup", "VPCZoneIdentifier", ["subnet-0123456789abcdef0"]),
+    ("AWS::AutoScaling::AutoScalingGroup", "LaunchTemplate.LaunchTemplateId", "another"),
+    ("AWS::EC2::VPCEndpoint", "SecurityGroupIds.0", "sg-0123456789abcdef0"),
     ("AWS::EC2::VPCEndpoint", "PolicyDocument", GONE),
     ("AWS::EC2::VPCEndpoint", "PolicyDocument.Statement.1.Condition", GONE),
     ("AWS::IAM::Role", "AssumeRolePolicyDocument.Statement.0.Principal", {"AWS": "*"}),
     ("AWS::IAM::Role", "AssumeRolePolicyDocument.Statement.0.Condition", GONE),
     ("AWS::IAM::Role", "ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]),
+    ("AWS::IAM::Role", "Policies.0.PolicyDocument.Statement.0.Action", "*"),
+    ("AWS::IAM::Role", "Policies.0.PolicyDocument.Statement.0.Resource", "*"),
+    ("AWS::IAM::ManagedPolicy", "Roles", [{"Ref": "Another"}]),
+    ("AWS::IAM::ManagedPolicy", "Users", ["somebody"]),
     ("AWS::EFS::FileSystem", "FileSystemPolicy", GONE),
     ("AWS::EFS::FileSystem", "FileSystemPolicy.Statement.0.Effect", "Allow"),
+    ("AWS::KMS::Key", "KeyPolicy.Statement.0.Action", ["kms:Decrypt"]),
+    ("AWS::KMS::Key", "KeyPolicy.Statement.0.Effect", "Deny"),
+    ("AWS::KMS::Key", "KeyPolicy.Statement.1.Principal", "*"),
     ("AWS::KMS::Key", "KeyPolicy.Statement.1.Condition", GONE),
     ("AWS::KMS::Key", "KeyPolicy.Statement.1.Action", ["kms:*"]),
     ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.BlockPublicPolicy", False),
@@ -110,8 +160,14 @@ PROPERTIES: tuple[Spoiled, ...] = (
     ("AWS::S3::BucketPolicy", "PolicyDocument.Statement.2.Condition.Null", GONE),
     ("AWS::SNS::TopicPolicy", "PolicyDocument.Statement.0", GONE),
     ("AWS::SNS::TopicPolicy", "PolicyDocument.Statement.1.Condition", GONE),
+    (
+        "AWS::SNS::TopicPolicy",
+        "PolicyDocument.Statement.1.Principal.Service",
+        "ec2.amazonaws.com",
+    ),
 )
-"""Type, path and what stands there instead, at each resource that has something there."""
+"""Type, for alarms with the name of a metric, path, and what stands there instead, at each
+resource that has something there."""
 STATEMENTS: tuple[Spoiled, ...] = (
     ("sagemaker:CreateTrainingJob", "Condition", GONE),
     ("sagemaker:CreateTrainingJob", "Condition.Null", GONE),
@@ -152,6 +208,8 @@ KEPT = (
     "AWS::S3::Bucket",
     "AWS::EC2::CapacityReservation",
 )
+PAID = ("AWS::EC2::EIP", "AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::PCS::Cluster")
+"""Of what costs and goes with its stack."""
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +272,9 @@ def bodies(made: Synthesis, what: str) -> list[Any]:
     """Return the properties of all resources of a type, or the statements that allow an action."""
     resources = [r for t in made.templates.values() for r in t["Resources"].values()]
     if "::" in what:
-        return [each.get("Properties", {}) for each in resources if each["Type"] == what]
+        kind, _, metric = what.partition(" ")
+        found = [each.get("Properties", {}) for each in resources if each["Type"] == kind]
+        return [each for each in found if metric in ("", each.get("MetricName"))]
     return [
         statement
         for each in resources
@@ -244,7 +304,7 @@ def test_what_guards_nothing_any_more_is_noticed(
     assert all(found), f"{found.count(False)} of {len(found)} were not noticed"
 
 
-@pytest.mark.parametrize("kind", KEPT)
+@pytest.mark.parametrize("kind", [*KEPT, *PAID])
 @pytest.mark.parametrize("policy", ["DeletionPolicy", "UpdateReplacePolicy"])
 def test_what_would_be_deleted_is_noticed(worlds: list[Synthesis], kind: str, policy: str):
     """And so is what would be left behind where nothing is kept."""
@@ -254,8 +314,23 @@ def test_what_would_be_deleted_is_noticed(worlds: list[Synthesis], kind: str, po
         for template in made.templates.values()
         for resource in template["Resources"].values()
         if resource["Type"] == kind
-        for value in ("Delete", "RetainExceptOnCreate", "Retain")
+        for value in ("RetainExceptOnCreate", "Retain", *(("Delete",) if kind in KEPT else ()))
         for _ in spoiled(resource, policy, value)
     ]
+    assert found
+    assert all(found)
+
+
+@pytest.mark.parametrize("kind", ["AWS::Budgets::Budget", "AWS::SNS::TopicPolicy"])
+def test_what_is_not_there_is_noticed(worlds: list[Synthesis], kind: str):
+    """Nobody would be told of anything, and no other resource would lack it."""
+    found = []
+    for made in worlds:
+        for template in made.templates.values():
+            was = template["Resources"]
+            for name in [name for name, each in was.items() if each["Type"] == kind]:
+                template["Resources"] = {key: each for key, each in was.items() if key != name}
+                found.append(notices(made))
+                template["Resources"] = was
     assert found
     assert all(found)
