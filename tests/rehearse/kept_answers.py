@@ -36,6 +36,16 @@ MORE: dict[Path, dict[str, Any]] = {
             "CapacityReservationTarget": {"CapacityReservationId": "cr-another"}
         },
         "Placement": {"GroupName": "another"},
+        "NetworkInterfaces": [{"InterfaceType": "efa"}],
+    },
+    ("Reservations",): {"Instances": [{"InstanceId": "i-another"}]},
+    ("queue",): {
+        "slurmConfiguration": {
+            "slurmCustomSettings": [
+                {"parameterName": name, "parameterValue": "another"}
+                for name in ("Default", "PriorityTier")
+            ]
+        }
     },
     ("FileSystems",): {
         "FileSystemId": "fs-another",

@@ -4,14 +4,32 @@ The answers about a deployed environment are kept; then each value in them is an
 check that no such answer makes false proves nothing.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from environments.dev import DEV
 from environments.staging import STAGING
 from environments.ultracluster import ULTRACLUSTER
 from tests.rehearse.conftest import Deployer
-from tests.rehearse.kept_answers import Answered, Answers, checks, never_false
+from tests.rehearse.kept_answers import (
+    DATA,
+    IN_JSON,
+    Answered,
+    Answers,
+    Call,
+    Path,
+    checks,
+    failing,
+    never_false,
+)
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import CHECKS_OFF
 from ultracluster.prove.proofs import PROOFS
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec
+from ultracluster.spec.users import UsersSpec
 
 CHECKS = {
     "every resource of every stack": (5, 5),
@@ -63,3 +81,243 @@ def test_every_check_is_false_for_some_answer(answered: list[Answered], area: st
     for given, count in zip(answered, CHECKS[area], strict=False):
         assert never_false(given, area) == set()
         assert len(checks(given, area)) == count
+
+
+def also(row: Any) -> Callable[[Any], Any]:
+    """Return the change that puts a row before those that are there."""
+    return lambda rows: [row, *rows] if isinstance(rows, list) else rows
+
+
+def without(*keys: str) -> Callable[[Any], Any]:
+    return lambda value: {key: each for key, each in value.items() if key not in keys}
+
+
+def always(value: Any) -> Callable[[Any], Any]:
+    return lambda _: value
+
+
+def of_instances(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return tags of which instances have none."""
+    return [{**each, "Tags": []} if each["ResourceType"] == "instance" else each for each in given]
+
+
+ALARMS, LAUNCHED = ("cloudwatch", "describe_alarms"), ("ec2", "describe_launch_template_versions")
+ENDPOINTS, BUCKET = ("ec2", "describe_vpc_endpoints"), ("s3", "get_bucket_policy")
+LOG_GROUPS, PCS_GROUP = ("logs", "describe_log_groups"), ("pcs", "get_compute_node_group")
+OTHER_LOGS = {"logGroupName": "/aws/vendedlogs/pcs/pcs_another/PCS_SCHEDULER_LOGS"}
+STRANGE = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::another"}
+TLS = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+TRUST = ("Role", "AssumeRolePolicyDocument", "Statement", "*", "Condition")
+PERIOD = ("MetricAlarms", "*", "Period")
+POLICY = ("Policy", IN_JSON, "Statement")
+DEPUTY = "confused-deputy conditions of the execution role"
+UNENCRYPTED = "refusal of requests without TLS"
+
+
+def row(
+    environment: str, area: str, call: Call, path: Path, change: Callable[[Any], Any], *wrong: str
+) -> tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]:
+    return environment, area, call, path, change, set(wrong)
+
+
+EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = {
+    "a quarter of an hour": row("ultracluster", "idle capacity", ALARMS, PERIOD, always(450)),
+    "longer": row(
+        "ultracluster", "idle capacity", ALARMS, PERIOD, always(451), "minutes until it goes off"
+    ),
+    "no interface": row(
+        "ultracluster",
+        "launch template",
+        LAUNCHED,
+        (*DATA, "NetworkInterfaces"),
+        always([]),
+        "interfaces, layout address-per-card",
+        "groups of every interface",
+    ),
+    "a tag of another environment": row(
+        "ultracluster",
+        "launch template",
+        LAUNCHED,
+        (*DATA, "TagSpecifications", "*", "Tags"),
+        always([{"Key": ENVIRONMENT_TAG, "Value": "another"}]),
+        "what is launched with the environment's tag",
+    ),
+    "tags of other things than instances": row(
+        "ultracluster",
+        "Slurm",
+        LAUNCHED,
+        (*DATA, "TagSpecifications"),
+        of_instances,
+        "tags of login nodes",
+    ),
+    "names that are not private": row(
+        "ultracluster",
+        "network",
+        ENDPOINTS,
+        ("VpcEndpoints", "*", "PrivateDnsEnabled"),
+        always(value=False),
+        "interface endpoints with private DNS",
+    ),
+    "a gateway of another service": row(
+        "ultracluster",
+        "network",
+        ENDPOINTS,
+        ("VpcEndpoints",),
+        also(
+            {
+                "ServiceName": "com.amazonaws.us-east-1.dynamodb",
+                "VpcEndpointType": "Gateway",
+                "RouteTableIds": ["rtb-another"],
+            }
+        ),
+    ),
+    "logs whose name begins like it": row(
+        "ultracluster", "unattended training", LOG_GROUPS, ("logGroups",), also(OTHER_LOGS)
+    ),
+    "logs of another cluster": row(
+        "ultracluster", "Slurm", LOG_GROUPS, ("logGroups",), also(OTHER_LOGS)
+    ),
+    "a source of another cluster": row(
+        "ultracluster",
+        "Slurm",
+        ("logs", "describe_delivery_sources"),
+        ("deliverySources",),
+        lambda rows: [*rows, {**rows[0], "logType": "ANOTHER", "resourceArns": ["another"]}],
+    ),
+    "health checks that are off": row(
+        "ultracluster",
+        "nodes",
+        PCS_GROUP,
+        ("computeNodeGroup", "instanceHealthChecks"),
+        always(CHECKS_OFF),
+    ),
+    "a file system of another environment": row(
+        "staging",
+        "homes",
+        ("efs", "describe_file_systems"),
+        ("FileSystems",),
+        also({"FileSystemId": "fs-0", "Tags": [{"Key": ENVIRONMENT_TAG, "Value": "another"}]}),
+    ),
+    "a refusal of something else, of homes": row(
+        "staging", "homes", ("efs", "describe_file_system_policy"), POLICY, also(STRANGE)
+    ),
+    "a refusal of something else": row(
+        "ultracluster", "data bucket", BUCKET, POLICY, also(STRANGE)
+    ),
+    "a refusal of another place": row(
+        "ultracluster", "data bucket", BUCKET, POLICY, also(STRANGE | TLS)
+    ),
+    "no refusal of the objects": row(
+        "ultracluster",
+        "data bucket",
+        BUCKET,
+        (*POLICY, "*", "Resource"),
+        lambda given: given[:1] if isinstance(given, list) else given,
+        UNENCRYPTED,
+    ),
+    "a job of any account": row(
+        "ultracluster", "roles", ("iam", "get_role"), TRUST, without("StringEquals"), DEPUTY
+    ),
+    "any job of the account": row(
+        "ultracluster", "roles", ("iam", "get_role"), TRUST, without("ArnLike"), DEPUTY
+    ),
+    "a refusal of every action": row(
+        "ultracluster",
+        "roles",
+        ("iam", "get_policy_version"),
+        ("PolicyVersion", "Document", "Statement"),
+        also({"Effect": "Deny", "Action": "*", "Resource": "*"}),
+    ),
+    "metadata servers without a mode": row(
+        "ultracluster",
+        "Lustre",
+        ("fsx", "describe_file_systems"),
+        ("FileSystems", "*", "LustreConfiguration"),
+        without("MetadataConfiguration"),
+        "MetadataConfiguration of the file system",
+    ),
+}
+"""Environment, area, call, place, change, and the checks that are false then: at a limit, and where
+something is somebody else's, none."""
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_one_answer_makes_one_check_false(answered: list[Answered], name: str):
+    """And one that is as good makes none false."""
+    environment, area, call, path, change, wrong = EXACT[name]
+    (given,) = (each for each in answered if each[0].name == environment)
+    given[2].altered = call, path, change
+
+    found = checks(given, area)
+    given[2].altered = None
+
+    assert failing(found) == wrong, [str(each) for each in found if not each.ok]
+
+
+def part(of: Any, **changes: Any) -> Any:
+    """Return a part of a spec as nobody could write it, for a proof alone to see."""
+    return type(of).model_construct(**{**vars(of), **changes})
+
+
+SLURM, NODES = ULTRACLUSTER.slurm, ULTRACLUSTER.nodes
+BLOCK = CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0")
+BOUGHT = CapacityReservationSpec(capacity_reservation_id="cr-0123456789abcdef0")
+WATCHED = ULTRACLUSTER.observability
+WISHES: dict[str, tuple[EnvironmentSpec, str, dict[str, Any], set[str]]] = {
+    "no budget": (DEV, "budget", {"region": "cn-north-1"}, {"budgets"}),
+    "no alarms": (ULTRACLUSTER, "alarms", {"observability": None}, {"alarms on measurements"}),
+    "an alarm less": (
+        ULTRACLUSTER,
+        "alarms",
+        {"observability": part(WATCHED, without=("nat-ports",))},
+        {"alarms left out", "alarms on what AWS measures"},
+    ),
+    "a Capacity Block": (
+        ULTRACLUSTER,
+        "placement and capacity",
+        {"nodes": part(NODES, capacity_reservation=None, capacity_block=BLOCK)},
+        {"Capacity Block of the nodes", "market type"},
+    ),
+    "nodes of a Capacity Block": (
+        ULTRACLUSTER,
+        "nodes",
+        {"nodes": part(NODES, capacity_block=BLOCK)},
+        {"purchase option of the nodes"},
+    ),
+    "capacity that was bought": (
+        ULTRACLUSTER,
+        "placement and capacity",
+        {"nodes": part(NODES, capacity_reservation=BOUGHT)},
+        {"reservation of the nodes"},
+    ),
+    "an alarm on what was bought": (
+        ULTRACLUSTER,
+        "idle capacity",
+        {"nodes": part(NODES, capacity_reservation=BOUGHT)},
+        {"reservation that the alarm watches"},
+    ),
+    "users without accounts": (
+        ULTRACLUSTER,
+        "Slurm",
+        {"slurm": part(SLURM, users=UsersSpec.model_construct(users=(), accounts=()))},
+        set(),
+    ),
+    "a queue that is not the default": (
+        ULTRACLUSTER,
+        "Slurm",
+        {"slurm": part(SLURM, queues=(*SLURM.queues, *SLURM.queues))},
+        set(),
+    ),
+}
+"""Environment, area, other wishes, and the checks that are false then."""
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_another_wish_makes_its_checks_false(answered: list[Answered], name: str):
+    """What is there is compared with the spec, and not with itself."""
+    spec, area, changes, wrong = WISHES[name]
+    (stacks, cloud) = next(rest for known, *rest in answered if known.name == spec.name)
+
+    found = checks((part(spec, **changes), stacks, cloud), area)
+
+    assert failing(found) == wrong, [str(each) for each in found if not each.ok]

@@ -4,6 +4,7 @@ import pytest
 
 import app
 from tests.rehearse.conftest import Deployed, Deployer
+from tests.rehearse.kept_answers import Answers, checks, never_false
 from tests.stacks.synthesized import VARIANTS
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.proof import Evidence, prove
@@ -35,6 +36,17 @@ def test_every_group_and_queue_is_proved(deployed: Deployed):
         f"{what} of the nodes of group cpu"
         for what in ("instance type", "EFA interfaces", "security groups", "launch template")
     } <= subjects
+
+
+@pytest.mark.parametrize("area", ["launch template", "placement and capacity", "nodes", "Slurm"])
+def test_every_check_of_groups_and_queues_is_false_for_some_answer(deployed: Deployed, area: str):
+    """Those of a further group by themselves: each check names it."""
+    cloud = Answers(deployed.cloud)
+    given = deployed.spec, deployed.stacks, cloud
+    checks(given, area)
+    cloud.cloud = None
+
+    assert never_false(given, area) == set()
 
 
 @pytest.mark.parametrize(
