@@ -106,8 +106,13 @@ def test_one_fault_is_one_line(fault: str):
     cloud = Answering()
     change(cloud)
 
-    ((failed, line),) = preflight(GIVEN, cloud, NOW).having(Verdict.FAIL)
+    found_all = preflight(GIVEN, cloud, NOW)
+    ((failed, line),) = found_all.having(Verdict.FAIL)
 
+    said = [{each.verdict for each in result.findings} for result in found_all.results]
+    # No check is silent, and none that fails says beside it that all is well.
+    assert all(said)
+    assert not any({Verdict.FAIL, Verdict.PASS} <= each for each in said)
     assert (failed.name, line.subject, line.found) == (check, subject, found)
     assert line.fix
     assert line.wanted
@@ -226,6 +231,8 @@ def test_an_open_condition_is_no_refusal():
 
     assert fails(cloud) == []
     assert "aws:RequestTag/team" in skips(cloud)["cloudformation-permissions"]
+    passing = preflight(GIVEN, cloud, NOW).having(Verdict.PASS)
+    assert "cloudformation-permissions" not in {check.name for check, _ in passing}
 
 
 def test_persistent_2_is_skipped_where_nothing_tells():

@@ -1,16 +1,21 @@
 """What is just good enough, and what looks like a fault and is none."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.preflight.account import Answering, always, file_system, simulated, table
+from tests.preflight.account import Answering, acl, always, file_system, rule, simulated, table
+from tests.preflight.changes import Change, altered, answered
 from tests.preflight.one import empty, finding, in_use
 from tests.preflight.specs import BUCKET, GIVEN, MADE, NOW, TAG
+from ultracluster.preflight.capacity import LAST_MINUTES
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
-from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
 
 
 def failing(cloud: Answering, spec: EnvironmentSpec = GIVEN) -> list[str]:
@@ -25,6 +30,136 @@ def test_a_reservation_larger_than_the_cluster_adds_nothing():
     cloud.alter("ec2", "describe_capacity_reservations", **larger)
 
     assert finding("quota-vcpus", cloud, GIVEN).found == "limit 1,000,000, in use 960, to come 0"
+
+
+def mapped(gib: int) -> dict[str, Any]:
+    """Return what makes an image one of so many GiB."""
+    return {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": gib}}]}
+
+
+RESERVED, IMAGES = "describe_capacity_reservations", "describe_images"
+VOLUME = GIVEN.nodes.root_volume_gib
+INSIDE = acl(rule(100, "allow", CidrBlock="10.0.0.0/16"))
+EDGES: dict[str, tuple[Change, list[str]]] = {
+    "it ends just late enough": (
+        altered("ec2", RESERVED, EndDate=NOW + LAST_MINUTES + timedelta(seconds=1)),
+        [],
+    ),
+    "it ends too early": (
+        altered("ec2", RESERVED, EndDate=NOW + LAST_MINUTES),
+        ["capacity-reservation"],
+    ),
+    "an image that fits": (altered("ec2", IMAGES, **mapped(VOLUME)), []),
+    "an image that does not": (altered("ec2", IMAGES, **mapped(VOLUME + 1)), ["image-root-device"]),
+    "a boot mode of the type": (
+        altered("ec2", IMAGES, BootMode=GIVEN.nodes.instance.boot_modes[0]),
+        [],
+    ),
+    # AWS is outside of the VPC, and a NAT gateway leads there: nobody can tell which part counts.
+    "rules for the VPC alone": (answered("ec2", "describe_network_acls", NetworkAcls=[INSIDE]), []),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_what_is_at_its_limit_is_good_and_what_is_beyond_is_not(name: str):
+    change, wrong = EDGES[name]
+    cloud = Answering()
+    change(cloud)
+
+    found = preflight(GIVEN, cloud, NOW)
+
+    assert [check.name for check, _ in found.having(Verdict.FAIL)] == wrong
+    by_name = {result.check.name: {f.verdict for f in result.findings} for result in found.results}
+    if name == "rules for the VPC alone":
+        assert by_name["vpc-network-acls"] == {Verdict.SKIP}
+
+
+def test_traffic_within_a_subnet_crosses_no_network_acl():
+    """A rule that speaks of the subnet's own addresses alone keeps nothing apart."""
+    (first, *_) = GIVEN.network.training_subnets  # type: ignore[union-attr]
+    network = GIVEN.network.model_copy(update={"training_subnets": (first,)})
+    cloud = Answering()
+    rules = acl(rule(90, "deny", CidrBlock=first.cidr), rule(100, "allow"))
+    cloud.change("ec2", "describe_network_acls", always(NetworkAcls=[rules]))
+    cloud.change(
+        "ec2",
+        "describe_subnets",
+        always(Subnets=Answering().ask("ec2", "describe_subnets")["Subnets"][:1]),
+    )
+
+    spec = GIVEN.model_copy(update={"network": network})
+    found = preflight(spec, cloud, NOW, only=["vpc-network-acls"])
+    assert found.having(Verdict.FAIL) == []
+
+
+def test_a_bucket_that_the_environment_makes_is_not_asked_for():
+    """It is not there yet."""
+    own = DataRepositorySpec(file_system_path="/out", prefix="out/")
+    repositories = (*GIVEN.storage.data_repositories, own)
+    storage = GIVEN.storage.model_copy(update={"data_repositories": repositories})
+    cloud = Answering()
+
+    assert failing(cloud, GIVEN.model_copy(update={"storage": storage})) == []
+    asked = [each.parameters for each in cloud.calls if each.service == "s3"]
+    assert {given["Bucket"] for given in asked} == {BUCKET}
+
+
+NOTHING_OF = "the environment uses a VPC that is there already"
+BARE = MADE.model_copy(
+    update={
+        "sagemaker": SageMakerSpec(instances=0),
+        "storage": LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False),
+    }
+)
+"""It asks for no SageMaker, no Slurm, and no file system that stays."""
+ALONE = GIVEN.model_copy(
+    update={
+        "nodes": NodesSpec(
+            instance_type="g5.8xlarge",
+            count=1,
+            image="/team/nodes:3",
+            interface_layout="address-per-card",
+        ),
+        "network": GIVEN.network.model_copy(update={"interface_endpoints": ()}),
+    }
+)
+"""Nodes of one interface, in a VPC that is there and gets no endpoint."""
+CLOSED = MADE.model_copy(update={"network": NetworkSpec(public_subnet_cidr=None)})
+NO_SAGEMAKER = "the environment asks for no SageMaker instances"
+SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
+    (BARE, "quota-training-instances", NO_SAGEMAKER),
+    (BARE, "quota-training-job-instances", NO_SAGEMAKER),
+    (BARE, "quota-training-instances-in-all", NO_SAGEMAKER),
+    (BARE, "lustre-persistent-2", "the file system is SCRATCH_2"),
+    (BARE, "quota-login-vcpus", "the environment has none"),
+    (BARE, "login-offering", "the environment has none"),
+    (BARE, "login-image", "the environment has no login nodes"),
+    (BARE, "slurm-region", "the environment has no Slurm"),
+    (BARE, "bucket-region", "the file system is linked to no bucket that is there already"),
+    (BARE, "vpc-shape", "the environment makes its own VPC and subnets"),
+    (ALONE, "subnet-public-addresses", "g5.8xlarge has one interface here"),
+    (ALONE, "vpc-endpoints", "the environment adds none to a given VPC"),
+    (ALONE, "endpoint-services", "the environment adds no interface endpoint"),
+    (ALONE, "quota-vpcs", NOTHING_OF),
+    (ALONE, "quota-elastic-ips", NOTHING_OF),
+    (CLOSED, "quota-elastic-ips", "the environment's network has no NAT gateway"),
+)
+
+
+@pytest.mark.parametrize(("spec", "check", "why"), SKIPPED)
+def test_what_an_environment_does_not_need_is_skipped_with_the_reason(
+    spec: EnvironmentSpec, check: str, why: str
+):
+    """A check that says nothing looks like one that found nothing wrong."""
+    found = finding(check, Answering(), spec)
+
+    assert (found.verdict, found.found) == (Verdict.SKIP, why)
+    assert not found.unanswered
+
+
+@pytest.mark.parametrize("spec", [BARE, ALONE, CLOSED], ids=["bare", "alone", "closed"])
+def test_no_check_is_silent(spec: EnvironmentSpec):
+    assert all(result.findings for result in preflight(spec, Answering(), NOW).results)
 
 
 def endpoint(service: str, **changes: Any) -> dict[str, Any]:

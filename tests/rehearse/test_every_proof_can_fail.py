@@ -4,7 +4,8 @@ The answers about a deployed environment are kept; then each value in them is an
 check that no such answer makes false proves nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.rehearse.kept_answers import (
 )
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import CHECKS_OFF
+from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec
@@ -132,6 +134,14 @@ EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = 
         (*DATA, "NetworkInterfaces"),
         always([]),
         "interfaces, layout address-per-card",
+        "groups of every interface",
+    ),
+    "one interface in no group": row(
+        "ultracluster",
+        "launch template",
+        LAUNCHED,
+        (*DATA, "NetworkInterfaces"),
+        lambda given: [*given[:-1], {**given[-1], "Groups": []}],
         "groups of every interface",
     ),
     "a tag of another environment": row(
@@ -321,3 +331,41 @@ def test_another_wish_makes_its_checks_false(answered: list[Answered], name: str
     found = checks((part(spec, **changes), stacks, cloud), area)
 
     assert failing(found) == wrong, [str(each) for each in found if not each.ok]
+
+
+def test_what_is_not_asked_for_is_looked_at_no_further(answered: list[Answered]):
+    """Without alarms there are none to compare; without a budget nobody is notified."""
+    _, (spec, stacks, cloud), _ = answered
+    unwatched = part(spec, observability=None)
+    bare = [replace(s, template={"Resources": of_no_alarm(s.template)}) for s in stacks]
+    assert [(c.subject, c.ok) for c in checks((unwatched, tuple(bare), cloud), "alarms")] == [
+        ("alarms on measurements", True)
+    ]
+    in_china = part(spec, region="cn-north-1")
+    assert [c.subject for c in checks((in_china, stacks, cloud), "budget")] == ["budgets"]
+
+
+def of_no_alarm(template: Mapping[str, Any]) -> dict[str, Any]:
+    resources: dict[str, dict[str, Any]] = template["Resources"]
+    return {n: each for n, each in resources.items() if each["Type"] != "AWS::CloudWatch::Alarm"}
+
+
+def test_what_is_the_users_own_is_taken_as_it_is_named(answered: list[Answered]):
+    """A reservation that was bought, and a topic that is read by nobody whom AWS shows."""
+    _, (spec, stacks, cloud), _ = answered
+    deployment = Deployment(cloud, stacks)
+    bought = CapacityReservationSpec.model_construct(
+        **{
+            **vars(NODES.capacity_reservation),
+            "capacity_reservation_id": deployment.id_at("Cluster", "Placement/Reservation"),
+        }
+    )
+    topic = deployment.id_at("Cluster", "Alarms/Topic/Resource")
+    named = part(
+        spec,
+        nodes=part(NODES, capacity_reservation=bought),
+        budget=part(spec.budget, notify=(topic,)),
+    )
+
+    for area in ("placement and capacity", "idle capacity"):
+        assert failing(checks((named, stacks, cloud), area)) == set()

@@ -81,7 +81,7 @@ class Situation:
 
     def of_environment(self, row: dict[str, Any]) -> bool:
         """Whether a resource belongs to the environment, which is then deployed already."""
-        tags = row.get("Tags") or row.get("TagSet") or ()
+        tags = row.get("Tags") or ()
         own = (ENVIRONMENT_TAG, self.spec.name)
         return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
 
