@@ -46,6 +46,14 @@ ALLOW = '"Effect": "Allow", "Action": "kms:*", "Resource": "*"'
             Verdict.FAIL,
         ),
         (
+            (
+                f'{{{ALLOW}, "Principal": "*"}}, '
+                '{"Effect": "Deny", "Action": "kms:Decrypt", "Principal": "*", "Resource": "*", '
+                '"Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}}'
+            ),
+            Verdict.SKIP,
+        ),
+        (
             '{"Effect": "Allow", "Action": "kms:Decrypt", "Principal": "*", "Resource": "*"}',
             Verdict.FAIL,
         ),

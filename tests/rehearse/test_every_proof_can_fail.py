@@ -26,7 +26,7 @@ from tests.rehearse.kept_answers import (
     never_false,
 )
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.catalogue.slurm import CHECKS_OFF
+from ultracluster.catalogue.slurm import CHECKS_OFF, SIZES
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
@@ -98,6 +98,13 @@ def always(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
 
+def of_addresses(free: int) -> Callable[[Any], Any]:
+    """Return the change after which the first subnet has so many, and any other none."""
+    return lambda rows: [
+        {**each, "AvailableIpAddressCount": 0 if index else free} for index, each in enumerate(rows)
+    ]
+
+
 def of_instances(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return tags of which instances have none."""
     return [{**each, "Tags": []} if each["ResourceType"] == "instance" else each for each in given]
@@ -112,6 +119,9 @@ TLS = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
 TRUST = ("Role", "AssumeRolePolicyDocument", "Statement", "*", "Condition")
 PERIOD = ("MetricAlarms", "*", "Period")
 POLICY = ("Policy", IN_JSON, "Statement")
+SUBNETS = ("ec2", "describe_subnets")
+MOST = ("computeNodeGroup", "scalingConfiguration", "maxInstanceCount")
+NEEDED = sum(DEV.address_demand()[name] for name in ("nodes", "SageMaker"))
 DEPUTY = "confused-deputy conditions of the execution role"
 UNENCRYPTED = "refusal of requests without TLS"
 
@@ -143,6 +153,20 @@ EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = 
         (*DATA, "NetworkInterfaces"),
         lambda given: [*given[:-1], {**given[-1], "Groups": []}],
         "groups of every interface",
+    ),
+    "as many instances as the size manages": row(
+        *("ultracluster", "Slurm", PCS_GROUP, MOST), always(SIZES["LARGE"] // 2)
+    ),
+    "more of them": row(
+        *("ultracluster", "Slurm", PCS_GROUP, MOST),
+        always(SIZES["LARGE"] // 2 + 1),
+        "instances that the size manages",
+    ),
+    "as many addresses as are needed": row(
+        *("dev", "network", SUBNETS, ("Subnets",)), of_addresses(NEEDED)
+    ),
+    "one address less": row(
+        *("dev", "network", SUBNETS, ("Subnets",)), of_addresses(NEEDED - 1), "free addresses"
     ),
     "a tag of another environment": row(
         "ultracluster",

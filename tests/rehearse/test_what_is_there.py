@@ -194,6 +194,9 @@ def test_what_a_service_does_not_show_is_said(answer: Any, lines: list[bool]):
     row = {"LogicalResourceId": "Vpc", "PhysicalResourceId": VPC, "ResourceStatus": "X"}
     cloud = Said(list_stack_resources={"StackResourceSummaries": [row]}, describe_vpcs=answer)
     assert [check.ok for check in shown_by_services(evidence(cloud))] == lines
+    cloud.answers["describe_vpcs"] = ("Throttling", "slow")
+    with pytest.raises(CloudError):
+        list(shown_by_services(evidence(cloud)))
 
 
 @pytest.mark.parametrize(
