@@ -76,7 +76,7 @@ def test_what_is_at_its_limit_is_good_and_what_is_beyond_is_not(name: str):
 
 def test_traffic_within_a_subnet_crosses_no_network_acl():
     """A rule that speaks of the subnet's own addresses alone keeps nothing apart."""
-    (first, *_) = GIVEN.network.training_subnets  # type: ignore[union-attr]
+    (first, *_) = GIVEN.network.training_subnets
     network = GIVEN.network.model_copy(update={"training_subnets": (first,)})
     cloud = Answering()
     rules = acl(rule(90, "deny", CidrBlock=first.cidr), rule(100, "allow"))

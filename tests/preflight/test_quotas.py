@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.preflight.account import always, error
-from tests.preflight.one import P_VCPUS, empty, finding
+from tests.preflight.account import always, error, file_system
+from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import MADE, NOW
 from tests.preflight.test_slurm import OF_SLURM
 from ultracluster.emulator.quotas import QUOTAS
@@ -144,11 +144,19 @@ def test_intelligent_tiering_is_counted_by_throughput():
         data_read_cache="NO_CACHE",
         keep_data=True,
     )
+    cloud = empty()
+    lustre = {"DeploymentType": "PERSISTENT_2", "ThroughputCapacity": 4000}
+    there = file_system(StorageType="INTELLIGENT_TIERING", LustreConfiguration=lustre)
+    cloud.change("fsx", "describe_file_systems", always(FileSystems=[there]))
+    row = {"QuotaCode": "L-0CD18A5D", "QuotaName": "", "Value": 7999.0, "Adjustable": True}
+    cloud.change("service-quotas", "list_service_quotas", always(Quotas=[row]))
     found = finding(
-        "quota-file-system-capacity", empty(), MADE.model_copy(update={"storage": storage})
+        "quota-file-system-capacity", cloud, MADE.model_copy(update={"storage": storage})
     )
 
     assert found.subject == "Lustre Persistent Intelligent-Tiering throughput capacity"
+    # As much is in use already, and as much again does not fit.
+    assert (in_use(found), found.verdict) == (4000, Verdict.FAIL)
 
 
 def test_sagemaker_quotas_are_found_by_name_alone():

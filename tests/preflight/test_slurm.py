@@ -256,6 +256,16 @@ def test_a_login_type_that_nobody_knows_is_said_to_be_so(answer: Any, name: str)
     assert found.verdict is Verdict.SKIP
 
 
+def test_a_type_that_may_not_be_asked_about_is_not_taken_for_none():
+    """What its vCPUs are is unknown then."""
+    cloud = empty()
+    cloud.change("ec2", "describe_instance_types", error("UnauthorizedOperation"))
+
+    found = finding("quota-login-vcpus", cloud, with_slurm(login_instance_type="c7i.8xlarge"))
+
+    assert (found.verdict, found.missing_action) == (Verdict.SKIP, "ec2:DescribeInstanceTypes")
+
+
 def test_interfaces_of_controller_and_login_nodes_count():
     """Each takes one, beside four for every node."""
     cloud = empty()

@@ -293,6 +293,7 @@ def part(of: Any, **changes: Any) -> Any:
     return type(of).model_construct(**{**vars(of), **changes})
 
 
+assert ULTRACLUSTER.slurm is not None
 SLURM, NODES = ULTRACLUSTER.slurm, ULTRACLUSTER.nodes
 BLOCK = CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0")
 BOUGHT = CapacityReservationSpec(capacity_reservation_id="cr-0123456789abcdef0")
@@ -350,7 +351,7 @@ WISHES: dict[str, tuple[EnvironmentSpec, str, dict[str, Any], set[str]]] = {
 def test_another_wish_makes_its_checks_false(answered: list[Answered], name: str):
     """What is there is compared with the spec, and not with itself."""
     spec, area, changes, wrong = WISHES[name]
-    (stacks, cloud) = next(rest for known, *rest in answered if known.name == spec.name)
+    _, stacks, cloud = next(given for given in answered if given[0].name == spec.name)
 
     found = checks((part(spec, **changes), stacks, cloud), area)
 

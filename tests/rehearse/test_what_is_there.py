@@ -13,7 +13,7 @@ from ultracluster.prove.deployment import Deployment, Resource, StackTemplate, d
 from ultracluster.prove.leftovers import is_gone, leftovers, shown_by_services, strays
 from ultracluster.prove.proof import Check, Evidence, equal, prove
 from ultracluster.prove.storage_proof import _without_tls
-from ultracluster.prove.training_proof import _difference
+from ultracluster.prove.training_proof import Allowance, _difference
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.paid_capacity import paid_capacity
@@ -262,7 +262,9 @@ def test_everybody_is_refused_everything_without_tls(changes: dict[str, Any], *,
 
 
 def test_statements_that_are_missing_or_strange_are_named():
-    wanted, found = (Counter([("Allow", (name,), (), 1)]) for name in ("s3:GetObject", "s3:*"))
+    wanted, found = (
+        Counter[Allowance]([("Allow", (name,), (), 1)]) for name in ("s3:GetObject", "s3:*")
+    )
     assert _difference(wanted, found) == "1; without s3:GetObject; with s3:*"
 
 
