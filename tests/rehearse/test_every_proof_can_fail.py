@@ -222,8 +222,16 @@ EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = 
         "ultracluster",
         "nodes",
         PCS_GROUP,
-        ("computeNodeGroup", "instanceHealthChecks"),
-        always(CHECKS_OFF),
+        ("computeNodeGroup",),
+        lambda given: {**given, "instanceHealthChecks": CHECKS_OFF},
+    ),
+    "a refusal with TLS as well": row(
+        "ultracluster",
+        "data bucket",
+        BUCKET,
+        (*POLICY, "*", "Condition"),
+        always({}),
+        UNENCRYPTED,
     ),
     "a file system of another environment": row(
         "staging",
@@ -331,6 +339,18 @@ WISHES: dict[str, tuple[EnvironmentSpec, str, dict[str, Any], set[str]]] = {
         {"nodes": part(NODES, capacity_reservation=BOUGHT)},
         {"reservation that the alarm watches"},
     ),
+    "no login nodes": (
+        ULTRACLUSTER,
+        "nodes",
+        {"slurm": part(SLURM, login_instance_type=None)},
+        {"node groups, and their fewest and most nodes"},
+    ),
+    "a file system without a capacity": (
+        ULTRACLUSTER,
+        "Lustre",
+        {"storage": part(ULTRACLUSTER.storage, capacity_gib=None)},
+        set(),
+    ),
     "users without accounts": (
         ULTRACLUSTER,
         "Slurm",
@@ -366,6 +386,8 @@ def test_what_is_not_asked_for_is_looked_at_no_further(answered: list[Answered])
     assert [(c.subject, c.ok) for c in checks((unwatched, tuple(bare), cloud), "alarms")] == [
         ("alarms on measurements", True)
     ]
+    none = part(spec, slurm=part(SLURM, login_instance_type=None))
+    assert "tags of login nodes" not in {c.subject for c in checks((none, stacks, cloud), "Slurm")}
     in_china = part(spec, region="cn-north-1")
     assert [c.subject for c in checks((in_china, stacks, cloud), "budget")] == ["budgets"]
 
@@ -394,3 +416,21 @@ def test_what_is_the_users_own_is_taken_as_it_is_named(answered: list[Answered])
 
     for area in ("placement and capacity", "idle capacity"):
         assert failing(checks((named, stacks, cloud), area)) == set()
+
+
+def test_what_was_not_made_is_one_check_of_its_own(answered: list[Answered]):
+    """The others of its area are still looked at."""
+    _, (spec, stacks, cloud), _ = answered
+    lost = {
+        f"Lost{number}": {"Type": kind, "Metadata": {"aws:cdk:path": f"any/Cluster/{path}"}}
+        for number, (kind, path) in enumerate(
+            [("AWS::IAM::ManagedPolicy", "Lost"), ("AWS::CloudWatch::Alarm", "Observability/Lost")]
+        )
+    }
+    *others, cluster = stacks
+    more = {"Resources": {**cluster.template["Resources"], **lost}}
+    found = (spec, (*others, replace(cluster, template=more)), cloud)
+
+    assert failing(checks(found, "policies")) == {"policy Lost"}
+    assert len(checks(found, "policies")) == CHECKS["policies"][1] + 1
+    assert failing(checks(found, "alarms")) == set()
