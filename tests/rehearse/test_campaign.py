@@ -243,7 +243,10 @@ def test_the_page_shows_what_is_wrong():
     wrong = replace(GOOD, logical_id="Other", problems=("left: a", "left: b"))
     killed = replace(GOOD, stack=BETWEEN, logical_id="the CLI is killed", ended="killed")
 
-    page = markdown("dev", [GOOD, paid, wrong, killed])
+    kept = replace(GOOD, kind="AWS::KMS::Key", operation="delete", note=KEPT)
+    other = replace(GOOD, kind="AWS::EC2::EIP", ended="CREATE_COMPLETE")
+
+    page = markdown("dev", [GOOD, paid, wrong, killed, kept, other])
 
     # A row that does not begin its line is no row of a table.
     ended = "1 as it must; 1 ROLLBACK_COMPLETE, then CREATE_COMPLETE"
@@ -251,6 +254,16 @@ def test_the_page_shows_what_is_wrong():
     assert "| 60.0 | 32.77 | 2 |\n" in page
     assert "\n* Network/Other (create): left: a; left: b\n" in page
     assert "\n| the CLI is killed | killed |" in page
+    assert f"\n| Network | AWS::KMS::Key | 1 |  |  | {KEPT} | 1 |" in page
+    assert "\n| Network | AWS::EC2::EIP | 1 | CREATE_COMPLETE, then CREATE_COMPLETE |" in page
+    lines = page.splitlines()
+    assert [line.split(" | ")[1] for line in lines if line.startswith("| ")] == [
+        *("type", "---", "AWS::EC2::EIP", "AWS::EC2::VPC", "AWS::KMS::Key"),
+        *("ended", "---", "killed"),
+    ]
+    assert len([line for line in lines if line.startswith("* ")]) == 1
+    assert "ended otherwise than it must" in page
+    assert "## What ended otherwise" not in markdown("dev", [GOOD])
     assert summary([replace(paid, seconds=119.0), wrong, replace(GOOD, ended="")]) == (
         "2 faults, of which 1 ended otherwise than they must; 1 that no template can have; "
         "2.0 minutes, and 32.77 USD of reserved capacity"
