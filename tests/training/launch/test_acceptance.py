@@ -38,6 +38,14 @@ def test_the_published_run_of_a_sound_network_passes():
     verdict = judge(log(PUBLISHED, nodes=2), "p4d.24xlarge", 2)
     assert verdict.status == 0
     assert any("64.3 GB/s bus bandwidth, at least 60.0" in line for line in verdict.lines)
+    # Of other sizes nothing is known, and the smaller ones wait more than they move.
+    assert [line.partition(":")[0] for line in verdict.lines] == ["128 MiB", "1 GiB", "2 GiB"]
+
+
+def test_a_run_of_no_node_is_a_mistake():
+    """It has a floor of its own otherwise."""
+    verdict = judge(log(PUBLISHED), "p4d.24xlarge", 0)
+    assert (verdict.status, "a run has at least one node" in verdict.lines[0]) == (2, True)
 
 
 @pytest.mark.parametrize("size", [128 * MIB, GIB])
