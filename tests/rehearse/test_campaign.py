@@ -1,6 +1,7 @@
 """The campaign of faults: a sample of it, and each thing that it must not overlook."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
@@ -12,6 +13,7 @@ import pytest
 from environments.ultracluster import ULTRACLUSTER
 from tests.made_before import copied
 from ultracluster.cli import main
+from ultracluster.given_file import UnreadableError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
@@ -198,6 +200,10 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path):
     again.add(replace(GOOD, operation="delete"))
     assert len(Record(file, "one").rows) == 2
     assert Record(file, "other").rows == []
+    file.write_text("notes of somebody\n")
+    with pytest.raises(UnreadableError, match="it is no record of a campaign"):
+        Record(file, "one")
+    assert file.read_text() == "notes of somebody\n"
 
 
 def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
@@ -214,6 +220,31 @@ def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
     assert campaign.left == every - 3
     record.add(replace(GOOD, stack=BETWEEN, logical_id="the CLI is killed"))
     assert campaign.left == every - 4
+
+
+def test_a_fault_that_cannot_be_tried_ends_the_campaign(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Otherwise it would look as if all had been tried."""
+
+    def broken(_: Campaign, __: str) -> Iterator[Row]:
+        raise RuntimeError("no emulator")
+
+    monkeypatch.setattr(Campaign, "_try_between", broken)
+    monkeypatch.setattr(Campaign, "_cycles", lambda *_: iter(()))
+    campaign = Campaign(ULTRACLUSTER, small, Record(tmp_path / "record", "digest"))
+    with pytest.raises(RuntimeError, match="no emulator"):
+        campaign.run(2)
+
+
+def test_other_templates_are_another_campaign(small: Path, tmp_path: Path):
+    """Rows of templates that have changed since say nothing of these."""
+    other = tmp_path / "other"
+    shutil.copytree(small, other)
+    assert digest(other, "ultracluster") == digest(small, "ultracluster")
+    (template,) = other.rglob("*.template.json")
+    template.write_text(template.read_text().replace("10.0.0.0", "10.1.0.0"))
+    assert digest(other, "ultracluster") != digest(small, "ultracluster")
 
 
 def test_every_fault_is_tried_and_told_of(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from environments.dev import DEV
 from environments.ultracluster import ULTRACLUSTER
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
@@ -155,7 +156,7 @@ GOOD: dict[str, World] = {
     "made, and reported as failed": World(
         ("ROLLBACK_FAILED", "CREATE_COMPLETE"),
         deleted=("",),
-        left_behind=("AWS::FSx::FileSystem fs-1",),
+        left_behind=("AWS::EC2::SecurityGroup sg-1", "AWS::FSx::FileSystem fs-1"),
     ),
     "the third of a kind": World(("ROLLBACK_COMPLETE", "CREATE_COMPLETE"), deleted=("",)),
     "a creation's rollback fails": World(
@@ -239,6 +240,30 @@ def test_what_is_as_it_must_be_is_no_problem(name: str):
     assert world.asked == (CALLS[name][0] if name in CALLS else RULES[name])
     # Two minutes, at a dollar an hour.
     assert found.usd == pytest.approx(2 / 60 if name == "create" else 0)
+
+
+def test_what_nothing_alone_changes_is_not_tried(monkeypatch: pytest.MonkeyPatch):
+    """It is said, and is no problem."""
+    monkeypatch.setattr(cycle, "changed", lambda *_: None)
+    world = World()
+
+    found = row("update", world)
+
+    assert (found.problems, found.ended, world.acts) == ((), "", ["none"])
+    assert found.note == "no change of it alone is possible"
+
+
+def test_a_fault_is_tried_where_a_template_can_have_it():
+    """And nodes that cannot be launched where something is launched at once."""
+    small = [*CALLS, "the CLI is killed"]
+    of_nodes = "no capacity for a node"
+    assert Between.names(ULTRACLUSTER, (BEFORE,)) == [*small, of_nodes]
+    assert Between.names(ULTRACLUSTER, (STACK,)) == [*small, *between.OF_STACKS, of_nodes]
+    assert Between.names(DEV, (BEFORE,)) == small
+    assert ULTRACLUSTER.slurm is not None
+    slurm = ULTRACLUSTER.slurm.model_copy(update={"login_instance_type": None})
+    alone = ULTRACLUSTER.model_copy(update={"slurm": slurm})
+    assert Between.names(alone, (BEFORE,)) == small
 
 
 def spoiled() -> Iterator[Any]:

@@ -283,8 +283,13 @@ def event(minutes: int, kind: str, status: str, name: str = RESERVATION) -> dict
     }
 
 
-@pytest.mark.parametrize(("state", "seconds"), [("cancelled", 600.0), ("active", None)])
-def test_capacity_is_paid_for_until_it_is_given_up(state: str, seconds: float | None):
+@pytest.mark.parametrize(
+    ("state", "told", "seconds"),
+    [("cancelled", True, 600.0), ("active", True, None), ("cancelled", False, None)],
+)
+def test_capacity_is_paid_for_until_it_is_given_up(
+    state: str, *, told: bool, seconds: float | None
+):
     """Only that of the stack, and what is begun after it could have failed at its cost."""
     of_ec2 = "AWS::EC2::CapacityReservation"
     events = [
@@ -296,7 +301,7 @@ def test_capacity_is_paid_for_until_it_is_given_up(state: str, seconds: float | 
         event(5, "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", "stack"),
         event(6, "AWS::PCS::Cluster", "DELETE_COMPLETE", "after"),
         event(7, of_ec2, "DELETE_IN_PROGRESS"),
-        event(12, of_ec2, "DELETE_COMPLETE"),
+        *([event(12, of_ec2, "DELETE_COMPLETE")] if told else []),
     ]
     row = {"State": state, "TotalInstanceCount": 4}
     cloud = Said(
@@ -309,7 +314,7 @@ def test_capacity_is_paid_for_until_it_is_given_up(state: str, seconds: float | 
     assert (paid.reservation_id, paid.instances, paid.later) == (RESERVATION, 4, ("after",))
     assert paid.active is (state == "active")
     if seconds is None:
-        assert paid.seconds > 600.0  # it is still charged
+        assert paid.seconds > 600.0  # it is still charged, or nobody says since when it is not
     else:
         assert (paid.seconds, paid.node_minutes) == (seconds, 40.0)
 
@@ -371,6 +376,25 @@ def test_what_was_not_there_before_is_left():
     assert place(cloud).left(before, frozenset({("AWS::EC2::VPC", VPC)})) == []
     assert place(cloud).exists(SimpleNamespace(name="dev-Network")) is True  # type: ignore[arg-type]
     assert place(cloud).exists(SimpleNamespace(name="dev-Storage")) is False  # type: ignore[arg-type]
+    cloud.answers["describe_stacks"]["Stacks"][0]["StackStatus"] = "DELETE_COMPLETE"
+    assert place(cloud).exists(SimpleNamespace(name="dev-Network")) is False  # type: ignore[arg-type]
+
+
+def test_what_a_kept_file_system_names_is_kept_with_it():
+    """Its network interfaces are in no template."""
+    interface = {"NetworkInterfaceId": "eni-0123456789abcdef0"}
+    system = {
+        "FileSystemId": "fs-0123456789abcdef0",
+        "NetworkInterfaceIds": ["eni-0123456789abcdef0"],
+    }
+    cloud = Said(
+        describe_file_systems={"FileSystems": [system]},
+        describe_network_interfaces={"NetworkInterfaces": [interface]},
+    )
+    kept = frozenset({("AWS::FSx::FileSystem", system["FileSystemId"])})
+
+    assert len(place(cloud).left({})) == 3  # EFS and FSx ask alike
+    assert place(cloud).left({}, kept) == []  # type: ignore[arg-type]
 
 
 def test_what_a_stack_keeps_is_read_from_its_template():
