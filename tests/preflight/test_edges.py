@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.preflight.account import Answering, acl, always, file_system, rule, simulated, table
+from tests.preflight.account import (
+    Answering,
+    acl,
+    always,
+    file_system,
+    reservation,
+    rule,
+    simulated,
+    table,
+)
 from tests.preflight.changes import Change, altered, answered
 from tests.preflight.one import empty, finding, in_use
 from tests.preflight.specs import BUCKET, GIVEN, MADE, NOW, TAG
@@ -55,6 +64,7 @@ EDGES: dict[str, tuple[Change, list[str]]] = {
         altered("ec2", IMAGES, BootMode=GIVEN.nodes.instance.boot_modes[0]),
         [],
     ),
+    "no boot mode": (altered("ec2", IMAGES, BootMode=None), []),
     # AWS is outside of the VPC, and a NAT gateway leads there: nobody can tell which part counts.
     "rules for the VPC alone": (answered("ec2", "describe_network_acls", NetworkAcls=[INSIDE]), []),
 }
@@ -160,6 +170,16 @@ def test_what_an_environment_does_not_need_is_skipped_with_the_reason(
 @pytest.mark.parametrize("spec", [BARE, ALONE, CLOSED], ids=["bare", "alone", "closed"])
 def test_no_check_is_silent(spec: EnvironmentSpec):
     assert all(result.findings for result in preflight(spec, Answering(), NOW).results)
+
+
+def test_places_of_another_reservation_are_not_the_nodes_own():
+    """They count as used, and those of the named one are taken."""
+    cloud = Answering()
+    another = reservation(CapacityReservationId="cr-another")
+    rows = [reservation(AvailableInstanceCount=0), another]
+    cloud.change("ec2", "describe_capacity_reservations", always(CapacityReservations=rows))
+
+    assert finding("quota-vcpus", cloud, GIVEN).found == "limit 1,000,000, in use 384, to come 384"
 
 
 def endpoint(service: str, **changes: Any) -> dict[str, Any]:
