@@ -29,6 +29,8 @@ class Jobs:
     listed: tuple[str, ...] = ("job",)
     status: str = "Completed"
     execution_status: str = "SUCCEEDED"
+    not_yet: list[dict[str, str] | None] = field(default_factory=list)
+    """What is answered of the execution before it ends."""
     deployed: dict[str, str] = field(
         default_factory=lambda: {"image-repository-uri": "host/images"}
     )
@@ -59,7 +61,8 @@ class Jobs:
         return [{"TrainingJobName": name} for name in self.listed]
 
     def execution(self, _: str) -> dict[str, str] | None:
-        return {"status": self.execution_status} if "start" in self.asked else None
+        assert "start" in self.asked
+        return self.not_yet.pop(0) if self.not_yet else {"status": self.execution_status}
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +124,13 @@ def test_what_is_as_it_was_requested_is_good():
 )
 def test_one_answer_that_is_another_is_a_check_that_is_false(jobs: Jobs, wrong: list[str]):
     assert [check.subject for check in checks(jobs) if not check.ok] == wrong
+
+
+def test_a_run_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    """It is not there at once, and it runs for a while."""
+    monkeypatch.setattr(job_proof, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(job_proof, "SOON", 0.0)
+    jobs = Jobs(not_yet=[None, {"status": "RUNNING"}])
+
+    assert [str(check) for check in checks(jobs) if not check.ok] == []
+    assert jobs.not_yet == []

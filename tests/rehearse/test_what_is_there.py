@@ -367,7 +367,9 @@ def test_what_was_not_there_before_is_left():
         describe_vpcs={"Vpcs": rows},
         describe_security_groups={"SecurityGroups": [group]},
         describe_log_groups={"logGroups": logs},
-        describe_stacks={"Stacks": [{"StackName": "dev-Network", "StackStatus": "X"}]},
+        describe_stacks={
+            "Stacks": [{"StackName": name, "StackStatus": "X"} for name in ("dev-Network", "dev-A")]
+        },
     )
     before = {("AWS::EC2::VPC", "vpc-before"): {"vpc-before"}}
 

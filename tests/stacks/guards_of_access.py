@@ -85,10 +85,12 @@ def keys_are_used_within_the_account(made: Synthesis) -> None:
         # Without it nobody could use the key or change its policy any more.
         everything = {"Action": "kms:*", "Effect": "Allow", "Resource": "*"}
         assert owner == {**everything, "Principal": owner["Principal"]}
-        logs = key["Properties"]["Description"].startswith("Log groups")
-        users = [json.dumps(each["Principal"]) for each in others]
-        for user in ('"logs.', '"cloudwatch.') if logs else ():
-            assert [user in each for each in users].count(True) == 1
+        assert others
+        if key["Properties"]["Description"].startswith("Log groups"):
+            users = json.dumps([each["Principal"] for each in others])
+            told = [name for name, _ in made.named("AWS::SNS::Topic") if name.startswith("Budget")]
+            for user in ('"logs.', '"cloudwatch.', *(['"budgets.'] if told else [])):
+                assert users.count(user) == 1
         for statement in others:
             assert statement["Effect"] == "Allow"
             assert statement["Principal"] == {"AWS": "*"} or "Service" in statement["Principal"]
