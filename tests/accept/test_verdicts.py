@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from environments.ultracluster import ULTRACLUSTER
-from ultracluster.accept import end, network, nodes
+from ultracluster.accept import end, faults, network, nodes
 from ultracluster.accept.report import _facts
 from ultracluster.accept.scene import Found, Stage, Step, at_least, at_most, node_step
 from ultracluster.accept.session import FAIL, NO_ANSWER, NOT_SHOWN, PASS, Result, Session
@@ -35,13 +35,16 @@ class Scene(SimpleNamespace):
             answers=answers,
             said={},
             running=[],
-            journal=SimpleNamespace(will_make=lambda *_, **__: None, entries=[]),
+            asked=[],
+            journal=SimpleNamespace(will_make=lambda kind, **_: self.made.append(kind)),
+            made=[],
             caller=SimpleNamespace(account="123456789012"),
             evidence=None,
             cloud=self,
         )
 
     def ask(self, _: str, operation: str, **__: Any) -> Any:
+        self.asked.append(operation)
         return self.answers[operation]
 
     def shell(self, command: str, *_: Any) -> Any:
@@ -191,6 +194,7 @@ UNCHANGED = "The submitted information didn't contain changes."
         ({}, {"Status": "FAILED", "StatusReason": UNCHANGED}, False),
         ({"A": {"x": 1}}, {"Status": "FAILED", "StatusReason": "Rate exceeded"}, False),
         ({"A": {"x": 1}}, {"Status": "CREATE_IN_PROGRESS"}, False),
+        ({"A": {"x": 1}}, {"Status": "CREATE_IN_PROGRESS", "StatusReason": UNCHANGED}, False),
         (
             {"A": {"x": 1}},
             {
@@ -280,6 +284,9 @@ def test_a_message_has_to_arrive_and_somebody_has_to_read_it(
     topic = SimpleNamespace(physical_id="arn:aws:sns:us-east-1:123456789012:topic")
     scene.deployment = SimpleNamespace(of_type=lambda _: [topic])
     assert network._message(scene).ok is ok  # type: ignore[arg-type]
+    # What is made is written down before, so that an interrupted run can take it away.
+    assert scene.made == ["queue", "subscription"]
+    assert scene.asked[:4] == ["create_queue", "subscribe", "publish", "receive_message"]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +347,7 @@ def test_two_nodes_have_to_be_granted(granted: str, names: str, *, ok: bool):
         "scontrol show node": said("NodeName=n1 Gres=gpu:a100:8(S:0-1)"),
     }
     assert nodes._allocate(scene).ok is ok  # type: ignore[arg-type]
+    assert scene.made == ["shell"]
     if ok:
         assert (scene.memory["job"], scene.memory["gres"]) == ("7", "gpu:a100:8")
 
@@ -388,3 +396,49 @@ def test_a_budget_that_watches_another_tag_is_no_pass(filters: Any, *, ok: bool)
     scene = Scene(describe_budget={"Budget": {"CostFilters": filters}})
     scene.deployment = SimpleNamespace(id_at=lambda _, path: path)
     assert network._budget(scene).ok is ok  # type: ignore[arg-type]
+
+
+FEWER_GPUS, _, REBOOTED, TERMINATED = faults.FAULTS
+
+
+@pytest.mark.parametrize(
+    ("fault", "never", "instances", "ok"),
+    [
+        (FEWER_GPUS, "", ("i-1",), True),
+        (FEWER_GPUS, "DRAIN", ("i-1",), False),
+        (FEWER_GPUS, "Restarts", ("i-1",), False),
+        (FEWER_GPUS, "COMPLETED", ("i-1",), False),
+        (FEWER_GPUS, "", (None,), False),
+        (REBOOTED, "", ("i-1",), True),
+        (REBOOTED, "DRAIN", ("i-1",), True),
+        (REBOOTED, "Restarts", ("i-1",), False),
+        (TERMINATED, "", ("i-1", "i-2"), True),
+        (TERMINATED, "", ("i-1", "i-1"), False),
+        (TERMINATED, "", ("i-1", None), False),
+    ],
+)
+def test_a_planted_fault_takes_node_and_job_the_way_that_they_must(
+    fault: faults.Fault,
+    never: str,
+    instances: tuple[str | None, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ok: bool,
+):
+    """It drains, requeues, comes back and is replaced; what was planted is undone before that."""
+    scene, rows = Scene(reboot_instances={}, terminate_instances={}), iter(instances)
+    scene.memory[faults.NODE] = "n1"
+    done: list[str] = []
+    scene.root = lambda command, *_: done.append(command)
+    monkeypatch.setattr(
+        faults, "instance_of", lambda *_: {"InstanceId": i} if (i := next(rows)) else {}
+    )
+
+    def reached(_: Any, __: str, words: str, ___: float) -> str:
+        return "" if never and never in words else "Reason=no GPU [root]"
+
+    monkeypatch.setattr(faults, "_reached", reached)
+
+    assert faults._planted(fault, scene).ok is ok  # type: ignore[arg-type]
+    if ok and fault.plant:
+        assert done == [fault.plant, fault.undo, faults._resume("n1")]
