@@ -149,6 +149,12 @@ def test_what_drifted_since_is_refused_and_what_was_approved_is_not(drifted: Cal
     (found,) = refused(Account(), plan)
     assert found == f"it drifted after the plan was made: {two}"
 
+    # Of a stack that is not deployed yet nothing can have drifted.
+    new = SECOND.model_copy(update={"changed": ""})
+    drifted(dev_Storage=[two])
+    stacks = Account(), plan.model_copy(update={"stacks": (FIRST, new)})
+    assert not [line for line in refused(*stacks) if "drifted" in line]
+
 
 @pytest.mark.parametrize(
     ("statuses", "good"),

@@ -9,6 +9,7 @@ from tests.preflight.account import (
     Answering,
     acl,
     always,
+    error,
     file_system,
     reservation,
     rule,
@@ -170,6 +171,53 @@ def test_what_an_environment_does_not_need_is_skipped_with_the_reason(
 @pytest.mark.parametrize("spec", [BARE, ALONE, CLOSED], ids=["bare", "alone", "closed"])
 def test_no_check_is_silent(spec: EnvironmentSpec):
     assert all(result.findings for result in preflight(spec, Answering(), NOW).results)
+
+
+def test_a_key_of_aws_needs_no_policy():
+    """It is S3's own, and its policy is not looked at."""
+    cloud = Answering()
+    aws = {"KeyId": "key", "KeyManager": "AWS", "KeyState": "Enabled"}
+    cloud.change("kms", "describe_key", always(KeyMetadata=aws))
+
+    assert "S3's own" in finding("bucket-key-policy", cloud, GIVEN).found
+    assert "get_key_policy" not in {each.operation for each in cloud.calls}
+
+
+def test_a_vpc_that_is_not_there_has_no_names():
+    """What is said of it is that it is looked at elsewhere."""
+    cloud = Answering()
+    cloud.change("ec2", "describe_vpc_attribute", error("InvalidVpcID.NotFound"))
+
+    found = finding("vpc-dns", cloud, GIVEN)
+    assert (found.verdict, found.found) == (Verdict.SKIP, "no such VPC; see vpc-shape")
+
+
+def test_a_subnet_without_a_route_table_has_no_way_out():
+    """The VPC's main one may be deleted; a gateway endpoint serves no table then."""
+    cloud = Answering()
+    alone = {**table(), "Associations": [{"SubnetId": "subnet-another"}]}
+    cloud.change("ec2", "describe_route_tables", always(RouteTables=[alone]))
+    s3 = endpoint("s3", VpcEndpointType="Gateway", RouteTableIds=["rtb-0123456789abcdef0"])
+    cloud.change("ec2", "describe_vpc_endpoints", always(VpcEndpoints=[s3]))
+
+    found = preflight(GIVEN, cloud, NOW)
+    wrong = [each for check, each in found.having(Verdict.FAIL) if check.name == "vpc-routes"]
+    assert len(wrong) == len(GIVEN.network.training_subnets)
+    assert all("no endpoint of s3" in each.found for each in wrong)
+    # Rules for the VPC alone are enough for it.
+    cloud.change("ec2", "describe_network_acls", always(NetworkAcls=[INSIDE]))
+    assert finding("vpc-network-acls", cloud, GIVEN).verdict is Verdict.PASS
+
+
+def test_an_interface_of_a_gateway_counts_where_there_is_one():
+    with_one, without = (
+        finding("quota-network-interfaces", Answering(), spec).found for spec in (MADE, CLOSED)
+    )
+    assert (to_come(with_one) - to_come(without)) == 1
+
+
+def to_come(found: str) -> int:
+    return int(found.rpartition("to come ")[2].replace(",", ""))
 
 
 def test_places_of_another_reservation_are_not_the_nodes_own():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.preflight.account import rule
-from ultracluster.preflight.vpc import ANSWERS, EVERY_PORT, HTTPS, Traffic, admits
+from ultracluster.preflight.vpc import ANSWERS, EVERY_PORT, HTTPS, Traffic, admits, needed
 
 OUT = Traffic("HTTPS", egress=True, protocol="6", ports=HTTPS, peer="0.0.0.0/0")
 BACK = Traffic("answers", egress=False, protocol="6", ports=ANSWERS, peer="0.0.0.0/0")
@@ -50,3 +50,15 @@ def test_rules_are_read_as_the_vpc_reads_them(
     entries = [entry for pair in (*rules, rule(32767, "deny")) for entry in pair]
 
     assert admits(entries, traffic) is verdict
+
+
+def test_a_subnet_cannot_do_without_aws_and_its_fabric():
+    """Both ways, with the services and with each other subnet."""
+    found = [(each.words, each.egress, each.peer) for each in needed("0.0.0.0/0", ["10.0.1.0/24"])]
+
+    assert found == [
+        ("HTTPS to AWS", True, "0.0.0.0/0"),
+        ("answers of AWS", False, "0.0.0.0/0"),
+        ("fabric to 10.0.1.0/24", True, "10.0.1.0/24"),
+        ("fabric from 10.0.1.0/24", False, "10.0.1.0/24"),
+    ]

@@ -81,8 +81,7 @@ def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     ):
         if found != wanted:
             yield failed(subject, found, wanted, fix)
-    group = row.get("PlacementGroupArn")
-    if group and not nodes.placement_group:
+    if group := row.get("PlacementGroupArn"):  # the spec gives such nodes no group of their own
         fix = "use a reservation outside of placement groups: only instances launched into that "
         fix += "group find it, and the nodes are not"
         yield failed("placement group", group.rpartition("/")[2], "none", fix)
