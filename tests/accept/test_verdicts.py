@@ -54,7 +54,8 @@ class Scene(SimpleNamespace):
     def nodes(self) -> Any:
         return self.running
 
-    def until(self, look: Callable[[], Any], *_: Any) -> Any:
+    def until(self, look: Callable[[], Any], good: Callable[[Any], bool], _: float) -> Any:
+        self.waited = not good(look())
         return look()
 
 
@@ -135,6 +136,8 @@ def test_one_failing_step_refutes_what_others_confirm():
     assert of() == of(NOT_SHOWN) == of(NO_ANSWER) == "open"
     assert of(PASS, PASS) == "confirmed"
     assert of(PASS, FAIL, PASS) == "refuted"
+    told = [row["id"] for row in _facts([result(PASS, fact)]) if row["verdict"] != "open"]
+    assert told == [fact]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,9 @@ def test_a_deployment_of_the_same_changes_nothing(
     scene.deployment = SimpleNamespace(stacks=(STACK,))
 
     assert end._redeploy(scene).ok is ok  # type: ignore[arg-type]
+    if "create_change_set" in scene.asked:
+        assert scene.made == ["change set"]
+        assert scene.waited is (answer["Status"] not in ("CREATE_COMPLETE", "FAILED"))
 
 
 @pytest.mark.parametrize(("more", "ok"), [(0, True), (1, False)])
@@ -225,6 +231,7 @@ def test_nodes_beyond_those_that_always_run_are_too_many(more: int, *, ok: bool)
     assert ULTRACLUSTER.slurm is not None
     scene.running = [{}] * (ULTRACLUSTER.slurm.always_running(ULTRACLUSTER.nodes) + more)
     assert end._scaled_down(scene).ok is ok  # type: ignore[arg-type]
+    assert scene.waited is not ok
 
 
 @pytest.mark.parametrize(("left", "ok"), [([], True), ([{"kind": "queue"}], False)])
@@ -440,5 +447,44 @@ def test_a_planted_fault_takes_node_and_job_the_way_that_they_must(
     monkeypatch.setattr(faults, "_reached", reached)
 
     assert faults._planted(fault, scene).ok is ok  # type: ignore[arg-type]
-    if ok and fault.plant:
-        assert done == [fault.plant, fault.undo, faults._resume("n1")]
+    planted = instances[0] is not None
+    assert scene.asked == ([fault.call] if fault.call else [])
+    # How it is undone is written down before; where it went wrong the journal does that.
+    assert scene.made == (["shell", "shell"] if fault.plant and planted else [])
+    undone = [fault.undo, faults._resume("n1")] if never not in ("DRAIN", "Restarts") else []
+    assert done == ([fault.plant, *undone] if fault.plant and planted else [])
+
+
+def test_what_an_environment_does_not_have_is_no_failure():
+    """No topic of its own, and no budget in this Region."""
+    scene = Scene()
+    scene.deployment = SimpleNamespace(of_type=lambda _: [])
+    assert network._message(scene).ok is True  # type: ignore[arg-type]
+    scene.spec = SimpleNamespace(name="dev", region="cn-north-1")
+    assert network._budget(scene).ok is True  # type: ignore[arg-type]
+    assert scene.asked == []
+
+
+@pytest.mark.parametrize(
+    ("made", "block", "given", "found"),
+    [
+        (True, None, None, "Placement/Reservation"),
+        (False, None, "cr-given", "cr-given"),
+        (False, "cr-block", None, "cr-block"),
+        (False, None, None, "none"),
+    ],
+)
+def test_the_reservation_is_the_one_that_nodes_are_launched_onto(
+    block: str | None, given: str | None, found: str, *, made: bool
+):
+    def named(name: str | None) -> Any:
+        return None if name is None else SimpleNamespace(capacity_reservation_id=name)
+
+    scene = Scene()
+    scene.deployment = SimpleNamespace(id_at=lambda _, path: path)
+    scene.spec = SimpleNamespace(
+        nodes=SimpleNamespace(
+            makes_reservation=made, capacity_block=named(block), capacity_reservation=named(given)
+        )
+    )
+    assert nodes._reservation(scene) == found  # type: ignore[arg-type]
