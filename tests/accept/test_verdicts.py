@@ -488,3 +488,22 @@ def test_the_reservation_is_the_one_that_nodes_are_launched_onto(
         )
     )
     assert nodes._reservation(scene) == found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok"),
+    [(said("n1\n"), True), (said("\n"), False), (said("n1\n", 1), False)],
+)
+def test_a_node_for_the_faults_is_one_that_ran_a_job(answer: Any, *, ok: bool):
+    scene = Scene()
+    scene.said = {"srun --nodes=1": answer}
+    assert faults._take_node(scene).ok is ok  # type: ignore[arg-type]
+    assert scene.made == ["shell"]
+
+
+@pytest.mark.parametrize(("rows", "ok"), [([], True), (["Vpc: changed"], False)])
+def test_what_has_drifted_is_no_pass(rows: list[str], monkeypatch: pytest.MonkeyPatch, *, ok: bool):
+    monkeypatch.setattr(network, "drift", lambda *_: rows)
+    scene = Scene()
+    scene.deployment = SimpleNamespace(stacks=(STACK,))
+    assert network._drift(scene).ok is ok  # type: ignore[arg-type]
