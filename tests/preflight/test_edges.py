@@ -17,15 +17,15 @@ from tests.preflight.account import (
     table,
 )
 from tests.preflight.changes import Change, altered, answered
-from tests.preflight.one import empty, finding, in_use
-from tests.preflight.specs import BUCKET, GIVEN, MADE, NOW, TAG
+from tests.preflight.one import P_VCPUS, empty, finding, in_use
+from tests.preflight.specs import ACCOUNT, BUCKET, GIVEN, KEY, MADE, NOW, TAG
 from ultracluster.preflight.capacity import LAST_MINUTES
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
-from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 
 
 def failing(cloud: Answering, spec: EnvironmentSpec = GIVEN) -> list[str]:
@@ -40,6 +40,17 @@ def test_a_reservation_larger_than_the_cluster_adds_nothing():
     cloud.alter("ec2", "describe_capacity_reservations", **larger)
 
     assert finding("quota-vcpus", cloud, GIVEN).found == "limit 1,000,000, in use 960, to come 0"
+
+
+def endpoint(service: str, **changes: Any) -> dict[str, Any]:
+    """Return an interface endpoint with private DNS."""
+    return {
+        "ServiceName": f"com.amazonaws.us-east-1.{service}",
+        "VpcEndpointType": "Interface",
+        "VpcEndpointId": f"vpce-{service}",
+        "PrivateDnsEnabled": True,
+        **changes,
+    }
 
 
 def mapped(gib: int) -> dict[str, Any]:
@@ -66,6 +77,21 @@ EDGES: dict[str, tuple[Change, list[str]]] = {
         [],
     ),
     "no boot mode": (altered("ec2", IMAGES, BootMode=None), []),
+    "a type that is offered, and is another": (
+        answered(
+            "ec2",
+            "describe_instance_type_offerings",
+            InstanceTypeOfferings=[{"InstanceType": "p5.48xlarge", "Location": "use1-az6"}],
+        ),
+        ["zone-offering"],
+    ),
+    "no network ACL that is shown": (answered("ec2", "describe_network_acls", NetworkAcls=[]), []),
+    "an endpoint whose names are not private": (
+        answered(
+            "ec2", "describe_vpc_endpoints", VpcEndpoints=[endpoint("sts", PrivateDnsEnabled=False)]
+        ),
+        [],
+    ),
     # AWS is outside of the VPC, and a NAT gateway leads there: nobody can tell which part counts.
     "rules for the VPC alone": (answered("ec2", "describe_network_acls", NetworkAcls=[INSIDE]), []),
 }
@@ -136,6 +162,11 @@ ALONE = GIVEN.model_copy(
 )
 """Nodes of one interface, in a VPC that is there and gets no endpoint."""
 CLOSED = MADE.model_copy(update={"network": NetworkSpec(public_subnet_cidr=None)})
+RESERVING = MADE.model_copy(
+    update={
+        "nodes": MADE.nodes.model_copy(update={"capacity_reservation": CapacityReservationSpec()})
+    }
+)
 NO_SAGEMAKER = "the environment asks for no SageMaker instances"
 SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
     (BARE, "quota-training-instances", NO_SAGEMAKER),
@@ -153,6 +184,12 @@ SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
     (ALONE, "endpoint-services", "the environment adds no interface endpoint"),
     (ALONE, "quota-vpcs", NOTHING_OF),
     (ALONE, "quota-elastic-ips", NOTHING_OF),
+    (BARE, "capacity-reservation", "the nodes are launched on demand; no API shows free capacity"),
+    (
+        RESERVING,
+        "capacity-reservation",
+        "the reservation is made with the cluster, if there is capacity",
+    ),
     (CLOSED, "quota-elastic-ips", "the environment's network has no NAT gateway"),
 )
 
@@ -181,6 +218,27 @@ def test_a_key_of_aws_needs_no_policy():
 
     assert "S3's own" in finding("bucket-key-policy", cloud, GIVEN).found
     assert "get_key_policy" not in {each.operation for each in cloud.calls}
+
+
+def test_a_key_of_another_account_shows_its_policy_there_alone():
+    cloud = Answering()
+    key = KEY.replace(ACCOUNT, "999999999999")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    answer = always(ServerSideEncryptionConfiguration=rules)
+    cloud.change("s3", "get_bucket_encryption", answer)
+
+    found = finding("bucket-key-policy", cloud, GIVEN)
+    assert (found.verdict, "account 999999999999" in found.found) == (Verdict.SKIP, True)
+
+
+def test_what_needs_nothing_more_fits_into_a_quota_that_is_used_up():
+    """The named reservation holds all nodes already, whatever has become of the quota since."""
+    cloud = Answering()
+    cloud.quotas[P_VCPUS] = 1
+
+    found = finding("quota-vcpus", cloud, GIVEN)
+    assert (found.verdict, "to come 0" in found.found) == (Verdict.PASS, True)
 
 
 def test_a_vpc_that_is_not_there_has_no_names():
@@ -228,17 +286,6 @@ def test_places_of_another_reservation_are_not_the_nodes_own():
     cloud.change("ec2", "describe_capacity_reservations", always(CapacityReservations=rows))
 
     assert finding("quota-vcpus", cloud, GIVEN).found == "limit 1,000,000, in use 384, to come 384"
-
-
-def endpoint(service: str, **changes: Any) -> dict[str, Any]:
-    """Return an interface endpoint with private DNS."""
-    return {
-        "ServiceName": f"com.amazonaws.us-east-1.{service}",
-        "VpcEndpointType": "Interface",
-        "VpcEndpointId": f"vpce-{service}",
-        "PrivateDnsEnabled": True,
-        **changes,
-    }
 
 
 def test_an_endpoint_of_the_environment_itself_is_none_too_many():

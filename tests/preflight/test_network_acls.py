@@ -32,6 +32,8 @@ def tcp(first: int, last: int, **changes: Any) -> dict[str, Any]:
         # The number decides, not the order of the answer.
         ([rule(200, "allow"), rule(100, "deny", **tcp(443, 443))], OUT, False),
         ([rule(100, "allow"), rule(200, "deny", **tcp(443, 443))], OUT, True),
+        # It speaks of other ports.
+        ([rule(90, "deny", **tcp(80, 80)), rule(100, "allow")], OUT, True),
         # A part of the addresses: nobody but a reader can tell whether it is the one that counts.
         ([rule(100, "allow", CidrBlock="10.0.0.0/8")], OUT, None),
         ([rule(90, "deny", CidrBlock="192.0.2.0/24"), rule(100, "allow")], OUT, None),
