@@ -220,6 +220,27 @@ def test_a_key_of_aws_needs_no_policy():
     assert "get_key_policy" not in {each.operation for each in cloud.calls}
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "check", "action"),
+    [
+        ("ec2", "describe_vpc_attribute", "vpc-dns", "ec2:DescribeVpcAttribute"),
+        ("ec2", RESERVED, "capacity-reservation", "ec2:DescribeCapacityReservations"),
+        ("s3", "get_bucket_location", "bucket-region", "s3:GetBucketLocation"),
+        ("s3", "get_bucket_encryption", "bucket-key-policy", "s3:GetEncryptionConfiguration"),
+        ("kms", "describe_key", "bucket-key-policy", "kms:DescribeKey"),
+    ],
+)
+def test_what_may_not_be_asked_is_not_taken_for_absent(
+    service: str, operation: str, check: str, action: str
+):
+    """A fault that is none would be mended in vain, and one that is there would be missed."""
+    cloud = Answering()
+    cloud.change(service, operation, error("AccessDenied"))
+
+    found = finding(check, cloud, GIVEN)
+    assert (found.verdict, found.missing_action) == (Verdict.SKIP, action)
+
+
 def test_a_key_of_another_account_shows_its_policy_there_alone():
     cloud = Answering()
     key = KEY.replace(ACCOUNT, "999999999999")

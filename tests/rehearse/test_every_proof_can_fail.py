@@ -4,7 +4,7 @@ The answers about a deployed environment are kept; then each value in them is an
 check that no such answer makes false proves nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -132,6 +132,21 @@ def row(
     return environment, area, call, path, change, set(wrong)
 
 
+SLURM_PORTS = ("6817-6819", "60001-63000")
+GROUPS, FABRIC = (
+    ("ec2", "describe_security_groups"),
+    "fabric group's rule for itself, all protocols",
+)
+
+
+def of_direction(way: str) -> Iterator[str]:
+    """Yield the checks of the rules in one direction, of every group."""
+    yield f"{FABRIC}, {way}"
+    for ports in ("988-988", "1018-1023"):
+        for rule in ("nodes' rule for Lustre", "servers' own rule", "servers' rule for nodes"):
+            yield f"{rule} TCP {ports} {way}"
+
+
 EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = {
     "a quarter of an hour": row("ultracluster", "idle capacity", ALARMS, PERIOD, always(450)),
     "longer": row(
@@ -183,6 +198,33 @@ EXACT: dict[str, tuple[str, str, Call, Path, Callable[[Any], Any], set[str]]] = 
         (*DATA, "TagSpecifications"),
         of_instances,
         "tags of login nodes",
+    ),
+    "no rule lets anything in": row(
+        *("ultracluster", "security groups", GROUPS, ("SecurityGroups", "*", "IpPermissions")),
+        always([]),
+        *of_direction("in"),
+    ),
+    "no rule lets anything out": row(
+        *(
+            "ultracluster",
+            "security groups",
+            GROUPS,
+            ("SecurityGroups", "*", "IpPermissionsEgress"),
+        ),
+        always([]),
+        *of_direction("out"),
+        "nodes' rule for HTTPS out",
+    ),
+    "nothing reaches the controller": row(
+        *("ultracluster", "Slurm", GROUPS, ("SecurityGroups", "*", "IpPermissions")),
+        always([]),
+        *(f"Slurm group's rule for itself, TCP {ports}, in" for ports in SLURM_PORTS),
+        "peers that the Slurm group admits",
+    ),
+    "the controller reaches nothing": row(
+        *("ultracluster", "Slurm", GROUPS, ("SecurityGroups", "*", "IpPermissionsEgress")),
+        always([]),
+        *(f"Slurm group's rule for itself, TCP {ports}, out" for ports in SLURM_PORTS),
     ),
     "names that are not private": row(
         "ultracluster",

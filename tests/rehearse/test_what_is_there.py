@@ -9,7 +9,7 @@ import pytest
 
 from environments.dev import DEV
 from ultracluster.aws import CloudError
-from ultracluster.prove.deployment import Deployment, Resource, StackTemplate, described
+from ultracluster.prove.deployment import Deployment, Resource, StackTemplate, described, listed
 from ultracluster.prove.leftovers import is_gone, leftovers, shown_by_services, strays
 from ultracluster.prove.proof import Check, Evidence, equal, prove
 from ultracluster.prove.storage_proof import _without_tls
@@ -97,6 +97,25 @@ def test_a_log_group_is_the_one_of_its_whole_name():
     groups = [{"logGroupName": "/a/b-2"}, {"logGroupName": "/a/b"}]
     cloud = Said(describe_log_groups={"logGroups": groups})
     assert described(cloud, "AWS::Logs::LogGroup", "/a/b") == groups[1:]
+
+
+def test_keys_are_listed_with_their_state_and_policies_without_those_of_aws():
+    """A list of keys does not say which are being deleted; AWS has a thousand policies."""
+    key = {"KeyId": "key", "KeyState": "PendingDeletion"}
+    cloud = Said(list_keys={"Keys": [{"KeyId": "key"}]}, describe_key={"KeyMetadata": key})
+    assert listed(cloud, "AWS::KMS::Key") == [key]
+    assert listed(Said(describe_vpcs={"Vpcs": [{}]}), "AWS::EC2::VPC") == [{}]
+
+    given: list[dict[str, Any]] = []
+
+    class Asked(Said):
+        def ask(self, service: str, operation: str, **parameters: Any) -> Any:
+            given.append(parameters)
+            return super().ask(service, operation)
+
+    assert listed(Asked(list_policies={"Policies": []}), "AWS::IAM::ManagedPolicy") == []
+    assert listed(Asked(list_roles={"Roles": []}), "AWS::IAM::Role") == []
+    assert given == [{"Scope": "Local"}, {}]
 
 
 @pytest.mark.parametrize(
