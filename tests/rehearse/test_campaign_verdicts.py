@@ -236,6 +236,7 @@ def test_what_is_as_it_must_be_is_no_problem(name: str):
     found = row(name, world)
 
     assert found.problems == ()
+    assert (found.note == cycle.KEPT) is (name == "delete what is kept")
     assert world.acts == ACTS[name].split()
     assert world.asked == (CALLS[name][0] if name in CALLS else RULES[name])
     # Two minutes, at a dollar an hour.
