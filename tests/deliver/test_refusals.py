@@ -95,6 +95,8 @@ def drifted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_what_is_as_it_was_approved_is_not_refused():
     assert refused(Account()) == []
     assert refused(Account(), approved=PLAN.mark) == []
+    other = PLAN.model_copy(update={"region": "eu-west-1"})
+    assert refused(Account(), other, approved=PLAN.mark) != []
 
 
 STALE = "dev-Network: the stack was changed after the plan was made"
