@@ -27,7 +27,16 @@ class Problem:
 
 
 class UserError(Exception):
-    """A mistake that its maker can mend: printed as text, never as a stack trace."""
+    """A mistake that its maker can mend: printed as text, never as a stack trace.
+
+    Args:
+        text: What to print. It may quote files and arguments, so what a terminal would obey
+            (control characters, changes of direction) is written as Python writes it.
+    """
+
+    def __init__(self, text: str) -> None:
+        shown = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+        super().__init__("".join(shown))
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> "UserError | None":

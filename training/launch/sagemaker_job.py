@@ -43,8 +43,10 @@ class Cluster:
                 f"resourceconfig.json says this host is {host}, which is not of its "
                 f"hosts {', '.join(hosts)}"
             )
-        groups = found.get("instance_groups") or []
-        types = {str(group.get("instance_type")) for group in groups}
+        try:
+            types = {str(group["instance_type"]) for group in found.get("instance_groups") or []}
+        except (KeyError, TypeError):
+            raise UserError("resourceconfig.json names a group without instance_type") from None
         if len(types) > 1:
             raise UserError(
                 f"instance groups are of {', '.join(sorted(types))}: EFA joins nodes of "

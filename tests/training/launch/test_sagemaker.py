@@ -111,6 +111,9 @@ def test_hyperparameters_that_cannot_be_end_with_a_sentence(tmp_path, given, sai
     [
         ({"current_host": "algo-9"}, "algo-9, which is not of its hosts"),
         ({"hosts": None}, "names no current_host and hosts"),
+        ({"instance_groups": ["x"]}, "names a group without instance_type"),
+        ({"instance_groups": 5}, "names a group without instance_type"),
+        ({"current_host": "\x1b[2J\u202e"}, r"this host is \x1b[2J\u202e"),
         ({"current_host": "\ud800"}, "which is not of its hosts"),
         (
             {"instance_groups": [{"instance_type": "ml.p4d.24xlarge"}, {"instance_type": "ml.g5"}]},
