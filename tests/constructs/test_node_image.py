@@ -60,7 +60,8 @@ def test_whoever_builds_is_reached_by_nobody(stack: cdk.Stack):
     """No key pair, no role by metadata version 1, in the environment's own network."""
     found = only(stack, "AWS::ImageBuilder::InfrastructureConfiguration")["Properties"]
 
-    assert found["InstanceMetadataOptions"]["HttpTokens"] == "required"
+    hops = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    assert found["InstanceMetadataOptions"] == hops
     assert "KeyPair" not in found
     assert found["SubnetId"] == "subnet-aaaaaaaa"
     assert found["TerminateInstanceOnFailure"] is True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
@@ -20,6 +21,18 @@ EVERY_WORLD = pytest.mark.parametrize("name", VARIANTS)
 def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synthesis], None]):
     """And no gate finds anything: synthesis would raise."""
     invariant(synthesis(name))
+
+
+@EVERY_WORLD
+def test_a_resource_keeps_its_logical_id(synthesis: Made, name: str):
+    """Another id is another resource: nodes lose their role, or are replaced, in an update.
+
+    Who changes `logical_ids.json` writes a "Replaces resources" entry into the changelog.
+    """
+    known = json.loads(Path(__file__).with_name("logical_ids.json").read_text())
+    for stack, template in synthesis(name).templates.items():
+        made = {logical_id: found["Type"] for logical_id, found in template["Resources"].items()}
+        assert made.items() <= known[stack].items()
 
 
 @pytest.mark.parametrize("name", ["small", "existing", "reserved", "slurm"])
