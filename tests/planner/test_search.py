@@ -205,17 +205,17 @@ def test_a_trillion_parameters_are_told_honestly():
     assert best.layout.tensor > 1
     assert plan(question(TRILLION, nodes=512)).notes == (
         (
-            "sharded data parallelism alone cannot train this model here: three layers in flight are "
-            "31 GiB and every GPU holds whole layers, 55 GiB in all of 39.4; it takes tensor "
+            "sharded data parallelism alone cannot train this model here: three layers in flight "
+            "are 31 GiB and every GPU holds whole layers, 55 GiB in all of 39.4; it takes tensor "
             "parallelism or a pipeline, or offloading, which is not planned for"
         ),
         (
-            "19% of a step its stages wait for each other: a larger --batch-tokens or more chunks a "
-            "stage (--interleave) shorten that"
+            "19% of a step its stages wait for each other: a larger --batch-tokens or more chunks "
+            "a stage (--interleave) shorten that"
         ),
         (
-            "its layout takes a program with these degrees (torchtitan, Megatron-LM): the project's "
-            "own has partition groups and tensor parallelism alone"
+            "its layout takes a program with these degrees (torchtitan, Megatron-LM): the "
+            "project's own has partition groups and tensor parallelism alone"
         ),
     )
 
@@ -330,16 +330,16 @@ def test_a_number_of_nodes_that_divides_badly_names_one_that_does_not():
 
     assert prime.notes == (
         (
-            "a step holds 8,339,456 tokens, not 4,194,304: every GPU works on at least one sequence, "
-            "and all on as many; --tensor 2 keeps the batch, at its own cost"
+            "a step holds 8,339,456 tokens, not 4,194,304: every GPU works on at least one "
+            "sequence, and all on as many; --tensor 2 keeps the batch, at its own cost"
         ),
         (
-            "509 nodes divide badly into groups and batches: 504 train 207% faster, write --nodes 504; "
-            "the others would be spares"
+            "509 nodes divide badly into groups and batches: 504 train 207% faster, write "
+            "--nodes 504; the others would be spares"
         ),
         (
-            "80% of a step waits for the network: a larger --batch-tokens, fewer nodes or faster cards "
-            "shorten that"
+            "80% of a step waits for the network: a larger --batch-tokens, fewer nodes or faster "
+            "cards shorten that"
         ),
     )
     gain = other.step.tokens_per_second / prime.outcome.step.tokens_per_second - 1
