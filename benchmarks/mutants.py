@@ -48,6 +48,7 @@ ROOMS = {
             "tests/rehearse/test_campaign.py",
             "tests/rehearse/test_paid_capacity.py",
             "tests/rehearse/test_rehearsal.py",
+            "tests/rehearse/test_requests.py",
             "tests/rehearse/test_substitutes.py",
         ),
     ),

@@ -1,5 +1,6 @@
 """The campaign of faults: a sample of it, and each thing that it must not overlook."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from environments.ultracluster import ULTRACLUSTER
 from tests.made_before import copied
@@ -17,7 +19,7 @@ from ultracluster.given_file import UnreadableError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
-from ultracluster.rehearse.campaign.command import Campaign, digest, markdown, summary
+from ultracluster.rehearse.campaign.command import Campaign, _hear, digest, markdown, summary
 from ultracluster.rehearse.campaign.cycle import (
     BETWEEN,
     KEPT,
@@ -28,6 +30,7 @@ from ultracluster.rehearse.campaign.cycle import (
     changed,
 )
 from ultracluster.rehearse.direct import delete
+from ultracluster.rehearse.machine.faults import NAMES
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
 
@@ -268,6 +271,13 @@ def test_every_fault_is_tried_and_told_of(
     assert (campaign.left, set(campaign.record.rows)) == (0, set(heard))
 
 
+def _heard(row: Row) -> str:
+    """Return the line that tells of a row when it is there."""
+    file = io.StringIO()
+    _hear(Console(file=file, width=200), row)
+    return file.getvalue().strip()
+
+
 def test_the_page_shows_what_is_wrong():
     """Minutes and money are summed, and each problem stands there by its resource."""
     paid = replace(GOOD, operation="delete", node_minutes=60.0, usd=32.77)
@@ -295,6 +305,10 @@ def test_the_page_shows_what_is_wrong():
     assert len([line for line in lines if line.startswith("* ")]) == 1
     assert "ended otherwise than it must" in page
     assert "## What ended otherwise" not in markdown("dev", [GOOD])
+    assert _heard(GOOD) == "✓ create Network/Vpc ROLLBACK_COMPLETE"
+    assert _heard(wrong) == "✗ create Network/Other left: a; left: b"
+    untried = replace(GOOD, ended="", note="no change of it alone is possible")
+    assert _heard(untried) == "- create Network/Vpc no change of it alone is possible"
     assert summary([replace(paid, seconds=119.0), wrong, replace(GOOD, ended="")]) == (
         "2 faults, of which 1 ended otherwise than they must; 1 that no template can have; "
         "2.0 minutes, and 32.77 USD of reserved capacity"
@@ -358,6 +372,56 @@ def test_a_pattern_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], t
         main(["rehearse", "dev", "--campaign", "--only", text])
     assert ended.value.code == 2
     assert "is no regular expression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "called", "given"),
+    [
+        (["--campaign"], "campaign.command.run", {}),
+        (["--nodes"], "machine.command.run", {"names": NAMES, "as_json": False}),
+        (["--nodes", "--node-fault", "none"], "machine.command.run", {"names": ("none",)}),
+        (["--nodes", "--accept", "--format", "json"], "machine.command.accept", {"as_json": True}),
+    ],
+)
+def test_each_kind_of_rehearsal_is_one_command(
+    words: list[str], called: str, given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+):
+    """Its exit status is that of the command."""
+    heard: list[dict[str, object]] = []
+
+    def answer(*_: object, **more: object) -> int:
+        heard.append(more)
+        return 7
+
+    monkeypatch.setattr(f"ultracluster.rehearse.{called}", answer)
+
+    assert main(["rehearse", "dev", *words]) == 7
+    ((more),) = heard
+    assert {name: more[name] for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--campaign", "--nodes"], "--nodes and --campaign are two rehearsals; write one of them"),
+        (["--only", "x"], "--only: it would do nothing here; write --campaign as well"),
+        (["--nodes", "--keep"], "--keep: it would do nothing here; leave out --nodes"),
+        (["--node-fault", "none"], "--node-fault: it would do nothing here; write --nodes as well"),
+        (["--campaign", "--jobs", "0"], "--jobs: got 0; write 1 to 256"),
+        (["--campaign", "--jobs", "257"], "--jobs: got 257; write 1 to 256"),
+    ],
+)
+def test_what_would_do_nothing_is_told_what_it_needs(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["rehearse", "dev", *words]) == 2
+    assert capsys.readouterr().err == f"ERROR {says}\n"
+
+
+@pytest.mark.parametrize("jobs", ["1", "256"])
+def test_a_campaign_takes_1_to_256_jobs(jobs: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ultracluster.rehearse.campaign.command.run", lambda *_: 7)
+    assert main(["rehearse", "dev", "--campaign", "--jobs", jobs]) == 7
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,17 @@ import pytest
 from rich.console import Console
 
 from environments.dev import DEV
+from environments.ultracluster import ULTRACLUSTER
 from golden.generate import GOLDEN, templates
 from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
 from ultracluster.emulator.process import Report
-from ultracluster.rehearse.cdk import Cdk, Event, reasons
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.leftovers import Leftover
+from ultracluster.rehearse.cdk import Cdk, CdkError, Event, reasons
 from ultracluster.rehearse.display import Display, _table
 from ultracluster.rehearse.rehearsal import Rehearsal
+from ultracluster.spec.environment import EnvironmentSpec
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "ultracluster.cli", "rehearse")
@@ -242,6 +246,134 @@ def test_reasons_are_of_what_failed_by_itself():
     ]
 
     assert reasons(lines) == [f"CREATE_FAILED: AWS::EC2::VPC {VPC} The maximum is reached"]
+
+
+def test_a_command_that_fails_is_told_with_its_end(monkeypatch: pytest.MonkeyPatch):
+    """The last 40 lines, and why resources failed, which the CLI says before that."""
+    failed = f"a | 2:11:38 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} The maximum is reached"
+    program = (
+        f"import sys; print({failed!r}); [print(n) for n in range(60)]; sys.exit(len(sys.argv))"
+    )
+    cdk, heard = Cdk({}), list[str]()
+    monkeypatch.setattr(cdk, "_command", [sys.executable, "-c", program])
+
+    with pytest.raises(CdkError) as raised:
+        cdk.run(["deploy", "--ci"], heard.append)
+
+    assert heard == [failed, *map(str, range(60))]
+    assert str(raised.value).splitlines() == [
+        "cdk deploy --ci",
+        "exited with 3. It ended:",
+        *map(str, range(20, 60)),
+        f"CREATE_FAILED: AWS::EC2::VPC {VPC} The maximum is reached",
+    ]
+    monkeypatch.setattr(cdk, "_command", [sys.executable, "-c", "print('ä ')"])
+    assert cdk.run([]) == ["ä"]
+
+
+def resource(name: str, *, kept: bool) -> Resource:
+    return Resource(
+        "Storage", name, "AWS::S3::Bucket", {}, "", kept=kept, physical_id=name, status=""
+    )
+
+
+def test_what_is_left_is_shown_and_what_should_not_be_so_is_a_fault():
+    """Kept and there, kept and gone, and there although nothing keeps it."""
+    out = io.StringIO()
+    display = Display(Console(file=out, width=160))
+    display.left([Leftover(resource("gone", kept=False), there=False)])
+    assert out.getvalue() == "Nothing is left of the environment.\n"
+    assert display.record["left"] == display.record["faults"] == []
+
+    display.left(
+        [
+            Leftover(resource("data", kept=True), there=True, why="aws s3 rm {id}"),
+            Leftover(resource("lost", kept=True), there=False),
+            Leftover(resource("odd", kept=False), there=True),
+        ]
+    )
+
+    kind = "AWS::S3::Bucket"
+    why = "nothing keeps it: it should be gone"
+    assert display.record["left"] == [
+        {"type": kind, "id": "data", "expected": True, "reason": "aws s3 rm data"},
+        {"type": kind, "id": "odd", "expected": False, "reason": why},
+    ]
+    assert display.record["faults"] == [
+        f"{kind} lost is gone, and its data with it",
+        f"{kind} odd is still there",
+    ]
+    (row,) = (line for line in out.getvalue().splitlines() if "│" in line and "data" in line)
+    assert [cell.strip() for cell in row.split("│")[1:4]] == [kind, "data", "aws s3 rm data"]
+    assert "✗ AWS::S3::Bucket odd is still there\n" in out.getvalue()
+
+
+def test_a_document_holds_what_was_shown():
+    out = io.StringIO()
+    display = Display(Console(file=out, width=40))
+    with display.step("cdk deploy") as step:
+        step.result = "no changes"
+    display.note("  [kept] as it is")
+    display.total()
+    display.steps[0].seconds = 2.0
+
+    assert display.document(DEV, good=True) == {
+        "environment": "dev",
+        "emulated": True,
+        "good": True,
+        "steps": [{"name": "cdk deploy", "seconds": 2.0, "result": "no changes"}],
+        "checks": {},
+        "left": [],
+        "notes": ["[kept] as it is"],
+        "faults": [],
+    }
+    lines = out.getvalue().splitlines()
+    assert re.fullmatch(r"✓ cdk deploy {20} +0\.0 s  no changes", lines[0])
+    assert lines[1] == "  [kept] as it is"
+    assert re.fullmatch(r"  All steps {20} +0\.0 s", lines[2])
+
+
+@pytest.mark.parametrize(
+    ("spec", "facts", "rows"),
+    [
+        (
+            DEV,
+            {"nodes": 2, "cards": 4, "free addresses": 200},
+            {
+                "nodes": "2 x p4d.24xlarge",
+                "GPUs": "16 A100",
+                "reserved in the placement group": "none",
+                "Gbps a node": "400 on 4 cards",
+                "TiB of Lustre": "1.2",
+                "GB/s of Lustre": "0.23",
+                "addresses used now, free": "51, 200",
+                "addresses used, free at full size": "26, 225",
+            },
+        ),
+        (
+            ULTRACLUSTER,
+            {"nodes": 512, "cards": 2, "free addresses": 100, "reserved": 512},
+            {
+                "nodes": "508 x p4d.24xlarge",
+                "GPUs": "4,064 A100",
+                "spare nodes": "4",
+                "reserved in the placement group": "512",
+                "Gbps a node": "200 on 2 cards",
+            },
+        ),
+    ],
+    ids=["dev", "ultracluster"],
+)
+def test_what_was_built_is_told_in_figures(
+    spec: EnvironmentSpec, facts: dict[str, object], rows: dict[str, str]
+):
+    out = io.StringIO()
+    Display(Console(file=out, width=120)).summary(spec, facts)
+
+    cells = [line.split("│")[1:3] for line in out.getvalue().splitlines() if "│" in line]
+    found = {name.strip(): value.strip() for name, value in cells}
+    assert {name: found.get(name) for name in rows} == rows
+    assert ("spare nodes" in found) is bool(spec.nodes.spare_nodes)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

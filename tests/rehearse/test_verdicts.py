@@ -1,6 +1,7 @@
 """The verdict of a rehearsal is good only where every step is: each of them spoiled alone."""
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from environments.dev import DEV
 from environments.ultracluster import ULTRACLUSTER
-from tests.stacks.synthesized import VARIANTS
+from tests.stacks.synthesized import VARIANTS, existing
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
 from ultracluster.emulator.process import EmulatorError
@@ -64,6 +65,7 @@ class Play:
     stray: bool = False
     unasked: bool = False
     unfired: tuple[str, ...] = ()
+    schema_only: tuple[str, ...] = ()
     fails: str = ""
     """The command of the CLI that fails."""
     refused: bool = False
@@ -71,6 +73,10 @@ class Play:
     calls: list[str] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
     """Of which the account is given a parameter."""
+    commands: list[list[str]] = field(default_factory=list)
+    """What the CLI was called with."""
+    made_of: list[Any] = field(default_factory=list)
+    """What the templates were made of."""
     display: Display = field(default_factory=lambda: Display(Console(file=io.StringIO())))
 
     def ask(self, service: str, operation: str, **_: Any) -> dict[str, Any]:
@@ -82,15 +88,24 @@ class Play:
     def run(self, arguments: list[str], _listener: Any = None) -> list[str]:
         """Answer as the CLI."""
         self.calls.append(arguments[0])
+        self.commands.append(arguments)
         if arguments[0] == self.fails:
             raise CdkError("it failed")
         again = self.calls.count("deploy") > 1
         lines = ["dev-Network (no changes)"] * self.unchanged if again else []
         return [*lines, "Total time: 1 s"]
 
+    def cli(self, _settings: Any, folder: Path | None = None) -> Any:
+        """Bootstrap with the context of this project, and without its app."""
+        if folder is not None:
+            context = json.loads((folder / "cdk.json").read_text())["context"]
+            assert context["@aws-cdk/core:validateAgainstDefaultRules"] is True
+        return self
+
     def synthesis(self, spec: EnvironmentSpec, file: Path | None) -> Any:
         """Answer as the child that makes the templates."""
         self.synthesized = spec, file
+        self.made_of.append((spec, file))
 
         def stage() -> Path:
             self.calls.append("synth")
@@ -108,8 +123,15 @@ class Play:
             yield Leftover(ROLE, there=True, why="no stack knows of it")
 
     def emulator(self, **_: Any) -> Any:
-        report = SimpleNamespace(unfired=self.unfired, schema_only=(), problems=("GET /: broken",))
-        return Emulated(endpoint_url="", account="1", environment=dict, report=lambda: report)
+        report = SimpleNamespace(
+            unfired=self.unfired, schema_only=self.schema_only, problems=("GET /: broken",)
+        )
+        return Emulated(
+            endpoint_url="http://here",
+            account="1",
+            environment=lambda: {"AWS_REGION": "us-east-1"},
+            report=lambda: report,
+        )
 
 
 def played(
@@ -121,7 +143,9 @@ def played(
 ) -> bool:
     """Run a rehearsal in which nothing is real but its steps."""
     stacks = tuple(
-        SimpleNamespace(name=f"dev-{name}", template={"Resources": {}}, termination_protection=kept)
+        SimpleNamespace(
+            name=f"dev-{name}", template={"Resources": {"x": 1}}, termination_protection=kept
+        )
         for name, kept in (("Network", False), ("Storage", True))
     )
     deployment = SimpleNamespace(stacks=stacks, resources=(ROLE,))
@@ -132,7 +156,7 @@ def played(
 
     monkeypatch.setattr(rehearsal, "Emulator", play.emulator)
     monkeypatch.setattr(rehearsal, "Account", lambda *_: play)
-    monkeypatch.setattr(rehearsal, "Cdk", lambda *_: play)
+    monkeypatch.setattr(rehearsal, "Cdk", play.cli)
     monkeypatch.setattr(rehearsal, "Synthesis", play.synthesis)
     monkeypatch.setattr(rehearsal, "Deployment", lambda *_: deployment)
     monkeypatch.setattr(rehearsal, "stack_templates", lambda *_: stacks)
@@ -141,9 +165,13 @@ def played(
         rehearsal, "leftovers", lambda _, found: [Leftover(each, play.left) for each in found]
     )
     monkeypatch.setattr(rehearsal, "strays", play.strays)
-    monkeypatch.setattr(
-        rehearsal, "substitute_image_parameter", lambda _, image: play.images.add(image)
-    )
+    substitute = rehearsal.substitute_image_parameter
+
+    def noted(cloud: Any, image: str) -> Any:
+        play.images.add(image)
+        return substitute(cloud, image)
+
+    monkeypatch.setattr(rehearsal, "substitute_image_parameter", noted)
     monkeypatch.setattr(play.display, "summary", lambda *_: None)
     return Rehearsal(spec, environment_file=None, display=play.display).run(keep=keep)
 
@@ -161,20 +189,79 @@ def test_a_rehearsal_is_good_where_every_step_is(monkeypatch: pytest.MonkeyPatch
         *("bootstrap", "synth", "deploy", "deploy"),
         *("delete_stack", "update_termination_protection", "destroy"),
     ]
+    of_all = ["--app", ".", "--ci"]
+    deploy = ["deploy", "dev/*", "--require-approval", "never", "--progress", "events", *of_all]
+    assert play.commands == [
+        ["bootstrap", "aws://1/us-east-1", "--ci"],
+        deploy,
+        deploy,
+        ["destroy", "dev/*", "--force", *of_all],
+    ]
+    assert [(step.name, step.result) for step in play.display.steps] == [
+        ("Start the emulated AWS", "http://here"),
+        ("cdk bootstrap", ""),
+        ("Synthesize", "2 resources in 2 stacks"),
+        ("cdk deploy", ""),
+        ("Prove by API calls", "1 checks"),
+        ("Submit training jobs", "2 jobs of 2 x ml.p4d.24xlarge, 1 checks"),
+        ("cdk deploy, again", "no changes"),
+        ("Lift termination protection", "deletion was refused by dev-Storage"),
+        ("cdk destroy", ""),
+        ("Look at what is left", "0 of 1 resources, 0 others"),
+    ]
+
+
+def test_what_a_user_has_is_substituted(monkeypatch: pytest.MonkeyPatch):
+    """The templates are made of the network that stands in for the user's, and its file."""
+    parameter = DEV.nodes.model_copy(update={"image": "/mine/ami"})
+    spec = DEV.model_copy(update={"network": existing(), "nodes": parameter})
+    made = existing().model_copy(update={"vpc_id": "vpc-0000000000000000a"})
+    monkeypatch.setattr(rehearsal, "substitute_network", lambda *_: made)
+    play = Play(schema_only=("X", "Y"))
+
+    played(play, monkeypatch, spec)
+
+    ((found, file),) = play.made_of
+    assert found == spec.model_copy(update={"network": made})
+    assert file.name == "environment.py"
+    results = {step.name: step.result for step in play.display.steps}
+    wanted = "vpc-0000000000000000a in place of vpc-0123456789abcdef0"
+    assert results["Make a VPC in place of yours"] == wanted
+    assert play.display.record["notes"][:2] == [
+        "/mine/ami: a parameter of your account; here it holds a made-up AMI id",
+        "Checked against AWS's registry schema only, no service stood behind them: X, Y",
+    ]
+
+
+def test_an_environment_without_sagemaker_is_given_no_job(monkeypatch: pytest.MonkeyPatch):
+    """Nor does one that reserves nothing say what a reservation has cost."""
+    none = DEV.sagemaker.model_copy(update={"instances": 0})
+    play = Play(trained=False)
+
+    assert played(play, monkeypatch, DEV.model_copy(update={"sagemaker": none})) is True
+
+    (note, _) = play.display.record["notes"]
+    assert note == "No training job: the environment has no SageMaker instances with NVIDIA GPUs"
 
 
 def test_what_is_kept_tells_which_faults_have_not_happened(monkeypatch: pytest.MonkeyPatch):
     """It stays up for ever: nobody would be told at its end."""
     play = Play(unfired=('{"type": "*"}',))
 
-    def interrupted(_seconds: float) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupted)
+    monkeypatch.setattr("signal.pause", interrupted)
     with suppress(KeyboardInterrupt):
         played(play, monkeypatch, keep=True)
 
     assert play.display.record["faults"] == ['this fault never happened: {"type": "*"}']
+    assert play.display.record["notes"][1:] == [
+        "The emulated AWS stays up until Ctrl-C. In another terminal:",
+        "export AWS_REGION=us-east-1",
+        "",
+    ]
+    assert play.calls[-1] == "deploy"
 
 
 @pytest.mark.parametrize(
@@ -323,3 +410,17 @@ def test_a_job_is_submitted_where_one_can_train(spec: EnvironmentSpec, *, trains
     if recipe is not None:
         assert recipe.nodes == spec.sagemaker.instances
         assert recipe.partition_size == spec.nodes.instance.accelerator.count
+
+
+@pytest.mark.parametrize("answer", [[], DENIED], ids=["none", "no events"])
+def test_no_reservation_is_said_to_be_none(answer: Any, monkeypatch: pytest.MonkeyPatch):
+    def paid(*_: Any) -> list[str]:
+        if isinstance(answer, Exception):
+            raise answer
+        return list(answer)
+
+    play = Play()
+    monkeypatch.setattr(rehearsal, "paid_capacity", paid)
+    played(play, monkeypatch, ULTRACLUSTER)
+
+    assert play.display.record["notes"][0] == "Paid capacity: no reservation was made"

@@ -1,8 +1,8 @@
 """The steps of a rehearsal, from synthesis to what is left after destroy."""
 
 import json
+import signal
 import tempfile
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -263,4 +263,4 @@ class Rehearsal:
             self._display.note(f"  export {name}={value}")
         self._display.note("")
         while True:
-            time.sleep(3600)
+            signal.pause()
