@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.tests_of_a_room import NOTED, Outcome, Tests
+from benchmarks.tests_of_a_room import NOT_COLLECTED, NOTED, Outcome, Tests
 
 ROOT = Path(__file__).parents[1]
 # Code of a room and the tests that answer for it. What needs virtual machines is not in it.
@@ -209,8 +209,10 @@ def outcome(mutant: Mutant, tests: Tests) -> Outcome:
     try:
         first, last = mutant.lines
         aimed = tests.reaching(Path(mutant.path), range(first, last + 1))
-        aimed_at = tests.run(aimed) if aimed else None
-        return aimed_at if aimed_at is not None and aimed_at.killed else tests.run(tests.all())
+        found = tests.run(aimed) if aimed else None
+        # Tests that are called otherwise are still among all of them.
+        sure = found is not None and found.killed and found.status != NOT_COLLECTED
+        return found if found is not None and sure else tests.run(tests.all())
     finally:
         place.write_text(was)
         os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -27,7 +27,9 @@ NOT_SHARED: Final = ("aws_cdk", "jsii", "constructs", "cdk_nag", "ministack", "t
 """What a child imports itself: it starts processes or threads, or has to see the tests first."""
 TICK: Final = 0.02
 NOTED: Final = "repository"
-FAILED: Final = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+NOT_COLLECTED: Final = pytest.ExitCode.USAGE_ERROR
+"""A conftest cannot be imported; or there is no test of a name, as its parameters are others."""
+FAILED: Final = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, NOT_COLLECTED)
 
 
 @dataclass(frozen=True)
