@@ -216,7 +216,10 @@ def test_selective_recomputation_lies_between():
 
     assert held[0] > held[1] > held[2]
     assert ways[0].computed < ways[1].computed < ways[2].computed
-    assert ways[1].hardware_tflops / ways[1].model_tflops == pytest.approx(3.5 / 3)
+    again = [each.hardware_tflops / each.model_tflops for each in ways]
+    assert again == pytest.approx([1, 3.5 / 3, 4 / 3])
+    flops = ways[0].tokens_per_second / 512 * MIXTRAL.model_flops_per_token
+    assert ways[0].model_tflops * 1e12 == pytest.approx(flops, rel=1e-14)
 
 
 def mfu(found: Step) -> float:

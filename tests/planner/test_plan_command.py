@@ -152,6 +152,11 @@ def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
     assert step["hardware_tflops_per_gpu"] == pytest.approx(step["model_tflops_per_gpu"] * 4 / 3)
     memory = found["memory_gib"]
     assert sum(memory["items"].values()) <= memory["capacity"] * 1.001
+    assert list(memory["items"]) == [
+        *("parameters (fp32 master)", "gradients", "optimizer (Adam moments)", "activations"),
+        *("layer in work", "logits and loss", "gathered weights kept", "layers in flight"),
+        "CUDA, NCCL, libraries",
+    ]
     cost = found["cost"][0]
     assert cost["usd"] == pytest.approx(sum(item["usd"] for item in cost["items"]))
     assert all(item["price_date"] and item["price_source"] for item in cost["items"])

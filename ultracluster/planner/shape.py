@@ -147,10 +147,6 @@ class ModelShape:
         """
         return 6.0 * self.active_parameters + 12.0 * self.layers * self.query_width * self.sequence
 
-    def hardware_flops_per_token(self, *, forwards: float) -> float:
-        """FLOPs of a token as most papers count what the GPU did, with so many forward passes."""
-        return self.model_flops_per_token * (forwards + 2) / 3
-
     def problems(self) -> Iterator[Problem]:
         for field in ("layers", "hidden", "heads", "vocabulary", "sequence"):
             if not 1 <= (value := getattr(self, field)) <= LONGEST:

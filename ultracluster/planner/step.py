@@ -181,9 +181,8 @@ class Step:
     @property
     def hardware_tflops(self) -> float:
         """TFLOPS per GPU as papers count them that add what is computed again."""
-        rate = self.tokens_per_second / self.layout.gpus
         repeated, _ = forwards(self.setup, self.layout)
-        return rate * self.setup.shape.hardware_flops_per_token(forwards=repeated) / 1e12
+        return self.model_tflops * (repeated + 2) / 3
 
 
 def in_the_way(computing: Compute, sending: InPasses) -> float:
