@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from facts import job_environment
+from tests.repository import RECIPES
 from tests.train.requests import changed, recipe, request
 from training.mesh import Launch, Layout
 from training.recipes import find
@@ -45,9 +46,59 @@ def test_our_own_program_is_told_what_it_understands():
     layout = Layout.of(chosen.parallel, launch)
     assert (layout.partition, layout.tensor, layout.replicas) == (16, 2, 8)
     assert layout.accumulation(chosen.data.global_batch, chosen.data.micro_batch) == 4
-    assert chosen.model.width == 5120
-    assert chosen.run.steps == 100
-    assert chosen.checkpoint.path == "/opt/ml/input/data/lustre/checkpoints/gpt"
+    assert found["settings"] == compact(
+        {
+            **OF_EVERY_PROGRAM,
+            "parallel.tensor_parallel": "2",
+            "model.layers": "40",
+            "model.width": "5120",
+            "model.heads": "40",
+            "model.vocabulary": "50304",
+            "numerics.checkpoint_every": "1",
+            "parallel.hierarchical_gather": "true",
+        }
+    )
+
+
+OF_EVERY_PROGRAM = {
+    "model.sequence": "2048",
+    "data.path": "/opt/ml/input/data/lustre/data/tokens",
+    "data.global_batch": "1024",
+    "data.micro_batch": "4",
+    "parallel.partition_size": "16",
+    "parallel.tensor_parallel": "1",
+    "parallel.gpus_per_node": "8",
+    "checkpoint.path": "/opt/ml/input/data/lustre/checkpoints/gpt",
+    "checkpoint.every": "10",
+    "checkpoint.keep": "3",
+    "run.steps": "100",
+    "run.path": "/opt/ml/checkpoints/metrics/gpt",
+}
+"""What a recipe says, whichever program trains it."""
+
+
+def compact(value: object) -> str:
+    """Return JSON as a hyperparameter has it: without blanks."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def test_torchtitan_is_told_its_layout():
+    shipped = {each.name: each for each in RECIPES}["kimi-1t"]
+    found = shipped.hyperparameters("gpt")
+
+    assert (found["engine"], found["recipe"], len(found)) == ("torchtitan", "kimi-1t", 3)
+    settings = json.loads(found["settings"])
+    assert settings.keys() > OF_EVERY_PROGRAM.keys()
+    assert {name: settings[name] for name in settings.keys() - OF_EVERY_PROGRAM.keys()} == {
+        "model.family": "kimi_k2_7",
+        "model.flavor": "Kimi-K2.5",
+        "parallel.pipeline_parallel": "16",
+        "parallel.pipeline_schedule": "1F1B",
+        "parallel.context_parallel": "1",
+        "parallel.expert_parallel": "8",
+        "numerics.recompute": "full",
+        "numerics.float8": "false",
+    }
 
 
 def test_the_catalogue_knows_the_programs_settings():
@@ -90,43 +141,71 @@ def test_deepspeed_is_told_its_configuration():
     assert (found["engine"], found["program"]) == ("deepspeed", "train_ds.py")
     assert json.loads(found["arguments"]) == ["--fast"]
     config = json.loads(found["deepspeed_config"])
-    assert config["zero_optimization"] == {
-        "stage": 3,
-        "mics_shard_size": 16,
-        "mics_hierarchical_params_gather": False,
+    assert config == {
+        "train_batch_size": 1024,
+        "train_micro_batch_size_per_gpu": 4,
+        "gradient_accumulation_steps": 2,
+        "gradient_clipping": 1.0,
+        "bf16": {"enabled": True},
+        "zero_optimization": {
+            "stage": 3,
+            "mics_shard_size": 16,
+            "mics_hierarchical_params_gather": False,
+        },
     }
-    assert config["train_batch_size"] == 4 * config["gradient_accumulation_steps"] * 128
+    assert compact(config) == found["deepspeed_config"]
 
 
 def test_version_2_is_told_what_the_sdk_writes():
     """SDK 2.257.1 writes exactly this for `hybrid_shard_degree`."""
     found = told(engine=V2, image=V2_IMAGE, partition_size=128)
 
-    expected = {
+    assert found == {
+        **OF_THE_LIBRARY,
         "mp_parameters": '{"hybrid_shard_degree": 128}',
         "sagemaker_torch_distributed_enabled": "true",
-        "sagemaker_instance_type": '"ml.p4d.24xlarge"',
-        "sagemaker_distributed_dataparallel_enabled": "false",
     }
-    assert {name: found[name] for name in expected} == expected
-    assert found["sagemaker_program"] == '"train.py"'
-    assert found["epochs"] == '"1"'
+    offloading = SmpV2Engine(script=SCRIPT, activation_offloading=True)
+    divided = told(engine=offloading, image=V2_IMAGE, tensor_parallel=2)
+    assert json.loads(divided["mp_parameters"]) == {
+        "hybrid_shard_degree": 8,
+        "tensor_parallel_degree": 2,
+        "sm_activation_offloading": True,
+        "activation_loading_horizon": 2,
+    }
+
+
+OF_THE_LIBRARY = {
+    "epochs": '"1"',
+    "sagemaker_program": '"train.py"',
+    "sagemaker_submit_directory": '"s3://training-data/code/sourcedir.tar.gz"',
+    "sagemaker_container_log_level": "20",
+    "sagemaker_instance_type": '"ml.p4d.24xlarge"',
+    "sagemaker_distributed_dataparallel_enabled": "false",
+}
+"""What both versions of SageMaker's library are told."""
 
 
 def test_version_1_is_told_what_the_sdk_writes():
-    """The set of names that SDK 2.257.1 writes for sharded data parallelism."""
+    """What SDK 2.257.1 writes for sharded data parallelism, the library's defaults written out."""
     found = told(engine=V1, image=V1_IMAGE)
 
-    assert {
-        "sagemaker_mpi_enabled",
-        "sagemaker_mpi_num_of_processes_per_host",
-        "sagemaker_mpi_custom_mpi_options",
-        "mp_parameters",
-        "sagemaker_instance_type",
-        "sagemaker_distributed_dataparallel_enabled",
-    } <= set(found)
-    assert json.loads(found["mp_parameters"])["sharded_data_parallel_degree"] == 16
-    assert found["sagemaker_mpi_num_of_processes_per_host"] == "8"
+    assert json.loads(found.pop("mp_parameters")) == {
+        "ddp": True,
+        "sharded_data_parallel_degree": 16,
+        "sdp_reduce_bucket_size": 500_000_000,
+        "sdp_param_persistence_threshold": 1_000_000,
+        "sdp_max_live_parameters": 1_000_000_000,
+        "sdp_hierarchical_allgather": True,
+        "sdp_gradient_clipping": 1.0,
+        "bf16": True,
+    }
+    assert found == {
+        **OF_THE_LIBRARY,
+        "sagemaker_mpi_enabled": "true",
+        "sagemaker_mpi_num_of_processes_per_host": "8",
+        "sagemaker_mpi_custom_mpi_options": '"-verbose -x NCCL_DEBUG=VERSION"',
+    }
 
 
 @pytest.mark.parametrize(

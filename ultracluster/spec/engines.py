@@ -5,6 +5,7 @@ c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_en
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -53,9 +54,9 @@ class Engine(Spec):
         """The command that the container runs; none where the image starts itself."""
         return ENTRYPOINT
 
+    @abstractmethod
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         """Return what the program reads; a run is the name that checkpoints are found by."""
-        raise NotImplementedError
 
     def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         """Yield why the model does not lie on the GPUs of the job as it should."""
@@ -87,9 +88,9 @@ class ProgramEngine(Engine):
     settings: tuple[tuple[str, str], ...] = ()
     """More settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
 
+    @abstractmethod
     def stated(self, recipe: "RecipeSpec") -> dict[str, str]:
         """Return what this engine and its model say beyond the recipe."""
-        raise NotImplementedError
 
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         settings = recipe.settings(run) | self.stated(recipe) | dict(self.settings)

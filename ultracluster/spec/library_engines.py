@@ -1,6 +1,7 @@
 """The engines of SageMaker's own model parallel library, whose image starts a script."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -42,13 +43,13 @@ class ModelParallelEngine(Engine):
     def entrypoint(self) -> tuple[str, ...]:
         return ()
 
+    @abstractmethod
     def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
         """Return `mp_parameters`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
         """Return how the toolkit starts the processes."""
-        raise NotImplementedError
 
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         """Return what SDK 2.257.1 writes; the toolkit takes every value as JSON."""

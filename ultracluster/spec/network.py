@@ -1,6 +1,7 @@
 """The network of an environment: a VPC of its own, or one that is there already."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
@@ -46,9 +47,9 @@ class _Network(Spec):
     interface_endpoints: tuple[str, ...]
     """Services with an interface endpoint."""
 
+    @abstractmethod
     def training_blocks(self) -> tuple[str, ...]:
         """Return the blocks of the training subnets, the one with the file system first."""
-        raise NotImplementedError
 
     @property
     def training_addresses(self) -> int:
