@@ -39,6 +39,7 @@ def test_old_images_go(properties: dict[str, Any]):
     rules = json.loads(properties["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
 
     untagged, oldest = sorted(rules, key=lambda rule: rule["rulePriority"])
+    assert (untagged["rulePriority"], oldest["rulePriority"]) == (1, 2)
     assert untagged["selection"]["tagStatus"] == "untagged"
     assert untagged["selection"]["countNumber"] == 7
     assert oldest["selection"]["tagStatus"] == "any"

@@ -5,6 +5,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Match, Template
 
 from constructs_lib.launch_template import EfaLaunchTemplate
@@ -245,6 +246,18 @@ def test_the_role_is_given_by_an_instance_profile():
     (profile,) = resources(stack, "AWS::IAM::InstanceProfile")
     assert data(stack)["IamInstanceProfile"] == {"Arn": {"Fn::GetAtt": [profile, "Arn"]}}
     assert listed(only(stack, "AWS::IAM::InstanceProfile")["Properties"]["Roles"]) == ["Somebodys"]
+
+
+def test_what_a_template_is_granted_goes_to_its_role():
+    stack = bare_stack()
+    around = Surroundings(stack)
+    role = iam.Role(stack, "Own", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    spec = NodesSpec(instance_type="p4d.24xlarge", count=2)
+    around.bucket.grant_read(
+        EfaLaunchTemplate(stack, "T", spec=spec, security_groups=around.groups, role=role)
+    )
+
+    assert only(stack, "AWS::IAM::Policy")["Properties"]["Roles"][0]["Ref"].startswith("Own")
 
 
 def test_what_is_launched_can_be_told_apart():

@@ -5,6 +5,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 
 from constructs_lib.lustre_storage import LustreStorage
 from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
@@ -257,6 +258,21 @@ def test_an_association_without_a_bucket_is_refused():
             subnet=around.subnets[0],
             clients=[],
         )
+
+
+def test_a_role_may_look_the_file_system_up():
+    """IAM knows no resource for it: another one than `*` would allow nothing."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    role = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    spec = LustreSpec(**KINDS["scratch"])
+    LustreStorage(
+        stack, "L", spec=spec, vpc=around.vpc, subnet=around.subnets[0], clients=[]
+    ).grant_describe(role)
+
+    (statement,) = only(stack, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", "*")
+    assert statement["Action"] == "fsx:DescribeFileSystems"
 
 
 def test_what_jobs_mount_by_is_at_hand():

@@ -1,8 +1,13 @@
 """Alarms on measurements, and what nodes need to measure."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
+import pytest
+
+from constructs_lib import node_programs
 from constructs_lib.alarms import Observability
 from constructs_lib.node_programs import NodePrograms, digest
 from constructs_lib.node_role import NodeRole
@@ -51,6 +56,22 @@ def test_what_nodes_do_not_have_raises_no_alarm():
 
 def test_alarms_can_be_left_out():
     assert "night-memory-short" not in made(ObservabilitySpec(without=("memory-short",)))
+
+
+def test_what_python_leaves_beside_a_program_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nodes would take another asset whenever somebody has run the programs here."""
+    (tmp_path / "node" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "node" / "__pycache__" / "check.pyc").write_bytes(b"compiled")
+    (tmp_path / "node" / "check.py").write_text("pass")
+    monkeypatch.setattr(node_programs, "PROGRAMS", tmp_path / "node")
+    app = cdk.App(outdir=str(tmp_path / "out"))
+    NodePrograms(cdk.Stack(app, "S"), "P", environment_name="night")
+    app.synth()
+
+    (asset,) = (tmp_path / "out").glob("asset.*")
+    assert [each.name for each in asset.iterdir()] == ["check.py"]
 
 
 def test_a_node_takes_exactly_the_program_that_was_reviewed():

@@ -5,9 +5,13 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import constructs_lib
+from constructs_lib.ultracluster_rules import UltraClusterRules
+from ultracluster.rules.acknowledgements import OBJECTIONS
+from ultracluster.rules.engine import RULES
 
 STUB = ast.parse((Path(constructs_lib.__file__).parent / "__init__.pyi").read_text())
 NAMES = {
@@ -61,3 +65,13 @@ def test_a_name_that_is_not_there_is_an_import_error():
         [sys.executable, "-c", command], capture_output=True, text=True, check=False
     )
     assert "ImportError: cannot import name 'FabricSecurtyGroup'" in done.stderr
+
+
+def test_the_plug_in_says_what_it_is():
+    """CDK's report names it, and an acknowledgement begins with that name."""
+    plugin = UltraClusterRules()
+
+    assert plugin.name == "UltraCluster"
+    assert plugin.version == version("ultracluster")
+    assert {"FABRIC-1", "SAFETY-9"} < set(plugin.rule_ids)
+    assert set(plugin.rule_ids) == {*RULES, *OBJECTIONS}

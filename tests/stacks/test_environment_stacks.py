@@ -11,6 +11,7 @@ from constructs_lib.stacks.environment import TrainingEnvironment
 from tests.stacks.invariants import INVARIANTS
 from tests.stacks.synthesized import STACKS, VARIANTS, Synthesis
 from ultracluster.spec.network import INTERFACE_ENDPOINTS
+from ultracluster.spec.node_image import NodeImageSpec
 
 Made = Callable[[str], Synthesis]
 EVERY_WORLD = pytest.mark.parametrize("name", VARIANTS)
@@ -27,12 +28,15 @@ def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synt
 def test_a_resource_keeps_its_logical_id(synthesis: Made, name: str):
     """Another id is another resource: nodes lose their role, or are replaced, in an update.
 
-    Who changes `logical_ids.json` writes a "Replaces resources" entry into the changelog.
+    Who changes `logical_ids.json` writes a "Replaces resources" entry into the changelog. It has
+    the ids of all environments together, and how many each of their stacks has.
     """
     known = json.loads(Path(__file__).with_name("logical_ids.json").read_text())
-    for stack, template in synthesis(name).templates.items():
+    templates = synthesis(name).templates
+    for stack, template in templates.items():
         made = {logical_id: found["Type"] for logical_id, found in template["Resources"].items()}
-        assert made.items() <= known[stack].items()
+        assert made.items() <= known["ids"][stack].items()
+    assert [len(each["Resources"]) for each in templates.values()] == known["resources"][name]
 
 
 @pytest.mark.parametrize("name", ["small", "existing", "reserved", "slurm"])
@@ -49,12 +53,21 @@ def test_stacks_depend_on_each_other_one_way(name: str):
         assert position == 0 or depended
 
 
-@pytest.mark.parametrize("name", ["small", "slurm"])
-def test_a_specs_names_of_stacks_are_those_that_are_deployed(name: str):
+@pytest.mark.parametrize(
+    ("name", "image"), [("small", None), ("slurm", None), ("slurm", NodeImageSpec())]
+)
+def test_a_specs_names_of_stacks_are_those_that_are_deployed(
+    name: str, image: NodeImageSpec | None
+):
     """`retry` and `deliver` find stacks by them: CDK gives stacks no tags."""
-    spec = VARIANTS[name]
+    spec = VARIANTS[name].model_copy(update={"node_image": image})
     made = TrainingEnvironment(cdk.App(), spec=spec).synth().stacks_recursively
     assert tuple(stack.stack_name for stack in made) == spec.stack_names
+    described = {stack.template["Description"] for stack in made}
+    assert len(described) == len(made)
+    assert all(f"{name} training environment" in each for each in described)
+    types = {each["Type"] for s in made for each in s.template["Resources"].values()}
+    assert ("AWS::ImageBuilder::ImagePipeline" in types) is (image is not None)
 
 
 @pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
