@@ -14,6 +14,7 @@ from training.recipes import find as recipe
 from training.settings import RunSettings
 from ultracluster.plan.document import document
 from ultracluster.planner.devices import network_of
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout
 from ultracluster.planner.measurement import MeasurementError, metrics
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.outcome import Plan
@@ -245,6 +246,43 @@ def test_a_run_replaces_the_assumed_speed(written: str):
     assert run.steps == 30
     assert after.outcome.days < before.outcome.days
     assert narrow[1] / narrow[0] < wide[1] / wide[0]
+
+
+@pytest.mark.parametrize(("steps", "counted"), [(1, 1), (3, 2), (20, 10), (21, 11)])
+def test_steps_of_the_warm_up_are_left_out(written: str, steps: int, counted: int):
+    """Ten, or half of a short run: they compile, and read their first files."""
+    assert metrics("\n".join(written.splitlines()[: 1 + steps])).steps == counted
+
+
+def test_the_layout_of_a_run_is_that_of_its_settings(written: str):
+    start, *steps = (json.loads(line) for line in written.splitlines())
+    settings = start["settings"]
+    settings["data"] |= {"micro_batch": 2, "global_batch": 64}
+    settings["parallel"] |= {"tensor_parallel": 2, "partition_size": 8}
+    settings["parallel"] |= {"hierarchical_gather": True, "reshard_after_forward": False}
+    settings["numerics"]["checkpoint_every"] = 1
+    found = metrics("\n".join(map(json.dumps, [{**start, "gpus": 16}, *steps])))
+
+    wanted = Layout(16, 4, 2, 2, 4, RECOMPUTED, hierarchical=True, reshard=False)
+    assert found.layout == wanted
+    assert metrics(written).layout == Layout(1, 1, 1, 16, 1, KEPT)
+    model = settings["model"]
+    assert (found.shape.layers, found.shape.hidden) == (model["layers"], model["width"])
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        ("NVIDIA A100-SXM4-40GB", "A100 40GB"),
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
+        ("NVIDIA H100 80GB HBM3", "H100 80GB"),
+        ("NVIDIA B200", "B200 180GB"),
+        ("Tesla T4", None),
+    ],
+)
+def test_a_gpu_is_known_by_what_cuda_calls_it(written: str, name: str, gpu: str | None):
+    found = metrics(on(name, written)).gpu()
+    assert (found and found.name) == gpu
 
 
 def test_a_run_on_another_gpu_is_refused(written: str):

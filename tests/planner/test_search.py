@@ -18,8 +18,10 @@ from ultracluster.planner.layout import (
     ACTIVATIONS,
     INDIFFERENCE,
     WORTH_A_PIPELINE,
+    Choices,
     Kind,
     Layout,
+    Only,
     Setup,
     choose,
     partitions,
@@ -99,6 +101,10 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
 @example(of_size(3e9), 12, [], 18, ("p5.4xlarge", ""))
 @example(TRILLION, 64, [], 26, ("p4d.24xlarge", ""))
 @example(TRILLION, 64, [], 26, ("p4d.24xlarge", "megatron-core"))
+@example(KIMI, 63, [], 20, ("p5.48xlarge", ""))
+# A way that computes longer is looked at again, where a faster one waits for what it sends.
+@example(MIXTRAL, 1211, [], 25, ("p4d.24xlarge", ""))
+@example(MIXTRAL, 1711, [], 18, ("p4d.24xlarge", ""))
 def test_what_is_left_out_early_changes_no_answer(shape, nodes, before, power, on):
     """What cannot win is not looked at; what was found for other numbers says what that is."""
     kind = dict(zip(("instance_type", "software"), on, strict=True))
@@ -228,6 +234,56 @@ def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
     assert search(megatron, "p4de.24xlarge").smallest_group(512, tensor=1) == 1024
 
 
+def choices(shape: ModelShape, instance_type: str = "p4d.24xlarge", **only) -> Choices:
+    return Choices(search(shape, instance_type).setup, Only(**only))
+
+
+def test_what_may_be_chosen_divides_the_model_and_the_node():
+    """Heads and node by the tensor degree, layers by the stages, experts by the GPUs."""
+    six = ModelShape(6, 2560, 20)
+
+    assert choices(six).degrees() == (1, 2, 4)
+    assert choices(six, "p5.4xlarge").degrees() == (1,)
+    assert choices(MIXTRAL).degrees() == (1, 2, 4, 8)
+    assert choices(dataclasses.replace(MIXTRAL, key_value_heads=2)).degrees() == (1, 2)
+    assert choices(six, tensor=5).degrees() == ()
+    # Of four stages of two layers one would be empty; who asks for both numbers gets it.
+    assert list(choices(six).stages()) == [(1, 1), (2, 1), (3, 1), (3, 2), (6, 1)]
+    assert list(choices(six, pipeline=4).stages()) == []
+    assert list(choices(six, pipeline=4, chunks=1).stages()) == [(4, 1)]
+    assert list(choices(six, pipeline=7, chunks=1).stages()) == []
+    over = [choices(MIXTRAL).experts_over(t) for t in (1, 2, 4)]
+    assert over == [(1, 2, 4, 8), (1, 2, 4, 8), (1, 4, 8)]
+    assert choices(six).experts_over(1) == (1,)
+    assert choices(MIXTRAL, expert=16).experts_over(1) == ()
+    for sequence, contexts in ((32_767, (1,)), (32_768, (1, 2, 4, 8))):
+        assert choices(dataclasses.replace(six, sequence=sequence)).contexts() == contexts
+    assert choices(six, context=4).contexts() == (4,)
+    kinds = list(choices(six).kinds())
+    assert [len(alike) for alike in kinds[:4]] == [15, 15, 15, 3]
+    assert len(kinds) == 3 * 5 * 3
+    assert kinds[-1][-1] == Kind(4, 4, "recomputed", pipeline=6)
+
+
+def test_nodes_are_bought_in_three_ways():
+    """SageMaker's have their disks with them; of a Capacity Block no price of p4d is known."""
+    ways = {each.option: each.sheet for each in plan(question(of_size(50e9))).bills}
+    items = {
+        option: {line.quantity.item.name for line in sheet.lines} for option, sheet in ways.items()
+    }
+    unpriced = {o: [each.item.name for each in s.unpriced] for o, s in ways.items()}
+    nodes, disks = "ec2/p4d.24xlarge/on-demand", "ebs/gp3/storage"
+
+    assert list(ways) == ["on-demand", "capacity-block", "sagemaker"]
+    assert items["on-demand"] - items["sagemaker"] == {nodes, disks}
+    assert items["sagemaker"] - items["on-demand"] == {"sagemaker/ml.p4d.24xlarge/training"}
+    assert items["on-demand"] - items["capacity-block"] == {nodes}
+    block = "ec2/p4d.24xlarge/capacity-block"
+    assert unpriced == {"on-demand": [], "capacity-block": [block], "sagemaker": []}
+    assert price.other_region("us-east-1") == "us-west-2"
+    assert price.other_region("eu-west-1") == "us-east-1"
+
+
 def test_micro_batches_of_an_interleaved_pipeline_come_in_groups_of_its_stages():
     found = search(TRILLION)
     plain, interleaved = (Kind(8, 1, "recomputed", pipeline=8, chunks=v) for v in (1, 2))
@@ -277,6 +333,9 @@ def test_runners_up_say_why_they_lose():
     others = [(e.step.layout.group, e.step.layout.tensor, e.why) for e in found.runners_up]
 
     assert (found.outcome.step.layout.group, found.notes) == (128, ())
+    stored = found.outcome.lustre
+    assert (stored.capacity_gib, stored.per_unit_throughput) == (9600, 500)
+    assert stored.write_bandwidth == 9600 / 1024 * 500e6
     needs = "less than a pipeline of 8 stages is worth; needs a program that has one (--pipeline)"
     near = "within the model's error; gathers over {} GPUs, not 128"
     sent = "gathers and reduce-scatters cost"
