@@ -1,6 +1,7 @@
 """What may be asked: every number up to its bounds, and no further."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ ASKED = Question(of_size(7e9), 1e12, "p4d.24xlarge", nodes=64)
 MIXED = ModelShape(8, 1024, 8, experts=16, experts_per_token=2, expert_width=512)
 
 
-def said(asked: Question, **changes: object) -> dict[str, str]:
+def said(asked: Question, **changes: Any) -> dict[str, str]:
     """Return what is said of a question with other values, by option."""
     only = {name: value for name, value in changes.items() if hasattr(Only, name)}
     of_shape = {field.name for field in fields(ModelShape)}

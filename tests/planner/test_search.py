@@ -319,6 +319,7 @@ def test_the_curve_goes_from_one_node_to_all_by_doubling():
     least = points[2].tokens_per_second
     assert least
     for each in points[2:]:
+        assert each.tokens_per_second
         assert each.efficiency == pytest.approx(each.tokens_per_second / each.nodes / (least / 4))
 
 

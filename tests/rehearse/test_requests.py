@@ -14,6 +14,7 @@ import pytest
 from environments.dev import DEV
 from tests.stacks.synthesized import existing
 from ultracluster.aws import CloudError
+from ultracluster.catalogue.instances import find
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct, job_proof
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
@@ -273,8 +274,8 @@ def test_a_rehearsals_job_takes_all_instances_of_sagemaker():
     none = DEV.sagemaker.model_copy(update={"instances": 0})
     assert rehearsal_recipe(DEV.model_copy(update={"sagemaker": none})) is None
     for kind in ("trn1.32xlarge", "g4dn.metal"):
-        nodes = DEV.nodes.model_construct(instance_type=kind)
-        other = DEV.model_construct(nodes=nodes, sagemaker=DEV.sagemaker)
+        nodes = SimpleNamespace(instance_type=kind, instance=find(kind))
+        other: Any = SimpleNamespace(nodes=nodes, sagemaker=DEV.sagemaker)
         assert rehearsal_recipe(other) is None
 
 

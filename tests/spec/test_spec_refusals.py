@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from tests.spec import network_faults, node_faults, slurm_faults, storage_faults, user_faults
 from tests.spec.faults import Fault
-from tests.spec.samples import P4D, changed, found
-from ultracluster.problem import Problem
+from tests.spec.samples import EXISTING, P4D, QUEUES, SLURM, TIERING, USERS, changed, found
+from ultracluster.problem import Problem, SpecError
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.node_image import NodeImageSpec
+from ultracluster.spec.slurm import HealthChecksSpec
+from ultracluster.spec.users import HomeStorageSpec
 
 FAULTS = [
     *node_faults.FAULTS,
@@ -120,3 +123,109 @@ def test_fault_names_are_unique():
     """A failing test is found by its name."""
     names = [fault.name for fault in FAULTS]
     assert len(set(names)) == len(names)
+
+
+NEURON = {"slurm.version": "26.05", "slurm.repairs": False, "nodes.instance_type": "trn1.32xlarge"}
+SMALL_FIRST = {"network.training_subnet_cidrs": ("10.0.1.0/28", "10.0.2.0/24")}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "line"),
+    [
+        (
+            USERS,
+            {"slurm.home_storage": HomeStorageSpec()},
+            (
+                'slurm.users.homes: got "/fsx/home"; home_storage is a file system for them at '
+                '/home; write homes="/home", or home_storage=None'
+            ),
+        ),
+        (
+            SLURM,
+            {"slurm.login_instance_type": "u7inh-32tb.480xlarge"},
+            (
+                'slurm.login_instance_type: got "u7inh-32tb.480xlarge"; its node group is named '
+                "after it, and names have 25 characters; write m6i.xlarge"
+            ),
+        ),
+        (
+            QUEUES,
+            {"slurm.queues[1].settings": (("Default", "YES"),)},
+            (
+                'slurm.queues[1].settings[0]: got "Default"; put the default queue first in '
+                "queues, and remove it"
+            ),
+        ),
+        (
+            QUEUES,
+            {"slurm.queues[1].settings": (("GraceTime", "1"), ("GraceTime", "2"))},
+            'slurm.queues[1].settings[1]: got "GraceTime"; it is set twice; remove one',
+        ),
+        (
+            SLURM,
+            {**NEURON, "slurm.health_checks": HealthChecksSpec(deep_profile="QUICK")},
+            (
+                'slurm.health_checks.deep_profile: got "QUICK"; they are diagnostics of NVIDIA '
+                'GPUs, and no nodes have any; write "NONE"'
+            ),
+        ),
+        (
+            SLURM,
+            SMALL_FIRST,
+            (
+                'network.training_subnet_cidrs[0]: got "11 addresses"; the first subnet holds file '
+                "system, endpoints, Slurm's controller and login nodes, which need 17; put a /27 "
+                "or larger first"
+            ),
+        ),
+        (
+            P4D,
+            SMALL_FIRST,
+            (
+                'network.training_subnet_cidrs[0]: got "11 addresses"; the first subnet holds file '
+                "system and endpoints, which need 15; put a /27 or larger first"
+            ),
+        ),
+        (
+            P4D,
+            {"nodes.count": 400},
+            (
+                'network.training_subnet_cidrs: got "251 addresses"; 400 nodes + 20 SageMaker + 4 '
+                "file system + 11 endpoints need 435; write one /23"
+            ),
+        ),
+        (
+            EXISTING,
+            {"nodes.count": 4000},
+            (
+                'network.training_subnets: got "502 addresses"; 4,000 nodes + 20 SageMaker + 4 '
+                "file system + 1 endpoints need 4,025; write one /20"
+            ),
+        ),
+    ],
+)
+def test_a_line_holds_the_figures_that_decide(
+    base: EnvironmentSpec, changes: dict[str, object], line: str
+):
+    """Whole: somebody counts by them."""
+    assert line in [str(problem) for problem in problems_of(base, changes)]
+
+
+def test_an_image_takes_twenty_components_with_ours():
+    arn = "arn:aws:imagebuilder:us-east-1:123456789012:component/x{}/1.0.0"
+    some = tuple(arn.format(number) for number in range(20))
+
+    assert NodeImageSpec(components=some[:19]).components == some[:19]
+    with pytest.raises(SpecError, match="a recipe takes 20 with ours; write fewer"):
+        NodeImageSpec(components=some)
+
+
+def test_nodes_without_gpus_have_no_diagnostics():
+    """PCS refuses checks that are all off, and an action of one that is off."""
+    deep = HealthChecksSpec(monitoring_mode="NONE", deep_profile="QUICK", deep_repair_action="AUTO")
+    assert deep.request(gpus=False) == {}
+    assert deep.request(gpus=True) == {
+        "healthMonitoring": {"mode": "NONE"},
+        "deepHealthChecks": {"onStart": {"profile": "QUICK", "repairAction": "AUTO"}},
+    }
+    assert TIERING.storage.throughput_gbps == 4.0

@@ -24,9 +24,10 @@ from ultracluster.problem import SpecError
 from ultracluster.rehearse.job_proof import rehearsal_recipe
 from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import SageMakerSpec
+from ultracluster.spec.library_engines import ScriptSpec, SmpV1Engine
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.loading import EnvironmentFileError
-from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.train.recipe_files import find_recipe, request_problems
 from ultracluster.train.submission import build
@@ -106,6 +107,101 @@ def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: s
         recipe(**changes)
 
     assert words in str(caught.value)
+
+
+TITAN = {each.name: each for each in RECIPES}["llama3-8b"]
+SCRIPT = ScriptSpec(source="s3://b/sourcedir.tar.gz", program="train.py")
+OF_THE_LIST = TorchtitanModelSpec(family="llama3", flavor="8B", sequence=2048)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"limits": LimitsSpec(max_runtime_seconds=60, max_wait_seconds=60)},
+            (
+                "limits.max_wait_seconds: got 60; it is for spot capacity; write spot=True, or "
+                "max_pending_seconds"
+            ),
+        ),
+        (
+            {"engine": DeepSpeedEngine(program="train.py"), "tensor_parallel": 2},
+            (
+                "tensor_parallel: got 2; DeepSpeed's MiCS shares no layers; write 1, or use "
+                "TorchrunEngine"
+            ),
+        ),
+        (
+            {
+                "engine": SmpV1Engine(script=SCRIPT, acknowledge_archived=True),
+                "tensor_parallel": 2,
+            },
+            "tensor_parallel: got 2; sharded data parallelism shares no layers; write 1",
+        ),
+        (
+            {"engine": TorchtitanEngine()},
+            (
+                'model: got "ModelSpec"; torchtitan trains models of its own list; write '
+                "TorchtitanModelSpec"
+            ),
+        ),
+        (
+            {"model": OF_THE_LIST},
+            (
+                'model: got "TorchtitanModelSpec"; the training program knows shapes alone; write '
+                "ModelSpec, or TorchtitanEngine"
+            ),
+        ),
+    ],
+)
+def test_what_an_engine_cannot_do_is_one_line(changes: dict[str, Any], line: str):
+    with pytest.raises(SpecError) as caught:
+        recipe(**changes)
+
+    assert [str(problem) for problem in caught.value.problems] == [line]
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {"activation_checkpointing": 0},
+            [("activation_checkpointing: got 0; torchtitan has three ways; write engine.recompute, "
+             "and leave this out")],
+        ),
+        (
+            {"engine": TITAN.engine.model_copy(update={"float8": True})},
+            ["engine.float8: got True; a A100 has no float8; write false"],
+        ),
+        (
+            {"engine": TITAN.engine.model_copy(update={"pipeline_parallel": 3})},
+            ["partition_size: got 16; 128 ranks in 3 stages do not divide by it; write 8 or 32"],
+        ),
+        (
+            {"tensor_parallel": 3},
+            [
+                ("partition_size: got 16; tensor and context parallelism are part of it, 3 ranks; "
+                "write 15 or 18"),
+                "tensor_parallel: got 3; it does not divide the model's 32 heads; write 2 or 4",
+                ("model.sequence: got 8192; tensor and context parallelism cut it into 3 pieces; "
+                "write 8190 or 8193"),
+                "tensor_parallel: got 3; a layer is shared inside a node of 8 ranks; write 2 or 4",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_layout_that_torchtitan_does_not_take_is_told_by_our_fields(
+    changes: dict[str, Any], lines: list[str]
+):
+    with pytest.raises(SpecError) as caught:
+        TITAN.model_copy(update=changes)
+
+    assert [str(problem) for problem in caught.value.problems] == lines
+
+
+def test_a_model_that_torchtitan_does_not_have_is_refused():
+    with pytest.raises(SpecError, match=r"llama3 has no such flavor; write debugmodel or 1B"):
+        TorchtitanModelSpec(family="llama3", flavor="9B", sequence=2048)
 
 
 @pytest.mark.parametrize(

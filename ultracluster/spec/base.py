@@ -252,15 +252,13 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     if kind in bounds:
         key, words = bounds[kind]
         return Problem(path, got, words.format(context[key]))
-    return Problem(path, got, _expected(spec, path, detail["msg"]))
+    return Problem(path, got, _expected(spec, path))
 
 
-def _expected(spec: type[Spec], path: str, message: str) -> str:
+def _expected(spec: type[Spec], path: str) -> str:
     """Return what a field takes, by its annotation and meaning."""
     name, _, item = path.partition("[")
-    field = spec.model_fields.get(name)
-    if field is None:
-        return message
+    field = spec.model_fields[name]
     kinds = get_args(field.annotation) or (field.annotation,)
     if item:
         kinds = tuple(kind for kind in kinds if kind is not ...)
