@@ -71,6 +71,12 @@ def test_young_and_daly_agree_where_checkpoints_are_short():
     assert g.daly(mean=1e6, write=1) == pytest.approx(math.sqrt(2 * 1e6), rel=0.01)
 
 
+def test_a_checkpoint_that_takes_as_long_as_failures_come_is_written_once_between_two():
+    """Beyond twice the mean his formula has no meaning."""
+    assert [g.daly(mean=1.0, write=write) for write in (2.0, 5.0)] == [1.0, 1.0]
+    assert g.daly(mean=1.0, write=1.9) < 1
+
+
 def test_known_goodput_of_512_nodes():
     """The table of the facts: RSC-1's rate, 60 s to write, 15 minutes to restart: 0.902."""
     found = g.goodput(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -283,6 +283,16 @@ def test_the_layout_of_a_run_is_that_of_its_settings(written: str):
 def test_a_gpu_is_known_by_what_cuda_calls_it(written: str, name: str, gpu: str | None):
     found = metrics(on(name, written)).gpu()
     assert (found and found.name) == gpu
+
+
+def test_what_ran_had_the_memory_that_it_needed(written: str):
+    """A run that the memory model calls too large is not also called slow for want of memory."""
+    planner = Planner(asked(instance_type="p5.48xlarge"))
+    gpu, network, stack = planner.setup.gpu, planner.setup.network, planner.setup.stack
+    run = replace(metrics(on("NVIDIA H100 80GB HBM3", written)), shape=of_size(1e11))
+    plenty = replace(stack, shortage=0.0)
+
+    assert run.factor(gpu, network, stack) == run.factor(gpu, network, plenty)
 
 
 def test_a_run_on_another_gpu_is_refused(written: str):

@@ -263,6 +263,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             '--vocabulary: got "1e+308"; write a whole number up to',
         ),
         (
+            ["plan", "--parameters", "9e13", "--tokens", "1e12", "--budget", "1e9"],
+            "--nodes: none of up to 8,192 will do; 89,999.8 B parameters need 132.8 GiB",
+        ),
+        (
             [*SEVEN, "--days", "0.01"],
             "got 0.01; the fastest of up to 8,192 nodes is 8,192 nodes in 0.2 days; write more",
         ),

@@ -109,7 +109,7 @@ def test_experts_have_their_bounds(option, name, low, high):
     for value in (low - 1, high + 1):
         if (name, value) != ("experts", 0):
             wanted = f"write a whole number from {low:,} to {high:,}"
-            assert said(mixed, **{name: value})[option] == wanted
+            assert said(mixed, **{name: value}) == {option: wanted}
 
 
 @pytest.mark.parametrize("name", ["experts_per_token", "expert_width", "shared_experts"])
@@ -124,3 +124,25 @@ def test_what_is_not_given_has_its_default():
     assert replace(ASKED, restart_minutes=2.0).restart_seconds == 120
     assert ASKED.rate.per_node_day == 6.5e-3
     assert replace(ASKED, failures=0.5).rate.per_node_day == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "option", "fix"),
+    [
+        ({"instance_type": "p9.metal"}, "--instance", "no such instance type is known; write p4d."),
+        ({"instance_type": "g5.48xlarge"}, "--instance", "how fast A10G trains is not known here"),
+        ({"instance_type": "p6e-gb200.36xlarge"}, "--instance", "no Region is known to sell it"),
+        ({"purchase": "spot"}, "--purchase", "write on-demand, capacity-block or sagemaker"),
+        ({"region": "mars-1"}, "--region", "p4d.24xlarge is not sold there; write ap-"),
+        ({"software": "compiled"}, "--software", "it was measured on H100 alone; write fsdp"),
+        ({"software": "x"}, "--software", "write fsdp, compiled, megatron, training, torchtitan"),
+        ({"failures": "x"}, "--failures", "write opt-175b, rsc-1, llama-3 or rsc-2, or failures"),
+        ({"days": 3.0}, "--nodes and --days", "each follows from the others; write one of them"),
+    ],
+)
+def test_what_follows_from_a_fault_is_not_told_beside_it(changes, option, fix):
+    """One problem: the others would be gone with it."""
+    ((name, words),) = said(ASKED, **changes).items()
+
+    assert name == option
+    assert words.startswith(fix)

@@ -359,6 +359,9 @@ def test_a_plan_is_compared_with_every_other_type_of_eight_known_gpus():
     assert {"p4de.24xlarge", "p5en.48xlarge", "p6-b300.48xlarge"} <= compared
     # The plan's own type, a part of a node, and half of a node.
     assert compared.isdisjoint({"p4d.24xlarge", "p5.4xlarge", "p6e-gb200.36xlarge"})
+    none = {e.instance_type: e.why_not for e in alternatives(question(of_size(9e13)), days=1000)}
+    assert none["p5.48xlarge"] == "the model does not fit"
+    assert none["p5e.48xlarge"] == "not sold in us-east-1"
 
 
 def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():
@@ -401,6 +404,11 @@ def test_a_number_of_nodes_that_divides_badly_names_one_that_does_not():
             "80% of a step waits for the network: a larger --batch-tokens, fewer nodes or faster "
             "cards shorten that"
         ),
+    )
+    # Where no tensor degree would keep the batch none is named.
+    assert plan(question(nodes=4096)).notes[0] == (
+        "a step holds 67,108,864 tokens, not 4,194,304: every GPU works on at least one sequence, "
+        "and all on as many"
     )
     gain = other.step.tokens_per_second / prime.outcome.step.tokens_per_second - 1
     assert gain == pytest.approx(2.07, abs=0.005)

@@ -90,8 +90,6 @@ def one_way(
         hierarchical: Between nodes first: each card then carries only what its node lacks.
     """
     p, k, network = group.ranks, group.inside, setup.network
-    if p == 1:
-        return 0.0, 0.0
     link = setup.gpu.link_bandwidth
     if group.nodes == 1:
         latency = network.launch_latency + (p - 1) * network.link_hop_latency

@@ -9,7 +9,6 @@ from ultracluster.planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP
 from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
-from ultracluster.planner.search import Search
 from ultracluster.planner.stack import SoftwareStack, faster, known_on, stack_for
 from ultracluster.planner.step import step
 
@@ -193,15 +192,8 @@ def _merged(planned: Setup, so_far: Setup, change: Setup) -> Setup:
 
 
 def _seconds(plan: Plan, setup: Setup) -> float:
-    """Return the seconds of a step in another setup, by another layout if this is too large."""
-    layout = plan.outcome.step.layout
-    here = step(setup, layout)
-    if here.holding.fits:
-        return here.seconds
-    other = Search(setup, plan.question.batch).best(plan.outcome.nodes)
-    if other is None:
-        return here.seconds
-    return other.seconds * layout.sequences / other.layout.sequences
+    """Return the seconds of a step in another setup; none holds more memory than another."""
+    return step(setup, plan.outcome.step.layout).seconds
 
 
 def _days(
