@@ -55,14 +55,16 @@ ROOMS = {
     "planner": (("ultracluster/planner/**/*.py",), ("tests/planner",)),
 }
 # Other people's apps and drawn environments take minutes, and repeat what the others assert.
-NOT_AIMED = ("test_in_other_apps.py", "test_foreign_apps.py", "test_random_environments.py")
+NOT_AIMED = ("test_foreign_apps.py", "test_random_environments.py")
 DROPPED = (ast.Expr, ast.AugAssign, ast.Raise, ast.Return, ast.Continue, ast.Break)
-# The real CDK CLI takes minutes for each of these.
+# The real CDK CLI, and every construct once more, take minutes.
 SLOW = (
-    "test_rehearsal_of_dev_by_the_real_cli",
-    "test_what_the_cli_synthesizes_is_what_was_reviewed",
-    "test_a_failed_creation_is_told_with_its_reason",
-    "test_nothing_outlives_a_rehearsal_that_is_stopped",
+    "tests/rehearse/test_rehearsal.py::test_rehearsal_of_dev_by_the_real_cli",
+    "tests/rehearse/test_rehearsal.py::test_what_the_cli_synthesizes_is_what_was_reviewed",
+    "tests/rehearse/test_rehearsal.py::test_a_failed_creation_is_told_with_its_reason",
+    "tests/rehearse/test_rehearsal.py::test_nothing_outlives_a_rehearsal_that_is_stopped",
+    "tests/constructs/test_in_other_apps.py::test_a_construct_is_the_same_under_any_feature_flags",
+    "tests/constructs/test_in_other_apps.py::test_no_tag_of_an_app_replaces_anything",
 )
 
 UNWANTED: Final = (".git", ".*_cache", "__pycache__", ".hypothesis", "build", "cdk.out")
@@ -196,7 +198,7 @@ def tests_of(room: str, source: Path, folder: Path, part: int) -> Tests:
         if test.name not in NOT_AIMED
     ]
     tests = Tests(folder, copy, files, [pattern.partition("*")[0] + "*" for pattern in code])
-    tests.deselected = tuple(f"tests/rehearse/test_rehearsal.py::{name}" for name in SLOW)
+    tests.deselected = SLOW
     tests.note()
     return tests
 
