@@ -98,6 +98,14 @@ CAPACITY: Final = (
         words="not sold in use1-az3",
     ),
     Case(
+        "CAPACITY-5",
+        "cluster",
+        {"Near.AvailabilityZoneId": "usw1-az1"},
+        {f"{DATA}.InstanceType": "g4dn.8xlarge", "Near.AvailabilityZoneId": "usw1-az1"},
+        region="us-west-1",
+        words="p4d.24xlarge is not sold in us-west-1",
+    ),
+    Case(
         "CAPACITY-6",
         "cluster",
         {f"{DATA}.CpuOptions": {"ThreadsPerCore": 1}},

@@ -1,5 +1,6 @@
 """Fixtures of the SAFETY rules about policies, roles and references."""
 
+import json
 from typing import Any, Final
 
 from tests.rules.cluster_templates import att, ref, resource
@@ -172,6 +173,17 @@ BY_ALIAS: Final = {
 KEY_OF_AWS: Final = "arn:aws:kms:us-east-1:${AWS::AccountId}:alias/aws/sns"
 
 
+ALL_TRAFFIC: Final = {"ResourceId": ref("Vpc"), "ResourceType": "VPC", "TrafficType": "ALL"}
+
+
+def substituting(**more: Any) -> dict[str, Any]:
+    """Return a state machine whose only task is called by a substitution."""
+    task = {"Type": "Task", "Resource": "${Fn}", "End": True}
+    definition = json.dumps({"StartAt": "A", "States": {"A": task}})
+    given = {"RoleArn": "arn:aws:iam::123456789012:role/x", "DefinitionString": definition}
+    return resource("AWS::StepFunctions::StateMachine", {**given, **more})
+
+
 POLICIES: Final = (
     Case(
         "SAFETY-16",
@@ -318,6 +330,13 @@ POLICIES: Final = (
     Case(
         "SAFETY-20",
         "cluster",
+        {"Flow": resource("AWS::EC2::FlowLog", ALL_TRAFFIC)},
+        {"Flow": resource("AWS::EC2::FlowLog", ALL_TRAFFIC | {"LogDestinationType": "s3"})},
+        words="no DeliverLogsPermissionArn, with which it would write to a log group",
+    ),
+    Case(
+        "SAFETY-20",
+        "cluster",
         flow_logs(OWN_GROUP, service="ec2"),
         flow_logs(OWN_GROUP),
         words="vpc-flow-logs",
@@ -378,6 +397,13 @@ POLICIES: Final = (
         words="AWS::EC2::SecurityGroup",
     ),
     Case("SAFETY-26", "cluster", {"Nodes.VPCZoneIdentifier": [ref("Vpc")]}, words="AWS::EC2::VPC"),
+    Case(
+        "SAFETY-26",
+        "cluster",
+        {"Machine": substituting()},
+        {"Machine": substituting(DefinitionSubstitutions={"Fn": "arn:aws:states:::lambda:invoke"})},
+        words="DefinitionString has ${Fn}, and no substitution for it",
+    ),
     Case(
         "SAFETY-26",
         "storage",

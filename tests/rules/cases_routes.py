@@ -77,6 +77,13 @@ def ways(changes: dict[str, Any]) -> dict[str, Any]:
 
 ROUTES: Final = (
     Case("FABRIC-35", "cluster", ways({"Sts.SubnetIds": []}), ways({}), words="no subnet"),
+    Case(
+        "FABRIC-35",
+        "cluster",
+        ways({"Sts.VpcEndpointType": "Gateway"}),
+        ways({}),
+        words="VpcEndpointType is Gateway, which takes no security group",
+    ),
     Case("FABRIC-38", "cluster", ways({"Attachment": GONE}), ways({}), words="attached"),
     Case(
         "FABRIC-35",
@@ -119,6 +126,13 @@ ROUTES: Final = (
         words="45 USD for each TB",
     ),
     Case("FABRIC-37", "cluster", ways({"S3": GONE}), ways({})),
+    Case(
+        "FABRIC-37",
+        "cluster",
+        ways({"ToNat": GONE, "S3.RouteTableIds": [ref("Public")]}),
+        ways({"ToNat": GONE}),
+        words="Private of Near has no way to S3",
+    ),
     Case("FABRIC-37", "cluster", ways({"S3.ServiceName": "com.amazonaws.us-west-2.s3"}), ways({})),
     Case("FABRIC-38", "cluster", ways({"NearTable.RouteTableId": ref("Public")}), ways({})),
     Case("FABRIC-38", "cluster", ways({"OutsideTable.RouteTableId": ref("Private")}), ways({})),

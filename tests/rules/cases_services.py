@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from tests.rules.cluster_templates import att, ref, resource
 from tests.rules.rule_cases import GONE, Case
+from tests.rules.service_templates import HYPERPOD, trust
 from tests.rules.service_templates import SOURCE as OF_ACCOUNT
-from tests.rules.service_templates import trust
 
 VPC: Final = "Job.VpcConfig"
 CONFIG: Final = "Job.ResourceConfig"
@@ -120,6 +120,13 @@ def beside(action: str) -> dict[str, Any]:
     }
 
 
+SCRIPTS: Final = {
+    f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
+}
+WORKERS: Final = [
+    {**HYPERPOD["Pod"]["Properties"]["InstanceGroups"][0], "InstanceGroupName": f"workers-{n}"}
+    for n in range(101)
+]
 SAGEMAKER: Final = (
     Case(
         "SAGEMAKER-1",
@@ -267,6 +274,27 @@ SAGEMAKER: Final = (
         },
     ),
     Case("SAGEMAKER-12", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
+    Case(
+        "SAGEMAKER-12",
+        "hyperpod",
+        {**SCRIPTS, "Scripts": resource("AWS::S3::Bucket", {})},
+        {**SCRIPTS, "Scripts": resource("AWS::S3::Bucket", {"BucketName": "sagemaker-scripts"})},
+        words="bucket Scripts has a name that CloudFormation makes",
+    ),
+    Case(
+        "SAGEMAKER-12",
+        "hyperpod",
+        {**SCRIPTS, "Scripts": resource("AWS::S3::Bucket", {"BucketName": "scripts"})},
+        {f"{GROUP}.LifeCycleConfig": GONE},
+        words="bucket scripts",
+    ),
+    Case(
+        "SAGEMAKER-12",
+        "hyperpod",
+        {"Pod.InstanceGroups": WORKERS},
+        {"Pod.InstanceGroups": WORKERS[:100]},
+        words="101 instance groups",
+    ),
     Case(
         "SAGEMAKER-16",
         "job",
