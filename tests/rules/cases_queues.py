@@ -76,6 +76,13 @@ QUEUES: Final = (
     ),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.FromPort": 22, "FabricIn.ToPort": 22}, PORTS),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.FromPort": 6819}, PORTS, words="6817"),
+    Case(
+        "SLURM-9",
+        "pcs",
+        {"Workers": GONE, "Queue": GONE, **PORTS, "FabricIn.FromPort": 6818},
+        {"Workers": GONE, "Queue": GONE, **PORTS},
+        words="Fabric does not open TCP 6817",
+    ),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.ToPort": 6817}, PORTS, words="6818"),
     Case("SLURM-9", "pcs", {**PORTS, "FabricIn.ToPort": 60001}, PORTS, words="60002-63000"),
     Case(

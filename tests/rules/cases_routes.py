@@ -75,8 +75,16 @@ def ways(changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not GONE}
 
 
+def doors(source: str) -> dict[str, Any]:
+    """Return a network whose endpoint lets in the members of a group."""
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    peer = {"SourceSecurityGroupId": att(source, "GroupId")}
+    return ways({"Doors.SecurityGroupIngress": [rule | peer]})
+
+
 ROUTES: Final = (
     Case("FABRIC-35", "cluster", ways({"Sts.SubnetIds": []}), ways({}), words="no subnet"),
+    Case("FABRIC-35", "cluster", doors("Doors"), doors("Fabric"), words="Nodes in 10.0.0.0/20"),
     Case(
         "FABRIC-35",
         "cluster",

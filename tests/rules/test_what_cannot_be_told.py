@@ -5,8 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rules.cases_routes import ways
-from tests.rules.cluster_templates import CLUSTER, INTERFACES, STORAGE, att, ref, rules_between
-from tests.rules.rule_cases import GONE, changed, said, verdict
+from tests.rules.cluster_templates import (
+    CLUSTER,
+    INTERFACES,
+    STORAGE,
+    att,
+    ref,
+    resource,
+    rules_between,
+)
+from tests.rules.rule_cases import BASES, GONE, changed, said, verdict
 from tests.rules.service_templates import JOB
 from ultracluster.catalogue import interfaces, lustre
 
@@ -72,6 +80,91 @@ def test_a_parameter_without_value_leaves_a_rule_open(changes, rule: str):
 
     assert rule not in said(judged)
     assert open_questions(judged, rule) == ["parameter Given has no default"]
+
+
+CAPACITY = f"{DATA}.CapacityReservationSpecification.CapacityReservationTarget"
+BLOCK = {
+    f"{DATA}.InstanceMarketOptions": {"MarketType": "capacity-block"},
+    f"{DATA}.Placement": GONE,
+    f"{CAPACITY}.CapacityReservationId": "",
+}
+IN_A_GROUP = {
+    **dict.fromkeys(("Placement", "Reservation", "Idle", f"{DATA}.Placement"), GONE),
+    CAPACITY: {"CapacityReservationResourceGroupArn": "arn:aws:resource-groups:::group/x"},
+}
+DOORS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "SourcePrefixListId": "pl-1"}
+IMAGES = {
+    "VpcId": "vpc-0123456789abcdef0",
+    "ServiceName": "com.amazonaws.us-east-1.ecr.dkr",
+    "VpcEndpointType": "Interface",
+}
+MINE = "arn:aws:iam::123456789012:policy/mine"
+DESTINATION = "Lustre.LustreConfiguration.LogConfiguration.Destination"
+STREAM = {DESTINATION: att("Stream", "Arn"), "Stream": resource("AWS::KinesisFirehose::X", {})}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "rule", "because"),
+    [
+        (
+            "cluster",
+            {f"{DATA}.BlockDeviceMappings.0.Ebs.Encrypted": GONE},
+            "SAFETY-8",
+            "Encrypted is not written, the account's default decides it",
+        ),
+        ("cluster", BLOCK, "CAPACITY-10", "the id of the block is an empty text"),
+        ("cluster", IN_A_GROUP, "CAPACITY-3", "the reservation that it targets may lie in one"),
+        (
+            "cluster",
+            ways({"Doors.SecurityGroupIngress": [DOORS]}),
+            "FABRIC-35",
+            "a prefix list may hold its clients",
+        ),
+        (
+            "cluster",
+            ways({"Sts.SecurityGroupIds": ["sg-0123456789abcdef0"]}),
+            "FABRIC-35",
+            "security group sg-0123456789abcdef0 is not in the given templates",
+        ),
+        (
+            "cluster",
+            {"Ecr": resource("AWS::EC2::VPCEndpoint", IMAGES)},
+            "FABRIC-20",
+            "VPC vpc-0123456789abcdef0 is not in the given templates",
+        ),
+        (
+            "cluster",
+            {"SeenRole.ManagedPolicyArns": [MINE]},
+            "OPERATE-1",
+            f"policy {MINE} may let it write metrics",
+        ),
+        (
+            "pcs",
+            {"Profile.Roles": ["somebodys"]},
+            "SLURM-2",
+            "the role of its instance profile is not in the given templates",
+        ),
+        (
+            "pcs",
+            {"NodeRole.Policies": GONE, "NodeRole.ManagedPolicyArns": [MINE]},
+            "SLURM-2",
+            f"policy {MINE} is not in the given templates",
+        ),
+        ("storage", STREAM, "LUSTRE-1", "Stream is known only once it is deployed"),
+    ],
+)
+def test_what_lies_outside_of_the_templates_is_not_guessed(base, changes, rule: str, because: str):
+    """It may be right, and it may be the fault: somebody has to look."""
+    judged = verdict(changed(BASES[base], changes))
+
+    assert rule not in said(judged)
+    assert open_questions(judged, rule) == [because]
+
+
+def test_a_type_is_not_sold_in_a_region_that_nobody_names():
+    assert open_questions(verdict(changed(BASES["cluster"], {}), region=None), "CAPACITY-5") == [
+        "the Region is not given"
+    ]
 
 
 def test_what_an_image_runs_is_not_guessed_from_its_reservation():
