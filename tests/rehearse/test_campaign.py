@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -387,17 +388,18 @@ def test_each_kind_of_rehearsal_is_one_command(
     words: list[str], called: str, given: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ):
     """Its exit status is that of the command."""
-    heard: list[dict[str, object]] = []
+    heard: list[tuple[str, dict[str, object]]] = []
 
-    def answer(*_: object, **more: object) -> int:
-        heard.append(more)
+    def answer(command: str, *_: object, **more: object) -> int:
+        heard.append((command, more))
         return 7
 
-    monkeypatch.setattr(f"ultracluster.rehearse.{called}", answer)
+    for each in ("campaign.command.run", "machine.command.run", "machine.command.accept"):
+        monkeypatch.setattr(f"ultracluster.rehearse.{each}", partial(answer, each))
 
     assert main(["rehearse", "dev", *words]) == 7
-    ((more),) = heard
-    assert {name: more[name] for name in given} == given
+    ((command, more),) = heard
+    assert (command, {name: more[name] for name in given}) == (called, given)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from environments.dev import DEV
 from tests.stacks.synthesized import existing
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.instances import find
+from ultracluster.exit_status import CommandError
 from ultracluster.prove.deployment import StackTemplate
-from ultracluster.rehearse import direct, job_proof
+from ultracluster.rehearse import cdk, direct, job_proof
+from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
 from ultracluster.rehearse.paid_capacity import paid_capacity
 from ultracluster.rehearse.substitutes import (
@@ -356,3 +358,47 @@ def test_a_job_is_held_against_what_was_asked(
         ("ecr.put_image", {**where, **image}),
         ("ecr.batch_delete_image", {**where, "imageIds": [{"imageTag": "rehearsal"}]}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("protected", "answer", "was", "asked"),
+    [
+        (False, None, True, []),
+        (True, None, False, ["delete_stack"]),
+        (
+            True,
+            CloudError("cloudformation", "delete_stack", "V", "TerminationProtection is enabled"),
+            True,
+            ["delete_stack", "update_termination_protection"],
+        ),
+    ],
+    ids=["unprotected", "begun", "refused"],
+)
+def test_a_protection_is_lifted_where_it_protected(
+    *, protected: bool, answer: Any, was: bool, asked: list[str]
+):
+    """A deletion that begins although the stack is protected is the fault that is looked for."""
+    account = Account({"delete_stack": answer} if answer else {})
+    place: Any = SimpleNamespace(cloud=account)
+    stack = StackTemplate("dev-Network", "Network", {"Resources": {}}, protected)
+
+    assert Place.unlock(place, stack) is was
+    assert [call.partition(".")[2] for call, _ in account.asked] == asked
+
+
+def test_the_cli_is_the_projects_own_or_the_one_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cdk, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name, path: f"/usr/bin/{name}" if path else None)
+    assert cdk.Cdk({})._command == ["/usr/bin/cdk"]
+
+    monkeypatch.setattr(cdk, "clean_environment", lambda _: {"PATH": "", "JSII_NODE": "/node"})
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(CommandError, match="the CDK CLI is not installed; run `npm install -g"):
+        cdk.Cdk({})
+
+    own = tmp_path / cdk.CLI
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert cdk.Cdk({})._command == ["/node", str(own)]
