@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from aws_cdk import aws_iam as iam
 
 from constructs_lib.image_repository import IMAGES_KEPT, ImageRepository
 from tests.constructs.bare import Surroundings, bare_stack, only, text
@@ -53,6 +54,15 @@ def test_images_are_kept_or_go_with_the_stack(*, keep: bool, policy: str):
 
     assert found["DeletionPolicy"] == policy
     assert found["Properties"]["EmptyOnDelete"] is not keep
+
+
+def test_a_role_of_theirs_pulls_images():
+    stack = bare_stack()
+    images = ImageRepository(stack, "Images", key=Surroundings(stack).key, keep=True)
+    role = iam.Role(stack, "Puller", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    images.grant_pull(role)
+
+    assert "ecr:BatchGetImage" in text(only(stack, "AWS::IAM::Policy"))
 
 
 def test_there_is_no_policy(properties: dict[str, Any]):

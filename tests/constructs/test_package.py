@@ -8,7 +8,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 import constructs_lib
+from constructs_lib.acknowledgement import _flat
 from constructs_lib.ultracluster_rules import UltraClusterRules
 from ultracluster.rules.acknowledgements import OBJECTIONS
 from ultracluster.rules.engine import RULES
@@ -75,3 +78,30 @@ def test_the_plug_in_says_what_it_is():
     assert plugin.version == version("ultracluster")
     assert {"FABRIC-1", "SAFETY-9"} < set(plugin.rule_ids)
     assert set(plugin.rule_ids) == {*RULES, *OBJECTIONS}
+
+
+def test_what_is_not_installed_is_told_with_what_brings_it(monkeypatch):
+    """Another module that is missing is an error of whoever imports it."""
+
+    def missing(name: str):
+        def fail(_: str):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        return fail
+
+    monkeypatch.setattr(constructs_lib, "import_module", missing("aws_cdk"))
+    with pytest.raises(ModuleNotFoundError, match="pip install"):
+        _ = constructs_lib.DataBucket
+    monkeypatch.setattr(constructs_lib, "import_module", missing("somebodys"))
+    with pytest.raises(ModuleNotFoundError, match="No module named 'somebodys'"):
+        _ = constructs_lib.DataBucket
+
+
+def test_a_value_is_told_as_cdk_nag_writes_it():
+    """References of every kind, in the id of a finding."""
+    joined = {"Fn::Join": [":", ["a", {"Ref": "B"}, {"Fn::GetAtt": ["C", "Arn"]}]]}
+
+    assert _flat(joined) == "a:<B>:<C.Arn>"
+    assert _flat({"Fn::ImportValue": "other:Export"}) == "other:Export"
+    assert _flat({"Fn::Sub": "x"}) == '{"Fn::Sub":"x"}'
+    assert _flat(7) == "7"

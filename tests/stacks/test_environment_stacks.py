@@ -70,6 +70,19 @@ def test_a_specs_names_of_stacks_are_those_that_are_deployed(
     assert ("AWS::ImageBuilder::ImagePipeline" in types) is (image is not None)
 
 
+def test_the_region_and_the_account_are_the_specs():
+    """Its zone and its capacity are there; another one can only be a mistake."""
+    spec, account, other = VARIANTS["small"], f"{1:012d}", f"{2:012d}"
+    stage = TrainingEnvironment(cdk.App(), spec=spec, env=cdk.Environment(account=account))
+    assert (stage.account, stage.region) == (account, "us-east-1")
+
+    with pytest.raises(ValueError, match=r"got the Region eu-west-1, and .* is in us-east-1"):
+        TrainingEnvironment(cdk.App(), spec=spec, env=cdk.Environment(region="eu-west-1"))
+    bound = spec.model_copy(update={"account": account})
+    with pytest.raises(ValueError, match=f"got the account {other}, and .* is for {account}"):
+        TrainingEnvironment(cdk.App(), spec=bound, env=cdk.Environment(account=other))
+
+
 @pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
 def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
     """A cluster that cannot be torn down costs money; data that can be is lost."""

@@ -105,16 +105,6 @@ def test_an_account_takes_no_look_up():
     assert all("missing" not in json.loads(manifest.read_text()) for manifest in manifests)
 
 
-def test_the_region_is_the_spec_s():
-    """Its zone and its capacity are there; another one can only be a mistake."""
-    spec = VARIANTS["small"]
-    stage = TrainingEnvironment(foreign(), spec=spec, env=cdk.Environment(account=ACCOUNT))
-    assert (stage.account, stage.region) == (ACCOUNT, "us-east-1")
-
-    with pytest.raises(ValueError, match=r"got the Region eu-west-1, and .* is in us-east-1"):
-        TrainingEnvironment(foreign(), spec=spec, env=cdk.Environment(region="eu-west-1"))
-
-
 def test_the_names_of_the_stacks_begin_with_the_stage_s_id():
     """An app names its stages as it likes; parameters and tags keep the environment's name."""
     app = foreign()
