@@ -248,7 +248,7 @@ def test_a_run_replaces_the_assumed_speed(written: str):
     assert narrow[1] / narrow[0] < wide[1] / wide[0]
 
 
-@pytest.mark.parametrize(("steps", "counted"), [(1, 1), (3, 2), (20, 10), (21, 11)])
+@pytest.mark.parametrize(("steps", "counted"), [(1, 1), (3, 2), (20, 10), (21, 11), (30, 20)])
 def test_steps_of_the_warm_up_are_left_out(written: str, steps: int, counted: int):
     """Ten, or half of a short run: they compile, and read their first files."""
     assert metrics("\n".join(written.splitlines()[: 1 + steps])).steps == counted
