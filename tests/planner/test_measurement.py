@@ -14,13 +14,14 @@ from training.recipes import find as recipe
 from training.settings import RunSettings
 from ultracluster.plan.document import document
 from ultracluster.planner.devices import network_of
-from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.measurement import MeasurementError, metrics
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import PlanError, Question
 from ultracluster.planner.shape import of_size
+from ultracluster.planner.step import step
 from ultracluster.planner.uncertainty import MEASURED_ERROR, uncertainty
 
 TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
@@ -289,10 +290,12 @@ def test_what_ran_had_the_memory_that_it_needed(written: str):
     """A run that the memory model calls too large is not also called slow for want of memory."""
     planner = Planner(asked(instance_type="p5.48xlarge"))
     gpu, network, stack = planner.setup.gpu, planner.setup.network, planner.setup.stack
-    run = replace(metrics(on("NVIDIA H100 80GB HBM3", written)), shape=of_size(1e11))
-    plenty = replace(stack, shortage=0.0)
+    run = replace(metrics(on("NVIDIA H100 80GB HBM3", written)), shape=of_size(1e10))
+    plenty = step(Setup(run.shape, gpu, network, replace(stack, shortage=0.0)), run.layout)
+    run = replace(run, tokens_per_second=plenty.tokens_per_second)
 
-    assert run.factor(gpu, network, stack) == run.factor(gpu, network, plenty)
+    assert not plenty.holding.fits
+    assert run.factor(gpu, network, stack) == pytest.approx(1)
 
 
 def test_a_run_on_another_gpu_is_refused(written: str):

@@ -8,6 +8,7 @@ import pytest
 from ultracluster.planner.layout import Only
 from ultracluster.planner.question import Question
 from ultracluster.planner.shape import ModelShape, of_size
+from ultracluster.problem import Problem
 
 ASKED = Question(of_size(7e9), 1e12, "p4d.24xlarge", nodes=64)
 MIXED = ModelShape(8, 1024, 8, experts=16, experts_per_token=2, expert_width=512)
@@ -15,12 +16,21 @@ MIXED = ModelShape(8, 1024, 8, experts=16, experts_per_token=2, expert_width=512
 
 def said(asked: Question, **changes: Any) -> dict[str, str]:
     """Return what is said of a question with other values, by option."""
+    return {problem.field: problem.fix for problem in problems(asked, **changes)}
+
+
+def got(asked: Question, **changes: Any) -> list[object]:
+    """Return the values that cannot be, as they are shown."""
+    return [problem.got for problem in problems(asked, **changes)]
+
+
+def problems(asked: Question, **changes: Any) -> list[Problem]:
     only = {name: value for name, value in changes.items() if hasattr(Only, name)}
     of_shape = {field.name for field in fields(ModelShape)}
     shape = {name: value for name, value in changes.items() if name in of_shape}
     rest = {name: changes[name] for name in changes.keys() - only.keys() - shape.keys()}
     asked = replace(asked, **rest, only=Only(**only), shape=replace(asked.shape, **shape))
-    return {problem.field: problem.fix for problem in asked.problems()}
+    return list(asked.problems())
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,7 @@ def test_a_number_is_taken_up_to_its_bounds(option, name, low, high, fix):
         assert said(ASKED, **{"nodes": None, name: value}) == {}
     for value in beyond:
         assert said(ASKED, **{"nodes": None, name: value}) == {option: fix}
+        assert got(ASKED, **{"nodes": None, name: value}) == [value]
 
 
 def test_a_shape_has_its_bounds():
@@ -146,3 +157,5 @@ def test_what_follows_from_a_fault_is_not_told_beside_it(changes, option, fix):
 
     assert name == option
     assert words.startswith(fix)
+    (value,) = got(ASKED, **changes)
+    assert value == ("both" if option == "--nodes and --days" else next(iter(changes.values())))
