@@ -6,11 +6,12 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk.assertions import Template
 
 from constructs_lib.stacks.environment import TrainingEnvironment
 from tests.stacks.invariants import INVARIANTS
 from tests.stacks.synthesized import STACKS, VARIANTS, Synthesis
-from ultracluster.spec.network import INTERFACE_ENDPOINTS
+from ultracluster.spec.network import INTERFACE_ENDPOINTS, NetworkSpec
 from ultracluster.spec.node_image import NodeImageSpec
 
 Made = Callable[[str], Synthesis]
@@ -75,12 +76,33 @@ def test_the_region_and_the_account_are_the_specs():
     spec, account, other = VARIANTS["small"], f"{1:012d}", f"{2:012d}"
     stage = TrainingEnvironment(cdk.App(), spec=spec, env=cdk.Environment(account=account))
     assert (stage.account, stage.region) == (account, "us-east-1")
+    # CDK would look the names of zones up, with credentials.
+    assert stage.network.availability_zones == ["use1-az6"]
 
     with pytest.raises(ValueError, match=r"got the Region eu-west-1, and .* is in us-east-1"):
         TrainingEnvironment(cdk.App(), spec=spec, env=cdk.Environment(region="eu-west-1"))
     bound = spec.model_copy(update={"account": account})
     with pytest.raises(ValueError, match=f"got the account {other}, and .* is for {account}"):
         TrainingEnvironment(cdk.App(), spec=bound, env=cdk.Environment(account=other))
+
+
+def test_what_takes_one_subnet_of_a_zone_is_in_the_first():
+    """EFS and interface endpoints take one of each zone; nodes take all, login nodes need one."""
+    network = NetworkSpec(training_subnet_cidrs=("10.0.0.0/20", "10.0.16.0/20"))
+    spec = VARIANTS["slurm-reserved"].model_copy(update={"network": network})
+    stage = TrainingEnvironment(cdk.App(), spec=spec)
+    made = {
+        kind: [each["Properties"] for each in found.values()]
+        for stack in (stage.network, stage.storage, stage.cluster)
+        for kind in ("EC2::VPCEndpoint", "EFS::MountTarget", "PCS::ComputeNodeGroup")
+        if (found := Template.from_stack(stack).find_resources(f"AWS::{kind}"))
+    }
+
+    assert len(made["EFS::MountTarget"]) == 1
+    endpoints = [each for each in made["EC2::VPCEndpoint"] if "SubnetIds" in each]
+    assert {len(each["SubnetIds"]) for each in endpoints} == {1}
+    groups = {each["Name"]: len(each["SubnetIds"]) for each in made["PCS::ComputeNodeGroup"]}
+    assert groups == {"p4d-24xlarge": 2, "login-m6i-xlarge": 1}
 
 
 @pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
