@@ -19,6 +19,7 @@ from constructs import Construct
 import constructs_lib
 from tests.constructs.alone import CONSTRUCTS, define
 from tests.constructs.bare import bare_stack, listed, text
+from tests.constructs.written import WRITTEN, part_of
 
 EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
 
@@ -120,6 +121,10 @@ def test_a_construct_stands_alone_and_passes_the_rules(name: str, tmp_path: Path
     template = Template.from_stack(stack).to_json()
     made = {logical_id: found["Type"] for logical_id, found in template["Resources"].items()}
     assert made == json.loads(LOGICAL_IDS.read_text())[name]
+    for kind, wanted in WRITTEN.get(name, {}).items():
+        for resource in template["Resources"].values():
+            if resource["Type"] == kind:
+                assert part_of(wanted, resource["Properties"]) == wanted
     for statement in statements(template):
         assert all(action == "*" or exists(action) for action in listed(statement["Action"]))
         for operator, keys in statement.get("Condition", {}).items():
