@@ -230,6 +230,13 @@ POLICIES: Final = (
     Case(
         "SAFETY-16",
         "containers",
+        topic_policy({**PUBLISHES, "Resource": ref("Other")}) | {"Other": ALARM["Topic"]},
+        topic_policy({**PUBLISHES, "Resource": ref("Topic")}) | {"Other": ALARM["Topic"]},
+        words="no policy of it lets budgets.amazonaws.com publish",
+    ),
+    Case(
+        "SAFETY-16",
+        "containers",
         topic_policy({**TLS, "Condition": {}}, PUBLISHES),
         topic_policy(PUBLISHES),
     ),
