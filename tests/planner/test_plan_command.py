@@ -326,6 +326,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             "take over 1,000 years; a failure every 0 min leaves 0.00% of the time; write fewer",
         ),
         (
+            [*SEVEN, "--nodes", "8192", "--failures", "1"],
+            "0.00% of the time; write fewer --nodes or shorter --restart-minutes\n",
+        ),
+        (
             ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "2"],
             "one sequence recomputed by 8 tensor-parallel GPUs, 39.4 are there",
         ),

@@ -141,6 +141,14 @@ SMALL_FIRST = {"network.training_subnet_cidrs": ("10.0.1.0/28", "10.0.2.0/24")}
             ),
         ),
         (
+            QUEUES,
+            {"slurm.node_groups[1].instance_type": "zz9.huge"},
+            (
+                'slurm.node_groups[1].instance_type: got "zz9.huge"; no such instance type is '
+                "known; write c7i.8xlarge"
+            ),
+        ),
+        (
             SLURM,
             {"slurm.login_instance_type": "u7inh-32tb.480xlarge"},
             (
