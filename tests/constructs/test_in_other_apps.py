@@ -297,8 +297,8 @@ def test_jobs_can_be_started_by_a_role_of_theirs():
         subnets=around.subnets,
         security_groups=around.groups,
     )
-    execution.grant_start_jobs(role)
-    unattended.grant_start(role)
+    assert execution.grant_start_jobs(role).success
+    assert unattended.grant_start(role).success
 
     (policy,) = resources(stack, "AWS::IAM::Policy").values()
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
