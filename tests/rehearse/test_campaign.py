@@ -193,7 +193,7 @@ def test_the_way_out_of_a_rollback_that_failed(
 
 def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path):
     """The last line may be half a line; rows of other templates are worth nothing."""
-    file = tmp_path / "build" / "record.jsonl"
+    file = tmp_path / "build" / "campaign" / "record.jsonl"
     record = Record(file, "one")
     record.add(GOOD)
     record.add(replace(GOOD, operation="update"))

@@ -66,6 +66,9 @@ def test_a_field_of_a_request_that_is_not_known_decides_no_other(rule: str):
     ("changes", "rule"),
     [
         ({f"{CARDS}.1.InterfaceType": ref("Given")}, "FABRIC-3"),
+        ({f"{CARDS}.1.NetworkCardIndex": ref("Given")}, "FABRIC-3"),
+        ({f"{CARDS}.1.DeviceIndex": ref("Given")}, "FABRIC-3"),
+        ({f"{CARDS}.1.AssociatePublicIpAddress": ref("Given")}, "FABRIC-9"),
         ({f"{DATA}.InstanceType": ref("Given")}, "FABRIC-3"),
         ({f"{CARDS}.1.Groups": [ref("Given")]}, "FABRIC-1"),
         ({"Nodes.VPCZoneIdentifier": [ref("Near"), ref("Given")]}, "FABRIC-12"),
