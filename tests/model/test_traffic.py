@@ -3,8 +3,16 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ultracluster.model.security_groups import Flow, Passing
-from ultracluster.model.traffic import ALL, Traffic, block_within, common, covered, merged
+from ultracluster.model.traffic import (
+    ALL,
+    Flow,
+    Passing,
+    Traffic,
+    block_within,
+    common,
+    covered,
+    merged,
+)
 
 LAST = 9
 RANGES = st.tuples(st.integers(0, LAST), st.integers(0, LAST)).map(sorted)

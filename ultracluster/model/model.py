@@ -7,10 +7,11 @@ where what it needs is not known before a deployment or is not in the given temp
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 from ultracluster.model.job_environments import JobEnvironment, read_environments
@@ -32,6 +33,7 @@ from ultracluster.model.policies import (
     read_statements,
     statements_of,
 )
+from ultracluster.model.resource import Stack, index
 from ultracluster.model.security_groups import SecurityGroup, SecurityGroups, read_groups
 from ultracluster.model.storage import (
     Associations,
@@ -41,7 +43,7 @@ from ultracluster.model.storage import (
     read_file_systems,
 )
 from ultracluster.templates import resolved_values as read
-from ultracluster.templates.resolved import Place, ResolvedResource, Template, Variant
+from ultracluster.templates.resolved import ResolvedResource, Variant
 from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.scope import mapping
 
@@ -60,13 +62,8 @@ def named(node: Node) -> set[Key]:
         return set()
 
 
-@dataclass(frozen=True)
-class Stack:
-    """All resources of one template."""
-
-    place: Place
-    resources: tuple[ResolvedResource, ...]
-    template: Template | None = None
+def _numbered_roles(model: "Model") -> dict[Key, tuple[int, Identity]]:
+    return {role.key: (number, role) for number, role in enumerate(model.roles)}
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,8 @@ class Model:
     kept: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False, compare=False)
     """What was made of single values before. Variants share the values in which they agree, and
     models of one judgement share this."""
+    _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    _waited: dict[Key, set[Key]] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, value: object, make: Callable[[], T]) -> T:
         """Return what is made of a value that variants share, made once under a name."""
@@ -86,6 +85,16 @@ class Model:
             # The value is kept as well: another one must not get its identity.
             self.kept[place] = (value, make())
         found = self.kept[place][1]
+        return found
+
+    def made(self, make: Callable[["Model"], T]) -> T:
+        """Return what a function makes of the whole model, made once: an index, most often.
+
+        It raises no `UndeterminedError`: what it cannot tell is a part of what it returns.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: T = self._made[make]
         return found
 
     @property
@@ -142,15 +151,6 @@ class Model:
         return tuple(read_nodes_without_template(self.resources, self.nodes))
 
     @cached_property
-    def placed(self) -> frozenset[Key]:
-        """Placement groups that some node is known to be in."""
-        found: set[Key] = set()
-        for node in self.nodes:
-            with suppress(UndeterminedError):
-                found.add(read.key(node.placement_group()))
-        return frozenset(found)
-
-    @cached_property
     def networks(self) -> Networks:
         """VPCs and what is in them."""
         return read_networks(self._by_type)
@@ -203,9 +203,15 @@ class Model:
         """Roles, users and groups with the statements of their policies."""
         return read_identities(self.resources, self.statements_by_owner)
 
-    @property
+    @cached_property
     def roles(self) -> Sequence[Identity]:
-        return [one for one in self.identities if one.resource.resource_type == ROLE]
+        return tuple(one for one in self.identities if one.resource.resource_type == ROLE)
+
+    def roles_named(self, names: Iterable[Key]) -> list[Identity]:
+        """Return the roles that some references lead to, in the order of the templates."""
+        known = self.made(_numbered_roles)
+        found = (known[name] for name in set(names) if name in known)
+        return [role for _, role in sorted(found, key=itemgetter(0))]
 
     @cached_property
     def stateful(self) -> Sequence[ResolvedResource]:
@@ -241,11 +247,8 @@ class Model:
     @cached_property
     def clients(self) -> Mapping[Key, Sequence[Node]]:
         """Nodes by what their user data refers to, as a mount does to a file system."""
-        found: dict[Key, list[Node]] = {}
-        for node in self.nodes:
-            for name in self.once("links", node.launch, lambda node=node: named(node)):  # type: ignore[misc]
-                found.setdefault(name, []).append(node)
-        return found
+        links = partial(self.once, "links")
+        return index(self.nodes, lambda node: links(node.launch, lambda: named(node))).found
 
     @cached_property
     def roles_of_nodes(self) -> frozenset[Key]:
@@ -280,6 +283,8 @@ class Model:
 
     def dependencies(self, name: Key) -> set[Key]:
         """Return everything of its own stack that a resource waits for, directly or not."""
+        if name in self._waited:
+            return self._waited[name]
         seen: set[Key] = set()
         waiting = [name]
         while waiting:
@@ -291,4 +296,5 @@ class Model:
                 if found not in seen:
                     seen.add(found)
                     waiting.append(found)
+        self._waited[name] = seen
         return seen

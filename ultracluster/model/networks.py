@@ -4,9 +4,10 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from ultracluster.model.resource import ModelResource
+from ultracluster.model.resource import Index, ModelResource, index
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource, Unknown
@@ -113,16 +114,22 @@ class Networks:
 
     def in_vpc(self, kind: str, vpc: Key) -> Iterator[ResolvedResource]:
         """Yield the resources of a type that lie in a VPC, whether by `VpcId` or by subnet."""
-        for resource in self.of(kind):
-            if resource.properties.get("VpcId") is not None:
-                if read.same(resource.properties["VpcId"], vpc):
-                    yield resource
-                continue
-            stated = resource.properties.get("SubnetIds") or resource.properties.get("SubnetId")
-            names = [read.key(v) for v in (stated if isinstance(stated, list) else [stated]) if v]
-            mine = [self.subnets[name] for name in names if name in self.subnets]
-            if any(read.same(subnet.properties.get("VpcId"), vpc) for subnet in mine):
-                yield resource
+        if kind not in self._in_vpc:
+            self._in_vpc[kind] = index(self.of(kind), self._vpcs_of)
+        return self._in_vpc[kind].of(vpc)
+
+    @cached_property
+    def _in_vpc(self) -> dict[str, Index[ResolvedResource]]:
+        return {}
+
+    def _vpcs_of(self, resource: ResolvedResource) -> Iterator[Key]:
+        if resource.properties.get("VpcId") is not None:
+            yield read.known_key(resource.properties["VpcId"])
+            return
+        stated = resource.properties.get("SubnetIds") or resource.properties.get("SubnetId")
+        names = [read.key(v) for v in (stated if isinstance(stated, list) else [stated]) if v]
+        for subnet in (self.subnets[name] for name in names if name in self.subnets):
+            yield read.known_key(subnet.properties.get("VpcId"))
 
     def leads_out(self, vpc: Key) -> bool:
         """Whether some route table of a VPC has a default route."""
@@ -139,20 +146,31 @@ class Networks:
 
     def route_table(self, subnet: Key) -> Key | None:
         """Return the route table of a subnet, None where its VPC's main one decides."""
-        for association in self.of("AWS::EC2::SubnetRouteTableAssociation"):
-            if read.key(association.properties, "SubnetId") == subnet:
-                name = read.key(association.properties, "RouteTableId")
-                if all(table.place.key != name for table in self.of("AWS::EC2::RouteTable")):
-                    raise read.not_given(name, "route table")
-                return name
+        for association in self._associations.of(subnet):
+            name = read.key(association.properties, "RouteTableId")
+            if name not in self._tables:
+                raise read.not_given(name, "route table")
+            return name
         return None
+
+    @cached_property
+    def _tables(self) -> frozenset[Key]:
+        return frozenset(table.place.key for table in self.of("AWS::EC2::RouteTable"))
+
+    @cached_property
+    def _associations(self) -> Index[ResolvedResource]:
+        found = self.of("AWS::EC2::SubnetRouteTableAssociation")
+        return index(found, lambda each: [read.key(each.properties, "SubnetId")])
+
+    @cached_property
+    def _routes(self) -> Index[ResolvedResource]:
+        found = self.of("AWS::EC2::Route")
+        return index(found, lambda each: [read.key(each.properties, "RouteTableId")])
 
     def default_routes(self, table: Key) -> Iterator[ResolvedResource]:
         """Yield the routes of a table that everything takes which no other route takes."""
-        for route in self.of("AWS::EC2::Route"):
-            if read.key(route.properties, "RouteTableId") == table and any(
-                read.text(route.properties, name) in ANYWHERE for name in DESTINATIONS
-            ):
+        for route in self._routes.of(table):
+            if any(read.text(route.properties, name) in ANYWHERE for name in DESTINATIONS):
                 yield route
 
 

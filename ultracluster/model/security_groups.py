@@ -10,18 +10,15 @@ from ultracluster.model.traffic import (
     ANYWHERE,
     EVERY_PROTOCOL,
     NOBODY,
-    Block,
+    Direction,
+    Flow,
     Traffic,
-    block,
-    covered,
-    merged,
     traffic,
 )
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import Key, UndeterminedError
 
-Direction = Literal["in", "out"]
 PeerKind = Literal["group", "cidr", "prefix list", "unknown"]
 
 GROUP: Final = "AWS::EC2::SecurityGroup"
@@ -79,7 +76,7 @@ class GroupRule:
     def passes_everything(self) -> bool:
         return read.text(self.stated, "IpProtocol") == EVERY_PROTOCOL
 
-    def flow(self) -> "Flow | None":
+    def flow(self) -> Flow | None:
         """Return what it lets pass and the peer, None where no host is that peer."""
         peer = read.key(self.peer)
         return None if peer == NOBODY else Flow(self.direction, peer, self.traffic)
@@ -87,47 +84,6 @@ class GroupRule:
     def is_open_to_the_internet(self) -> bool:
         """Whether anybody on the internet passes with everything."""
         return self.kind == "cidr" and self.passes_everything() and read.text(self.peer) in ANYWHERE
-
-
-@dataclass(frozen=True)
-class Flow:
-    """Traffic from or to one peer."""
-
-    direction: Direction
-    peer: Key | None
-    """None where it is not known."""
-    traffic: Traffic
-
-
-class Passing:
-    """What flows let pass together, asked for one flow after the other."""
-
-    def __init__(self, flows: Iterable[Flow]) -> None:
-        found: dict[tuple[Direction, Any], list[Traffic]] = {}
-        self._lengths: dict[tuple[Direction, int], set[int]] = {}
-        for flow in flows:
-            peer = None if flow.peer is None else _peer(flow.peer)
-            found.setdefault((flow.direction, peer), []).append(flow.traffic)
-            if isinstance(peer, Block):
-                self._lengths.setdefault((flow.direction, peer.version), set()).add(peer.length)
-        self._found = {place: merged(each) for place, each in found.items()}
-
-    def covers(self, flow: Flow) -> bool:
-        """Whether everything of a flow passes; of a peer that is not known nothing is sure."""
-        if flow.peer is None:
-            return False
-        peer = _peer(flow.peer)
-        lengths = self._lengths.get((flow.direction, getattr(peer, "version", 0)), ())
-        around = (peer.shortened(length) for length in lengths if length <= peer.length)
-        return any(
-            covered(flow.traffic, self._found.get((flow.direction, each), ()))
-            for each in (peer, *around)
-        )
-
-
-def _peer(peer: Key) -> Any:
-    """Return what is equal for one peer: the reason why one is not known is no part of it."""
-    return peer[:2] if isinstance(peer, tuple) else block(peer) or peer
 
 
 @dataclass(frozen=True)
@@ -152,6 +108,11 @@ class SecurityGroups:
     stray: tuple[GroupRule, ...]
     """Rules whose group is not known."""
 
+    @cached_property
+    def _answers(self) -> dict[tuple[object, ...], Any]:
+        """What was asked of sets of groups: thousands of nodes may be in one."""
+        return {}
+
     def members_exchange(self, members: Sequence[Any], direction: Direction) -> bool:
         """Whether some member of a set of groups lets everything pass from or to a member.
 
@@ -168,20 +129,29 @@ class SecurityGroups:
                 named.add(read.key(member))
             except UndeterminedError as error:
                 unknown.append(error.because)
+        asked = (direction, frozenset(named))
+        if asked not in self._answers:
+            self._answers[asked] = self._exchange(frozenset(named), direction)
+        exchange, more = self._answers[asked]
+        if not exchange and (unknown or more):
+            raise UndeterminedError([*unknown, *more][0])
+        return bool(exchange)
+
+    def _exchange(self, named: frozenset[Key], direction: Direction) -> tuple[bool, list[str]]:
+        """Return whether a rule of some groups names one of them, else what is not known."""
+        unknown: list[str] = []
         for rule in self._rules(named, direction, unknown):
             try:
                 if rule.kind not in ("group", "unknown") or not rule.passes_everything():
                     continue
                 peer = read.key(rule.peer)
                 if peer in named:
-                    return True
+                    return True, []
                 if not read.known(peer):
                     unknown.append(peer[-1])
             except UndeterminedError as error:
                 unknown.append(error.because)
-        if unknown:
-            raise UndeterminedError(unknown[0])
-        return False
+        return False, unknown
 
     def closed_ports(
         self,
@@ -202,9 +172,26 @@ class SecurityGroups:
         Raises:
             UndeterminedError: where some seem closed, and a group or a rule is not known.
         """
+        named, ports = frozenset(read.key(member) for member in members), tuple(wanted)
+        asked = (named, direction, ports, None if peers is None else frozenset(peers))
+        if asked not in self._answers:
+            self._answers[asked] = self._closed(*asked)
+        closed, unknown = self._answers[asked]
+        if closed and unknown:
+            raise UndeterminedError(unknown[0])
+        return list(closed)
+
+    def _closed(
+        self,
+        named: frozenset[Key],
+        direction: Direction,
+        wanted: tuple[int, ...],
+        peers: frozenset[Key] | None,
+    ) -> tuple[list[int], list[str]]:
+        """Return the ports that seem closed, and what is not known of the rules."""
         unknown: list[str] = []
         closed = list(wanted)
-        for rule in self._rules({read.key(member) for member in members}, direction, unknown):
+        for rule in self._rules(named, direction, unknown):
             if not rule.certain:
                 unknown.append("egress rules of their own may have replaced EC2's default one")
                 continue
@@ -221,13 +208,11 @@ class SecurityGroups:
                 continue
             closed = [port for port in closed if port not in open_]
             if not closed:
-                return []
-        if closed and unknown:
-            raise UndeterminedError(unknown[0])
-        return closed
+                break
+        return closed, unknown
 
     def _rules(
-        self, named: set[Key], direction: Direction, unknown: list[str]
+        self, named: frozenset[Key], direction: Direction, unknown: list[str]
     ) -> Iterator[GroupRule]:
         for name in sorted(named, key=str):
             group = self.known.get(name)

@@ -5,10 +5,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from ultracluster.templates.resolved_values import UndeterminedError, number, text
+from ultracluster.templates.resolved_values import Key, UndeterminedError, number, text
 
+Direction = Literal["in", "out"]
 EVERY_PROTOCOL: Final = "-1"
 ALL: Final = "all"
 PROTOCOLS: Final = {EVERY_PROTOCOL: ALL, "1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}
@@ -156,3 +157,44 @@ def block_within(inner: object, outer: object) -> bool:
     if small is None or large is None or (small.version, small.length) < large[:2]:
         return False
     return small.version == large.version and small.shortened(large.length) == large
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Traffic from or to one peer."""
+
+    direction: Direction
+    peer: Key | None
+    """None where it is not known."""
+    traffic: Traffic
+
+
+class Passing:
+    """What flows let pass together, asked for one flow after the other."""
+
+    def __init__(self, flows: Iterable[Flow]) -> None:
+        found: dict[tuple[Direction, Any], list[Traffic]] = {}
+        self._lengths: dict[tuple[Direction, int], set[int]] = {}
+        for flow in flows:
+            peer = None if flow.peer is None else _peer(flow.peer)
+            found.setdefault((flow.direction, peer), []).append(flow.traffic)
+            if isinstance(peer, Block):
+                self._lengths.setdefault((flow.direction, peer.version), set()).add(peer.length)
+        self._found = {place: merged(each) for place, each in found.items()}
+
+    def covers(self, flow: Flow) -> bool:
+        """Whether everything of a flow passes; of a peer that is not known nothing is sure."""
+        if flow.peer is None:
+            return False
+        peer = _peer(flow.peer)
+        lengths = self._lengths.get((flow.direction, getattr(peer, "version", 0)), ())
+        around = (peer.shortened(length) for length in lengths if length <= peer.length)
+        return any(
+            covered(flow.traffic, self._found.get((flow.direction, each), ()))
+            for each in (peer, *around)
+        )
+
+
+def _peer(peer: Key) -> Any:
+    """Return what is equal for one peer: the reason why one is not known is no part of it."""
+    return peer[:2] if isinstance(peer, tuple) else block(peer) or peer

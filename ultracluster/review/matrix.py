@@ -11,9 +11,11 @@ from itertools import product
 from typing import Final
 
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import GROUP, Direction, Flow
+from ultracluster.model.security_groups import GROUP
 from ultracluster.model.traffic import (
     ANYWHERE,
+    Direction,
+    Flow,
     Traffic,
     block_within,
     common,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import groupby
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ SAYS_NOTHING: Final = ("Resource", "Default", "Subnet")
 """Children of constructs that say no more than their parents."""
 
 
+@cache
 def noun(type_name: str) -> str:
     """Return what a type is called: `AWS::EC2::PlacementGroup` is a placement group."""
     known = resource_types().get(type_name)
@@ -120,6 +122,11 @@ class Names:
 
     def __init__(self, resources: Iterable[ResolvedResource]) -> None:
         self._resources = {r.place.key: r for r in resources}
+        self._called: dict[Key, str] = {}
+
+    def has(self, key: Key) -> bool:
+        """Whether a resource is there."""
+        return key in self._resources
 
     def key(self, key: Key) -> str:
         """Return the short name of what a reference leads to: `Data`."""
@@ -132,8 +139,10 @@ class Names:
 
     def of(self, key: Key) -> str:
         """Return what a reference leads to with its noun: `the bucket Data`."""
-        found = self._resources.get((key[0], key[-1].partition(".")[0]))
-        return named(found) if found else self.key(key)
+        if key not in self._called:
+            found = self._resources.get((key[0], key[-1].partition(".")[0]))
+            self._called[key] = named(found) if found else self.key(key)
+        return self._called[key]
 
     def text(self, value: Any) -> str:
         return self.readable(token(value))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from ultracluster.catalogue import instances
@@ -11,7 +12,7 @@ from ultracluster.rules.rule import About, Fault, nodes, of
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import UndeterminedError
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 GROUP: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
@@ -103,7 +104,10 @@ def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault
 
 def _unused(model: Model) -> list[str]:
     """Return the placement groups of the templates that no node is known to be in."""
-    used = model.placed
+    used: set[Key] = set()
+    for node in model.nodes:
+        with suppress(UndeterminedError):
+            used.add(read.key(node.placement_group()))
     return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
 
 
@@ -118,7 +122,7 @@ def in_no_group(model: Model, node: Node) -> Iterator[Fault]:
     apart = node.launcher is None or node.alone() or node.in_a_block() or not node.efa_interfaces()
     if apart or node.placement_group() is not None:
         return
-    stated, unused = node.reservation(), _unused(model)
+    stated, unused = node.reservation(), model.made(_unused)
     reserved = stated and model.found(stated, RESERVATION)
     if reserved and reserved.properties.get("PlacementGroupArn") is not None:
         return  # That one says more.
@@ -136,7 +140,7 @@ def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
     resource = model.at(named)
     if resource is not None and resource.resource_type != GROUP:
         yield Fault(f"{read.shown(stated)} is {resource.resource_type}")
-    elif isinstance(named, str) and (unused := _unused(model)):
+    elif isinstance(named, str) and (unused := model.made(_unused)):
         yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
 
 

@@ -25,8 +25,6 @@ MOST_IN_A_BLOCK: Final = SIZES[-1]
 BLOCK: Final = "capacity-block"
 BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
-CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
-"""What takes minutes to make and fails for reasons of its own."""
 
 
 def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedResource | None:
@@ -241,46 +239,3 @@ def reservation_that_can_be(_model: Model, reservation: ResolvedResource) -> Ite
     count = read.number(reservation.properties, "InstanceCount")
     if count is not None and not 1 <= count <= MOST_RESERVED:
         yield Fault(f"InstanceCount is {count}")
-
-
-@of(RESERVATION).info(
-    "CAPACITY-20",
-    what="Any instance of its type can use a reservation of accelerated instances.",
-    why="InstanceMatchCriteria open lets any instance of that type in the account take a place, "
-    "also one that nobody thought of, and the job that it was made for finds it full.",
-    source="EC2 User Guide, capacity reservations, read 2026-11-23",
-    fix="write InstanceMatchCriteria: targeted, and name the reservation in the launch template",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].InstanceMatchCriteria'",
-)
-def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    # One that some node names: naming it is of no use to the others.
-    if (read.text(reservation.properties, "InstanceMatchCriteria") or "open") != "open":
-        return
-    for node in model.nodes:
-        stated = node.reservation()
-        if stated is not None and read.key(stated) == reservation.place.key:
-            yield Fault("InstanceMatchCriteria is open")
-            return
-
-
-@of(RESERVATION).warning(
-    "CAPACITY-26",
-    what="A reservation is made before something else of its stack that can fail.",
-    why="It is billed from the moment that it is made: a cluster or file system that fails behind "
-    "it costs the reserved hours, and the rollback gives the capacity up.",
-    source="EC2 User Guide, Capacity Reservation pricing and billing, read 2026-11-27; decision "
-    "0010 of this project",
-    fix="write DependsOn with everything that does not need the reservation itself",
-    check="aws cloudformation describe-stack-events --stack-name <stack>",
-)
-def reserved_last(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    waited = model.dependencies(reservation.place.key)
-    late = [
-        other.place.logical_id
-        for other in model.of(*CAN_FAIL)
-        if other.place.stack == reservation.place.stack
-        and other.place.key not in waited
-        and reservation.place.key not in model.dependencies(other.place.key)
-    ]
-    if late:
-        yield Fault(f"it does not wait for {', '.join(late)}", fix=f"write DependsOn: {late}")

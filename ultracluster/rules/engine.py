@@ -158,8 +158,10 @@ class Explanations:
             return False
         trials = [trial for row in OTHERS if (trial := self._trial(needed, row))]
         for trial in trials:
-            there = any(resource.place == finding.place for resource in trial.model.resources)
-            if there and all(other.place != finding.place for other in self._of(finding, trial)):
+            there = trial.model.at(finding.place.key)
+            if there is None or there.place != finding.place:
+                continue
+            if all(other.place != finding.place for other in self._of(finding, trial)):
                 return True
         # Where the template refuses them all, or too many were looked at, nobody knows.
         return not trials

@@ -9,8 +9,9 @@ from typing import Any, Final
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
-from ultracluster.model.security_groups import Direction, SecurityGroup
+from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.model.storage import FileSystem
+from ultracluster.model.traffic import Direction
 from ultracluster.rules.rule import About, Fault, nodes
 from ultracluster.templates.resolved_values import Key, UndeterminedError, items, key, shown
 

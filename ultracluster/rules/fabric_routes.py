@@ -8,7 +8,9 @@ from typing import Any, Final
 from ultracluster.catalogue.prices import NAT_DATA, price
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
+from ultracluster.model.networks import Subnet
 from ultracluster.model.nodes import Node, described
+from ultracluster.model.resource import Index, index
 from ultracluster.model.security_groups import GroupRule
 from ultracluster.model.traffic import block_within
 from ultracluster.rules.rule import About, Fault, of
@@ -40,11 +42,16 @@ def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]
                 yield rule
 
 
+def _further_blocks(model: Model) -> Index[ResolvedResource]:
+    blocks = model.of("AWS::EC2::VPCCidrBlock")
+    return index(blocks, lambda block: [read.key(block.properties, "VpcId")])
+
+
 def _blocks(model: Model, vpc: Key) -> list[str]:
     """Return the address blocks of a VPC of the templates, none where one is not known."""
     resource = model.at(vpc)
-    more = [r for r in model.of("AWS::EC2::VPCCidrBlock") if read.key(r.properties, "VpcId") == vpc]
-    found = [r.properties.get("CidrBlock") for r in ([resource] if resource else []) + more]
+    more = model.made(_further_blocks).of(vpc)
+    found = [r.properties.get("CidrBlock") for r in (*([resource] if resource else []), *more)]
     return [block for block in found if isinstance(block, str)] if all(found) else []
 
 
@@ -60,17 +67,19 @@ def _is_let_in(rule: GroupRule, vpc: Key, block: str, groups: Sequence[Key]) -> 
     raise UndeterminedError("a prefix list may hold its clients")
 
 
+def _nodes_by_vpc(model: Model) -> Index[tuple[Node, Subnet]]:
+    placed: list[tuple[Node, Subnet]] = []
+    for node in model.nodes:
+        with suppress(UndeterminedError):
+            placed += [(node, model.networks.subnet(name)) for name in node.subnets()]
+    return index(placed, lambda each: [read.key(each[1].properties, "VpcId")])
+
+
 def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
     """Yield name, block of addresses and security groups of the nodes in a VPC."""
-    for node in model.nodes:
-        try:
-            subnets = [model.networks.subnet(name) for name in node.subnets()]
-        except UndeterminedError:
-            continue
-        for subnet in subnets:
-            if read.key(subnet.properties, "VpcId") == vpc:
-                block = read.text(subnet.properties, "CidrBlock") or ""
-                yield described(node), block, list(map(read.key, node.primary_groups()))
+    for node, subnet in model.made(_nodes_by_vpc).of(vpc):
+        block = read.text(subnet.properties, "CidrBlock") or ""
+        yield described(node), block, list(map(read.key, node.primary_groups()))
 
 
 @About(_interface_endpoints).error(
@@ -125,18 +134,16 @@ def endpoint_for_no_other(model: Model, endpoint: ResolvedResource) -> Iterator[
             yield Fault(f"it admits {rule.peer}, the VPC is {', '.join(own)}", place=rule.place)
 
 
-def _used(model: Model, vpc: Key) -> Iterator[Key]:
-    """Yield the subnets of a VPC that nodes and jobs run in, as far as that is known."""
+def _used(model: Model) -> Index[Key]:
+    """Return the subnets that nodes and jobs run in by their VPC, as far as that is known."""
     users: list[Node | TrainingJob] = [*model.nodes, *model.training_jobs]
+    named: dict[Key, None] = {}
     for user in users:
-        try:
-            named = user.subnets()
-        except UndeterminedError:
-            continue
-        for name in named:
-            found = model.networks.subnets.get(name)
-            if found and read.key(found.properties, "VpcId") == vpc:
-                yield name
+        with suppress(UndeterminedError):
+            named.update(dict.fromkeys(user.subnets()))
+    known = model.networks.subnets
+    found = [name for name in named if name in known]
+    return index(found, lambda name: [read.key(known[name].properties, "VpcId")])
 
 
 def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
@@ -191,14 +198,14 @@ def s3_without_nat(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     if any(read.text(e.properties, "VpcEndpointType") == "Interface" for e in endpoints):
         return
     served = {name for e in endpoints for name in read.keys(e.properties, "RouteTableIds")}
-    for subnet in dict.fromkeys(_used(model, vpc.place.key)):
+    for subnet in list(model.made(_used).of(vpc.place.key)):
         table = model.networks.route_table(subnet)
         if table is None or table in served:
             continue
         if _leads_to(model, table, "NatGatewayId", NAT):
             yield Fault(
                 f"{read.shown(table)} of {read.shown(subnet)} has no endpoint for S3, and leads to "
-                f"a NAT gateway{_monthly(model)}"
+                f"a NAT gateway{model.made(_monthly)}"
             )
         elif endpoints and not list(model.networks.default_routes(table)):
             yield Fault(f"{read.shown(table)} of {read.shown(subnet)} has no way to S3")

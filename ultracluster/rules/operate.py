@@ -16,7 +16,7 @@ from ultracluster.rules.safety_policies import PUBLISHERS, TOPIC
 from ultracluster.rules.slurm import clusters, roles_of
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 ALARM: Final = "AWS::CloudWatch::Alarm"
 RESERVED: Final = "AWS/EC2CapacityReservations"
@@ -124,6 +124,17 @@ def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fa
         yield Fault("it has no subscription in the templates")
 
 
+def _watched(model: Model) -> frozenset[Key]:
+    """Return the reservations that alarms are on, an empty text for an alarm that names none."""
+    found: set[Key] = set()
+    for alarm in model.of(ALARM):
+        if RESERVED in model.words(alarm):
+            named = [model.at(link.key) for link in read.links(alarm.properties)]
+            keys = {r.place.key for r in named if r and r.resource_type == RESERVATION}
+            found |= keys or {""}
+    return frozenset(found)
+
+
 @of(RESERVATION).info(
     "OPERATE-4",
     what="No alarm tells that a reservation is not used.",
@@ -135,11 +146,7 @@ def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fa
     check=f"aws cloudwatch describe-alarms --query \"MetricAlarms[?Namespace=='{RESERVED}']\"",
 )
 def reservation_with_alarm(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    for alarm in model.of(ALARM):
-        if RESERVED in model.words(alarm):
-            named = [model.at(link.key) for link in read.links(alarm.properties)]
-            reservations = [r for r in named if r and r.resource_type == RESERVATION]
-            # One that names none is for all of them.
-            if not reservations or reservation in reservations:
-                return
-    yield Fault("no alarm is on its use")
+    watched = model.made(_watched)
+    # An alarm that names none is for all of them.
+    if watched.isdisjoint(("", reservation.place.key)):
+        yield Fault("no alarm is on its use")

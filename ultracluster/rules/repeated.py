@@ -24,8 +24,8 @@ Notes = dict[Question, Any]
 
 TABLES: Final = ("_by_key", "_by_type")
 """Parts of which each entry is noted by itself: rules ask for single resources and types."""
-WHOLE: Final = "dependencies"
-"""The method that reads many resources of which it returns little: that is noted."""
+WHOLE: Final = ("dependencies", "made")
+"""The methods that read many resources of which they return little: that is noted."""
 
 
 def results(rule: Rule, model: Model) -> Iterator[Result]:
@@ -53,6 +53,8 @@ class Known:
     answers: defaultdict[Question, list[Any]] = field(default_factory=lambda: defaultdict(list))
     """Every answer to a question that differs from those before it; all are kept, so that the
     identity of each is its own."""
+    subjects: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """By identity of a subject: it, and what was equal to it before. Variants share statements."""
     said: defaultdict[str, dict[int, tuple[Any, list[tuple[Notes, list[Result]]]]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -75,7 +77,6 @@ class Watched:
         self.model = Model(variant, known.kept)
         self._known = known
         self._answers: Notes = {}
-        self._subjects: dict[int, tuple[Any, Any]] = {}
         self._notes: Notes = {}
         self.once = self.model.once
         """What it makes depends on the value alone."""
@@ -101,10 +102,16 @@ class Watched:
 
     def _same(self, subject: Any) -> Any:
         """Return a subject as it was in another model, if it was the same there."""
-        if id(subject) not in self._subjects:
-            same = self._known.same(("subject", type(subject), subject.place), subject)
-            self._subjects[id(subject)] = subject, same
-        return self._subjects[id(subject)][1]
+        known = self._known.subjects
+        if id(subject) not in known:
+            # Statements are told apart by their path, nodes of one template by who launches them.
+            parts = (getattr(subject, name, None) for name in ("path", "launcher"))
+            where = (
+                part if isinstance(part, str) else getattr(part, "place", None) for part in parts
+            )
+            question = ("subject", type(subject), subject.place, *where)
+            known[id(subject)] = subject, self._known.same(question, subject)
+        return known[id(subject)][1]
 
     def _read(self, question: Question) -> Any:
         if question not in self._answers:
@@ -113,7 +120,7 @@ class Watched:
             if name == "variant":
                 answer = replace(answer, resources=(), choices={}, unusual={}, incomplete=None)
             if key:
-                answer = answer(*key) if name == WHOLE else answer.get(*key)
+                answer = answer(*key) if name in WHOLE else answer.get(*key)
             self._answers[question] = self._known.same(question, answer)
         return self._answers[question]
 
@@ -123,7 +130,7 @@ class Watched:
         return answer
 
     def __getattr__(self, name: str) -> Any:
-        if name == WHOLE:
+        if name in WHOLE:
             return partial(self.note, name)
         method = getattr(Model, name, None)
         if isinstance(method, FunctionType):

@@ -16,6 +16,9 @@ Level = Literal["fatal", "error", "warning", "info"]
 """How grave a rule is, in CDK's words: fatal is an error that nobody may acknowledge, as data would
 be lost or the thing can never work."""
 
+MOST_LATE: Final = 20
+"""Names of what something does not wait for that a message has at most: whoever writes DependsOn
+of these is told of the next."""
 RULES_PAGE: Final = "docs/rules.md"
 """Where the rules are described, in this project's repository; no address of it is public yet."""
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.model.model import Model, Stack
+from ultracluster.model.model import Model
+from ultracluster.model.policies import Identity
+from ultracluster.model.resource import Index, Stack, index
 from ultracluster.model.storage import (
     KEPT,
     STATEFUL,
@@ -18,7 +20,7 @@ from ultracluster.rules.rule import About, Fault, file_systems, of
 from ultracluster.rules.sagemaker_clusters import SERVICE
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 from ultracluster.templates.texts import document
 
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
@@ -169,27 +171,28 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
     yield Fault("no notification has a subscriber")
 
 
+def _paths(model: Model) -> Index[Any]:
+    stated = [a.properties.get("DataRepositoryPath") for a in model.of(ASSOCIATION)]
+    return index(stated, lambda path: [link.key for link in read.links(path)])
+
+
 def _linked_paths(model: Model, bucket: ResolvedResource) -> list[str]:
     """Return the prefixes of a bucket that file systems are linked to."""
-    stated = (a.properties.get("DataRepositoryPath") for a in model.of(ASSOCIATION))
-    mine = [
-        path for path in stated if any(link.key == bucket.place.key for link in read.links(path))
-    ]
-    return [read.written(path).rpartition("\x00/")[2] for path in mine]
+    linked = model.made(_paths).found.get(bucket.place.key, ())
+    return [read.written(path).rpartition("\x00/")[2] for path in linked]
 
 
-def _is_written(model: Model, bucket: ResolvedResource) -> bool:
-    """Whether jobs or nodes may write to a bucket."""
-    for role in model.roles:
+def _written(model: Model) -> Index[Identity]:
+    """Return the roles of jobs and nodes by what they may write to."""
+
+    def named(role: Identity) -> Iterator[Key]:
         services = {service for service, _ in role.trusted()}
-        if SERVICE not in services and role.key not in model.roles_of_nodes:
-            continue
-        for statement in role.statements:
-            if statement.names("s3:PutObject") and statement.allows():
-                named = {link.key for link in read.links(statement.resources())}
-                if bucket.place.key in named:
-                    return True
-    return False
+        if SERVICE in services or role.key in model.roles_of_nodes:
+            for statement in role.statements:
+                if statement.names("s3:PutObject") and statement.allows():
+                    yield from (link.key for link in read.links(statement.resources()))
+
+    return index(model.roles, named)
 
 
 def _expiring(bucket: ResolvedResource) -> Iterator[tuple[str, int]]:
@@ -204,7 +207,7 @@ def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
     for prefix, days in _expiring(bucket):
         paths = _linked_paths(model, bucket)
         hit = [path for path in paths if path.startswith(prefix) or prefix.startswith(path)]
-        of_jobs = not prefix and days <= SHORT and _is_written(model, bucket)
+        of_jobs = not prefix and days <= SHORT and any(model.made(_written).of(bucket.place.key))
         if hit or of_jobs:
             what = f"/{hit[0]}" if hit else "what jobs write"
             yield Fault(f"{what} expires after {days} days")

@@ -30,12 +30,6 @@ READ_BY_EC2: Final = "resolve:ssm:"
 """What EC2 reads as the name of a parameter (EC2 User Guide, launch templates, 2026-11-27)."""
 ARN: Final = re.compile(r"\barn:(aws(?:-[a-z-]+)?):")
 HOST: Final = re.compile(r"\.(?:dkr\.ecr|s3|sts|ssm|ec2|fsx)\.[a-z0-9-]+\.(amazonaws\.com[.a-z]*)")
-ROOTS: Final = (
-    (re.compile(r"(?i)ubuntu"), "/dev/sda1"),
-    (re.compile(r"(?i)amazon-linux|al2023|amzn2|/al2\b"), "/dev/xvda"),
-)
-"""What a parameter of AWS's images tells of their root device."""
-ROOT_NAMES: Final = ("/dev/sda1", "/dev/xvda", "/dev/sda")
 BUDGET_TAG: Final = re.compile(r"user:([^$]+)\$(.*)")
 
 
@@ -72,28 +66,6 @@ def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError("HttpTokens is not written, image and account decide it")
 
 
-@nodes.warning(
-    "SAFETY-8",
-    what="A volume of a node is not encrypted.",
-    why="Datasets, weights and credentials lie on it unencrypted.",
-    source="EC2 User Guide, EBS encryption; Security Hub EC2.3; read 2026-11-23",
-    fix="write Encrypted: true for every volume",
-    check="aws ec2 describe-volumes --filters Name=encrypted,Values=false",
-)
-def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
-    # Where it is not written, the account's default decides.
-    unsaid = False
-    for mapping in read.items(node.launch, "BlockDeviceMappings"):
-        volume = read.part(mapping, "Ebs")
-        encrypted = read.flag(volume, "Encrypted")
-        if encrypted is False:
-            yield Fault(f"volume {read.text(mapping, 'DeviceName')} has Encrypted: false")
-        elif volume is not None and encrypted is None and read.part(volume, "SnapshotId") is None:
-            unsaid = True
-    if unsaid:
-        raise UndeterminedError("Encrypted is not written, the account's default decides it")
-
-
 @About(_accelerated).info(
     "SAFETY-9",
     what="Nodes use whichever image is newest at deployment.",
@@ -104,7 +76,7 @@ def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
     check="aws ssm get-parameter-history --name <parameter>",
 )
 def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
-    for source, is_read in _images(node):
+    for source, is_read in images(node):
         if (name := _latest(source)) is None:
             continue
         if is_read or source.startswith(READ_BY_EC2):
@@ -114,7 +86,7 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"ImageId is the text {read.shown(source)}, which is no image's id", fix)
 
 
-def _images(node: Node) -> list[tuple[str, bool]]:
+def images(node: Node) -> list[tuple[str, bool]]:
     """Return the images of a node: an id, or where it is read from, and whether it is read."""
     own = node.launcher.images() if node.launcher else []
     found = [
@@ -204,41 +176,6 @@ def names_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator
             yield Fault(f"{said.format(name)} in {region}", fix=f"write {written_as}, here {own}")
 
 
-def _devices(node: Node) -> set[str]:
-    """Return the names of its volumes that are names of a root device."""
-    mappings = read.items(node.launch, "BlockDeviceMappings")
-    found = {read.text(mapping, "DeviceName") for mapping in mappings if read.part(mapping, "Ebs")}
-    return {name for name in found if name in ROOT_NAMES}
-
-
-@nodes.warning(
-    "SAFETY-24",
-    what="The root volume that is written for nodes is not that of their image.",
-    why="EC2 adds a second volume in its place: the root stays as small as the image has it, "
-    "unencrypted where the account does not say otherwise, and fills up while a job runs.",
-    source="EC2 User Guide, device names and block device mappings, read 2026-11-27",
-    fix="write DeviceName /dev/sda1 for Ubuntu, /dev/xvda for Amazon Linux",
-    check="aws ec2 describe-images --image-ids <image> --query 'Images[].RootDeviceName'",
-)
-def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
-    own, mine = _devices(node), _images(node)
-    if not own:
-        return
-    for image, _ in mine:
-        wanted = {name for pattern, name in ROOTS if pattern.search(image)}
-        if len(wanted) == 1 and own.isdisjoint(wanted):
-            yield Fault(f"DeviceName {min(own)}, that of {image.split()[-1]} is {wanted.pop()}")
-    for other in model.nodes:
-        if (
-            not set(mine).isdisjoint(_images(other))
-            and (theirs := _devices(other))
-            and own.isdisjoint(theirs)
-        ):
-            yield Fault(
-                f"DeviceName {min(own)}, {described(other)} writes {min(theirs)} for the same image"
-            )
-
-
 def _tags(node: Node, kind: str) -> dict[str | None, str]:
     stated = [
         tag
@@ -253,6 +190,19 @@ def _tags(node: Node, kind: str) -> dict[str | None, str]:
     return {read.text(tag, "Key"): read.written(read.part(tag, "Value")) for tag in stated}
 
 
+def _counted(model: Model) -> tuple[dict[tuple[str, str], str], str | None]:
+    """Return keys and values by which budgets count, with the first that does, or why not."""
+    found: dict[tuple[str, str], str] = {}
+    try:
+        for budget in model.of("AWS::Budgets::Budget"):
+            for stated in read.items(budget.properties, "Budget", "CostFilters", "TagKeyValue"):
+                if tag := BUDGET_TAG.fullmatch(read.written(stated)):
+                    found.setdefault((tag[1], tag[2]), budget.place.logical_id)
+    except UndeterminedError as error:
+        return {}, error.because
+    return found, None
+
+
 @launched.warning(
     "SAFETY-25",
     what="Nodes do not carry the tag that a budget counts by.",
@@ -264,17 +214,14 @@ def _tags(node: Node, kind: str) -> dict[str | None, str]:
     check="aws ec2 describe-instances --filters Name=tag:<key>,Values=<value>",
 )
 def nodes_in_the_budget(model: Model, node: Node) -> Iterator[Fault]:
-    counted = [
-        (tag[1], tag[2], budget.place.logical_id)
-        for budget in model.of("AWS::Budgets::Budget")
-        for stated in read.items(budget.properties, "Budget", "CostFilters", "TagKeyValue")
-        if (tag := BUDGET_TAG.fullmatch(read.written(stated)))
-    ]
+    counted, because = model.made(_counted)
+    if because is not None:
+        raise UndeterminedError(because)
     for kind in ("instance", "volume"):
         tags = _tags(node, kind) if counted else {}
-        found = [tags.get(key, "") in (value, "\x00") for key, value, _ in counted]
+        found = (tags.get(key, "") in (value, "\x00") for key, value in counted)
         if counted and not any(found):
-            key, value, budget = counted[0]
+            (key, value), budget = next(iter(counted.items()))
             yield Fault(
                 f"{described(node)}: {kind} without {key}={value}, by which {budget} counts"
             )

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table
-from ultracluster.model.model import Model, Stack
+from ultracluster.model.model import Model
 from ultracluster.model.policies import listed
+from ultracluster.model.resource import Stack
 from ultracluster.rules.rule import About, Fault, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text

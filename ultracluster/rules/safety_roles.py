@@ -38,7 +38,7 @@ def _roles_of(model: Model, taker: ResolvedResource) -> list[Identity]:
     """Return the roles that a resource names; those of other templates are left out."""
     stated = read.items(taker.properties, TAKERS[taker.resource_type][0])
     named = [read.key(value) for value in stated]
-    return [role for role in model.roles if role.key in named]
+    return model.roles_named(named)
 
 
 def _trusts(role: Identity, name: str) -> bool:
@@ -62,8 +62,7 @@ def _not_trusted(model: Model, taker: ResolvedResource | Statement) -> Iterator[
         for value in values
         if name == "iam:passedtoservice"
     ]
-    named = {link.key for link in read.links(taker.resources())}
-    for role in (role for role in model.roles if role.key in named):
+    for role in model.roles_named(link.key for link in read.links(taker.resources())):
         if services and not any("<" in s or "*" in s or _trusts(role, s) for s in services):
             yield Fault(
                 f"iam:PassRole of {role.place.logical_id} to {', '.join(services)}, which it "

@@ -15,6 +15,7 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
+from ultracluster.model.resource import Index, index
 from ultracluster.rules.rule import About, Fault, hyperpod_groups, roles
 from ultracluster.rules.sagemaker_jobs import without_prefix
 from ultracluster.templates import resolved_values as read
@@ -178,9 +179,13 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
 
+def _by_place(model: Model) -> Index[Statement]:
+    return index(model.statements, lambda statement: [statement.place.key])
+
+
 def _makes_identities(model: Model, statement: Statement) -> bool:
     """Whether a policy, or another one of its holders, allows making roles or users."""
-    every = [each for each in model.statements if each.place == statement.place]
+    every = [*model.made(_by_place).of(statement.place.key)]
     for owner in statement.owners:
         every += model.statements_by_owner.get(("identity", owner), ())
     return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)

@@ -17,12 +17,13 @@ from ultracluster.catalogue.training_request import (
 )
 from ultracluster.model.jobs import TrainingJob, efa_type
 from ultracluster.model.model import Model
+from ultracluster.model.storage import FileSystem
 from ultracluster.problem import Problem
 from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import Fault, Judge, jobs
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, Text
-from ultracluster.templates.resolved_values import UndeterminedError
+from ultracluster.templates.resolved_values import Key, UndeterminedError
 
 MODEL: Final = "botocore 1.44.5 sagemaker model, CreateTrainingJob, read 2026-11-23"
 VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
@@ -49,6 +50,10 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
         yield Fault(f"{job.count()} instances take {need} addresses of {have}")
 
 
+def _file_systems(model: Model) -> dict[Key, FileSystem]:
+    return {system.key: system for system in model.file_systems}
+
+
 @jobs.error(
     "SAGEMAKER-7",
     what="A job is in no subnet of the zone that its file system is in.",
@@ -60,7 +65,9 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
 def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
     for channel, source in job.file_systems():
         name = read.part(source, "FileSystemId")
-        system = next((s for s in model.file_systems if s.key in read.keys(name)), None)
+        systems = model.made(_file_systems)
+        keys = read.keys(name) if systems else []
+        system = next((systems[key] for key in keys if key in systems), None)
         subnets = job.subnets()
         if not subnets:
             return
@@ -143,7 +150,8 @@ def _path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
         known = read.beginning(stated)
         # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
         named = read.keys(source, "FileSystemId")
-        own = [s.deployment_type() for s in model.file_systems if s.key in named]
+        systems = model.made(_file_systems)
+        own = [systems[key].deployment_type() for key in named if key in systems]
         of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
         if stated is None or (known and not known.startswith("/")) or of_nodes:
             yield Fault(

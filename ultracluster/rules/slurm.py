@@ -1,6 +1,6 @@
 """SLURM rules: AWS PCS clusters, their node groups and queues."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
+from ultracluster.model.resource import Index, index
 from ultracluster.rules.rule import About, Fault, launches, of
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Link, ResolvedResource
@@ -37,10 +38,17 @@ def pcs_nodes(model: Model) -> Sequence[Node]:
     return [node for node in model.nodes if node.launcher and node.launcher.kind == "pcs"]
 
 
+def _by_cluster(kind: str) -> Callable[[Model], Index[ResolvedResource]]:
+    return lambda model: index(
+        model.of(kind), lambda part: [read.known_key(part.properties.get("ClusterId"))]
+    )
+
+
+PARTS: Final = {kind: _by_cluster(kind) for kind in (GROUP, QUEUE)}
+
+
 def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
-    return [
-        r for r in model.of(kind) if read.same(r.properties.get("ClusterId"), cluster.place.key)
-    ]
+    return list(model.made(PARTS[kind]).of(cluster.place.key))
 
 
 def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
@@ -95,7 +103,7 @@ cluster_that_pcs_takes = clusters.fatal(
 def roles_of(model: Model, profile: Any) -> list[Identity]:
     """Return the roles of an instance profile."""
     named = read.keys(model.given(profile, "AWS::IAM::InstanceProfile").properties, "Roles")
-    found = [role for role in model.roles if role.key in named]
+    found = model.roles_named(named)
     if len(found) < len(named):
         raise UndeterminedError("the role of its instance profile is not in the given templates")
     return found

@@ -20,7 +20,7 @@ from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import ResolvedResource
 
 if TYPE_CHECKING:
-    from ultracluster.model.security_groups import Direction
+    from ultracluster.model.traffic import Direction
     from ultracluster.templates.resolved_values import Key
 
 WITH_LOGIN: Final = re.compile(rf"(?i)\b{LOGIN}|_{LOGIN}|{LOGIN.title()}")

@@ -160,6 +160,18 @@ def not_given(name: Key, what: str) -> UndeterminedError:
     return UndeterminedError(f"{what} {shown(name)} is not in the given templates".lstrip())
 
 
+def known_key(value: Any) -> Key:
+    """Return what a value refers to.
+
+    Raises:
+        UndeterminedError: where that is not known, even if it is equal to something else.
+    """
+    name = key(value)
+    if not known(name):
+        raise UndeterminedError(name[-1])
+    return name
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values refer to the same thing.
 

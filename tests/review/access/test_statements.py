@@ -4,7 +4,7 @@ import pytest
 
 from tests.review.goldens import escalations, golden, resolved, statements
 from ultracluster.model.model import Model
-from ultracluster.review.access.escalation import ways as ways_known
+from ultracluster.review.access.rights import ways as ways_known
 from ultracluster.review.access.statement import Level, level, matching
 
 TRUST = {

