@@ -7,9 +7,17 @@ where conditions or exclusions are too different to compare, it says that it doe
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal
 
-from ultracluster.model.policies import compiled, conditions_of, listed, principals_of, token
+from ultracluster.model.policies import (
+    Statement,
+    compiled,
+    conditions_of,
+    listed,
+    principals_of,
+    token,
+)
 
 Effect = Literal["Allow", "Deny"]
 Conditions = frozenset[tuple[str, str, frozenset[str]]]
@@ -74,8 +82,11 @@ def claim(statement: Mapping[str, Any]) -> Claim:
     )
 
 
-def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
-    return tuple(claim(statement).grants())
+def claims_of(
+    once: Callable[[str, object, Callable[[], Claim]], Claim], statements: Iterable[Statement]
+) -> tuple[Claim, ...]:
+    """Return statements, each taken apart once (`Model.once`)."""
+    return tuple(once("claim", each.body, partial(claim, each.body)) for each in statements)
 
 
 class Cover:
@@ -118,11 +129,6 @@ class Cover:
             return range(len(self._claims))
         begins = (value[:length] for length in self._lengths[part] if length <= len(value))
         return {number for begin in begins for number in heads.get(begin, ())}
-
-
-def uncovered(some: Iterable[Grant], by: Iterable[Claim]) -> tuple[Grant, ...]:
-    cover = Cover(by)
-    return tuple(grant for grant in some if grant not in cover)
 
 
 def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -46,7 +46,8 @@ def settled(value: Any, *path: str) -> Any:
     Raises:
         UndeterminedError: where it is not.
     """
-    value = part(value, *path)
+    if path:
+        value = part(value, *path)
     if isinstance(value, Unknown):
         raise UndeterminedError(value.because)
     return value
@@ -59,6 +60,9 @@ def part(value: Any, *path: str) -> Any:
         UndeterminedError: where something on the way is not known.
     """
     for name in path:
+        if isinstance(value, dict):  # it mostly is, and any other question of it takes longer
+            value = value.get(name)
+            continue
         value = settled(value)
         if not isinstance(value, Mapping):
             return None

@@ -162,12 +162,12 @@ def leaves(value: Any) -> Iterator[Any]:
         value = left.pop()
         if isinstance(value, str):  # most are, and any other question of it takes longer
             yield value
-        elif isinstance(value, Encoded):
-            left.append(value.content)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict | Mapping):
             left.extend(reversed(list(value.values())))
         elif isinstance(value, list | tuple):
             left.extend(reversed(value))
+        elif isinstance(value, Encoded):
+            left.append(value.content)
         else:
             yield value
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.review.goldens import changes
-from ultracluster.model.grants import claim, grants, uncovered
+from ultracluster.model.grants import Cover, claim
 from ultracluster.model.policies import pattern_matches
 from ultracluster.review.changes.change import Danger
 
@@ -22,6 +22,17 @@ CONDITIONS = st.sampled_from(
         {"StringLike": {"aws:SourceArn": "arn:a*"}, "Bool": {"aws:SecureTransport": "true"}},
     ]
 )
+
+
+def grants(statement):
+    """Return what a statement says, in its parts."""
+    return tuple(claim(statement).grants())
+
+
+def uncovered(some, by):
+    """Return the grants that some claims do not cover."""
+    cover = Cover(by)
+    return tuple(grant for grant in some if grant not in cover)
 
 
 @st.composite

@@ -11,7 +11,7 @@ from itertools import chain as one_after_another
 from itertools import islice
 from typing import Final
 
-from ultracluster.model.grants import Claim, Grant, claim
+from ultracluster.model.grants import Claim, Grant, claims_of
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, listed, token
 from ultracluster.review.access.rights import (
@@ -74,10 +74,8 @@ class Ways:
         self._chains_left = MOST_OF_ALL
 
     def _rights(self, identity: Identity) -> Rights:
-        claims, trust = (
-            tuple(self._model.once("claim", s.body, lambda s=s: claim(s.body)) for s in statements)  # type: ignore[misc]
-            for statements in (identity.statements, identity.trust)
-        )
+        once = self._model.once
+        claims, trust = (claims_of(once, each) for each in (identity.statements, identity.trust))
         granted = tuple(g for each in trust if each.effect == "Allow" for g in each.grants())
         return Rights(identity, claims, granted)
 

@@ -183,6 +183,8 @@ class _Comparison:
 
 def _comparable(value: Any) -> Any:
     """Return resolved values in a form in which equal ones are equal."""
+    if isinstance(value, str):
+        return identity(value)
     if isinstance(value, Mapping):
         return {name: _comparable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

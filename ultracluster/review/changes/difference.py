@@ -18,6 +18,7 @@ from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Tex
 
 Path = tuple[str, ...]
 
+_WRITTEN: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _BY_VALUE: Final = 2
 """The last of marshal's formats in which what is one object twice is written twice."""
 SETS: Final = frozenset(NAMES["sets"])
@@ -70,8 +71,14 @@ def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[
         if _descends(was) and _descends(now):
             keys = sorted({*was, *now}, key=str, reverse=True)
             left.extend(((*path, str(key)), was.get(key), now.get(key)) for key in keys)
-        elif _canonical(was, path, schema) != _canonical(now, path, schema):
+        elif not _same(was, now, path, schema):
             yield path, was, now
+
+
+def _same(was: Any, now: Any, path: Path, schema: Schema | None) -> bool:
+    if isinstance(was, str) and isinstance(now, str):
+        return was == now
+    return same_text(was, now) or _canonical(was, path, schema) == _canonical(now, path, schema)
 
 
 def _descends(value: Any) -> bool:
@@ -87,12 +94,14 @@ def _canonical(value: Any, path: Path, schema: Schema | None) -> str:
     if isinstance(value, str | int | float | bool | None):
         return json.dumps(value)
     try:
-        return json.dumps(_sorted(value, path, schema), sort_keys=True, default=str)
+        return _WRITTEN(_sorted(value, path, schema))
     except RecursionError:
         return repr(value)
 
 
 def _sorted(value: Any, path: Path, schema: Schema | None) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         if is_function(value):
             return value
@@ -102,7 +111,7 @@ def _sorted(value: Any, path: Path, schema: Schema | None) -> Any:
     items = [_sorted(item, (*path, "*"), schema) for item in value]
     if not unordered(path, schema):
         return items
-    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=str))
+    return sorted(items, key=_WRITTEN)
 
 
 def unordered(path: Path, schema: Schema | None) -> bool:
@@ -156,6 +165,8 @@ def types_of(variants: Iterable[Variant]) -> Types:
 
 def value_alike(value: Any, types: Types) -> Any:
     """Return a resolved value in which every reference to a resource itself is a `Ref`."""
+    if isinstance(value, str):  # most are
+        return value
     if isinstance(value, Link):
         return _own(value, types)
     if isinstance(value, Text):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from ultracluster.model.grants import Cover, Grant, claim, grants
+from ultracluster.model.grants import Cover, Grant, claims_of
 from ultracluster.model.model import Model
 from ultracluster.model.policies import (
     ATTACHED,
@@ -30,7 +30,10 @@ MOST_NAMED: Final = 4
 
 def _at(edit: Edit, resource: ResolvedResource | None) -> list[Statement]:
     """Return the statements of a resource that stand at, above or below the change."""
-    found = list(statements_of(resource)) if resource else []
+    found: Sequence[Statement] = ()
+    if resource:
+        once = edit.pair.new.once
+        found = once("statements", resource, lambda: tuple(statements_of(resource)))
     here = ".".join(edit.path)
 
     def touched(path: str) -> bool:
@@ -84,15 +87,15 @@ def _uncovered(
     ]
 
     def cover(mine: Sequence[Statement]) -> Cover:
-        return Cover(claim(each.body) for each in mine)
+        return Cover(claims_of(variant.once, mine))
 
     # One role may have a thousand policies: what it has is worked out once for all of them.
     covers = [variant.once("cover", mine, partial(cover, mine)) for mine in owned] or [cover(there)]
     # What one of several owners lacks is no news to the others, and news to it.
     return [
         grant
-        for each in some
-        for grant in grants(each.body)
+        for each in claims_of(variant.once, some)
+        for grant in each.grants()
         if any(grant not in cover for cover in covers)
     ]
 
