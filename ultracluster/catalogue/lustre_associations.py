@@ -76,10 +76,18 @@ def path_problems(associations: Sequence[Mapping[str, Any]]) -> Iterator[Problem
 
 def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:
     """Yield a problem for each path that equals or lies inside another."""
-    whole = [(path, path.rstrip("/") + "/") for path in paths if isinstance(path, str)]
-    for index, (path, inner) in enumerate(whole):
-        for other, outer in whole[:index]:
-            if inner.startswith(outer) or outer.startswith(inner):
-                fix = f"overlaps {other}; give each association a path of its own"
-                yield Problem(field, path, fix, code=ASSOCIATIONS_OVERLAP)
-                break
+    # By a path the first that equals it, and by each path around those the first inside.
+    first: dict[str, tuple[int, str]] = {}
+    inside: dict[str, tuple[int, str]] = {}
+    for here in enumerate(path for path in paths if isinstance(path, str)):
+        path = here[1]
+        inner = path.rstrip("/") + "/"
+        around = [inner[: end + 1] for end, sign in enumerate(inner) if sign == "/"]
+        found = [first[outer] for outer in around if outer in first]
+        found += [inside[inner]] if inner in inside else []
+        if found:
+            fix = f"overlaps {min(found)[1]}; give each association a path of its own"
+            yield Problem(field, path, fix, code=ASSOCIATIONS_OVERLAP)
+        first.setdefault(inner, here)
+        for outer in around:
+            inside.setdefault(outer, here)

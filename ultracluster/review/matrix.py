@@ -25,8 +25,6 @@ from ultracluster.model.traffic import (
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
-Flows = Mapping[tuple[Key, Direction], Sequence[Flow]]
-"""What the rules of each group let pass, by direction."""
 MOST_GROUPS: Final = 100
 """Groups of which every pair is looked at. Of more, those pairs are whose rules name each other."""
 
@@ -69,12 +67,10 @@ def matrix(model: Model, called: Names) -> Matrix:
         names.setdefault(key, called.key(key))
     groups, blocks = list(names), dict(_blocks(model))
     own = frozenset(groups)
-    by_group: dict[tuple[Key, Direction], list[Flow]] = {}
-    for owner, flow in flows:
-        by_group.setdefault((owner, flow.direction), []).append(flow)
+    sayings = _Flows(flows, blocks)
     cells: dict[tuple[Key, Key], Cell] = {}
     for source, target in _pairs(groups, flows):
-        cell = _between(source, target, by_group, blocks)
+        cell = _between(source, target, sayings)
         if cell.passes or cell.one_side:
             cells[source, target] = cell
     if len(groups) > MOST_GROUPS:
@@ -140,9 +136,8 @@ def _pairs(groups: Sequence[Key], flows: Iterable[tuple[Key, Flow]]) -> Iterable
     return dict.fromkeys(named)
 
 
-def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) -> Cell:
-    out = list(_towards(source, "out", target, flows, blocks))
-    into = list(_towards(target, "in", source, flows, blocks))
+def _between(source: Key, target: Key, flows: "_Flows") -> Cell:
+    out, into = flows.towards(source, "out", target), flows.towards(target, "in", source)
     ours, theirs = (merged(flow.traffic for flow in each) for each in (out, into))
     passes = merged(common(ours, theirs))
     named = [f.traffic for f in out if f.peer == target]
@@ -150,11 +145,30 @@ def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) 
     return Cell(passes, merged(each for each in named if not covered(each, passes)))
 
 
-def _towards(
-    group: Key, direction: Direction, peer: Key, flows: Flows, blocks: Mapping[Key, str]
-) -> Iterator[Flow]:
-    """Yield what rules of a group say of another, by its name or by addresses around its VPC."""
-    for flow in flows.get((group, direction), ()):
-        around = flow.peer == "0.0.0.0/0" or block_within(blocks.get(peer), flow.peer)
-        if flow.peer == peer or around:
-            yield flow
+class _Flows:
+    """What rules of groups say of others, by their name or by addresses around their VPC.
+
+    A group may have a thousand rules, each of which names another group.
+    """
+
+    def __init__(self, flows: Iterable[tuple[Key, Flow]], blocks: Mapping[Key, str]) -> None:
+        self._blocks = blocks
+        self._named: dict[tuple[Key, Direction, Key | None], list[Flow]] = {}
+        self._by_address: dict[tuple[Key, Direction], list[Flow]] = {}
+        self._around: dict[tuple[Key, Direction, str | None], list[Flow]] = {}
+        for owner, flow in flows:
+            self._named.setdefault((owner, flow.direction, flow.peer), []).append(flow)
+            if isinstance(flow.peer, str):
+                self._by_address.setdefault((owner, flow.direction), []).append(flow)
+
+    def towards(self, group: Key, direction: Direction, peer: Key) -> list[Flow]:
+        """Return what rules of a group say of another."""
+        block = self._blocks.get(peer)
+        asked = (group, direction, block)
+        if asked not in self._around:
+            self._around[asked] = [
+                flow
+                for flow in self._by_address.get((group, direction), ())
+                if flow.peer == ANYWHERE[0] or block_within(block, flow.peer)
+            ]
+        return [*self._named.get((group, direction, peer), ()), *self._around[asked]]
