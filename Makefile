@@ -203,6 +203,7 @@ catalogue: $(VENV)/rehearsal.stamp
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py
 	python benchmarks/audit.py
+	python -m benchmarks.review
 	python benchmarks/planner/speed.py
 
 # The planner's constants, fitted again to half of the published runs on one node.

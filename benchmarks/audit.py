@@ -153,12 +153,13 @@ def resources(index: int, questions: int) -> dict[str, Any]:
     }
 
 
-def template(groups: int, questions: int = 1) -> dict[str, Any]:
+def template(groups: int, questions: int = 1, most: int = RESOURCES) -> dict[str, Any]:
     """Return a template with a VPC and a number of groups of nodes.
 
     Args:
         groups: how many.
         questions: sizes that nobody decides, beside one such question whether to reserve.
+        most: resources; the rest is left out.
     """
     sizes = [f"Size{number}" for number in range(questions)]
     made: dict[str, Any] = {
@@ -179,7 +180,7 @@ def template(groups: int, questions: int = 1) -> dict[str, Any]:
                 for number, size in enumerate(sizes)
             },
         },
-        "Resources": dict(list(made.items())[:RESOURCES]),
+        "Resources": dict(list(made.items())[:most]),
     }
 
 
