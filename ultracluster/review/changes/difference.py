@@ -15,6 +15,7 @@ from typing import Any, Final
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Text, Variant
+from ultracluster.templates.resolved_values import links
 
 Path = tuple[str, ...]
 
@@ -142,18 +143,32 @@ Types = Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]
 """Type and properties of each resource by stack and logical id."""
 
 
-def alike(variant: Variant) -> Variant:
-    """Return a variant in which every reference to a resource's own identifier is a `Ref`.
+def alike(variants: Iterable[Variant]) -> Iterator[Variant]:
+    """Yield variants in which every reference to a resource's own identifier is a `Ref`.
 
     `Ref` gives the primary identifier of a type (CloudFormation CLI guide, resource type schema,
-    primaryIdentifier). Where that is several properties, attributes are left as they are.
+    primaryIdentifier). Where that is several properties, attributes are left as they are. What
+    variants share they share afterwards as well.
     """
-    types = types_of([variant])
+    attributes: dict[int, tuple[Link, ...]] = {}
+    known: dict[tuple[int, tuple[Link, ...]], ResolvedResource] = {}
 
-    def written(resource: ResolvedResource) -> ResolvedResource:
-        return replace(resource, properties=value_alike(dict(resource.properties), types))
+    def written(resource: ResolvedResource, types: Types) -> ResolvedResource:
+        if id(resource) not in attributes:
+            named = (link for link in links(resource.properties) if link.attribute is not None)
+            attributes[id(resource)] = tuple(named)
+        stated = attributes[id(resource)]
+        own = tuple(_own(link, types) for link in stated)
+        if own == stated:
+            return resource
+        if (id(resource), own) not in known:
+            properties = value_alike(dict(resource.properties), types)
+            known[id(resource), own] = replace(resource, properties=properties)
+        return known[id(resource), own]
 
-    return replace(variant, resources=tuple(map(written, variant.resources)))
+    for variant in variants:
+        types = types_of([variant])
+        yield replace(variant, resources=tuple(written(r, types) for r in variant.resources))
 
 
 def types_of(variants: Iterable[Variant]) -> Types:

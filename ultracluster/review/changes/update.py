@@ -81,7 +81,8 @@ class Update:
 
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    old, new = ([Model(alike(v)) for v in each.variants] for each in (before, after))
+    kept: dict[tuple[str, int], Any] = {}
+    old, new = ([Model(v, kept) for v in alike(each.variants)] for each in (before, after))
     pairs = [VariantPair(_nearest(each, old), each) for each in new]
     left = [each for each in old if all(each is not pair.old for pair in pairs)]
     pairs += [VariantPair(each, _nearest(each, new)) for each in left]
