@@ -37,10 +37,10 @@ ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess
 ASSUMED: Final = "role that can be assumed"
 PROFILE: Final = "AWS::IAM::InstanceProfile"
 ANY_ROLE: Final = "any role of the account"
-MOST_STEPS, MOST_CHAINS, MOST_OF_ALL = 8, 100, 10_000
+MOST_STEPS, MOST_CHAINS, MOST_OF_ALL = 8, 100, 2_000
 """Roles that are assumed one after the other, and such chains of one role and of all, that are
 told."""
-MOST_NAMED: Final = 20
+MOST_NAMED: Final = 8
 """Roles to which one way leads that are named."""
 UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
 

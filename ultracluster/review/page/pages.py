@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +100,10 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "numbers": [asdict(group) for group in review.numbers],
         "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
     }
-    return json.dumps(found, indent=2, default=_plain)
+    # json.dumps holds a million pieces of a long report at once, which take more than the report.
+    text = StringIO()
+    text.writelines(json.JSONEncoder(indent=2, default=_plain).iterencode(found))
+    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:
