@@ -26,6 +26,7 @@ from ultracluster.rehearse.cdk import CdkError
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe
 from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError
+from ultracluster.rehearse.substitutes import substitute_image_parameter
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.node_groups import images
 from ultracluster.spec.nodes import NodesSpec
@@ -165,11 +166,10 @@ def played(
         rehearsal, "leftovers", lambda _, found: [Leftover(each, play.left) for each in found]
     )
     monkeypatch.setattr(rehearsal, "strays", play.strays)
-    substitute = rehearsal.substitute_image_parameter
 
     def noted(cloud: Any, image: str) -> Any:
         play.images.add(image)
-        return substitute(cloud, image)
+        return substitute_image_parameter(cloud, image)
 
     monkeypatch.setattr(rehearsal, "substitute_image_parameter", noted)
     monkeypatch.setattr(play.display, "summary", lambda *_: None)

@@ -117,7 +117,7 @@ def test_twice_the_resources_are_twice_the_work(make):
 
 def test_a_statement_that_variants_share_is_explained_once(monkeypatch):
     asked = [{"Fn::Equals": [ref(name), "yes"]} for name in ("One", "Two")]
-    body = {
+    body: dict[str, Any] = {
         "Parameters": {"One": {"Type": "String"}, "Two": {"Type": "String"}},
         "Conditions": dict(zip(("First", "Second"), asked, strict=True)),
         "Resources": {
@@ -128,11 +128,14 @@ def test_a_statement_that_variants_share_is_explained_once(monkeypatch):
         },
     }
     body["Resources"]["Reader"]["Condition"] = "First"
-    made = []
+    made: list[Any] = []
     explain = statements._statement
-    monkeypatch.setattr(
-        statements, "_statement", lambda *args: made.append(args[0].place) or explain(*args)
-    )
+
+    def counted(*given: Any) -> Any:
+        made.append(given[0].place)
+        return explain(*given)
+
+    monkeypatch.setattr(statements, "_statement", counted)
 
     variants = resolve([Template("t", body)], parameters={}, region=None)
     found, _ = explained(variants)

@@ -6,6 +6,7 @@ from tests.rules.rule_cases import Case, said, verdict
 from tests.rules.test_rules_both_ways import CASES, named
 from ultracluster.catalogue.instances import UnknownInstanceTypeError
 from ultracluster.problem import Problem
+from ultracluster.rules.rule import MOST_LATE, first_of
 
 
 @pytest.fixture
@@ -30,3 +31,11 @@ def test_other_words_switch_no_rule_off(case: Case):
     assert case.rule in said(failing)
     assert case.rule not in said(passing)
     assert case.rule not in {unknown.rule for unknown in passing.unknown}
+
+
+def test_a_message_names_the_first_twenty_and_says_that_there_are_more():
+    """A template of thousands has one message of one line."""
+    names = [f"Bucket{number}" for number in range(MOST_LATE + 1)]
+
+    assert first_of(names) == [*names[:-1], "..."]
+    assert first_of(names[:-1]) == names[:-1]

@@ -118,13 +118,6 @@ OF_THE_LIST = TorchtitanModelSpec(family="llama3", flavor="8B", sequence=2048)
     ("changes", "line"),
     [
         (
-            {"limits": LimitsSpec(max_runtime_seconds=60, max_wait_seconds=60)},
-            (
-                "limits.max_wait_seconds: got 60; it is for spot capacity; write spot=True, or "
-                "max_pending_seconds"
-            ),
-        ),
-        (
             {"engine": DeepSpeedEngine(program="train.py"), "tensor_parallel": 2},
             (
                 "tensor_parallel: got 2; DeepSpeed's MiCS shares no layers; write 1, or use "

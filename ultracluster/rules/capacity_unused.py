@@ -1,7 +1,6 @@
 """CAPACITY rules about reservations that are paid for before, or without, their nodes."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final, NamedTuple
 
 from ultracluster.model.model import Model
@@ -9,7 +8,7 @@ from ultracluster.model.nodes import Node
 from ultracluster.model.resource import Index, index
 from ultracluster.rules.capacity_placement import RESERVATION
 from ultracluster.rules.capacity_reservations import DESCRIBE
-from ultracluster.rules.rule import MOST_LATE, About, Fault, of
+from ultracluster.rules.rule import About, Fault, first_of, of
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import Key
@@ -65,7 +64,7 @@ def _late(model: Model) -> Iterator[_Late]:
         of_stack = can_fail.get(place.stack, {})
         rest = model.dependencies(key) | behind.get(key, set())
         names = (name for other, name in of_stack.items() if other not in rest)
-        if late := tuple(islice(names, MOST_LATE)):
+        if late := tuple(first_of(names)):
             yield _Late(place, late)
 
 
@@ -80,5 +79,5 @@ def _late(model: Model) -> Iterator[_Late]:
     check="aws cloudformation describe-stack-events --stack-name <stack>",
 )
 def reserved_last(_model: Model, late: _Late) -> Iterator[Fault]:
-    names = list(late.names)
-    yield Fault(f"it does not wait for {', '.join(names)}", fix=f"write DependsOn: {names}")
+    names = ", ".join(late.names)
+    yield Fault(f"it does not wait for {names}", fix=f"write DependsOn: [{names}]")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from ultracluster.catalogue import lustre
@@ -13,7 +12,7 @@ from ultracluster.model.security_groups import GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.model.traffic import Direction
 from ultracluster.rules.lustre_file_systems import DESCRIBE
-from ultracluster.rules.rule import MOST_LATE, Fault, file_systems
+from ultracluster.rules.rule import Fault, file_systems, first_of
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved_values import Key, UndeterminedError
 
@@ -144,7 +143,7 @@ def _associations_at_once(model: Model, system: FileSystem) -> Iterator[Fault]:
     for each in sorted(system.associations, key=lambda a: len(model.dependencies(a.place.key))):
         waited = model.dependencies(each.place.key)
         late = (name for stack, name in made if (stack, name) not in waited)
-        others = list(islice(late, MOST_LATE))
+        others = first_of(late)
         if others and each.place.stack == system.place.stack:
             yield Fault(
                 f"it does not wait for {', '.join(others)}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob
@@ -19,6 +20,14 @@ be lost or the thing can never work."""
 MOST_LATE: Final = 20
 """Names of what something does not wait for that a message has at most: whoever writes DependsOn
 of these is told of the next."""
+
+
+def first_of(names: Iterable[str]) -> list[str]:
+    """Return the names that a message has, and `...` where there are more."""
+    first = list(islice(names, MOST_LATE + 1))
+    return [*first[:MOST_LATE], "..."] if len(first) > MOST_LATE else first
+
+
 RULES_PAGE: Final = "docs/rules.md"
 """Where the rules are described, in this project's repository; no address of it is public yet."""
 

@@ -103,12 +103,15 @@ def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
     for each in mine:
         for theirs, roots in by_image.get(each, {}).items():
             if theirs is None or (theirs and own.isdisjoint(theirs)):
-                others |= {root.number: root for root in roots[:MOST_OTHERS]}
-    for _, root in sorted(others.items())[:MOST_OTHERS]:
+                others |= {root.number: root for root in roots[: MOST_OTHERS + 1]}
+    first, rest = sorted(others.items())[:MOST_OTHERS], len(others) > MOST_OTHERS
+    for number, (_, root) in enumerate(first, 1):
         if root.because is not None:
             raise UndeterminedError(root.because)
+        more = "; so do more nodes" if rest and number == MOST_OTHERS else ""
         yield Fault(
-            f"DeviceName {min(own)}, {described(root.node)} writes {root.device} for the same image"
+            f"DeviceName {min(own)}, {described(root.node)} writes {root.device} for the same "
+            f"image{more}"
         )
     if because is not None:
         raise UndeterminedError(because)

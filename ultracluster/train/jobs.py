@@ -106,7 +106,7 @@ class Jobs:
     def newest(self) -> str:
         """Return the name of the environment's newest job.
 
-        Jobs of `dev-two` begin with `dev-`, too: a job is that of the environment whose role it has.
+        Jobs of `dev-two` begin with `dev-`, too: a job is of the environment whose role it has.
         """
         for row in self.rows():
             name = str(row["TrainingJobName"])
