@@ -146,7 +146,7 @@ def test_what_is_not_given_has_its_default():
         ({"purchase": "spot"}, "--purchase", "write on-demand, capacity-block or sagemaker"),
         ({"region": "mars-1"}, "--region", "p4d.24xlarge is not sold there; write ap-"),
         ({"software": "compiled"}, "--software", "it was measured on H100 alone; write fsdp"),
-        ({"software": "x"}, "--software", "write fsdp, compiled, megatron, training, torchtitan"),
+        ({"software": "x"}, "--software", "write fsdp, compiled, megatron, megatron-core,"),
         ({"failures": "x"}, "--failures", "write opt-175b, rsc-1, llama-3 or rsc-2, or failures"),
         ({"days": 3.0}, "--nodes and --days", "each follows from the others; write one of them"),
     ],

@@ -46,8 +46,6 @@ FIGURES: list[tuple[Any, dict[str, Any]]] = [
     (QUEUES.slurm, {"accelerated": (H100,), "cpu": (CPU,), "addresses": 2,
                     "addresses_of_groups": 68, "login_architecture": "x86_64",
                     "login_instances": 1, "queue": "train", "sound_login_type": "m6i.xlarge"}),
-    (QUEUES.slurm.queues[0], {"needs_accounting": True}),
-    (QUEUES.slurm.queues[1], {"needs_accounting": False}),
     (QUEUES.slurm.health_checks, {"act": True}),
     (BY_LOGIN, {"architecture": "x86_64"}),
     (RECIPE["gpt-1t"], {"accumulation_steps": 3, "cluster": Cluster(64, 8),

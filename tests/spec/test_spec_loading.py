@@ -1,8 +1,10 @@
 """Environment files: every problem at once, each with its path and the line it was written on."""
 
 import re
+import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -325,6 +327,18 @@ def test_files_of_a_folder_build_on_one_another(project: Path):
 
     found = [spec.name for spec in load_folder(project, EnvironmentSpec)]
     assert found == ["a", "b", "m", "x", "y", "z"]
+
+
+def test_a_file_that_was_changed_is_read_anew(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also in a process that has imported another project's file of that name."""
+    other = ModuleType("environments.m")
+    monkeypatch.setitem(sys.modules, "environments.m", other)
+    for name in ("one", "two"):
+        text = f'{SOUND}M = EnvironmentSpec(name="{name}", **PLACE, **REST)\n'
+        (project / "m.py").write_text(text)
+
+        assert [spec.name for spec in load_folder(project, EnvironmentSpec)] == [name]
+        assert sys.modules["environments.m"] is other
 
 
 def test_problems_of_all_files_of_a_folder_are_reported_at_once(project: Path):

@@ -157,19 +157,6 @@ SMALL_FIRST = {"network.training_subnet_cidrs": ("10.0.1.0/28", "10.0.2.0/24")}
             ),
         ),
         (
-            QUEUES,
-            {"slurm.queues[1].settings": (("Default", "YES"),)},
-            (
-                'slurm.queues[1].settings[0]: got "Default"; put the default queue first in '
-                "queues, and remove it"
-            ),
-        ),
-        (
-            QUEUES,
-            {"slurm.queues[1].settings": (("GraceTime", "1"), ("GraceTime", "2"))},
-            'slurm.queues[1].settings[1]: got "GraceTime"; it is set twice; remove one',
-        ),
-        (
             SLURM,
             {**NEURON, "slurm.health_checks": HealthChecksSpec(deep_profile="QUICK")},
             (

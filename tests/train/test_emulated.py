@@ -62,9 +62,8 @@ def test_the_command_submits_follows_and_finds_a_job(
 def test_the_newest_job_is_none_of_an_environment_with_a_longer_name(training: Training):
     """`train stop dev` stopped the job of dev-two, which began later."""
     own = training.jobs.submit(prepared(training, "own")).rpartition("/")[2]
-    role = training.jobs.deployed["execution-role-arn"] + "-of-two"
     other = changed(prepared(training, "x"), "TrainingJobName", "dev-two-x")
-    training.jobs.submit(changed(other, "RoleArn", role))
+    training.jobs.submit(changed(other, "Tags.0.Value", "dev-two"))
 
     assert training.jobs.rows()[0]["TrainingJobName"] == "dev-two-x"
     assert training.jobs.newest() == own

@@ -31,8 +31,8 @@ METADATA: Final = ".metadata"
 """Written last, by rename, by torch.distributed.checkpoint: a folder that has it is whole."""
 STEP: Final = re.compile(r"step-(\d+)")
 TRACKER: Final = "latest_checkpointed_iteration.txt"
-ITERATION: Final = re.compile(rb"\s*(\d{1,18})\s*")
 """Megatron-LM writes the number of a checkpoint into it once all ranks have written theirs."""
+ITERATION: Final = re.compile(rb"\s*(\d{1,18})\s*")
 
 OF_SLURM: Final = {
     "RANK": "SLURM_PROCID",

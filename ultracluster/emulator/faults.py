@@ -36,7 +36,7 @@ CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 DEFAULT: Final = "A fault was injected"
 REST: Final = ("rest-xml", "rest-json")
 OF_RESOURCES: Final = {"type", "operation", "logical_id", "made"}
-SLOW: Final = re.compile(r"\)[*+?{]|([*+?{].*){3}|\|.*\).*\|", re.DOTALL)
+SLOW: Final = re.compile(r"\)[*+?{]|([*+?{].*){4}|\|.*\).*\|", re.DOTALL)
 """Expressions that may go back so often that a logical id of 255 characters takes for ever."""
 MOST_BYTES: Final = 100_000
 """Some hundreds of rules."""
@@ -62,7 +62,7 @@ class Rule(BaseModel):
     is taken and then fails is `run`; an instance that does not start is `launch`."""
     logical_id: str = ""
     """Regular expression, found anywhere in the logical id; the name of a job or of a group. It has
-    two of `* + ? {` at most, none behind a group, and one group with `|`."""
+    three of `* + ? {` at most, none behind a group, and one group with `|`."""
     made: bool = False
     """The operation is done, and reported as failed: CloudFormation does not know what was made."""
     call: str = ""
@@ -106,7 +106,7 @@ class Rule(BaseModel):
         except re.error as error:
             yield f"logical_id: {self.logical_id!r} is no regular expression: {error}"
         if SLOW.search(self.logical_id):
-            at_most = "at most two of * + ? {, none behind a group, and one group with |"
+            at_most = "at most three of * + ? {, none behind a group, and one group with |"
             yield f"logical_id: it may never end, as (a+)+ does; write {at_most}"
 
     def concerns(self, type_name: str, operations: tuple[str, ...], logical_id: str) -> bool:

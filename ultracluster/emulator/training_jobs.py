@@ -43,6 +43,7 @@ class TrainingJobs:
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
             "ListTrainingJobs": self.list_jobs,
+            "ListTags": self.list_tags,
             "StopTrainingJob": self.stop,
         }
 
@@ -99,6 +100,11 @@ class TrainingJobs:
             and not arguments.get("WarmPoolStatusEquals")
         ]
         return {"TrainingJobSummaries": kept[: arguments.get("MaxResults")]}
+
+    def list_tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer ListTags of a job."""
+        name = str(arguments["ResourceArn"]).rpartition("/")[2]
+        return {"Tags": _required(scope, {"TrainingJobName": name}).properties.get("Tags", [])}
 
     def stop(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer StopTrainingJob; the next describe finds the job stopped."""

@@ -134,15 +134,17 @@ def _importing(*folders: Path | None) -> Iterator[None]:
     Those of a project are forgotten afterwards: another project has others of the same names.
     """
     added = [str(folder.resolve()) for folder in folders if folder is not None]
-    known = set(sys.modules)
+    known = dict(sys.modules)
     sys.path[:0] = added
     try:
         yield
     finally:
         for folder in added:
             sys.path.remove(folder)
-        for name in set(sys.modules) - known:
-            if name.startswith(PACKAGES):
+        for name in [each for each in sys.modules if each.startswith(PACKAGES)]:
+            if name in known:
+                sys.modules[name] = known[name]
+            else:
                 del sys.modules[name]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed
 
@@ -106,12 +107,13 @@ class Jobs:
     def newest(self) -> str:
         """Return the name of the environment's newest job.
 
-        Jobs of `dev-two` begin with `dev-`, too: a job is of the environment whose role it has.
+        Jobs of `dev-two` begin with `dev-`, too: a job is of the environment that its tag names.
         """
+        own = {"Key": ENVIRONMENT_TAG, "Value": self.deployed.name}
         for row in self.rows():
-            name = str(row["TrainingJobName"])
-            if self.describe(name)["RoleArn"] == self.deployed["execution-role-arn"]:
-                return name
+            tags = self.cloud.ask("sagemaker", "list_tags", ResourceArn=row["TrainingJobArn"])
+            if own in tags["Tags"]:
+                return str(row["TrainingJobName"])
         raise NoSuchJobError(
             f"{self.deployed.name}: no training job of this environment; start one: "
             f"ultracluster train submit {self.deployed.name} RECIPE"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import FABRIC, advice
 from ultracluster.problem import Problem
@@ -62,7 +63,7 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
     # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
     own = {FABRIC: "efa"} if entrypoint and recipe.nodes > 1 else {}
     tags = {
-        "ultracluster:environment": deployed.name,
+        ENVIRONMENT_TAG: deployed.name,
         "ultracluster:recipe": recipe.name,
         "ultracluster:run": run,
         **dict(recipe.tags),
