@@ -213,6 +213,17 @@ def test_an_environment_as_yaml_is_reviewed_as_one(tmp_path: Path, monkeypatch: 
     assert main(["review", str(file), "--baseline", "none", "--output", str(tmp_path / "o")]) == 0
 
 
+def test_a_folder_that_is_called_like_an_environment_does_not_hide_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """`make review ENV=ultracluster` was refused: this project's package is called so, too."""
+    monkeypatch.chdir(ROOT)
+
+    assert command._names_environment(["ultracluster"])
+    assert not command._names_environment(["docs"])
+    assert not command._names_environment(["golden/ultracluster"])
+
+
 def test_what_is_deployed_is_a_baseline():
     """Stacks that are not there are new; they are compared with nothing."""
     subject = of_files(golden("dev"))

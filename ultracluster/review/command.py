@@ -29,7 +29,7 @@ from ultracluster.command_line import (
     progress,
     write_output,
 )
-from ultracluster.environments import find
+from ultracluster.environments import find, registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.given_file import bounded, text_of
 from ultracluster.review.changes.change import Danger, at_least
@@ -131,7 +131,12 @@ def _names_environment(given: list[str]) -> bool:
     first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
     if given[0].endswith((".yaml", ".yml")) and first[0].is_file():
         return WRITTEN.search(text_of(first[0])) is not None
-    return given[0].endswith(".py") or not any(path.exists() for path in first)
+    if given[0].endswith(".py") or not any(path.exists() for path in first):
+        return True
+    from ultracluster.review.subject import without_templates  # noqa: PLC0415
+
+    # A folder may be called like an environment: this project's package is.
+    return without_templates(first[0]) and given[0] in {each.name for each in registered()}
 
 
 def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]":

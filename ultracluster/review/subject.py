@@ -84,6 +84,12 @@ def expanded(given: Sequence[str]) -> list[str]:
     return found
 
 
+def without_templates(folder: Path) -> bool:
+    """Whether a folder is no assembly, and no template lies in it."""
+    whole = (folder / MANIFEST).is_file()
+    return folder.is_dir() and not whole and expanded([str(folder)]) == [str(folder)]
+
+
 def _title(paths: Sequence[Path]) -> str:
     """Return what files are together: the one file, or the folder that holds all."""
     folders = {path.resolve().parent for path in paths}

@@ -6,13 +6,12 @@ The Markdown fits a comment of a pull request: what matters most is whole, the r
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,10 +99,22 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "numbers": [asdict(group) for group in review.numbers],
         "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
     }
-    # json.dumps holds a million pieces of a long report at once, which take more than the report.
-    text = StringIO()
-    text.writelines(json.JSONEncoder(indent=2, default=_plain).iterencode(found))
-    return text.getvalue()
+    members = ",\n".join(_members(found))
+    return f"{{\n{members}\n}}"
+
+
+def _members(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the members of a document, each item of a list in a line of its own.
+
+    An indented document takes json ten times as long, as Python writes it piece by piece.
+    """
+    encode = json.JSONEncoder(default=_plain).encode
+    for name, value in found.items():
+        if isinstance(value, list | tuple) and value:
+            items = ",\n".join(f"    {encode(each)}" for each in value)
+            yield f'  "{name}": [\n{items}\n  ]'
+        else:
+            yield f'  "{name}": {encode(value)}'
 
 
 def _plain(value: Any) -> Any:
