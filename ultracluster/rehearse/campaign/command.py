@@ -68,10 +68,8 @@ class Campaign:
             try:
                 for each in as_completed(running):
                     each.result()
-            except BaseException:
-                self._stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+            finally:
+                self._stop.set()  # what still waits is not begun
 
     @property
     def left(self) -> int:
@@ -86,12 +84,16 @@ class Campaign:
         return found + [f"{BETWEEN}/{n}" for n in Between.names(self.spec, self.stacks)]
 
     def _one(self, task: Task, lock: threading.Lock, heard: Heard) -> None:
-        for row in task():
-            with lock:
-                self.record.add(row)
-                heard(row)
-            if self._stop.is_set():
-                return
+        try:
+            for row in () if self._stop.is_set() else task():
+                with lock:
+                    self.record.add(row)
+                    heard(row)
+                if self._stop.is_set():
+                    break
+        except BaseException:
+            self._stop.set()  # before the next task of this thread begins
+            raise
 
     def _tasks(self) -> Iterator[Task]:
         # What takes longest begins first.
@@ -284,10 +286,9 @@ def markdown(environment: str, rows: Sequence[Row]) -> str:
         *_rows(COLUMNS, by_type(rows)),
         "\n## Between calls\n",
         *_rows(OF_NONE, between(rows)),
+        *(["\n## What ended otherwise than it must\n"] if wrong else []),
+        *(f"* {row.stack}/{row.logical_id} ({row.operation}): {row.wrong}" for row in wrong),
     ]
-    if wrong:
-        parts += ["\n## What ended otherwise than it must\n"]
-        parts += [f"* {row.stack}/{row.logical_id} ({row.operation}): {row.wrong}" for row in wrong]
     return "\n".join(parts) + "\n"
 
 
