@@ -14,6 +14,8 @@ FETCH = "curl https://example.com/x"
         'if [[ "false" == "true" ]]\nthen\n  curl https://example.com/x\nfi',
         'if [ "true" != "true" ]; then\n  curl https://example.com/x\nfi',
         "if [ true = true ]; then\necho yes\nelse\ncurl https://example.com/x\nfi",
+        'if [ a = a ]; then echo\nelif [ "$A" = b ]; then echo\nelse\ncurl https://example.com/x\nfi',
+        "if [ a = a ]; then echo\nelif $A; then echo\nelif $B; then\ncurl https://example.com/x\nfi",
         'if [ a = b ]; then\n if [ "$X" = y ]; then\n  curl https://example.com/x\n fi\nfi',
         'if [ "" = "true" ]; then\nif true; then echo; fi\ncurl https://example.com/x\nfi',
     ],
