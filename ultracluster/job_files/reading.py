@@ -13,6 +13,7 @@ from typing import Any, Final
 from ultracluster.given_file import UnreadableError
 from ultracluster.job_files import dockerfile
 from ultracluster.model.job_environments import JOB_FILE, LINES
+from ultracluster.model.jobs import TRAINING_JOB
 from ultracluster.model.shell_variables import Assignment, assignments, file_assignments
 from ultracluster.templates import yaml_document
 from ultracluster.templates.file_reading import Document, parsed_json
@@ -115,12 +116,13 @@ def _of_documents(path: Path, text: str) -> Document | None:
         for name in NAMED.findall(line):
             lines.setdefault(name, number)
     resources = {
-        f"Document{number}": {**REQUESTED, "Properties": request, "Metadata": {LINES: lines}}
+        f"Document{number}": {
+            "Type": TRAINING_JOB,
+            "Properties": request,
+            "Metadata": {LINES: lines},
+        }
         for number, part in enumerate(parts, 1)
         if isinstance(request := part.get("TrainingJobDefinition", part), Mapping)
         and {"AlgorithmSpecification", "TrainingJobName"} & set(request)
     }
     return Document({"Resources": resources}, dict.fromkeys(resources, 1)) if resources else None
-
-
-REQUESTED: Final = {"Type": "AWS::SageMaker::TrainingJob"}

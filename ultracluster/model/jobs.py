@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.nodes import catalogued
@@ -17,6 +17,9 @@ from ultracluster.templates.texts import document
 
 if TYPE_CHECKING:
     from ultracluster.catalogue.training_request import TrainingRequest
+
+TRAINING_JOB: Final = "AWS::SageMaker::TrainingJob"
+"""Type of the resource that a request to train is, in a template or in a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJ
     """Return the training jobs of a variant, also those that a state machine starts."""
     found: list[TrainingJob] = []
     for resource in resources:
-        if resource.resource_type == "AWS::SageMaker::TrainingJob":
+        if resource.resource_type == TRAINING_JOB:
             found.append(TrainingJob(resource.place, resource.properties))
         elif resource.resource_type == "AWS::StepFunctions::StateMachine":
             found += [TrainingJob(resource.place, a) for a in _requests(definition(resource))]
