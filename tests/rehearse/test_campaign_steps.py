@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from environments.ultracluster import ULTRACLUSTER
+from tests.rehearse.test_campaign_verdicts import ROW, STACK
 from tests.stacks.synthesized import existing
 from ultracluster.aws import CloudError
 from ultracluster.emulator.process import EmulatorError
@@ -22,26 +23,6 @@ from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign import command, cycle
 from ultracluster.rehearse.campaign.cycle import Row
 from ultracluster.rehearse.cdk import CdkError
-
-ENDPOINT = {"Type": "AWS::EC2::VPCEndpoint", "Properties": {"Tags": []}}
-STACK = StackTemplate(
-    "ultracluster-Network",
-    "Network",
-    {
-        "Resources": {
-            "One": ENDPOINT,
-            "Two": ENDPOINT,
-            "Files": {"Type": "AWS::FSx::FileSystem", "Properties": {}},
-            "Group": {"Type": "AWS::PCS::ComputeNodeGroup", "Properties": {}},
-            "Vpc": {"Type": "AWS::EC2::VPC", "DeletionPolicy": "Retain", "Properties": {}},
-        }
-    },
-    termination_protection=True,
-)
-
-
-ROW = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
-
 
 EMPTY: dict[str, Any] = {"Resources": {}}
 BEFORE = StackTemplate("ultracluster-Before", "Before", EMPTY, termination_protection=False)
