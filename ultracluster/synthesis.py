@@ -9,6 +9,7 @@ an app makes, run `cdk synth` and name its `cdk.out`. The context of the project
 here as it holds for the CDK CLI.
 """
 
+import gc
 import json
 import os
 import re
@@ -225,6 +226,9 @@ def run(build: Callable[[], "cdk.App"]) -> int:
             raise
         sys.stderr.writelines([f"ERROR {line}\n" for line in lines] or [f"{error}\n"])
         return code if lines else SOME_FAIL
+    finally:
+        # What was made lives until the process ends: its end need not look for garbage in it.
+        gc.freeze()
     return ALL_WELL
 
 
