@@ -1,5 +1,7 @@
 """What is known of AWS PCS, against the models that AWS publishes."""
 
+from typing import get_args
+
 import botocore.loaders
 import pytest
 from cfnlint.helpers import REGIONS as EVERY_REGION
@@ -7,6 +9,7 @@ from cfnlint.schema import ResourceNotFoundError
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from ultracluster.catalogue import slurm
+from ultracluster.spec.slurm import SlurmSpec
 
 MODEL = botocore.loaders.Loader().load_service_model("pcs", "service-2")
 
@@ -22,6 +25,11 @@ def sold(region: str) -> bool:
 def test_regions_are_those_of_the_registry():
     """A spec refuses the others, and an upgrade of cfn-lint may bring more."""
     assert {region for region in EVERY_REGION if sold(region)} == slurm.REGIONS
+
+
+def test_a_spec_takes_the_versions_of_the_table():
+    """A type cannot read the table, so that each version stands in both."""
+    assert get_args(SlurmSpec.model_fields["version"].annotation) == slurm.VERSIONS
 
 
 def test_sizes_are_those_of_the_api():

@@ -9,14 +9,14 @@ SIZES: Final = {"SMALL": 32, "MEDIUM": 512, "LARGE": 2048}
 """Instances that a cluster manages, login nodes among them, by its Size, which is create-only
 (AWS PCS API, `Size`, botocore 1.43.106; user guide, read 2026-11-23)."""
 
-VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
-"""Versions of Slurm that new clusters take (AWS PCS user guide, read 2026-11-23)."""
+VERSIONS: Final = tuple(table("slurm")["versions"])
+"""Versions of Slurm that new clusters take."""
 
 MOST_PARTS: Final = 10
 """Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
 
 REGIONS: Final = frozenset(table("slurm")["regions"])
-"""Regions where it is."""
+"""Regions that have PCS."""
 
 SLURMCTLD_PORT: Final = 6817
 SLURMD_PORT: Final = 6818
