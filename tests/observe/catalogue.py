@@ -16,34 +16,35 @@ from ultracluster.catalogue.alarms import ServiceAlarm, service_alarms
 PAGE: Final = ROOT / "docs" / "operate" / "alarms.md"
 HEAD: Final = """# Alarms: what wakes you, and what to do
 
-Written by `python -m tests.observe.catalogue`; change the table
-`ultracluster/catalogue/alarms.toml`, and nothing here by hand.
+Written by `python -m tests.observe.catalogue` from `ultracluster/catalogue/alarms.toml` and
+`service_alarms.toml`: change those, and nothing here by hand.
 
-Each alarm below was seen to fire by the faults that it names, {count} in all, and to be silent
-through an undisturbed hour: the nodes' own program measured nodes whose GPUs, fabric, file system
-and Slurm were stood in for, on a clock that runs faster, and a real Prometheus evaluated the
-alarm's query every {every} seconds, as CloudWatch does on AWS (where none of this has run). The
-seconds are from the fault to the alarm. Those on what AWS itself measures stand [at the
-end](#on-what-aws-itself-measures); beside them the environment has alarms on [reserved capacity
-that nobody uses](capacity-block.md) and on [money](../cost.md).
+Tests plant the faults below, {count} in all. Each alarm fires by the faults that it names, and
+stays silent through an undisturbed hour. The nodes' own program measures nodes with stand-ins for
+GPUs, fabric, file system and Slurm, on a fast clock, and a real Prometheus evaluates the alarm's
+query every {every} seconds, as CloudWatch does on AWS (where none of this has run). Seconds count
+from the fault to the alarm. Alarms on what AWS itself measures are [at the
+end](#on-what-aws-itself-measures). The environment also has alarms on [reserved capacity that
+nobody uses](../cost.md#aws-budgets) and on [money](../cost.md#aws-budgets).
 
-An alarm goes to `budget.notify` of the environment: each address has to confirm its subscription
-once. For a chat, subscribe its own e-mail address, or Amazon Q Developer in chat applications to
-the topic. `observability=ObservabilitySpec(without=("memory-short",))` leaves one out. What
-arrives is the description: what it means, what causes it, the first command, and this page.
+An alarm goes to `budget.notify` of the environment; each address confirms its subscription
+once. For a chat, subscribe its e-mail address, or Amazon Q Developer in chat applications, to
+the topic. `observability=ObservabilitySpec(without=("memory-short",))` leaves an alarm out. The
+message is the description of the alarm: what it means, what causes it, the first command, and a
+link to this page.
 """
 
 
 AWS: Final = """## On what AWS itself measures
 
-Nothing here sends AWS's own metrics. What AWS sends of a fault was planted as its guides describe
-it, and a stand-in for CloudWatch (`tests/observe/cloudwatch.py`) evaluated the alarms that CDK
-writes. Each fired by its fault, by no other, and was silent through a calm hour. Seconds are from
-the fault to the end of the period that decides; how late AWS's samples arrive is not in them.
+No account sent these metrics. Tests plant what AWS sends of a fault, as its guides describe it,
+and a stand-in for CloudWatch (`tests/observe/cloudwatch.py`) evaluates the alarms that CDK writes.
+Each fires by its own fault and by no other, and stays silent through an undisturbed hour. Seconds
+count from the fault to the end of the period that decides, without the delay of AWS's samples.
 
 ### Reserved capacity that nobody uses
 
-See [Capacity Blocks](capacity-block.md).
+See [AWS Budgets](../cost.md#aws-budgets).
 
 """
 
