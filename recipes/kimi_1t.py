@@ -1,6 +1,6 @@
 """1.03 trillion parameters on 64 nodes of H200: Kimi K2.5's text model as torchtitan has it.
 
-A mixture of 384 experts of which 8 work on a token, so that 32 billion parameters do. Batches of 67
+A mixture of 384 experts of which 8 work on a token, so that 33 billion parameters do. Batches of 67
 million tokens are Kimi K2's own (arXiv 2507.20534, section 2.5).
 """
 

@@ -75,13 +75,14 @@ def recipes_table(recipes: Iterable[RecipeSpec]) -> Rows:
         )
     )
     for each in recipes:
+        share = each.partition_size * each.engine.stages
         table.add(
             each.name,
             f"{each.model.parameters / 1e9:,.2f} B",
             f"{each.nodes:,} x {each.instance_type}",
             f"{each.partition_size:,} of {each.cluster.world:,}",
             each.engine.kind,
-            f"{16 * each.model.parameters / each.partition_size / 1e9:,.1f} GB",
+            f"{16 * each.model.parameters / share / 1e9:,.1f} GB",
         )
     return table
 
