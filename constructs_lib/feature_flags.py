@@ -12,6 +12,7 @@ FLAGS: Final[Mapping[str, object]] = {
     "@aws-cdk/aws-efs:mountTargetOrderInsensitiveLogicalId": True,
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/core:automaticL1Traits": True,
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
     "@aws-cdk/core:enablePartitionLiterals": False,
     "@aws-cdk/core:explicitStackTags": True,

@@ -26,6 +26,7 @@ HERE = cdk.Environment(account=ACCOUNT, region="us-east-1")
 FLAGS = json.loads((GOLDEN.parent / "cdk.json").read_text())["context"]
 OTHERWISE = {
     **{name: not value for name, value in FLAGS.items() if isinstance(value, bool)},
+    "@aws-cdk/core:automaticL1Traits": False,
     "@aws-cdk/core:defaultCrossStackReferences": "weak",
     "@aws-cdk/core:stackRelativeExports": False,
 }
