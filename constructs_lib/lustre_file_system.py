@@ -69,12 +69,13 @@ class LustreFileSystem(Construct):
                 holder = Construct(group, f"Lustre{self.node.addr[-8:]}")
                 self._client_rules(holder, "", group)
                 continue
+            its = ec2.Connections(security_groups=[group])
             for first, last in self._ports:
                 port = ec2.Port.all_traffic()
                 if first is not None and last is not None:
                     port = ec2.Port.tcp_range(first, last)
-                self.connections.allow_from(group, port, "Lustre")
-                self.connections.allow_to(group, port, "Lustre")
+                its.allow_to(self, port, "Lustre")
+                its.allow_from(self, port, "Lustre")
 
     def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role look the file system up.

@@ -202,6 +202,22 @@ def test_clients_of_a_later_stack_can_mount():
     assert "Later" not in text(assembly.get_stack_by_name("First").template)
 
 
+def test_a_group_that_a_later_stack_imports_can_mount():
+    """As the group of an EKS cluster: the storage would need that stack, which needs the storage."""
+    app = cdk.App()
+    first, later = cdk.Stack(app, "First"), cdk.Stack(app, "Later")
+    lustre = storage(first, ec2.Vpc(first, "Vpc"))
+    group = cdk.CfnParameter(later, "GroupOfTheCluster").value_as_string
+    lustre.add_client(ec2.SecurityGroup.from_security_group_id(later, "Nodes", group))
+    cdk.CfnOutput(later, "Mount", value=lustre.mount_name)
+
+    assembly = app.synth()
+    found = assembly.get_stack_by_name("Later").template["Resources"].values()
+    rules = [r["Properties"] for r in found if "SecurityGroupIngress" in r["Type"]]
+    assert sorted(rule["FromPort"] for rule in rules) == [988, 988, 1018, 1018]
+    assert "Later" not in text(assembly.get_stack_by_name("First").template)
+
+
 def test_a_file_system_that_exists_has_clients_too():
     """Another team's file system is mounted from here."""
     stack = bare_stack("us-east-1")
