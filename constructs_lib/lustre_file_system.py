@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.permissions import allow, grant
 from ultracluster.catalogue.lustre import PORTS
 
 RESTRICTED_PORTS = "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts"
@@ -83,9 +84,7 @@ class LustreFileSystem(Construct):
         Who mounts it is decided by security groups. IAM knows no resource for the action, and one
         that is named would allow nothing.
         """
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["fsx:DescribeFileSystems"], resource_arns=["*"]
-        )
+        return grant(grantee, [allow(None, "fsx:DescribeFileSystems")])
 
     def _client_rules(
         self, scope: Construct, suffix: str, client: ec2.ISecurityGroup

@@ -115,6 +115,9 @@ def grant(grantee: iam.IGrantable, statements: Iterable[iam.PolicyStatement]) ->
     Args:
         grantee: the role, or whatever has one.
         statements: at least one; actions, resources and conditions of each are taken.
+
+    Raises:
+        ValueError: where CDK would add nothing and say nothing, as for an account or a service.
     """
     first, *others = (
         iam.Grant.add_to_principal(
@@ -127,6 +130,11 @@ def grant(grantee: iam.IGrantable, statements: Iterable[iam.PolicyStatement]) ->
     )
     for other in others:
         first = first.combine(other)
+    if not first.success:
+        raise ValueError(
+            f"grantee: got {type(grantee).__name__}, which has no policy that could say so; pass a "
+            "role, or what has one"
+        )
     return first
 
 

@@ -203,7 +203,7 @@ def test_clients_of_a_later_stack_can_mount():
 
 
 def test_a_group_that_a_later_stack_imports_can_mount():
-    """As the group of an EKS cluster: the storage would need that stack, which needs the storage."""
+    """As an EKS cluster's group: the storage would need the stack that needs the storage."""
     app = cdk.App()
     first, later = cdk.Stack(app, "First"), cdk.Stack(app, "Later")
     lustre = storage(first, ec2.Vpc(first, "Vpc"))
@@ -272,6 +272,21 @@ def test_grants_name_what_they_are_for():
     assert {"s3:PutObject", "kms:Decrypt", "ssm:GetParametersByPath"} <= actions
     assert not any("*" in action for action in actions)
     assert [s["Action"] for s in statements if s["Resource"] == "*"] == ["fsx:DescribeFileSystems"]
+
+
+@pytest.mark.parametrize(
+    "principal", [iam.AccountPrincipal("444455556666"), iam.ServicePrincipal("fsx.amazonaws.com")]
+)
+def test_a_grant_to_who_has_no_policy_is_refused(principal: iam.IPrincipal):
+    """CDK returns a grant without success, which nobody looks at: access is denied much later."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    data = DataBucket.from_data_bucket_attributes(
+        stack, "Theirs", bucket=around.bucket, key=around.key
+    )
+    for grant in (data.grant_read_write, storage(stack, ec2.Vpc(stack, "New")).grant_describe):
+        with pytest.raises(ValueError, match=r"grantee: got .* has no policy .*; pass a role"):
+            grant(principal)
 
 
 def test_a_data_bucket_that_exists_is_granted():
