@@ -340,6 +340,13 @@ LUSTRE_CASES: Final = (
         {"Lustre.LustreConfiguration.WeeklyMaintenanceStartTime": "7:23:59"},
         words="0:03:00",
     ),
+    Case(
+        "LUSTRE-1",
+        "storage",
+        {"Lustre.LustreConfiguration.DailyAutomaticBackupStartTime": "24:00"},
+        {"Lustre.LustreConfiguration.DailyAutomaticBackupStartTime": "00:00"},
+        words="24:00",
+    ),
     Case("LUSTRE-28", "storage", {"Checkpoints.S3": GONE}, words="NEW and no CHANGED"),
     Case(
         "LUSTRE-28",

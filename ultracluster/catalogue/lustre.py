@@ -19,8 +19,15 @@ EVERY_PORT: Final = [port for first, last in PORTS for port in range(first, last
 LOG_GROUP_PREFIX: Final = "/aws/fsx/"
 GIB_PER_SERVER: Final = 1200
 METADATA_SERVERS: Final = 2
-MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
-"""FSx WeeklyTime (botocore 1.43.106)."""
+DAILY: Final = r"([01]\d|2[0-3]):[0-5]\d"
+TIMES: Final = {
+    "WeeklyMaintenanceStartTime": (
+        re.compile(rf"[1-7]:{DAILY}"),
+        'day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"',
+    ),
+    "DailyAutomaticBackupStartTime": (re.compile(DAILY), 'a time as HH:MM, for example "03:00"'),
+}
+"""FSx WeeklyTime and DailyTime (botocore 1.43.106)."""
 
 NEEDED_BY: Final = {
     "HDD": "; HDD needs PERSISTENT_1",
@@ -65,10 +72,10 @@ def problems(properties: Values) -> Iterator[Problem]:
     yield from _efa(deployment, properties, configuration)
     yield from _version(deployment, properties, configuration)
     yield from _placement(properties, configuration)
-    window = configuration.get("WeeklyMaintenanceStartTime")
-    if isinstance(window, str) and not MAINTENANCE_WINDOW.fullmatch(window):
-        fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
-        yield Problem("LustreConfiguration.WeeklyMaintenanceStartTime", window, fix)
+    for name, (form, example) in TIMES.items():
+        time = configuration.get(name)
+        if isinstance(time, str | int) and not form.fullmatch(str(time)):
+            yield Problem(f"LustreConfiguration.{name}", time, f"write {example}")
 
 
 def server_addresses(gib: int) -> int:

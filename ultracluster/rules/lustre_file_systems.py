@@ -35,7 +35,7 @@ REFUSED: Final = (
             *("DeploymentType", "PerUnitStorageThroughput", "ThroughputCapacity", "EfaEnabled"),
             *("MetadataConfiguration", "DriveCacheType", "DataReadCacheConfiguration"),
             *("ImportPath", "ExportPath", "AutoImportPolicy", "ImportedFileChunkSize"),
-            *("AutomaticBackupRetentionDays", "WeeklyMaintenanceStartTime"),
+            *("AutomaticBackupRetentionDays", *lustre.TIMES),
         )
     ),
 )

@@ -3,11 +3,14 @@
 import copy
 from typing import Any
 
+import pytest
+
 from tests.review.changes.planted import LUSTRE
 from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
 
 WINDOW = "LustreConfiguration.WeeklyMaintenanceStartTime"
+BACKUP = "LustreConfiguration.DailyAutomaticBackupStartTime"
 
 
 def slurm(size: str, most: int, suffix: str = "", name: str = "train") -> dict[str, Any]:
@@ -41,14 +44,25 @@ def slurm(size: str, most: int, suffix: str = "", name: str = "train") -> dict[s
     return {"S": {"Resources": resources}}
 
 
-def test_a_day_that_fsx_does_not_have_fails():
-    """FSx counts the days of the week from 1, Monday, to 7."""
-    (refused,) = changes(golden(), edited(put(LUSTRE, WINDOW, "0:03:00")))
-    (taken,) = changes(golden(), edited(put(LUSTRE, WINDOW, "1:03:00")))
+@pytest.mark.parametrize(
+    ("name", "wrong", "right", "instead"),
+    [
+        (WINDOW, "0:03:00", "1:03:00", "1 = Monday to 7"),
+        (WINDOW, "8:00:00", "7:23:59", "1 = Monday to 7"),
+        (WINDOW, "1:24:00", "1:00:00", "d:HH:MM"),
+        (WINDOW, 10300, "1:03:00", "d:HH:MM"),
+        (BACKUP, "24:00", "23:59", "HH:MM"),
+        (BACKUP, "3:00", "03:00", "HH:MM"),
+    ],
+)
+def test_a_time_that_fsx_does_not_have_fails(name: str, wrong: object, right: str, instead: str):
+    """FSx counts the days of the week from 1, Monday, to 7, and the hours from 00 to 23."""
+    (refused,) = changes(golden(), edited(put(LUSTRE, name, wrong)))
+    (taken,) = changes(golden(), edited(put(LUSTRE, name, right)))
 
     assert refused.worst is Danger.FAILS
-    assert "0:03:00" in refused.what
-    assert "1 = Monday to 7" in refused.instead
+    assert str(wrong) in refused.what
+    assert instead in refused.instead
     assert taken.worst is Danger.HARMLESS
 
 
