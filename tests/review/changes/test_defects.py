@@ -105,7 +105,19 @@ def test_a_queue_that_points_at_nodes_of_nobody_fails():
 
     (change,) = changes(before, after)
     assert change.worst is Danger.FAILS
-    assert "nobodys" in change.what
+    assert "where its cluster has no node group nobodys" in change.what
+
+
+@pytest.mark.parametrize("again", [{"Ref": "Nodes"}, {"Fn::GetAtt": ["Nodes", "Arn"]}])
+def test_a_queue_that_names_the_same_nodes_in_another_way_loses_none(again: dict[str, Any]):
+    """It was said to run its jobs on them, and to run no further ones on them."""
+    before = slurm("SMALL", 16)
+    after = copy.deepcopy(before)
+    queue = after["S"]["Resources"]["Queue"]["Properties"]
+    queue["ComputeNodeGroupConfigurations"] = [{"ComputeNodeGroupId": again}]
+
+    (change,) = changes(before, after)
+    assert change.dangers == (Danger.INTERRUPTS,)
 
 
 def test_a_placement_group_that_nobody_makes_fails():

@@ -39,17 +39,24 @@ def nodes_of_queue(edit: Edit) -> Iterator[Effect]:
     was, now = edit.was or [], edit.now or []
     says = f"{edit.name} may take no new jobs while it changes, for minutes; running jobs go on"
     yield Effect(Danger.INTERRUPTS, says, QUEUES)
-    for group in lost(now, was):
+    for group in _others(now, was):
         name = _group(edit.pair.new, group)
         if name is None:
-            says = f"{edit.name} names a node group that no given template makes: {_id(group)}"
+            says = f"where its cluster has no node group {_id(group)}, which no given template "
+            says += f"makes, the update of {edit.name} fails"
             yield Effect(Danger.FAILS, says, QUEUES, "write the Id of a node group of its cluster")
         else:
             yield Effect(Danger.INTERRUPTS, f"jobs of {edit.name} also run on {name}", QUEUES)
-    for group in lost(was, now):
+    for group in _others(was, now):
         name = _group(edit.pair.old, group) or _id(group)
         says = f"further jobs of {edit.name} no longer run on {name}"
         yield Effect(Danger.REDUCES_CAPACITY, says, QUEUES)
+
+
+def _others(these: Any, those: Any) -> list[Any]:
+    """Return the node groups that are not in another list, also not by another attribute."""
+    known = {key_at(group, "ComputeNodeGroupId") for group in lost(those, these)} - {None}
+    return [g for g in lost(these, those) if key_at(g, "ComputeNodeGroupId") not in known]
 
 
 def _id(group: Any) -> str:
