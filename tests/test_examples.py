@@ -137,6 +137,16 @@ def test_an_example_synthesizes_and_finds_no_fault(
     assert all(path.startswith(str(installed.folder)) for path in (ours, command))
 
 
+@pytest.mark.parametrize("example", ["fabric", "slurm"])
+def test_subnets_and_capacity_of_an_example_are_in_one_zone(apps: dict[str, Path], example: str):
+    """Capacity of one zone beside subnets of whichever zone comes first would start no node."""
+    (template,) = (apps[example] / "cdk.out").glob("*.template.json")
+    resources = json.loads(template.read_text())["Resources"].values()
+    placed = [r for r in resources if r["Type"].endswith(("::Subnet", "::CapacityReservation"))]
+
+    assert {r["Properties"].get("AvailabilityZoneId") for r in placed} == {"use1-az6"}
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project's cache of types: aws-cdk-lib alone takes a minute to read."""

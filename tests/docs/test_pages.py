@@ -51,7 +51,10 @@ def test_a_construct_works_in_a_stack_outside_the_repository(installed: Path, tm
     """The example of docs/constructs.md, run by somebody who has only installed the project."""
     example = block("docs/constructs.md", "FabricSecurityGroup(stack")
     where = "import constructs_lib; print(constructs_lib.__file__)"
-    (tmp_path / "theirs.py").write_text(f"{example}\n{where}\n")
+    made = "app.synth().stacks[0].template['Resources'].values()"
+    zones = f"print({{m['Properties'].get('AvailabilityZoneId') for m in {made} "
+    zones += "if m['Type'] == 'AWS::EC2::Subnet'})"
+    (tmp_path / "theirs.py").write_text(f"{example}\n{where}\n{zones}\n")
     # The repository and its editable installation are taken off the path: what is found is the
     # installed copy, or nothing.
     lines = (
@@ -71,6 +74,7 @@ def test_a_construct_works_in_a_stack_outside_the_repository(installed: Path, tm
 
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout
+    assert "{'use1-az6'}" in done.stdout, "capacity is reserved in that zone"
     assert len(example.splitlines()) <= 17
 
 

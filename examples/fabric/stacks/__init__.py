@@ -13,9 +13,13 @@ from constructs_lib import (
     ClusterPlacement,
     EfaLaunchTemplate,
     FabricSecurityGroup,
+    NetworkSpec,
     NodeSecurityGroup,
     NodesSpec,
+    TrainingNetwork,
 )
+
+ZONE = "use1-az6"  # subnets, nodes and reservation are in one zone
 
 
 class NodesStack(cdk.Stack):
@@ -27,23 +31,22 @@ class NodesStack(cdk.Stack):
         nodes = NodesSpec(
             instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()
         )
-        vpc = ec2.Vpc(self, "Vpc", max_azs=1)
+        network = TrainingNetwork(self, "Network", spec=NetworkSpec(), availability_zone_id=ZONE)
+        vpc = network.vpc
         fabric = FabricSecurityGroup(self, "Fabric", vpc=vpc)
         template = EfaLaunchTemplate(
             self,
             "Template",
             spec=nodes,
             security_groups=[fabric, NodeSecurityGroup(self, "Traffic", vpc=vpc)],
-            placement=ClusterPlacement(
-                self, "Placement", spec=nodes, availability_zone_id="use1-az6"
-            ),
+            placement=ClusterPlacement(self, "Placement", spec=nodes, availability_zone_id=ZONE),
             role=iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")),
         )
         autoscaling.AutoScalingGroup(
             self,
             "Group",
             vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnets=vpc.private_subnets[:1]),
+            vpc_subnets=ec2.SubnetSelection(subnets=network.training_subnets),
             launch_template=template,
             min_capacity=0,
             max_capacity=nodes.count,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib import (
@@ -14,6 +13,7 @@ from constructs_lib import (
     FabricSecurityGroup,
     LustreSpec,
     LustreStorage,
+    NetworkSpec,
     NodePrograms,
     NodeSecurityGroup,
     NodesSpec,
@@ -23,8 +23,11 @@ from constructs_lib import (
     SlurmQueue,
     SlurmSecurityGroup,
     SlurmSpec,
+    TrainingNetwork,
     node_boot,
 )
+
+ZONE = "use1-az6"  # subnets, nodes and capacity are in one zone
 
 
 class SlurmStack(cdk.Stack):
@@ -41,8 +44,8 @@ class SlurmStack(cdk.Stack):
             image="ami-0123456789abcdef0",  # one of your own, with the PCS agent and Slurm
             root_device_name="/dev/sda1",
         )
-        vpc = ec2.Vpc(self, "Vpc", max_azs=1)
-        subnet = vpc.private_subnets[0]
+        network = TrainingNetwork(self, "Network", spec=NetworkSpec(), availability_zone_id=ZONE)
+        vpc, subnet = network.vpc, network.training_subnets[0]
         traffic = NodeSecurityGroup(self, "Traffic", vpc=vpc)
         daemons = SlurmSecurityGroup(self, "Daemons", vpc=vpc)
         lustre = LustreStorage(
@@ -59,9 +62,7 @@ class SlurmStack(cdk.Stack):
             "Template",
             spec=nodes,
             security_groups=[FabricSecurityGroup(self, "Fabric", vpc=vpc), traffic, daemons],
-            placement=ClusterPlacement(
-                self, "Placement", spec=nodes, availability_zone_id="use1-az6"
-            ),
+            placement=ClusterPlacement(self, "Placement", spec=nodes, availability_zone_id=ZONE),
             user_data=node_boot(
                 nodes=nodes,
                 slurm_version=slurm.version,
