@@ -315,6 +315,17 @@ def test_the_nat_gateway_finds_room_beside_the_subnets_that_are_given():
     assert problem.field == "flow_log_retention_days"
 
 
+def test_a_gateway_where_the_training_subnet_would_be_is_told_why_and_where_else():
+    """It was said to overlap a block that nobody wrote."""
+    written = {"cidr": "10.4.0.0/16", "public_subnet_cidr": "10.4.0.0/28"}
+    (problem,) = refused(lambda: NetworkSpec(**written))  # type: ignore[arg-type]
+
+    assert problem.field == "public_subnet_cidr"
+    assert "without training_subnet_cidrs nodes take 10.4.0.0/20" in problem.fix
+    assert problem.fix.endswith("write 10.4.240.0/28, or training_subnet_cidrs as well")
+    assert NetworkSpec(cidr="10.4.0.0/16", public_subnet_cidr="10.4.240.0/28")
+
+
 def test_a_type_of_which_no_offerings_are_known_can_be_asked_for():
     """P6e-GB200 is in no dump of offerings, and whoever bought a block of it knows its zone."""
     image = "ami-0123456789abcdef0"

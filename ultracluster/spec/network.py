@@ -127,13 +127,19 @@ class NetworkSpec(_Network):
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
         found = list(blocks.overlaps(self.subnets()))
-        given = self.model_fields_set
-        if not found or found[-1].field != "public_subnet_cidr" or "public_subnet_cidr" in given:
+        given = self.model_fields_set & {"training_subnet_cidrs", "public_subnet_cidr"}
+        if not found or found[-1].field != "public_subnet_cidr" or len(given) > 1:
             yield from found
             return
         yield from found[:-1]
         room = "the NAT gateway needs a subnet of its own"
-        if "training_subnet_cidrs" in given:
+        if "public_subnet_cidr" in given:
+            fix = (
+                f"without training_subnet_cidrs nodes take {self.training_subnet_cidrs[0]}; write "
+            )
+            fix += f"{blocks.public_subnet_of(vars(self))}, or training_subnet_cidrs as well"
+            yield self.problem_of("public_subnet_cidr", fix)
+        elif given:
             fix = f"{room}, a /{blocks.SMALLEST_PREFIX}, and they leave none; write smaller ones"
             yield self.problem_of("training_subnet_cidrs", fix)
         else:
