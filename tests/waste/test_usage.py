@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
 from ultracluster.exit_status import UsageError
+from ultracluster.problem import collecting
+from ultracluster.tables import Rows
 from ultracluster.train.slurm_jobs import LoginNode
+from ultracluster.waste.command import parts
 from ultracluster.waste.usage import QUESTION, Usage, node_price, usage
 
 BY_NAME = {each.name: each for each in ENVIRONMENTS}
@@ -52,6 +56,20 @@ def test_a_queue_without_gpus_costs_no_gpus():
 
     assert share.node_hours == 10
     assert share.gpu_hours == 0
+
+
+def test_accelerators_that_no_source_counts_are_not_divided_by():
+    """Trn2u is in the catalogue without their number; its hours and dollars are known."""
+    nodes = CLUSTER.nodes.model_copy(update={"instance_type": "trn2u.48xlarge"})
+    with collecting():  # what else an environment of it lacks is not the subject
+        spec = CLUSTER.model_copy(update={"nodes": nodes})
+    found = replace(usage(spec, "ada|research|train|COMPLETED|1|36000|0\n", DAY), idle_usd=DAY)
+    rows, idle, *_ = parts("mine", "1day", found)
+
+    assert found.shares[0].node_hours == 10
+    assert isinstance(rows, Rows)
+    assert rows.rows[0][5] == "-"
+    assert idle == "Nobody used nodes that are paid for: 24 USD."
 
 
 @pytest.mark.parametrize(

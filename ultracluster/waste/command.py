@@ -122,16 +122,14 @@ def parts(name: str, since: str, found: Usage) -> Iterator[Rows | str]:
             share.queue,
             f"{share.jobs:,}",
             f"{share.node_hours:,.1f}",
-            f"{share.gpu_hours:,.1f}",
+            f"{share.gpu_hours:,.1f}" if share.gpu_hours or not share.node_hours else "-",
             f"{share.usd:,.0f}",
             f"{share.lost_usd:,.0f}",
         )
     yield rows
     if found.idle_usd:
-        yield (
-            f"Nobody used {found.idle_gpu_hours:,.0f} GPU hours that are paid for: "
-            f"{found.idle_usd:,.0f} USD."
-        )
+        what = f"{found.idle_gpu_hours:,.0f} GPU hours" if found.idle_gpu_hours else "nodes"
+        yield f"Nobody used {what} that are paid for: {found.idle_usd:,.0f} USD."
     yield (
         "Lost: runs that failed, ran out of time or memory, lost a node or were requeued; what "
         "they had saved is not taken off."

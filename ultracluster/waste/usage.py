@@ -157,7 +157,8 @@ def usage(spec: EnvironmentSpec, text: str, hours: Decimal) -> Usage:
         user, account, queue, state, *numbers = _cells(line)
         jobs, seconds, of_gpus = map(int, numbers)
         nodes = next(iter(groups.get(queue, ())), None)
-        each = nodes.instance.accelerator.count if nodes else 1
+        # 1 for a queue without GPUs, and for a type whose accelerators no source counts.
+        each = (nodes.instance.accelerator.count if nodes else 0) or 1
         row = (state, jobs, (seconds + Decimal(of_gpus) / each) / SECONDS)
         found.setdefault((user, account, queue), []).append(row)
     shares = [_share(spec, groups, key, rows) for key, rows in found.items()]
