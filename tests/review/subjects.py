@@ -11,6 +11,7 @@ from ultracluster.review.baseline import baseline
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.report import Review, review
 from ultracluster.review.subject import of_files
+from ultracluster.spec.environment import EnvironmentSpec
 
 ROOT: Final = Path(__file__).parents[2]
 HERE: Final = Path(__file__).parent
@@ -25,9 +26,15 @@ def golden(environment: str) -> list[str]:
     return [str(path) for path in sorted((GOLDEN / environment).glob("*.template.json"))]
 
 
-def reviewed(files: list[str], before: str | None = "none", **options: Any) -> Review:
+def reviewed(
+    files: list[str],
+    before: str | None = "none",
+    *,
+    spec: EnvironmentSpec | None = None,
+    **options: Any,
+) -> Review:
     """Return the review of files."""
-    subject = of_files(files)
+    subject = of_files(files, spec=spec)
     options = {"parameters": {}, "region": "us-east-1"} | options
     return review(subject, baseline(before, subject), **options)
 

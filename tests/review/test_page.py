@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from tests.repository import ENVIRONMENTS
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import resource
 from ultracluster.catalogue.instances import has_accelerator, vcpus_by_size
+from ultracluster.review.page.contents import cost
 from ultracluster.review.page.pages import Provenance, html, markdown, provenance
 from ultracluster.review.report import Review
 from ultracluster.rules.engine import RULES
+
+(STAGING,) = [each for each in ENVIRONMENTS if each.name == "staging"]
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +49,47 @@ def test_money_is_shown_before_and_after(changed: Review):
     assert money.before is not None
     assert money.after < money.before
     for text in (html(changed), markdown(changed)):
-        assert f"{money.after:,.2f} USD a day for what the templates define" in text
+        assert f"{money.after:,.2f} USD a day for nodes, Lustre, NAT gateways, endpoints" in text
         assert f"before {money.before:,.2f} USD (" in text
     same = html(reviewed(golden("dev"), "golden"))
     assert "(no difference)" in same
     unknown = reviewed([str(HERE / "foreign.yaml")], region=None)
     assert "write --region" in html(unknown)
+
+
+def _instances(folder: Path, **types: str) -> str:
+    """Return a template of one instance of each type."""
+    nodes = {n: resource("AWS::EC2::Instance", {"InstanceType": t}) for n, t in types.items()}
+    folder.mkdir()
+    (folder / "Stack.json").write_text(json.dumps({"Resources": nodes}))
+    return str(folder / "Stack.json")
+
+
+def test_a_price_that_is_not_known_is_no_difference_of_nothing(tmp_path: Path):
+    """An instance without a price becomes one with a price: the bill did not grow by all of it."""
+    unpriced = _instances(tmp_path / "unpriced", Node="t3.medium")
+    priced = _instances(tmp_path / "priced", Node="p4d.24xlarge")
+
+    said = cost(reviewed([priced], unpriced))
+    assert "before 0.00 USD" not in said
+    assert "not in the sum before: nodes Node" in said
+    assert cost(reviewed([unpriced])) == "not known: no price is known of nodes Node"
+    more = _instances(tmp_path / "more", Node="t3.medium", Big="p4d.24xlarge")
+    less = _instances(tmp_path / "less", Node="t3.nano", Big="p4d.24xlarge")
+    assert "(no difference)" not in cost(reviewed([more], less))
+    assert "(no difference)" in cost(reviewed([more], more))
+
+
+def test_an_environment_has_the_prices_of_its_budget_and_the_sum_of_its_cost_sheet():
+    """Two sums on one page are a contradiction, as long as it does not say what each is of."""
+    made = reviewed(golden("staging"), "golden", spec=STAGING)
+    assert made.money is not None
+
+    assert f"{STAGING.cost_sheet().full.per_day:,.2f} USD a day by `ultracluster cost" in cost(made)
+    assert not [name for name in made.money.left_out if "Slurm" in name]
+    assert "not in the sum: EFS Homes" in cost(made)
+    rows = next(group.rows for group in made.numbers if group.title == "Cost")
+    assert f"{STAGING.cost_sheet().full.per_day:,.0f} a day" in rows[0].value
 
 
 def test_a_review_says_when_and_by_what_it_was_made(changed: Review):

@@ -300,7 +300,7 @@ def test_numbers_of_templates_are_theirs():
     assert found["Running On-Demand P instances"] == "49,536 vCPU"
     assert found["Lustre Persistent_2 storage capacity"] == "100,800 GiB"
     assert found["Of which: reserved by Placement/Reservation"].startswith("11,330.14 USD an hour")
-    assert found["Of which: Lustre Lustre"] == "82.85 USD an hour, 60,480 a month"
+    assert found["Of which: Lustre Lustre"] == "82.85 USD an hour, 1,988 a day, 60,480 a month"
     assert found["Without a price"] == "not known"
 
 

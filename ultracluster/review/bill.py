@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
@@ -18,6 +18,9 @@ from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.survey import Topology
+
+if TYPE_CHECKING:
+    from ultracluster.spec.environment import EnvironmentSpec
 
 NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
 
@@ -30,38 +33,76 @@ class Money:
     before: Decimal | None
     """None where the templates are compared with nothing, or with something of unknown Region."""
     left_out: Sequence[str]
-    """What is bought and in neither sum, because its price or its amount is not known."""
+    """What is bought and not in `after`, because its price or its amount is not known."""
+    left_out_before: Sequence[str] = ()
+    """The same of `before`."""
+    alike: bool = True
+    """Whether as much is left out of both sums, so that their difference is that of the change."""
+    cost_sheet: Decimal | None = None
+    """What the environment's cost sheet says of it, where there is an environment."""
+
+    @property
+    def difference(self) -> Decimal | None:
+        """What more is paid; None where it would be that of the prices that are known."""
+        return self.after - self.before if self.before is not None and self.alike else None
 
 
-def money(after: Sequence[Topology], before: Sequence[Topology] | None) -> Money | None:
+def money(
+    after: Sequence[Topology],
+    before: Sequence[Topology] | None,
+    spec: "EnvironmentSpec | None" = None,
+) -> Money | None:
     """Return what is bought now and before, None where a Region is not known."""
-    sheets = [sheet_of(topology) for topology in after]
-    now = _per_day(sheets)
+    now, missing = _per_day(after, spec)
     if now is None:
         return None
-    left_out = [name for topology in after for name in uncounted(topology)]
-    left_out += [quantity.purpose for sheet in sheets if sheet for quantity in sheet.unpriced]
-    was = None if before is None else _per_day([sheet_of(topology) for topology in before])
-    return Money(now, was, list(dict.fromkeys(left_out)))
+    was, former = _per_day(before or (), spec) if before is not None else (None, missing)
+    whole = spec.cost_sheet().full.per_day if spec is not None else None
+    left_out, before_that = (list(dict.fromkeys(n for n, _ in each)) for each in (missing, former))
+    alike = Counter(missing) == Counter(former)
+    return Money(now, was, left_out, before_that, alike=alike, cost_sheet=whole)
 
 
-def _per_day(sheets: Sequence[CostSheet | None]) -> Decimal | None:
-    known = [sheet.full.per_day for sheet in sheets if sheet is not None]
-    return sum(known, Decimal(0)) if len(known) == len(sheets) else None
+def _per_day(
+    topologies: Sequence[Topology], spec: "EnvironmentSpec | None"
+) -> tuple[Decimal | None, list[tuple[str, str]]]:
+    """Return what is bought for the price that is known; and what is not, with how much of it."""
+    missing: list[tuple[str, str]] = []
+    total = NOTHING
+    for topology in topologies:
+        sheet = sheet_of(topology, spec)
+        if sheet is None:
+            return None, []
+        missing += [(name, "") for name in uncounted(topology)]
+        missing += [(q.purpose, f"{q.full} of {q.item.name}") for q in sheet.unpriced]
+        total += sheet.full.per_day
+    return total, missing
 
 
-def sheet_of(topology: Topology) -> CostSheet | None:
-    """Return what a topology costs; None where its Region is not known."""
+def sheet_of(topology: Topology, spec: "EnvironmentSpec | None" = None) -> CostSheet | None:
+    """Return what a topology costs; None where its Region is not known.
+
+    Args:
+        topology: what is bought.
+        spec: the environment that it is of, whose budget may state prices.
+    """
     if isinstance(topology.region, NotKnown):
         return None
-    return cost_sheet(bill(topology), topology.region)
+    stated = spec.budget.stated(spec.region) if spec is not None else {}
+    return cost_sheet(bill(topology), topology.region, stated=stated)
 
 
 def uncounted(topology: Topology) -> list[str]:
     """Return what a topology buys of which it does not tell how much."""
-    found = [n.name for n in topology.nodes if n.count is not None and _count(n) is None]
-    systems = topology.file_systems
-    return found + [f.name for f in systems if not (f.sold_as and isinstance(f.tebibytes, float))]
+    nodes, systems = topology.nodes, topology.file_systems
+    return [
+        *(f"nodes {n.name}" for n in nodes if n.count is not None and _count(n) is None),
+        *(
+            f"{f.kind} {f.name}"
+            for f in systems
+            if not (f.sold_as and isinstance(f.tebibytes, float))
+        ),
+    ]
 
 
 def bill(topology: Topology) -> Iterator[Quantity]:

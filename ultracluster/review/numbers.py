@@ -239,7 +239,8 @@ def _unpriced(sheet: CostSheet) -> str:
 
 
 def _money(amount: Amount) -> str:
-    return f"{amount.per_hour:,.2f} USD an hour, {amount.per_month:,.0f} a month"
+    day, month = amount.per_day, amount.per_month
+    return f"{amount.per_hour:,.2f} USD an hour, {day:,.0f} a day, {month:,.0f} a month"
 
 
 @dataclass(frozen=True)

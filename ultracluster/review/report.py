@@ -114,7 +114,7 @@ def review(
         statements=statements,
         escalations=escalations,
         numbers=numbers(topologies, subject.spec),
-        money=money(topologies, was),
+        money=money(topologies, was, subject.spec),
         sizes=[size_of(template) for template in subject.templates],
         ways=ways,
     )

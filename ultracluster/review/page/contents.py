@@ -8,10 +8,12 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from ultracluster.cost.page import money as usd
 from ultracluster.review.access.statement import Escalation
+from ultracluster.review.bill import Money
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import canonical
 from ultracluster.review.report import Review
@@ -117,6 +119,8 @@ def _written(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
 
 
+COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
+"""What a bill of templates counts (`bill.py`)."""
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
 """Ways of one role, and warnings about one statement, that are shown in full."""
@@ -182,12 +186,28 @@ def cost(review: Review) -> str:
     money = review.money
     if money is None:
         return "not known: the templates do not say their Region; write --region"
-    said = f"{usd(money.after)} USD a day for what the templates define, with every node running"
+    if not money.after and not money.before and money.left_out:
+        return f"not known: no price is known of {', '.join(money.left_out)}"
+    said = f"{usd(money.after)} USD a day for {COUNTED}, with every node running"
+    if money.left_out:
+        said += f"; not in the sum: {', '.join(money.left_out)}"
     if money.before is not None:
-        more = money.after - money.before
+        said += f"; before {_before(money, money.before)}"
+    if money.cost_sheet is not None:
+        whole = "with SageMaker's jobs and the rest that an environment pays for"
+        said += f"; {whole} {usd(money.cost_sheet)} USD a day by `ultracluster cost`"
+    return said
+
+
+def _before(money: Money, before: Decimal) -> str:
+    """Return what was paid before; a difference only where the same is left out of both sums."""
+    more = money.difference
+    if more is not None:
         change = f"{'+' if more > 0 else '−'}{usd(abs(more))} USD" if more else "no difference"
-        said += f"; before {usd(money.before)} USD ({change})"
-    return f"{said}; not in the sum: {', '.join(money.left_out)}" if money.left_out else said
+        return f"{usd(before)} USD ({change})"
+    said = f"{usd(before)} USD" if before else "not known"
+    left_out = ", ".join(money.left_out_before) or "nothing"
+    return f"{said}, not in the sum before: {left_out}"
 
 
 def plain(value: Any) -> str:

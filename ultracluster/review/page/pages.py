@@ -127,12 +127,12 @@ def _plain(value: Any) -> Any:
 def _cost(money: Money | None) -> dict[str, Any] | None:
     if money is None:
         return None
-    before = money.before
+    sums = ("", money.after), ("_before", money.before), ("_difference", money.difference)
     return {
-        "usd_per_day": float(money.after),
-        "usd_per_day_before": None if before is None else float(before),
-        "usd_per_day_difference": None if before is None else float(money.after - before),
+        **{f"usd_per_day{n}": None if usd is None else float(usd) for n, usd in sums},
+        "usd_per_day_by_cost_sheet": money.cost_sheet and float(money.cost_sheet),
         "without_a_price": list(money.left_out),
+        "without_a_price_before": list(money.left_out_before),
     }
 
 
