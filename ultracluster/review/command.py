@@ -179,7 +179,8 @@ def _write(texts: list[tuple[str, str]], directory: Path) -> None:
 
 
 def _show(made: "Review", console: Console) -> None:
-    from ultracluster.review.page.contents import causes, cost, verdict  # noqa: PLC0415
+    from ultracluster.review.page.causes import causes  # noqa: PLC0415
+    from ultracluster.review.page.contents import cost, verdict  # noqa: PLC0415
 
     def say(line: str, style: str = "") -> None:
         # A path may be longer than a terminal is wide: it is copied, and so never broken or cut.

@@ -3,7 +3,7 @@
 from tests.review.changes.planted import LUSTRE
 from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.page.contents import grouped
+from ultracluster.review.page.causes import grouped
 
 
 def _keep_nothing(templates):
@@ -58,7 +58,7 @@ def test_a_parameter_and_what_it_changes_stand_together():
 
     (group,) = grouped(changes(template("10.0.0.0/16"), template("10.1.0.0/16")))
     assert {change.resource for change in group.changes} == {"Vpc", "Parameters"}
-    assert group.cause == "Parameters of S"
+    assert group.cause == "Parameters of S: Block.Default: 10.0.0.0/16 → 10.1.0.0/16"
 
 
 def test_descriptions_of_several_stacks_are_one_group():
@@ -70,6 +70,78 @@ def test_descriptions_of_several_stacks_are_one_group():
 
     (group,) = grouped(changes(golden(), edited(describe)))
     assert group.cause == "Description of Cluster, Network, Storage, Training"
+
+
+def _roles(action):
+    """Return a template of five roles, whose statements are of resources of their own."""
+    statements = [
+        {"Effect": "Allow", "Action": action, "Resource": f"arn:aws:s3:::bucket-{number}/*"}
+        for number in range(5)
+    ]
+    document = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]}
+    return {
+        "S": {
+            "Resources": {
+                f"Role{number}": {
+                    "Type": "AWS::IAM::Role",
+                    "Properties": {
+                        "AssumeRolePolicyDocument": document,
+                        "Policies": [
+                            {"PolicyName": "p", "PolicyDocument": {"Statement": [statement]}}
+                        ],
+                    },
+                }
+                for number, statement in enumerate(statements)
+            }
+        }
+    }
+
+
+def test_the_same_edit_within_values_that_differ_is_one_group():
+    """Five roles that each may do more in a bucket of their own are one decision."""
+    (group,) = grouped(changes(_roles("s3:GetObject"), _roles("s3:*")))
+
+    assert len(group.places) == 5
+    assert group.cause == "Policies.PolicyDocument.Statement.Action: s3:GetObject → s3:*"
+
+
+def test_the_same_lines_of_scripts_that_differ_are_one_group():
+    """One line that all nodes get is one decision, whatever else their scripts do."""
+
+    def template(line):
+        return {
+            "S": {
+                "Resources": {
+                    name: {
+                        "Type": "AWS::EC2::LaunchTemplate",
+                        "Properties": {
+                            "LaunchTemplateData": {
+                                "UserData": {"Fn::Base64": f"echo {name}\n{line}\necho end {name}"}
+                            }
+                        },
+                    }
+                    for name in ("Nodes", "Login")
+                }
+            }
+        }
+
+    (group,) = grouped(changes(template("sleep 1"), template("sleep 2")))
+
+    assert len(group.places) == 2
+    assert group.cause == "LaunchTemplateData.UserData: sleep 1 → sleep 2"
+
+
+def test_edits_that_do_the_same_to_one_resource_are_one_group():
+    """A reader sees once that a node group is replaced, and both properties that do it."""
+    node_group = "Cluster/Slurm/LargeNodes"
+    configs = [{"InstanceType": "p5.48xlarge"}]
+    edit = put(node_group, "InstanceConfigs", configs), put(node_group, "Name", "p5-48xlarge")
+    (group,) = grouped(changes(golden(), edited(*edit)))
+
+    assert group.places == ("ultracluster/Cluster/Slurm/LargeNodes/Resource",)
+    assert group.cause == (
+        "InstanceConfigs.InstanceType: p4d.24xlarge → p5.48xlarge, Name: p4d-24xlarge → p5-48xlarge"
+    )
 
 
 def test_each_change_is_in_one_group():

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.review.subjects import ROOT, golden, reviewed
 from ultracluster.review.baseline import baseline
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.page.contents import grouped
+from ultracluster.review.page.causes import grouped
 from ultracluster.review.subject import of_files
 
 
@@ -37,7 +37,9 @@ def test_protection_that_is_switched_off_loosens_security(tmp_path: Path):
         ("One", Danger.LOOSENS_SECURITY),
         ("Two", Danger.LOOSENS_SECURITY),
     ]
-    assert [len(group.changes) for group in grouped(found)] == [2]
+    (group,) = grouped(found)
+    assert len(group.changes) == 2
+    assert group.cause == "TerminationProtection of One, Two: true → false"
     assert [c.worst for c in reviewed([before], after).changes] == [Danger.HARMLESS] * 2
     assert reviewed([after], after).changes == ()
 

@@ -1,123 +1,17 @@
-"""Changes that have one cause, so that a reader judges each cause once.
-
-for group in grouped(changes):
-    print(group.danger, group.cause, [change.place for change in group.changes])
-"""
+"""What the page and the Markdown say of a review, in sentences."""
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from ultracluster.cost.page import money as usd
 from ultracluster.review.access.statement import Escalation
 from ultracluster.review.bill import Money
-from ultracluster.review.changes.change import Change, Danger, Difference
-from ultracluster.review.changes.difference import canonical
+from ultracluster.review.changes.change import Change, Danger
+from ultracluster.review.page.causes import Group, together
 from ultracluster.review.report import Review
-from ultracluster.templates import resolved_values
-
-LONGEST_OF_A_CAUSE: Final = 60
-"""Characters of a value that a cause quotes; of a longer one it says only that it changes."""
-FOLLOWED: Final = ("Parameters", "Mappings", "Conditions", "Outputs")
-"""Sections whose values are used at resources."""
-RETENTION: Final = ("@DeletionPolicy", "@UpdateReplacePolicy")
-"""Attributes that CDK's removal policy sets together."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Changes with one cause: the same edit of several resources, and everything that follows."""
-
-    cause: str
-    """What was edited: `DeletionPolicy and UpdateReplacePolicy: Retain → Delete`."""
-    danger: Danger
-    """The worst that any of its changes does."""
-    changes: tuple[Change, ...]
-    """In the order in which they were given."""
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The places of its changes, each once: one resource may have several changes."""
-        return tuple(dict.fromkeys(change.place for change in self.changes))
-
-
-def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
-    """Return changes in groups of one cause, in the order of the first change of each.
-
-    Changes belong together where they make the same edit with the same danger, and where one
-    follows from the other (`Change.caused_by`). Each change is in exactly one group.
-    """
-    by_place = {Difference(c.stack, c.resource, c.property): c for c in changes}
-    groups = together(changes, lambda change: _key(_root(change, by_place)))
-    return tuple(
-        Group(
-            _cause([change for change in members if _root(change, by_place) is change] or members),
-            min((change.worst for change in members), key=lambda danger: danger.rank),
-            tuple(members),
-        )
-        for members in groups.values()
-    )
-
-
-def _root(change: Change, by_place: Mapping[Difference, Change]) -> Change:
-    """Return the change from which another follows, itself where it follows from none."""
-    seen = {id(change)}
-    while change.caused_by is not None:
-        found = by_place.get(change.caused_by)
-        if found is None or id(found) in seen:
-            break
-        seen.add(id(found))
-        change = found
-    return change
-
-
-def _key(change: Change) -> object:
-    """Return what is equal for all changes of one cause."""
-    if change.caused_by is not None:
-        return change.caused_by
-    if change.resource_type is None and change.resource in FOLLOWED:
-        # What a section's values become at resources stands with the section as a whole.
-        return Difference(change.stack, change.resource, "")
-    if change.resource_type is None:
-        return change.resource, change.property, change.worst
-    if not change.property:
-        return _verb(change), change.resource_type, change.worst
-    if change.property in RETENTION:
-        return "retention", canonical(change.after), change.worst
-    return change.property, canonical(change.before), canonical(change.after), change.worst
-
-
-def _verb(change: Change) -> str:
-    if change.before is None:
-        return "added"
-    return "removed" if change.after is None else "renamed or moved"
-
-
-def _cause(changes: Sequence[Change]) -> str:
-    """Return in a few words what the edit was."""
-    first = changes[0]
-    if first.caused_by is not None or first.resource_type is None:
-        section = (first.caused_by or first).resource
-        stacks = ", ".join(dict.fromkeys((c.caused_by or c).stack for c in changes))
-        return f"{section} of {stacks}"
-    if not first.property:
-        return f"{first.resource_type} {_verb(first)}"
-    names = " and ".join(dict.fromkeys(c.property.removeprefix("@") for c in changes))
-    before, after = (
-        list(dict.fromkeys("none" if value is None else _written(value) for value in values))
-        for values in ([c.before for c in changes], [c.after for c in changes])
-    )
-    if max(map(len, [*before, *after])) > LONGEST_OF_A_CAUSE:
-        return f"{names} {'changes' if ' and ' not in names else 'change'}"
-    return f"{names}: {'/'.join(before)} → {'/'.join(after)}"
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
-
 
 COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
 """What a bill of templates counts (`bill.py`)."""
@@ -130,19 +24,6 @@ MANY: Final = 12
 MOST_NAMES: Final = 12
 """Further ways that are named; the others are counted, and all of them stand in the JSON."""
 
-T = TypeVar("T")
-K = TypeVar("K")
-
-
-def causes(changes: Sequence[Change]) -> list[Group]:
-    return sorted(grouped(changes), key=lambda group: group.danger.rank)
-
-
-def members(group: Group) -> list[tuple[str, list[str]]]:
-    """Return what happens at each place of a group."""
-    found = together(group.changes, lambda change: change.place)
-    return [(at, list(dict.fromkeys(sentence(c.what) for c in mine))) for at, mine in found.items()]
-
 
 def sentences(group: Group, name: str) -> list[str]:
     """Return the reasons (`why`) or the advice (`instead`) of a group, each once."""
@@ -150,12 +31,7 @@ def sentences(group: Group, name: str) -> list[str]:
     return [sentence(each) for each in dict.fromkeys(said) if each]
 
 
-def together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Return things by a key, in the order in which each key comes first."""
-    found: dict[K, list[T]] = {}
-    for each in items:
-        found.setdefault(key(each), []).append(each)
-    return found
+T = TypeVar("T")
 
 
 def shown(items: Sequence[T]) -> Sequence[T]:
@@ -194,8 +70,8 @@ def cost(review: Review) -> str:
     if money.before is not None:
         said += f"; before {_before(money, money.before)}"
     if money.cost_sheet is not None:
-        whole = "with SageMaker's jobs and the rest that an environment pays for"
-        said += f"; {whole} {usd(money.cost_sheet)} USD a day by `ultracluster cost`"
+        whole = "With SageMaker's jobs and everything else that is paid for it is"
+        said += f". {whole} {usd(money.cost_sheet)} USD a day by `ultracluster cost`"
     return said
 
 
@@ -208,6 +84,12 @@ def _before(money: Money, before: Decimal) -> str:
     said = f"{usd(before)} USD" if before else "not known"
     left_out = ", ".join(money.left_out_before) or "nothing"
     return f"{said}, not in the sum before: {left_out}"
+
+
+def members(group: Group) -> list[tuple[str, list[str]]]:
+    """Return what happens at each place of a group."""
+    found = together(group.changes, lambda change: change.place)
+    return [(at, list(dict.fromkeys(sentence(c.what) for c in mine))) for at, mine in found.items()]
 
 
 def plain(value: Any) -> str:

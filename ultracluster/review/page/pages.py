@@ -23,7 +23,7 @@ from ultracluster.review.baseline import git
 from ultracluster.review.bill import Money
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.page import contents
-from ultracluster.review.page.contents import causes
+from ultracluster.review.page.causes import causes, together
 from ultracluster.review.report import Review
 from ultracluster.rules.rule import assumptions
 from ultracluster.style_sheet import style_sheet
@@ -267,11 +267,11 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
         .render(
             review=review,
             made=made,
-            dangers=contents.together(contents.causes(review.changes), lambda group: group.danger),
-            holders=contents.together(review.statements, lambda each: (each.place, each.kind)),
+            dangers=together(causes(review.changes), lambda group: group.danger),
+            holders=together(review.statements, lambda each: (each.place, each.kind)),
             matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
             columns=MOST_COLUMNS,
-            ways=contents.together(review.escalations, lambda way: way.who),
+            ways=together(review.escalations, lambda way: way.who),
             severities=SEVERITIES,
             kinds=KINDS,
             **values,
