@@ -1,6 +1,7 @@
 """What the page and its Markdown say, in whatever they are shown."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.repository import ENVIRONMENTS
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import resource
 from ultracluster.catalogue.instances import has_accelerator, vcpus_by_size
-from ultracluster.review.page.contents import cost
+from ultracluster.review.page.contents import cost, values, verdict
 from ultracluster.review.page.pages import Provenance, html, markdown, provenance
 from ultracluster.review.report import Review
 from ultracluster.rules.engine import RULES
@@ -40,6 +41,30 @@ def test_one_edit_of_many_resources_is_one_line(tmp_path: Path):
     assert len(causes) < len(made.changes) / 3
     assert any(f"({count} places)" in line for line in causes for count in range(5, 20))
     assert html(made).count('<ul class="members">') <= len(causes)
+    # What is said of one log group is said once of all, with the place of each.
+    for text in (html(made), markdown(made)):
+        assert text.count("up to 365 days of logs will be gone when the stack is deleted") <= 2
+        for group in ("JobcompGroup", "ScalingGroup", "SchedulerGroup"):
+            assert re.search(rf"Slurm/(<wbr>)?Logs/(<wbr>)?{group}/(<wbr>)?Resource", text)
+    assert re.search(r"Most dangerous \(loses data, \d\d places\)", verdict(made))
+
+
+def test_long_values_are_shown_where_they_differ(tmp_path: Path):
+    """Two values that are cut before they differ look the same."""
+    common = [f"arn:aws:iam::aws:policy/Policy{number}" for number in range(12)]
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]}
+    for name, added in (("Before", []), ("After", ["arn:aws:iam::aws:policy/AdministratorAccess"])):
+        body = {"AssumeRolePolicyDocument": trust, "ManagedPolicyArns": [*common, *added]}
+        (tmp_path / name).mkdir()
+        text = json.dumps({"Resources": {"Role": resource("AWS::IAM::Role", body)}})
+        (tmp_path / name / "Stack.json").write_text(text)
+    (change,) = reviewed(
+        [str(tmp_path / "After" / "Stack.json")], str(tmp_path / "Before" / "Stack.json")
+    ).changes
+
+    before, after = values(change) or ("", "")
+    assert before != after
+    assert after.endswith('"arn:aws:iam::aws:policy/AdministratorAccess"]')
 
 
 def test_money_is_shown_before_and_after(changed: Review):
@@ -85,7 +110,7 @@ def test_an_environment_has_the_prices_of_its_budget_and_the_sum_of_its_cost_she
     made = reviewed(golden("staging"), "golden", spec=STAGING)
     assert made.money is not None
 
-    assert f"{STAGING.cost_sheet().full.per_day:,.2f} USD a day by `ultracluster cost" in cost(made)
+    assert f"{STAGING.cost_sheet().full.per_day:,.2f} USD a day (ultracluster cost)" in cost(made)
     assert not [name for name in made.money.left_out if "Slurm" in name]
     assert "not in the sum: EFS Homes" in cost(made)
     rows = next(group.rows for group in made.numbers if group.title == "Cost")

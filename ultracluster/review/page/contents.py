@@ -15,7 +15,10 @@ from ultracluster.review.report import Review
 
 COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
 """What a bill of templates counts (`bill.py`)."""
+NAME: Final = re.compile(r"[^\s,;:]+")
 LONGEST: Final = 160
+SHOWN_BEFORE: Final = 40
+"""Characters of a value, and those that are shown of it before the first that differs."""
 MOST_WAYS: Final = 4
 """Ways of one role, and warnings about one statement, that are shown in full."""
 FEW: Final = 2
@@ -53,9 +56,12 @@ def verdict(review: Review) -> str:
     first = review.changes[0]
     count = len(review.changes)
     many = f"{count} change{'' if count == 1 else 's'}"
-    if first.worst is Danger.HARMLESS:
-        return f"{many}, all of them harmless, compared with {review.baseline}."
-    return f"{many}, compared with {review.baseline}. Most dangerous ({first.worst}): {first.what}."
+    said = f"{many}, all of them harmless, compared with {review.baseline}."
+    if first.worst is not Danger.HARMLESS:
+        alike = {change.place for change in review.changes if change.worst is first.worst}
+        danger = first.worst.value + (f", {len(alike)} places" if len(alike) > 1 else "")
+        said = f"{many}, compared with {review.baseline}. Most dangerous ({danger}): {first.what}."
+    return said
 
 
 def cost(review: Review) -> str:
@@ -71,7 +77,7 @@ def cost(review: Review) -> str:
         said += f"; before {_before(money, money.before)}"
     if money.cost_sheet is not None:
         whole = "With SageMaker's jobs and everything else that is paid for it is"
-        said += f". {whole} {usd(money.cost_sheet)} USD a day by `ultracluster cost`"
+        said += f". {whole} {usd(money.cost_sheet)} USD a day (ultracluster cost)"
     return said
 
 
@@ -86,24 +92,45 @@ def _before(money: Money, before: Decimal) -> str:
     return f"{said}, not in the sum before: {left_out}"
 
 
-def members(group: Group) -> list[tuple[str, list[str]]]:
-    """Return what happens at each place of a group."""
+def members(group: Group) -> list[tuple[list[str], list[str]]]:
+    """Return what happens in a group, each with the places at which it does."""
     found = together(group.changes, lambda change: change.place)
-    return [(at, list(dict.fromkeys(sentence(c.what) for c in mine))) for at, mine in found.items()]
+    said = {at: list(dict.fromkeys(sentence(c.what) for c in mine)) for at, mine in found.items()}
+    alike = together(list(said), lambda place: _without_name(said[place], place))
+    return [(places, said[places[0]]) for places in alike.values()]
+
+
+def _without_name(said: Sequence[str], place: str) -> str:
+    """Return what is said of a place without its own name, so that it is compared with others."""
+    text = " ".join(said)
+    name = max((w for w in NAME.findall(text) if w in place), key=len, default="")
+    return text.replace(name, "") if name else text
 
 
 def plain(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = _text(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
+def _text(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def values(change: Change) -> tuple[str, str] | None:
-    """Return what stood there and what does, None where the whole resource came or went."""
+    """Return what stood there and what does, None where the whole resource came or went.
+
+    Long values that begin alike are shown from shortly before the place at which they differ.
+    """
     if not change.property or (change.before is None and change.after is None):
         return None
-    return plain(change.before), plain(change.after)
+    texts = _text(change.before), _text(change.after)
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), min(map(len, texts))) - SHOWN_BEFORE
+    if same <= 0 or max(map(len, texts)) <= LONGEST:
+        return plain(texts[0]), plain(texts[1])
+    return plain(f"…{texts[0][same:]}"), plain(f"…{texts[1][same:]}")
 
 
 def pieces(text: str) -> list[str]:
