@@ -160,7 +160,7 @@ def test_what_was_judged_at_its_default_alone_is_said(tmp_path: Path):
 
     assert report.defaults == {"launch/Name": "nodes"}
     assert report.notes == [
-        "judged at these defaults alone, others by --parameter: launch/Name=nodes"
+        "judged with the default values of parameters alone; give others by --parameter: launch/Name=nodes"
     ]
     assert report_of(tmp_path, launch(), Name="mine").defaults == {}
 

@@ -298,7 +298,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         (
             ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"],
-            "tensor-parallel GPUs, 39.4 are there (optimizer (Adam moments) 116.4); write more",
+            "tensor-parallel GPUs, 39.4 are available (optimizer (Adam moments) 116.4); write more",
         ),
         (
             ["plan", "--parameters", "9e13", "--tokens", "1e12"],
@@ -331,7 +331,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         (
             ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "2"],
-            "one sequence recomputed by 8 tensor-parallel GPUs, 39.4 are there",
+            "one sequence recomputed by 8 tensor-parallel GPUs, 39.4 are available",
         ),
         ([*SEVEN, "--nodes", "64", "--pipeline", "999"], "--pipeline: got 999; write 1 to"),
         (

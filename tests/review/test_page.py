@@ -14,6 +14,7 @@ from ultracluster.catalogue.instances import has_accelerator, vcpus_by_size
 from ultracluster.review.page.contents import cost, values, verdict
 from ultracluster.review.page.pages import Provenance, html, markdown, provenance
 from ultracluster.review.report import Review
+from ultracluster.review.resource_types import days
 from ultracluster.rules.engine import RULES
 
 (STAGING,) = [each for each in ENVIRONMENTS if each.name == "staging"]
@@ -47,6 +48,17 @@ def test_one_edit_of_many_resources_is_one_line(tmp_path: Path):
         for group in ("JobcompGroup", "ScalingGroup", "SchedulerGroup"):
             assert re.search(rf"Slurm/(<wbr>)?Logs/(<wbr>)?{group}/(<wbr>)?Resource", text)
     assert re.search(r"Most dangerous \(loses data, \d\d places\)", verdict(made))
+
+
+def test_one_thing_has_no_plural(tmp_path: Path):
+    """A headline with "1 resources" makes a reader doubt the other numbers."""
+    made = reviewed([_instances(tmp_path / "one", Node="t3.nano")])
+
+    assert made.headline.endswith("; 1 resource in 1 stack")
+    assert days(1) == "1 day"
+    assert days(2) == "2 days"
+    vcpus = next(group.rows[0] for group in made.numbers if group.title == "Service quotas used")
+    assert vcpus.note == "ec2 L-1216C47A; t3.nano has 2 vCPU by its size"
 
 
 def test_long_values_are_shown_where_they_differ(tmp_path: Path):

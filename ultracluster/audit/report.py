@@ -105,7 +105,7 @@ def judged(
     if left := len(report.defaults) - len(named):
         named.append(f"{left} {'more' if named else 'long ones'}")
     if report.defaults:
-        says = f"judged at these defaults alone, others by --parameter: {', '.join(named)}"
-        report.notes.append(says)
+        says = "judged with the default values of parameters alone; give others by --parameter: "
+        report.notes.append(says + ", ".join(named))
     report.sort()
     return report

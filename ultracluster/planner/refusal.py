@@ -33,7 +33,7 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
     return (
         f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
         f"{holding.needed / 2**30:,.1f} GiB on each {search.setup.gpu.name} even with one "
-        f"sequence recomputed{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
+        f"sequence recomputed{spread}, {holding.capacity / 2**30:,.1f} are available ({largest} "
         f"{size / 2**30:,.1f}); write {_what_would_fit(search, question, nodes)}"
     )
 

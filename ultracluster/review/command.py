@@ -180,7 +180,7 @@ def _write(texts: list[tuple[str, str]], directory: Path) -> None:
 
 def _show(made: "Review", console: Console) -> None:
     from ultracluster.review.page.causes import causes  # noqa: PLC0415
-    from ultracluster.review.page.contents import cost, verdict  # noqa: PLC0415
+    from ultracluster.review.page.contents import cost, sentence, verdict  # noqa: PLC0415
 
     def say(line: str, style: str = "") -> None:
         # A path may be longer than a terminal is wide: it is copied, and so never broken or cut.
@@ -191,7 +191,7 @@ def _show(made: "Review", console: Console) -> None:
     say(verdict(made), "bold")
     say(f"Cost: {cost(made)}.")
     for note in made.notes:
-        say(f"Note: {note}")
+        say(f"Note: {sentence(note)}")
     groups = causes(made.changes)
     for group in groups[:SHOWN]:
         first = group.changes[0].what
@@ -200,6 +200,10 @@ def _show(made: "Review", console: Console) -> None:
             line = " ".join(place.split())
             console.print(f"  {line}", markup=False, soft_wrap=True, highlight=False)
         if len(group.places) > MOST_PLACES:
-            say(f"  and {len(group.places) - MOST_PLACES} more places")
+            say(f"  and {_more(len(group.places) - MOST_PLACES, 'place')}")
     if len(groups) > SHOWN:
-        say(f"and {len(groups) - SHOWN} more causes in the report")
+        say(f"and {_more(len(groups) - SHOWN, 'cause')} in the report")
+
+
+def _more(count: int, what: str) -> str:
+    return f"{count} more {what}{'' if count == 1 else 's'}"

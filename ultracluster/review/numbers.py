@@ -170,7 +170,7 @@ def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
                 continue
             amount += count * each
             if nodes.instance is None:
-                by_size.append(f"{name} has {each} by its size")
+                by_size.append(f"{name} has {each} vCPU by its size")
         notes = [f"without {', '.join(unknown)}, whose vCPU are not known"] if unknown else []
         if amount or unknown:
             value = f"{amount:,} vCPU" if amount else "not known"
@@ -202,7 +202,8 @@ def _lustre_quotas(file_systems: Sequence[FileSystem]) -> Iterator[Row]:
 
 
 def _quota(quota: Quota, value: str, note: str = "") -> Row:
-    return Row(quota.name, value, " ".join(filter(None, (quota.service, quota.code, note))))
+    code = " ".join(filter(None, (quota.service, quota.code)))
+    return Row(quota.name, value, "; ".join(filter(None, (code, note))))
 
 
 def _cost(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Iterator[Row]:

@@ -35,6 +35,8 @@ from ultracluster.templates.resolved import ResolvedGroup
 from ultracluster.templates.resolved_values import Key
 from ultracluster.templates.scope import section
 
+MOST_ZONES: Final = 2
+"""Zones that the headline names."""
 NFS: Final = [2049]
 """Port of EFS and of FSx for OpenZFS and ONTAP (their user guides)."""
 
@@ -200,9 +202,9 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     built = ", ".join(parts) + (f" ({gpus} together)" if gpus else "")
     resources = sum(len(section(template.body, "Resources")) for template in subject.templates)
     many = len(subject.templates)
-    stacks = f"{many} stack{'' if many == 1 else 's'}"
+    size = f"{resources} resource{'' if resources == 1 else 's'} in {many} stack"
     built = built or "No nodes and no file systems"
-    return f"{built}{_where(topologies)}; {resources} resources in {stacks}"
+    return f"{built}{_where(topologies)}; {size}{'' if many == 1 else 's'}"
 
 
 def _nodes(found: Iterable[Nodes]) -> Iterator[str]:
@@ -229,8 +231,9 @@ def _file_system(system: FileSystem) -> str:
 def _where(topologies: Sequence[Topology]) -> str:
     regions = {t.region for t in topologies if not isinstance(t.region, NotKnown)}
     subnets = [subnet for topology in topologies for subnet in topology.subnets]
-    zones = {s.zone for s in subnets if not isinstance(s.zone, NotKnown) and s.uses}
-    found = " and ".join(sorted(zones)), ", ".join(sorted(regions))
+    zones = sorted({s.zone for s in subnets if not isinstance(s.zone, NotKnown) and s.uses})
+    few = " and ".join(zones) if len(zones) <= MOST_ZONES else f"{len(zones)} zones"
+    found = few, ", ".join(sorted(regions))
     where = " of ".join(filter(None, found))
     return f" in {where}" if where else ""
 

@@ -19,7 +19,7 @@ FOREVER: Final = 10**6
 
 
 def days(number: int) -> str:
-    return "for ever" if number == FOREVER else f"{number:,} days"
+    return "for ever" if number == FOREVER else f"{number:,} day{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, kw_only=True)

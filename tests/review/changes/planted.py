@@ -248,7 +248,7 @@ STORAGE = (
         ),
         LOSES,
         "Storage/Data",
-        ("1 days", "3 days"),
+        ("1 day", "3 days"),
     ),
     Planted(
         "objects expire",

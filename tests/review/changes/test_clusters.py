@@ -74,7 +74,7 @@ def test_a_bigger_controller_is_a_new_one_with_new_queues_and_nodes():
     found = changes(slurm(size="SMALL"), slurm())
     assert [c.resource for c in found] == ["Controller", "Nodes", "Queue"]
     assert all(c.dangers[0] is Danger.REPLACES for c in found)
-    assert "accounts of its jobs" in found[0].what
+    assert "job records" in found[0].what
     assert "with the jobs on them" in found[1].what
 
 

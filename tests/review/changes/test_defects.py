@@ -149,7 +149,15 @@ def test_groups_of_another_cluster_keep_their_names_under_other_ids():
     assert {c.worst for c in found} == {Danger.REPLACES}
     assert all(Danger.FAILS not in change.dangers for change in found)
     nodes = next(c for c in found if c.resource == "Nodes")
+    assert nodes.what.startswith("the node group Nodes becomes NodesMedium and will be replaced")
     assert "with the jobs on them" in nodes.what
+
+
+def test_a_sentence_says_what_is_deleted():
+    """Who reads "it ends with what runs on it" alone does not know what ends."""
+    node = {"Type": "AWS::EC2::Instance", "Properties": {"InstanceType": "m6i.large"}}
+    (change,) = changes({"S": {"Resources": {"Bastion": node}}}, {"S": {"Resources": {}}})
+    assert change.what.startswith("the instance Bastion is deleted: it ends with what runs on it")
 
 
 def test_in_the_same_cluster_a_second_group_of_the_name_is_refused():

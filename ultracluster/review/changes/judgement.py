@@ -24,7 +24,7 @@ from ultracluster.review.changes.replacement import (
     what_ends,
 )
 from ultracluster.review.changes.update import ANY, Edit, Effect, effects, when
-from ultracluster.review.naming import named
+from ultracluster.review.naming import named, short
 from ultracluster.review.resolved import differs, known_text, linked, missing
 from ultracluster.review.resource_types import resource_type
 from ultracluster.review.tables import NAMES, ORDER, PRICES, PURPOSE, REGISTRY, TYPE
@@ -94,10 +94,11 @@ def stops(edit: Edit) -> Iterator[Effect]:
     """Judge what others need, what watches something, and nodes that are given up."""
     known = resource_type(edit.type)
     if known.guards:
-        yield Effect(Danger.LOOSENS_SECURITY, known.guards, PURPOSE)
+        says = f"{edit.name} is deleted: {known.guards}"
+        yield Effect(Danger.LOOSENS_SECURITY, says, PURPOSE)
     says = known.removed or known.ends
     if says and not known.holds:
-        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
+        yield Effect(Danger.INTERRUPTS, f"{edit.name} is deleted: {says}", PURPOSE)
     if known.gives_up_nodes:
         yield Effect(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
 
@@ -106,7 +107,8 @@ def renamed(edit: Edit) -> list[Effect]:
     """Return what a new logical id or stack does to a resource."""
     if edit.old is None or edit.new is None:
         return added(edit) if edit.new else removed(edit)
-    (before, _), (after, name) = edit.old.place.key, edit.new.place.key
+    (before, _), (after, logical_id) = edit.old.place.key, edit.new.place.key
+    name = logical_id if edit.name == named(edit.old) else short(edit.new.place)
     verb = f"becomes {name}" if before == after else f"moves from {before} to {after}"
     new = replaced(edit, KNOWN_BY_ID, f"{verb} and will", KEEP, "DeletionPolicy")
     return [*new, *what_ends(edit), *exported(edit), *_same_name(edit), *twin(edit)]
@@ -196,7 +198,8 @@ def _in_place(edit: Edit) -> Effect:
     why = f"{top} is updated in place: it is not create-only ({REGISTRY})"
     labels = top in NAMES["labels"]
     if labels or edit.path[-1] in NAMES["texts"]:
-        says = f"{edit.name} has other {'labels' if labels else 'explanations'}"
+        says = f"the {'tags' if labels else 'description'} of {edit.name} change"
+        says += "" if labels else "s"
         return Effect(Danger.HARMLESS, says, why)
     says = f"{edit.name} is updated in place; whether that interrupts what uses it is not known"
     return Effect(Danger.CANNOT_TELL, says, f"{why}; a schema does not say more")

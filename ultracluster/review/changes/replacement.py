@@ -66,7 +66,7 @@ def replaced(
 ) -> Iterator[Effect]:
     """Yield what a replacement does, with what becomes of the data; `may` where it is not sure."""
     old, data = edit.former, holdings(edit.former)
-    says, kind = f"{edit.name} {will} be replaced by a new one", noun(old.resource_type)
+    says, kind = f"{named(old)} {will} be replaced by a new one", noun(old.resource_type)
     if not resource_type(old.resource_type).holds:
         advice = f"{keep}, or plan for a new one"
         yield Effect(Danger.REPLACES, says, because, advice, new_id=True)

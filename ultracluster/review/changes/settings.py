@@ -94,7 +94,7 @@ def protection(edit: Edit) -> Iterator[Effect]:
     elif name in NAMES["backup_days"]:
         was, now = (count(value) or 0 for value in (edit.was, edit.now))
         less = now < was
-        says = f"automatic backups of {edit.name} are kept {now} days instead of {was}"
+        says = f"automatic backups of {edit.name} are kept {days(now)} instead of {days(was)}"
         yield Effect(
             Danger.LOSES_DATA if less else Danger.COSTS_MORE,
             says + (": no more are made" if now == 0 else ""),

@@ -208,7 +208,7 @@ class NodeBox:
             each = [f"{words(entry.kind)} on card {words(entry.card)}" for entry in stated]
             yield Item(f"Interfaces: {', '.join(each)}")
         if self.on_fabric:
-            yield Item(f"Fabric: {self.fabric}")
+            yield Item(self.fabric)
 
 
 def _label(canvas: Canvas, x: float, baseline: float, said: str) -> None:
