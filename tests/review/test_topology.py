@@ -59,6 +59,41 @@ def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
     assert "×516" in ours.svg
 
 
+SIGNS = {
+    "efa": "EFA interface",
+    "ip": "IP interface",
+    "reserved": "reserved capacity",
+    "both": "which has an address as well",
+    "bad-line": "does not pass",
+    "unknown-line": "not known whether it passes",
+    "plain-line": "way out",
+    "use0": "addresses taken, in the order of the words above",
+}
+
+
+def test_the_legend_explains_what_is_drawn_and_nothing_else():
+    """A line that nothing explains is guessed at; an explanation without its sign is looked for."""
+    cards = [
+        {"NetworkCardIndex": card, "DeviceIndex": int(card > 0), "InterfaceType": "efa"}
+        for card in range(32)
+    ]
+    h100 = {"InstanceType": "p5.48xlarge", "NetworkInterfaces": cards}
+    every = [
+        reviewed(golden("staging")).figures[0],
+        reviewed([str(HERE / "foreign.yaml")]).figures[0],
+        drawn({"H100": resource("AWS::EC2::Instance", h100)}),
+    ]
+    every += [drawn(resources) for resources in STRANGE.values()]
+    seen = set()
+    for each in every:
+        picture, _, legend = each.svg.partition(">Legend<")
+        classes = set(" ".join(re.findall('class="([^"]*)"', picture)).split())
+        for sign, meaning in SIGNS.items():
+            assert (sign in classes) is (meaning in legend), (sign, meaning)
+            seen |= {sign} & classes
+    assert seen == set(SIGNS)
+
+
 def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
     """98.4 TiB at 1,000 MB/s per TiB; data comes in by one link, checkpoints leave by another."""
     (system,) = ours.topology.file_systems

@@ -20,8 +20,6 @@ SAMPLE: Final = 24.0
 """Length of a line in the legend."""
 CHANGED: Final = "▲"
 """Stands before what a change says of a box: colour alone would not reach every reader."""
-LEGEND: Final = "Legend"
-"""Label of the chips that explain the picture: neither its words nor the chart need them."""
 OUTSIDE: Final = "s3"
 """Begins the key of a bucket that is named in the templates and not defined there."""
 
@@ -210,5 +208,4 @@ class Chips:
 
     def words(self) -> Iterator[Item]:
         said = ", ".join(said for said, _ in self.chips)
-        if self.label != LEGEND:
-            yield Item(f"{self.label}: {said}" if self.label else said)
+        yield Item(f"{self.label}: {said}" if self.label else said)

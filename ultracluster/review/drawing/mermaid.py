@@ -53,8 +53,7 @@ class _Chart:
         elif isinstance(block, Chips):
             said = ", ".join(said for said, _ in block.chips)
             text = block.label if block.label and block.key is None else said
-            if block.label != blocks.LEGEND:
-                yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
+            yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
         elif isinstance(block, Frame):
             yield from self._frame(block, indent)
 

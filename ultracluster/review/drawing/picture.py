@@ -1,5 +1,6 @@
 """The whole picture: Region, VPCs, and what lies outside of them."""
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from ultracluster.review.topology.survey import Topology
 from ultracluster.style_sheet import picture_style
 from ultracluster.templates.resolved_values import Key
 
+CLASSES: Final = re.compile('class="([^"]*)"')
 WIDTH: Final = 960.0
 MARGIN: Final = 1.0
 MOST_SUBNETS: Final = 24
@@ -31,14 +33,33 @@ STORE: Final = 170.0
 MOST_STORES: Final = 36
 MEANINGS: Final = (
     ("EFA interface", "efa"),
+    ("which has an address as well", "line both"),
     ("IP interface", "ip"),
     ("no interface, or not known", "none"),
     ("reserved capacity", "reserved"),
     ("fabric: members exchange everything", "line thick efa-line"),
     ("traffic that passes", "line store-line"),
     ("does not pass", "line bad-line"),
+    ("not known whether it passes", "line unknown-line"),
+    ("way out", "line plain-line"),
+    ("addresses taken, in the order of the words above", "line use0"),
 )
-"""What the colours and lines mean, each in the style that it is drawn in."""
+"""What the colours and lines mean, each in the style that it is drawn in, whose last word the
+drawing has as well."""
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the signs mean that are drawn above it; neither the words nor the chart need it."""
+
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
+        drawn = set(" ".join(CLASSES.findall(canvas.body())).split())
+        changed = [blocks.changed_chip("changed")] if "changed" in drawn else []
+        chips = [*changed, *(each for each in MEANINGS if each[1].split()[-1] in drawn)]
+        return Chips(chips, "Legend" if chips else "").draw(canvas, x, y, width)
+
+    def words(self) -> Iterator[Item]:
+        return iter(())
 
 
 @dataclass(frozen=True)
@@ -114,8 +135,7 @@ def picture_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     elif not any((topology.vpcs, homeless, idle)):
         yield Say("No VPC, no nodes and no file system in these templates.", "m")
     else:
-        changed = [blocks.changed_chip("changed")] if context.changed else []
-        yield Chips([*changed, *MEANINGS], blocks.LEGEND)
+        yield Legend()
     yield from _outside(topology, context)
 
 
