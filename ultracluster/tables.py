@@ -72,6 +72,8 @@ class Rows:
             first, *others = map(_text, row)
             yield Text(first.plain, style="bold", overflow="fold")
             for column, cell in zip(self.columns[1:], others, strict=True):
+                if not cell.plain:
+                    continue
                 title = Text(f"  {column.title}: ", overflow="fold")
                 if column.kind != "prose" and title.cell_len + cell.cell_len > width:
                     yield title

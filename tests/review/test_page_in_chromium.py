@@ -3,6 +3,9 @@
 import io
 import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +13,15 @@ import pypdf
 import pytest
 
 from tests.review.browser import Browser, Page, Theme
-from tests.review.subjects import ROOT
+from tests.review.subjects import ROOT, golden, reviewed
+from ultracluster.accept.report import table
 from ultracluster.cli import main
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.page.pages import html
+from ultracluster.review.three_ways import ThreeWays
+from ultracluster.style_sheet import html_page
+from ultracluster.waste.command import page as waste
+from ultracluster.waste.usage import JobUse, Usage
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -206,15 +216,19 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, 
     """axe-core holds WCAG 2.2 AA, contrast among it, in both themes."""
     page = browser.open(pages[name], theme=theme)
     page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+    assert violations(page) == []
+    page.close()
+
+
+def violations(page: Page) -> list[object]:
+    """Return what axe-core finds."""
     page.run(AXE())
     tags = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']"
-    found = page.run(
+    return page.run(
         f"axe.run(document, {{runOnly: {tags}}}).then(r => r.violations.map(v => "
         "[v.id, v.nodes.slice(0, 3).map(n => n.html + n.failureSummary)]))"
     )
-
-    assert found == []
-    page.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -237,13 +251,59 @@ def test_the_page_of_a_plan_has_the_same_style(browser: Browser, tmp_path: Path)
         assert page.run("document.documentElement.scrollWidth") == 390
         assert page.run("document.querySelectorAll('svg.chart, .bars, td.bar').length") >= 4
         assert page.complaints() == []
+        assert violations(page) == []
         grounds.append(page.run("getComputedStyle(document.body).backgroundColor"))
         page.close()
 
     assert grounds == ["rgb(255, 255, 255)", "rgb(17, 22, 28)"]
 
 
-@pytest.mark.parametrize("shown", ["ultracluster", "foreign", "changed"], indirect=True)
+def _waste() -> str:
+    use = JobUse("7", "ada", Decimal(8), Decimal(1), Decimal("0.5"))
+    nobody = Usage(Decimal(24), (), Decimal(0), Decimal(0), (use,))
+    return waste("ultracluster", "7d", nobody)
+
+
+def _acceptance() -> str:
+    row = dict.fromkeys(("step", "expected", "measured"), f"{'/var/log/' * 9}x") | {
+        "stage": "login",
+        "verdict": "pass",
+        "commands": [f"aws s3api head-object --key {'a' * 90}"],
+    }
+    names = ("stage", "step", "verdict", "expected", "measured")
+    return html_page("Acceptance", f"<h2>Steps</h2>{table(names, [row])}")
+
+
+def _delivery() -> str:
+    made = reviewed(golden("dev"), "golden")
+    way = ThreeWays(Danger.LOSES_DATA, "dev/Network/FlowLogGroup", "RetentionInDays", 60, 7, 3, "x")
+    return html(replace(made, ways=[way]))
+
+
+@pytest.mark.parametrize("page_of", [_waste, _acceptance, _delivery])
+def test_other_pages_are_read_on_a_telephone_and_on_paper(
+    browser: Browser, page_of: Callable[[], str], tmp_path: Path
+):
+    """Each cell below a heading, or with the name of its column before it, and never both."""
+    path = tmp_path / "page.html"
+    path.write_text(page_of())
+    page = browser.open(path, width=390)
+    assert page.run(CLIPPED) == []
+    assert violations(page) == []
+    labels = page.run("document.querySelectorAll('td .narrow').length")
+    shown = page.run(
+        "[...document.querySelectorAll('td .narrow')]"
+        ".filter(e => getComputedStyle(e).display !== 'none').length"
+    )
+    hidden = page.run("getComputedStyle(document.querySelector('thead')).position") == "absolute"
+    assert (shown == labels > 0) is hidden
+    page.media("print")
+    page.resize(A4_PIXELS)
+    assert page.run(CLIPPED) == []
+    page.close()
+
+
+@pytest.mark.parametrize("shown", ["staging", "ultracluster", "foreign", "changed"], indirect=True)
 def test_it_prints(shown: Page):
     """A reviewer prints it: on A4, in ink on white, every section and row of it."""
     shown.media("print", "dark")

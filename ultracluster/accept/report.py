@@ -98,15 +98,15 @@ def page(session: Session) -> str:
         f"exit status {found['exit_status']}</p>"
         + "".join(f"<p>{escape(note)}</p>" for note in session.notes)
         + "".join(f"<p>still there: {escape(str(entry))}</p>" for entry in session.left)
-        + f"<h2>Steps</h2>{_table(steps, found['steps'])}"
-        + f"<h2>Facts that were open</h2>{_table(rows, told)}"
+        + f"<h2>Steps</h2>{table(steps, found['steps'])}"
+        + f"<h2>Facts that were open</h2>{table(rows, told)}"
         + f"<p>{len(found['facts']) - len(told)} facts are still open.</p>",
     )
 
 
-def _table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     """Return rows as a table; the commands of each stand below it, where they have room."""
-    head, body = "".join(f"<th>{name}</th>" for name in names), ""
+    head, body = "".join(f"<th scope=col>{name}</th>" for name in names), ""
     for row in rows:
         cells = (
             f"<td><span class=narrow>{name}: </span>{escape(str(row[name]))}</td>" for name in names
@@ -114,5 +114,5 @@ def _table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
         commands = "<br>".join(f"<code>{escape(each)}</code>" for each in row["commands"])
         body += f"<tr>{''.join(cells)}</tr><tr><td colspan={len(names)}>{commands}</td></tr>"
     return (
-        f"<div class=card><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -114,7 +114,7 @@ def _memory(memory: Document) -> Section:
     fits = "" if other["fits"] else ", does not fit"
     return Section(
         f"GPU memory (GiB, {capacity:.1f} available)",
-        (*_columns("item", "GiB"), Column("", "bar"), Column(ways[1], "number")),
+        (*_columns("item", "GiB"), Column("share", "bar"), Column(ways[1], "number")),
         [
             *(
                 (name, f"{size:,.1f}", size / capacity, f"{other['items'][name]:,.1f}")
@@ -131,7 +131,7 @@ def _step(step: Document) -> Iterator[Section]:
     spent, whole = step["spent_seconds"], step["seconds"]
     yield Section(
         f"One step, {whole:,.2f} s",
-        (*_columns("spent on", "s"), Column("", "bar")),
+        (*_columns("spent on", "s"), Column("share", "bar")),
         [(n, f"{s:,.2f}", s / whole) for n, s in spent.items() if s > LEAST * whole],
     )
     sent = [(name, f"{s:,.2f}") for name, s in step["sent_seconds"].items() if s > 0]
@@ -170,7 +170,10 @@ def _scaling(points: Sequence[Document]) -> Section:
     return Section(
         "Scaling",
         (
-            *(Column(title, "number") for title in ("nodes", "tokens/s", "a GPU, of the first")),
+            *(
+                Column(title, "number")
+                for title in ("nodes", "tokens/s", "a GPU, of the first row")
+            ),
             Column("tokens/s", "bar"),
         ),
         [
@@ -213,7 +216,7 @@ def _cost(plan: Document) -> Section:
             *_columns("item", "quantity"),
             Column("USD each", "number", spare=True),
             *(Column(title, "number") for title in ("USD a day", "USD")),
-            Column("", "bar", spare=True),
+            Column("share", "bar", spare=True),
             Column("price of", "prose"),
         ),
         rows,
@@ -233,7 +236,7 @@ def _alternatives(plan: Document) -> Section:
             rows.append((each["instance_type"], "", "", "", each["why_not"]))
             continue
         bought = each["purchase"] if each["usd"] is not None else ""
-        doubt = "" if each["measured_gpu"] else "no run on this GPU was at hand"
+        doubt = "" if each["measured_gpu"] else "no published run on this GPU"
         words = "; ".join(word for word in (bought, doubt) if word)
         nodes, days = f"{each['nodes']:,}", f"{each['days']:,.1f}"
         rows.append((each["instance_type"], nodes, days, _usd(each["usd"]), words))
@@ -242,7 +245,7 @@ def _alternatives(plan: Document) -> Section:
         (
             Column("instance"),
             *(Column(title, "number") for title in ("nodes", "days", "USD")),
-            Column("", "prose"),
+            Column("note", "prose"),
         ),
         rows,
     )

@@ -146,7 +146,12 @@ def _of_jobs(jobs: Sequence[JobUse]) -> Rows:
     titles = ("GPU hours", "of it idle", "idle share", "of plan")
     shown = f": {SHOWN} of {len(jobs)}" if len(jobs) > SHOWN else ""
     rows = Rows(
-        [Column("job"), Column("user"), *(Column(title, "number") for title in titles), Column("")],
+        [
+            Column("job"),
+            Column("user"),
+            *(Column(title, "number") for title in titles),
+            Column("note"),
+        ],
         title=f"Jobs with the most idle GPU hours{shown}",
     )
     for job in jobs[:SHOWN]:
@@ -175,14 +180,16 @@ def page(name: str, since: str, found: Usage) -> str:
 
 def _html(rows: Rows) -> str:
     marks = [" class=n" if column.kind == "number" else "" for column in rows.columns]
+    title = escape(rows.title or "")
 
-    def row(tag: str, cells: Iterable[object]) -> str:
+    def row(tag: str, cells: Iterable[object], scope: str = "") -> str:
         told = zip(marks, map(str, cells), strict=True)
-        return f"<tr>{''.join(f'<{tag}{mark}>{escape(text)}</{tag}>' for mark, text in told)}</tr>"
+        found = (f"<{tag}{scope}{mark}>{escape(text)}</{tag}>" for mark, text in told)
+        return f"<tr>{''.join(found)}</tr>"
 
-    head = row("th", (column.title for column in rows.columns))
+    head = row("th", (column.title for column in rows.columns), " scope=col")
     body = "".join(row("td", cells) for cells in rows.rows)
     return (
-        f"<div class=card><table><caption>{escape(rows.title or '')}</caption>"
-        f"<thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        f'<div class=card role=region tabindex=0 aria-label="{title}"><table><caption>{title}'
+        f"</caption><thead>{head}</thead><tbody>{body}</tbody></table></div>"
     )
