@@ -1,11 +1,13 @@
 """What variants share is what each of them would be, and be told, alone."""
 
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ultracluster.model.model import Model
-from ultracluster.rules.engine import RULES
-from ultracluster.rules.repeated import Known, Watched, results
+from ultracluster.rules.engine import RULES, judge
+from ultracluster.rules.rule import results
 from ultracluster.templates.resolution import Template, resolved_group
 
 CONDITIONS = {
@@ -107,14 +109,51 @@ def group(resources):
 @given(st.fixed_dictionaries(RESOURCES))
 def test_each_variant_is_and_says_what_it_would_alone(resources):
     """A finding that another variant brought about, or hid, would be a lie about this one."""
-    shared, alone, known = group(resources), group(resources), Known()
+    shared, alone = group(resources), group(resources)
+    kept: dict[tuple[str, int], Any] = {}
     assert len(shared.variants) > 1
     for variant in shared.variants:
         fresh = group(resources).variant(variant.unusual)
         assert (fresh.resources, fresh.region) == (variant.resources, variant.region)
-        watched, model = Watched(variant, known), Model(alone.variant(variant.unusual))
+        one, model = Model(variant, kept), Model(alone.variant(variant.unusual))
         for rule in RULES.values():
-            assert watched.results(rule) == list(results(rule, model)), rule.id
+            assert list(results(rule, one)) == list(results(rule, model)), rule.id
+
+
+def test_what_a_policy_of_one_choice_allows_is_missing_in_the_other():
+    """The role is the same in both; what was read of it in one said nothing of the other."""
+    actions = ["CreateLogGroup", "CreateLogStream", "PutLogEvents", "Describe*"]
+    allows = {"Effect": "Allow", "Action": [f"logs:{name}" for name in actions], "Resource": "*"}
+    service = {"Service": "vpc-flow-logs.amazonaws.com"}
+    trust = {"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}
+    flow_log = {
+        "DeliverLogsPermissionArn": {"Fn::GetAtt": ["Role", "Arn"]},
+        "LogGroupName": "flows",
+        "ResourceId": "vpc-0123456789abcdef0",
+        "ResourceType": "VPC",
+        "TrafficType": "ALL",
+    }
+    policy = {
+        "PolicyName": "logs",
+        "Roles": [{"Ref": "Role"}],
+        "PolicyDocument": {"Statement": [allows]},
+    }
+    found = judge(
+        group(
+            {
+                "Role": {
+                    "Type": "AWS::IAM::Role",
+                    "Properties": {"AssumeRolePolicyDocument": {"Statement": [trust]}},
+                },
+                "Flow": {"Type": "AWS::EC2::FlowLog", "Properties": flow_log},
+                "Policy": {"Type": "AWS::IAM::Policy", "Condition": "Large", "Properties": policy},
+            }
+        )
+    ).findings
+
+    assert [(f.place.logical_id, f.choices) for f in found if f.rule == "SAFETY-20"] == [
+        ("Flow", {"t/Size": "small"})
+    ]
 
 
 def test_choices_stand_in_the_order_of_the_parameters():

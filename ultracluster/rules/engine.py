@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from ultracluster.model.model import Model
 from ultracluster.rules.acknowledgements import FIXES, OBJECTIONS
-from ultracluster.rules.repeated import Known, Watched, results
-from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
+from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict, results
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.choices import Atom
 from ultracluster.templates.resolved import Place, ResolvedGroup, Variant
@@ -55,21 +55,18 @@ def judge(group: ResolvedGroup) -> Verdict:
     found_in: dict[Finding, list[int]] = {}
     unknown: dict[tuple[int, CannotTell], None] = {}
     told: set[tuple[int, str, Place]] = set()
-    known = Known()
+    kept: dict[tuple[str, int], Any] = {}
     for index, variant in enumerate(group.variants):
-        watched = Watched(variant, known)
+        model = Model(variant, kept)
         for rule in RULES.values():
-            # Of a single variant nothing is judged twice: nothing need be noted of it.
-            several = len(group.variants) > 1
-            said = watched.results(rule) if several else results(rule, watched.model)
-            for part, result in said:
+            for part, result in results(rule, model):
                 if isinstance(result, CannotTell):
                     unknown[part, result] = None
                     continue
                 told.add((part, result.rule, result.place))
                 if index not in (where := found_in.setdefault(result, [])):
                     where.append(index)
-    explain = Explanations(group, known, found_in)
+    explain = Explanations(group, kept, found_in)
     findings = tuple(explain(finding) for finding in found_in)
     # What the same judge finds under another choice is told.
     left = (u for part, u in unknown if (part, u.rule, u.place) not in told)
@@ -80,12 +77,15 @@ class Explanations:
     """Says of findings under which choices they are there."""
 
     def __init__(
-        self, group: ResolvedGroup, known: Known, found_in: Mapping[Finding, Sequence[int]]
+        self,
+        group: ResolvedGroup,
+        kept: dict[tuple[str, int], Any],
+        found_in: Mapping[Finding, Sequence[int]],
     ) -> None:
         """Hold what variants there are, and in which of them each finding is."""
-        self._group, self._known, self._found_in = group, known, found_in
+        self._group, self._kept, self._found_in = group, kept, found_in
         self._left = MOST_TRIALS
-        self._trials: dict[frozenset[object], Watched | None] = {}
+        self._trials: dict[frozenset[object], Model | None] = {}
         """Findings ask for the same trials, one after the other."""
 
     def __call__(self, finding: Finding) -> Finding:
@@ -110,7 +110,7 @@ class Explanations:
         return self._left < 0 or not any(
             isinstance(other, Finding) and other.place == finding.place
             for variant in make(given)
-            for other in self._of(finding, Watched(variant, self._known))
+            for other in self._of(finding, Model(variant, self._kept))
         )
 
     def _explained(self, finding: Finding) -> Finding:
@@ -137,7 +137,7 @@ class Explanations:
         for subject in dict.fromkeys(atom.subject for atom in needed):
             rest = {atom: held for atom, held in needed.items() if atom.subject != subject}
             if (trial := self._trial(rest)) and finding in self._of(finding, trial):
-                needed, variant = rest, trial.model.variant
+                needed, variant = rest, trial.variant
         usual = self._group.variants[0].choices
         choices = {
             name: held
@@ -158,7 +158,7 @@ class Explanations:
             return False
         trials = [trial for row in OTHERS if (trial := self._trial(needed, row))]
         for trial in trials:
-            there = trial.model.at(finding.place.key)
+            there = trial.at(finding.place.key)
             if there is None or there.place != finding.place:
                 continue
             if all(other.place != finding.place for other in self._of(finding, trial)):
@@ -166,7 +166,7 @@ class Explanations:
         # Where the template refuses them all, or too many were looked at, nobody knows.
         return not trials
 
-    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Watched | None:
+    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Model | None:
         """Return a further variant, None where there is none or enough were looked at."""
         self._left -= 1
         if self._left < 0 or self._group.variant is None:
@@ -174,11 +174,11 @@ class Explanations:
         trial = frozenset([row, *assumed.items()])
         if trial not in self._trials:
             variant = self._group.variant(assumed, row)
-            self._trials[trial] = Watched(variant, self._known) if variant else None
+            self._trials[trial] = Model(variant, self._kept) if variant else None
         return self._trials[trial]
 
-    def _of(self, finding: Finding, trial: Watched) -> list[Finding | CannotTell]:
-        return [result for _, result in trial.results(RULES[finding.rule])]
+    def _of(self, finding: Finding, trial: Model) -> list[Finding | CannotTell]:
+        return [result for _, result in results(RULES[finding.rule], trial)]
 
 
 def _texts(choices: Choices) -> list[str]:

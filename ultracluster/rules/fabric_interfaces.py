@@ -1,6 +1,6 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.catalogue import interfaces
@@ -8,6 +8,7 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
+from ultracluster.problem import Problem
 from ultracluster.rules.rule import About, Fault, Judge, launches, nodes
 from ultracluster.templates import resolved_values as read
 from ultracluster.templates.resolved_values import UndeterminedError
@@ -46,13 +47,17 @@ with_interfaces: Final = About[Node](
 
 
 def _problems(
-    node: Node, codes: Collection[str], instance_type: str = MOST_CARDS
+    model: Model, node: Node, code: str, instance_type: str = MOST_CARDS
 ) -> Iterator[Fault]:
-    """Yield the catalogue's problems of a node's interfaces that have one of some codes."""
-    entries = read.items(node.launch, "NetworkInterfaces")
-    stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
-    for problem in interfaces.problems(instance_type, stated):
-        if problem.code in codes:
+    """Yield the catalogue's problems of a node's interfaces that have a code."""
+
+    def found() -> list[Problem]:
+        entries = read.items(node.launch, "NetworkInterfaces")
+        stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
+        return list(interfaces.problems(instance_type, stated))
+
+    for problem in model.once(f"interfaces of {instance_type}", node.launch, found):
+        if problem.code == code:
             yield Fault(f"{problem.field}: got {read.shown(problem.got)}", fix=problem.fix)
 
 
@@ -83,8 +88,8 @@ def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
 def _refused(code: str, *needs: str) -> Judge[Node]:
     """Return a judge of the catalogue's problems of a code, for which some names must be known."""
 
-    def judge(_model: Model, node: Node) -> Iterator[Fault]:
-        yield from _problems(node, (code,))
+    def judge(model: Model, node: Node) -> Iterator[Fault]:
+        yield from _problems(model, node, code)
         _all_known(node, *needs)
 
     return judge
@@ -98,9 +103,9 @@ def _addresses_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
                     yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")
 
 
-def _refused_by_its_type(_model: Model, node: Node) -> Iterator[Fault]:
+def _refused_by_its_type(model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
-        yield from _problems(node, (interfaces.WRONG_CARD,), instance.name)
+        yield from _problems(model, node, interfaces.WRONG_CARD, instance.name)
 
 
 def _groups_beside(_model: Model, node: Node) -> Iterator[Fault]:
@@ -134,8 +139,8 @@ layout_of_interfaces = with_interfaces.fatal(
 )
 
 
-def _public_by_itself(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, (interfaces.PUBLIC_ADDRESS,))
+def _public_by_itself(model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(model, node, interfaces.PUBLIC_ADDRESS)
     if len(read.items(node.launch, "NetworkInterfaces")) > 1:
         _all_known(node, "AssociatePublicIpAddress")
 

@@ -46,12 +46,15 @@ WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result")
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
+def _problems(system: FileSystem) -> list[Problem]:
+    return list(lustre.problems(system.plain()))
+
+
 def _about(name: str) -> Judge[FileSystem]:
     """Return a judge that yields the catalogue's problems of a field."""
 
     def judge(model: Model, system: FileSystem) -> Iterator[Fault]:
-        properties = system.plain()
-        for problem in model.once("of FSx", system, lambda: list(lustre.problems(properties))):
+        for problem in model.once("of FSx", system.resource, lambda: _problems(system)):
             if problem.field != name and not problem.field.startswith(f"{name}."):
                 continue
             if problem.field == "KmsKeyId" and str(problem.got).endswith(SERVICE_KEY):

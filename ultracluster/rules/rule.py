@@ -11,6 +11,7 @@ from ultracluster.model.nodes import Node
 from ultracluster.model.policies import Identity
 from ultracluster.model.storage import FileSystem
 from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved_values import UndeterminedError
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["fatal", "error", "warning", "info"]
@@ -193,3 +194,15 @@ class Verdict:
 
     findings: tuple[Finding, ...]
     unknown: tuple[CannotTell, ...]
+
+
+def results(rule: Rule, model: Model) -> Iterator[tuple[int, Finding | CannotTell]]:
+    """Yield what a rule says of a model, each with the number of the judge that says it."""
+    for subject in rule.subjects(model):
+        for part, judge in enumerate(rule.judges):
+            try:
+                for fault in judge(model, subject):
+                    place, fix = fault.place or subject.place, fault.fix or rule.fix
+                    yield part, Finding(rule.id, place, fault.message, fix)
+            except UndeterminedError as error:
+                yield part, CannotTell(rule.id, subject.place, error.because)

@@ -216,11 +216,11 @@ def _admits_anybody(statement: Statement) -> bool:
 
 def _open(*types: str) -> Callable[[Model], list[Statement]]:
     def found(model: Model) -> list[Statement]:
-        stated = [(each, model.at(each.place.key)) for each in model.statements]
+        places = {resource.place.key for resource in model.of(*types)}
         return [
             each
-            for each, where in stated
-            if where and (where.resource_type in types or each.kind == "trust" in types)
+            for each in model.statements
+            if each.place.key in places or each.kind == "trust" in types
         ]
 
     return found

@@ -174,7 +174,7 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
         ":role/aws-service-role/" in read.written(each) for each in statement.resources() or "*"
     ):
         return
-    more = statement.named(RIGHTS["raising"])
+    more = model.once("raising", statement.body, lambda: statement.named(RIGHTS["raising"]))
     if more and (wide or _makes_identities(model, statement)):
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
