@@ -128,7 +128,7 @@ def on_login_node(text: str) -> Iterator[None]:
     jobs = SimpleNamespace(cloud=None, deployed=Deployed("dev", "us-east-1", values))
     with (
         mock.patch("ultracluster.train.slurm_jobs.LoginNode.run", return_value=text),
-        mock.patch("ultracluster.train.slurm_actions.jobs_of", return_value=jobs),
+        mock.patch("ultracluster.train.actions.jobs_of", return_value=jobs),
         mock.patch("ultracluster.waste.command.Account"),
     ):
         yield

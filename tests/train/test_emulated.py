@@ -12,7 +12,7 @@ from tests.train.conftest import Training
 from tests.train.requests import changed
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
-from ultracluster.train.jobs import EXECUTION_OVER, NoSuchJobError, is_over
+from ultracluster.train.jobs import EXECUTION, TRAINING, NoSuchJobError
 from ultracluster.train.submission import prepare
 
 
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
     (name,) = {word for word in shown.split() if word.startswith("dev-left-")}
     assert f"{name} goes on" in shown
     assert f"ultracluster train stop dev {name}" in shown
-    assert not is_over(training.jobs.describe(name))
+    assert not TRAINING.is_over(training.jobs.describe(name))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def finished(training: Training, name: str) -> dict[str, Any]:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         execution = training.jobs.execution(name) or {}
-        if execution.get("status") in EXECUTION_OVER:
+        if execution and EXECUTION.is_over(execution):
             return execution
         time.sleep(0.02)
     raise TimeoutError(name)
@@ -275,7 +275,7 @@ def test_step_functions_refuses_members_that_it_does_not_know(training: Training
 
     deadline = time.monotonic() + 30
     execution: dict[str, Any] = {"status": "RUNNING"}
-    while execution["status"] not in EXECUTION_OVER and time.monotonic() < deadline:
+    while not EXECUTION.is_over(execution) and time.monotonic() < deadline:
         execution = stepfunctions.ask("stepfunctions", "describe_execution", executionArn=arn)
     assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
     assert 'The field "RetryStrategy" is not supported by Step Functions' in execution["cause"]

@@ -16,11 +16,13 @@ from ultracluster.cli import main
 from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read, survey
 from ultracluster.train.display import (
     SECONDS_BETWEEN,
-    Following,
     duration,
+    followed,
     job_view,
     jobs_table,
+    lines_of,
     recipes_table,
+    until_over,
 )
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import registered
@@ -84,9 +86,11 @@ def test_lines_of_all_hosts_are_merged_and_printed_once():
         filter_log_events=[{"events": early}, {"events": late}],
     )
     console = Console(width=100, record=True, file=StringIO())
-    following = Following(Jobs(cloud, DEPLOYED), console)
+    jobs = Jobs(cloud, DEPLOYED)
+    printed = lines_of(jobs, "job", console, None)
 
-    following.logs("job", follow=True, since=None)
+    looks = jobs.run("job").looks
+    followed(lambda: (next(looks)["TrainingJobStatus"], printed())[0] == "Completed", bool)
 
     lines = console.export_text().splitlines()
     assert [line.split()[1:] for line in lines] == [
@@ -251,7 +255,7 @@ def test_a_job_is_looked_at_soon_and_then_less_often(pauses: list[float]):
     """What cannot start says so in seconds; a run of weeks is asked for four times a minute."""
     cloud = Answers(describe_training_job=[*[job("InProgress")] * 12, job("Completed")])
 
-    Following(Jobs(cloud, DEPLOYED), Console(file=StringIO())).until_over("job", quiet=True)
+    until_over(Jobs(cloud, DEPLOYED).run("job"), Console(file=StringIO()), quiet=True)
 
     assert sum(pauses[:4]) < SECONDS_BETWEEN
     assert pauses[-1] == SECONDS_BETWEEN
@@ -270,7 +274,7 @@ def test_a_terminal_shows_the_job_until_it_has_ended():
     screen = StringIO()
     console = Console(width=100, file=screen, force_terminal=True)
 
-    ended = Following(Jobs(cloud, DEPLOYED), console).until_over("job")
+    ended = until_over(Jobs(cloud, DEPLOYED).run("job"), console, quiet=False)
 
     assert ended["TrainingJobStatus"] == "Completed"
     assert "Training" in screen.getvalue()
@@ -279,7 +283,8 @@ def test_a_terminal_shows_the_job_until_it_has_ended():
 
 def test_an_ended_job_is_not_stopped_again():
     """What has ended is said, instead of SageMaker's refusal."""
-    cloud = Answers(describe_training_job=[job("Failed")])
+    none = CloudError("stepfunctions", "describe_execution", "ExecutionDoesNotExist", "no")
+    cloud = Answers(describe_training_job=[job("Failed")], describe_execution=[none])
 
     with pytest.raises(NoSuchJobError, match="has ended"):
         Jobs(cloud, DEPLOYED).stop("job")
@@ -291,7 +296,7 @@ def test_no_name_is_cut_in_a_narrow_terminal():
     job = {"TrainingJobName": name, "TrainingJobStatus": "InProgress", "CreationTime": NOW}
     file = StringIO()
     console = Console(file=file, width=80, force_terminal=True, color_system=None)
-    console.print(jobs_table([job], NOW))
+    console.print(jobs_table([job]))
     console.print(recipes_table(registered()))
 
     out = file.getvalue()

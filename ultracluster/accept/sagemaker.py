@@ -7,14 +7,14 @@ from ultracluster.catalogue.prices import sagemaker_training
 from ultracluster.exit_status import CommandError
 from ultracluster.spec.recipe import MOUNT
 from ultracluster.train.deployed import Deployed, read
-from ultracluster.train.jobs import EXECUTION_OVER, Jobs
+from ultracluster.train.jobs import EXECUTION, Jobs
 from ultracluster.train.submission import channel
 
 INSTANCE: Final = "ml.m5.large"
 CANARY_SECONDS: Final = 300
 MOST_SECONDS: Final = 1800
 """For a canary that waits for its instance."""
-EXECUTION: Final = "execution"
+REQUEST: Final = "request"
 COMPARED: Final = ("RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig")
 
 
@@ -28,10 +28,10 @@ def _run(scene: Scene) -> Found:
     scene.journal.will_make("execution", arn=arn)
     scene.commands.append(f"aws stepfunctions start-execution --state-machine-arn {machine}")
     jobs.start(request)
-    scene.memory[EXECUTION] = request
+    scene.memory[REQUEST] = request
     ended = scene.until(
         lambda: scene.ask("stepfunctions", "describe_execution", executionArn=arn),
-        lambda execution: execution["status"] in EXECUTION_OVER,
+        EXECUTION.is_over,
         MOST_SECONDS,
     )
     why = str(ended.get("cause", ""))
@@ -77,7 +77,7 @@ def _newest_image(scene: Scene, deployed: Deployed) -> str:
 
 def _as_requested(scene: Scene) -> Found:
     """What SageMaker describes is what went into the state machine, member by member."""
-    request = scene.memory[EXECUTION]
+    request = scene.memory[REQUEST]
     job = scene.ask("sagemaker", "describe_training_job", TrainingJobName=scene.run)
     lost = [name for name in COMPARED if job.get(name) != request[name]]
     status = job["TrainingJobStatus"]

@@ -17,7 +17,7 @@ from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec
 from ultracluster.spec.recipe import NVIDIA, RecipeSpec
 from ultracluster.train.deployed import read
-from ultracluster.train.jobs import EXECUTION_OVER, Jobs, is_over
+from ultracluster.train.jobs import EXECUTION, TRAINING, Jobs
 from ultracluster.train.submission import prepare
 from ultracluster.waiting import until
 
@@ -91,7 +91,7 @@ def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     again = prepare(recipe, jobs, datetime.now(UTC), run="direct")
     fields = [problem.field for problem in again.problems]
     yield equal("what refuses a second job of the same run", ["--run"], fields)
-    ended = until(lambda: jobs.describe(name), is_over, MOST_SECONDS, SOON)
+    ended = until(lambda: jobs.describe(name), TRAINING.is_over, MOST_SECONDS, SOON)
     yield equal("how the job ended", "Completed", ended["TrainingJobStatus"])
 
 
@@ -102,7 +102,7 @@ def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     jobs.start(prepared.request)
     execution = until(
         lambda: jobs.execution(name) or {},
-        lambda found: found.get("status") in EXECUTION_OVER,
+        lambda found: found.get("status") in EXECUTION.over,
         MOST_SECONDS,
         SOON,
     )

@@ -1,4 +1,4 @@
-"""What each command of `ultracluster train` does."""
+"""What each command of `ultracluster train` does, for SageMaker's jobs and for Slurm's."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -14,15 +14,18 @@ from ultracluster.catalogue.training_rules import advice
 from ultracluster.command_line import print_json, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.problem import Problem
 from ultracluster.train import display
 from ultracluster.train.deployed import read, survey
-from ultracluster.train.jobs import Jobs, NoSuchJobError
+from ultracluster.train.jobs import Jobs, Run
 from ultracluster.train.recipe_files import find_recipe, registered, request_problems
 from ultracluster.train.recipe_files import read as read_request
-from ultracluster.train.submission import Prepared, prepare
+from ultracluster.train.slurm_jobs import LoginNode, SlurmJobs
+from ultracluster.train.submission import Prepared, prepare, run_problems
 
 Action = Callable[[argparse.Namespace, Console], int]
 MOST_MINUTES: Final = 365 * 24 * 60
+SAGEMAKER_ALONE: Final = ("image", "name", "unattended")
 
 
 def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
@@ -34,6 +37,16 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
         name, region, account = spec.name, spec.region, spec.account
     cloud = Account(region, account=account)
     return Jobs(cloud, read(cloud, name, region))
+
+
+def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
+    """Return the Slurm jobs of a deployed environment."""
+    found = jobs_of(arguments, arguments.environment)
+    deployed = found.deployed
+    if "slurm-queue" not in deployed.values:
+        raise UsageError(f"{deployed.name}: it has no Slurm; leave --slurm out")
+    node = LoginNode(found.cloud, deployed.name, deployed.region, arguments.user)
+    return SlurmJobs(node, deployed, arguments.mount.rstrip("/"))
 
 
 def recipes(arguments: argparse.Namespace, console: Console) -> int:
@@ -83,20 +96,56 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     arn = start(prepared.request)
     if not arguments.json:
         say(console, f"{'unattended run' if arguments.unattended else 'started'}: {arn}")
-    ended = None
-    if arguments.wait:
-        following = display.Following(jobs, console)
-        wait = following.until_execution_over if arguments.unattended else following.until_over
-        with display.display_of(console, jobs.deployed.name, name):
-            ended = wait(name, quiet=arguments.json)
-    if arguments.json:
-        document = {"name": name, "arn": arn, "request": prepared.request, "ended": ended}
-        print_json(document)
-    elif ended is None:
-        say(console, f"  ultracluster train status {arguments.environment} {name}")
-    if ended is None or ended.get("TrainingJobStatus") == "Completed":
+    run = jobs.unattended if arguments.unattended else jobs.run
+    document = {"name": name, "arn": arn, "request": prepared.request}
+    return _sent(arguments, console, name, run, document, then="status")
+
+
+def submit_to_slurm(arguments: argparse.Namespace, console: Console) -> int:
+    for option in SAGEMAKER_ALONE:
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
+    recipe, jobs = find_recipe(arguments.recipe), slurm_jobs(arguments)
+    called = arguments.run_name or recipe.name
+    problems = [*run_problems(called, jobs.deployed.name), *jobs.problems(recipe)]
+    if not problems and arguments.dry_run:
+        words = jobs.command(recipe, called)
+        display.told(console, {"arguments": words}, "\n".join(words), as_json=arguments.json)
         return ALL_WELL
-    return ALL_WELL if ended.get("status") == "SUCCEEDED" else SOME_FAIL
+    sent = problems or jobs.submit(recipe, called)
+    if not isinstance(sent, int):
+        problems = [sent] if isinstance(sent, Problem) else sent
+        for problem in problems:
+            display.say_problem(problem)
+        if arguments.json:
+            print_json({"problems": [display.row(problem) for problem in problems]})
+        return SOME_FAIL
+    if not arguments.json:
+        say(console, f"Slurm job {sent}: {recipe.nodes:,} x {recipe.instance_type}")
+    return _sent(arguments, console, str(sent), jobs.run, {"job": str(sent)}, then="logs")
+
+
+def _sent(
+    arguments: argparse.Namespace,
+    console: Console,
+    name: str,
+    run_of: Callable[[str], Run],
+    document: Mapping[str, Any],
+    *,
+    then: str,
+) -> int:
+    """Follow what was sent, if that was asked for; return how it ended."""
+    run = ended = None
+    if arguments.wait:
+        with display.display_of(console, arguments.environment, name):
+            run = run_of(name)
+            ended = display.until_over(run, console, quiet=arguments.json)
+    if arguments.json:
+        print_json({**document, "ended": ended})
+    elif ended is None:
+        say(console, f"  ultracluster train {then} {arguments.environment} {name}")
+    well = run is None or ended is None or ended[run.kind.state] == run.kind.well
+    return ALL_WELL if well else SOME_FAIL
 
 
 def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepared) -> int:
@@ -112,93 +161,79 @@ def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepare
     return SOME_FAIL
 
 
+def _those(arguments: argparse.Namespace) -> Jobs | SlurmJobs:
+    """Return the jobs that are meant: SageMaker's, or those of the environment's Slurm."""
+    return slurm_jobs(arguments) if arguments.slurm else jobs_of(arguments, arguments.environment)
+
+
 def status(arguments: argparse.Namespace, console: Console) -> int:
     """Show where a job is, or an unattended run whose job has not begun."""
-    jobs = jobs_of(arguments, arguments.environment)
+    jobs = _those(arguments)
     name = arguments.job or jobs.newest()
-    following = display.Following(jobs, console)
     with display.display_of(console, jobs.deployed.name, name):
-        try:
-            job = jobs.describe(name)
-        except NoSuchJobError:
-            execution = jobs.execution(name)
-            if execution is None:
-                raise
-            if arguments.wait:
-                execution = following.until_execution_over(name, quiet=arguments.json)
-            return _execution(arguments, console, execution)
-        if arguments.wait:
-            job = following.until_over(name, quiet=arguments.json)
+        run = jobs.run(name)
+        waits = arguments.wait
+        found = display.until_over(run, console, quiet=arguments.json) if waits else next(run.looks)
     if arguments.json:
-        _answer(job)
+        print_json({k: v for k, v in found.items() if k != "ResponseMetadata"})
     elif not (arguments.wait and console.is_terminal):
-        console.print(display.job_view(job, datetime.now(UTC)))
-    return SOME_FAIL if job["TrainingJobStatus"] == "Failed" else ALL_WELL
-
-
-def _execution(
-    arguments: argparse.Namespace, console: Console, execution: Mapping[str, Any]
-) -> int:
-    if arguments.json:
-        _answer(execution)
-    else:
-        say(console, f"{execution['name']}  unattended: {execution['status']}")
-        for part in ("error", "cause"):
-            if execution.get(part):
-                say(console, f"  {part}: {execution[part]}")
-    return SOME_FAIL if execution["status"] in ("FAILED", "TIMED_OUT") else ALL_WELL
-
-
-def _answer(answer: Mapping[str, Any]) -> None:
-    print_json({k: v for k, v in answer.items() if k != "ResponseMetadata"})
+        display.show(run, found, console)
+    return SOME_FAIL if run.kind.has_failed(found) else ALL_WELL
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    if arguments.minutes is not None and not 0 < arguments.minutes <= MOST_MINUTES:
-        fix = f"write more than 0, at most {MOST_MINUTES:,}, a year"
-        raise UsageError(f"--minutes {arguments.minutes:g}: {fix}")
-    jobs = jobs_of(arguments, arguments.environment)
-    name = arguments.job or jobs.newest()
-    jobs.describe(name)
-    since = None
-    if arguments.minutes is not None:
-        since = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
+    jobs, since = _those(arguments), _since(arguments)
+    name, written = arguments.job or jobs.newest(), 0
+    # Without --follow nobody asks for a job of Slurm's: it may be forgotten, and its file is there.
+    run = jobs.run(name) if arguments.follow or not arguments.slurm else None
+    if isinstance(jobs, Jobs):
+        printed = display.lines_of(jobs, name, console, since)
+    else:
+        printed = display.output_of(jobs, name, console)
+
+    def look() -> bool:
+        nonlocal written
+        # Asked before anything is read: what is written after the end is still printed.
+        over = not arguments.follow or run is None or run.kind.is_over(next(run.looks))
+        written += printed()
+        return over
+
     with display.display_of(console, jobs.deployed.name, name):
-        count = display.Following(jobs, console).logs(name, follow=arguments.follow, since=since)
-    if not count:
-        say(console, f"{name}: nothing has been written; hosts write when the program starts.")
+        display.followed(look, bool)
+    if not written:
+        say(console, f"{name}: nothing has been written; a job writes when its program starts.")
     return ALL_WELL
 
 
+def _since(arguments: argparse.Namespace) -> datetime | None:
+    """Return from when on lines are asked for."""
+    if arguments.minutes is None:
+        return None
+    if arguments.slurm:
+        raise UsageError("--minutes: Slurm's output has no times; leave it out")
+    if not 0 < arguments.minutes <= MOST_MINUTES:
+        fix = f"write more than 0, at most {MOST_MINUTES:,}, a year"
+        raise UsageError(f"--minutes {arguments.minutes:g}: {fix}")
+    return datetime.now(UTC) - timedelta(minutes=arguments.minutes)
+
+
 def stop(arguments: argparse.Namespace, console: Console) -> int:
-    jobs = jobs_of(arguments, arguments.environment)
-    stopped = name = arguments.job or jobs.newest()
-    execution = jobs.execution(name)
-    if execution is not None and execution["status"] == "RUNNING":
-        jobs.stop_execution(execution)
-        stopped = str(execution["executionArn"])
-    else:
-        try:
-            jobs.stop(name)
-        except NoSuchJobError as error:
-            if execution is None:
-                raise
-            ended = f"{name}: its unattended run has ended ({execution['status']})"
-            raise NoSuchJobError(f"{ended}; there is nothing to stop") from error
-    words = f"{stopped} is being stopped; its program has 120 s for a checkpoint."
+    jobs = _those(arguments)
+    stopped = jobs.stop(arguments.job or jobs.newest())
+    words = f"{stopped} {jobs.stopped}."
     display.told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
-    jobs = jobs_of(arguments, arguments.environment)
+    jobs = _those(arguments)
     rows = jobs.rows(everything=arguments.all)
     if rows and not arguments.json:
-        console.print(display.jobs_table(rows, datetime.now(UTC)))
+        table = display.slurm_table if arguments.slurm else display.jobs_table
+        console.print(table(rows))
     else:
-        display.told(
-            console, rows, f"{jobs.deployed.name}: no training jobs.", as_json=arguments.json
-        )
+        words = f"{jobs.deployed.name}: {jobs.none}."
+        display.told(console, rows, words, as_json=arguments.json)
     return ALL_WELL
 
 
@@ -222,7 +257,7 @@ def _say(console: Console, judged: Prepared) -> None:
 ACTIONS: Final[Mapping[str, Action]] = {
     "recipes": recipes,
     "check": check,
-    "submit": submit,
+    "submit": lambda given, console: (submit_to_slurm if given.slurm else submit)(given, console),
     "status": status,
     "logs": logs,
     "stop": stop,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, add_recipe
 from ultracluster.exit_status import INTERRUPTED
-from ultracluster.train import actions, slurm_actions
+from ultracluster.train.actions import ACTIONS
 from ultracluster.train.display import DisplayEndedError
 
 
@@ -66,9 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     # Names of SageMaker's jobs begin with their environment's.
     job = getattr(arguments, "job", None) or ""
-    of_slurm = getattr(arguments, "slurm", False) or (job.isascii() and job.isdigit())
-    road = slurm_actions.ACTIONS if of_slurm else actions.ACTIONS
+    arguments.slurm = getattr(arguments, "slurm", False) or (job.isascii() and job.isdigit())
     try:
-        return road[arguments.verb](arguments, console)
+        return ACTIONS[arguments.verb](arguments, console)
     except DisplayEndedError:
         return INTERRUPTED

@@ -1,10 +1,9 @@
 """What is printed of recipes, requests and jobs, once or until a job ends."""
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +16,8 @@ from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
-from ultracluster.train.jobs import EXECUTION_OVER, OVER, Jobs, NoSuchJobError, is_over
+from ultracluster.train.jobs import EXECUTION, TRAINING, Described, Jobs, Run
+from ultracluster.train.slurm_jobs import BLOCK, SlurmJobs
 from ultracluster.visible import console as new_console
 from ultracluster.waiting import until
 
@@ -29,6 +29,10 @@ COLOURS: Final[Mapping[str, str]] = {
     "Stopped": "yellow",
     "ABORTED": "yellow",
 }
+OF_SLURM: Final = ("JobId", "JobName", "JobState", "Reason", "ExitCode", "NumNodes", "NodeList")
+"""What is shown of a job of Slurm's."""
+LISTED: Final = ("JobId", "JobName", "JobState", "NumNodes", "UserId")
+"""What is shown of several."""
 HOSTS: Final = ("cyan", "magenta", "blue", "yellow", "green", "white")
 
 
@@ -108,14 +112,14 @@ def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> 
     parts: list[RenderableType] = [head]
     if transitions := job.get("SecondaryStatusTransitions"):
         going: RenderableType = Spinner("dots") if moving else Text("…")
-        ended, done = is_over(dict(job)), Text("✓", style="green")
+        ended, done = TRAINING.is_over(job), Text("✓", style="green")
         table = Table(box=None, pad_edge=False, show_header=False)
         for index, each in enumerate(transitions):
             begin = with_zone(each["StartTime"])
             end = with_zone(each["EndTime"]) if each.get("EndTime") else None
             last = index == len(transitions) - 1
             # The end of a job takes no time, and nobody may have written when it was over.
-            over = last and end is None and str(each["Status"]) in OVER
+            over = last and end is None and str(each["Status"]) in TRAINING.over
             took = "" if over else duration(((end or now) - begin).total_seconds())
             message = Text(str(each.get("StatusMessage", "")))
             mark = going if last and not ended else done
@@ -138,18 +142,25 @@ def with_zone(value: object) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
+def jobs_table(rows: Iterable[Mapping[str, Any]]) -> Rows:
     table = Rows((Column("job"), Column("status"), Column("began"), Column("took", "number")))
     for each in rows:
         status = str(each["TrainingJobStatus"])
         begin = with_zone(each["CreationTime"])
-        end = with_zone(each["TrainingEndTime"]) if each.get("TrainingEndTime") else now
+        end = each.get("TrainingEndTime") or datetime.now(UTC)
         table.add(
             str(each["TrainingJobName"]),
             Text(str(each.get("SecondaryStatus") or status), style=COLOURS.get(status, "cyan")),
             f"{begin:%Y-%m-%d %H:%M}",
-            duration((end - begin).total_seconds()),
+            duration((with_zone(end) - begin).total_seconds()),
         )
+    return table
+
+
+def slurm_table(rows: Iterable[Mapping[str, str]]) -> Rows:
+    table = Rows([Column(name) for name in LISTED])
+    for each in rows:
+        table.add(*(each[name] for name in LISTED))
     return table
 
 
@@ -168,93 +179,87 @@ def followed(look: Callable[[], T], good: Callable[[T], object]) -> T:
     return until(look, good, pause=first, longest=SECONDS_BETWEEN)
 
 
-def followed_in_lines(
-    console: Console,
-    name: str,
-    look: Callable[[], T],
-    words: Callable[[T], str],
-    good: Callable[[T], object],
-    *,
-    quiet: bool,
-) -> T:
-    """Write one line for each change, until it is good: a file or a pipe keeps what was."""
-    last = ""
+def until_over(run: Run, console: Console, *, quiet: bool) -> Described:
+    """Show a run until it has ended, and return it as it was described last.
 
-    def seen() -> T:
-        nonlocal last
-        found = look()
-        if words(found) != last and not quiet:
-            say(console, f"{datetime.now(UTC):%H:%M:%S}  {name}  {words(found)}")
-        last = words(found)
-        return found
+    A terminal shows a training job in place. A file or a pipe keeps what was, and a state has
+    nothing to move: there is one line for each change.
+    """
+    if run.kind is TRAINING and console.is_terminal and not quiet:
+        with Live(console=console, refresh_per_second=8, transient=False) as live:
 
-    return followed(seen, good)
-
-
-@dataclass
-class Following:
-    """One terminal that follows jobs of an environment."""
-
-    jobs: Jobs
-    console: Console
-
-    def until_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
-        """Show a job's progress until it has ended, and return it as it was described last."""
-        look = partial(self.jobs.describe, name)
-        if quiet or not self.console.is_terminal:
-            return followed_in_lines(self.console, name, look, _words, is_over, quiet=quiet)
-        with Live(console=self.console, refresh_per_second=8, transient=False) as live:
-
-            def shown() -> dict[str, Any]:
-                job = look()
+            def shown() -> Described:
+                job = next(run.looks)
                 live.update(job_view(job, datetime.now(UTC), moving=True))
                 return job
 
-            return followed(shown, is_over)
+            return followed(shown, run.kind.is_over)
+    last = ""
 
-    def until_execution_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
-        """Wait until an unattended run has ended, and return it as it was described last."""
+    def seen() -> Described:
+        nonlocal last
+        found = next(run.looks)
+        words = run.kind.words(found)
+        if words != last and not quiet:
+            say(console, f"{datetime.now(UTC):%H:%M:%S}  {run.name}  {words}")
+        last = words
+        return found
 
-        def look() -> dict[str, Any]:
-            execution = self.jobs.execution(name)
-            if execution is None:
-                raise NoSuchJobError(f"{name}: there is no unattended run of that name")
-            return execution
-
-        return followed_in_lines(
-            self.console,
-            name,
-            look,
-            lambda execution: str(execution["status"]),
-            lambda execution: execution["status"] in EXECUTION_OVER,
-            quiet=quiet,
-        )
-
-    def logs(self, name: str, *, follow: bool, since: datetime | None) -> int:
-        """Print what all hosts write, until the job has ended if asked; return how many lines."""
-        hosts: dict[str, str] = {}
-        count = 0
-
-        def look() -> bool:
-            nonlocal count, since
-            # Asked before the lines are read: what is written after the end is still printed.
-            over = not follow or is_over(self.jobs.describe(name))
-            for entry in self.jobs.lines(name, since):
-                colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
-                at, host = (f"{entry.at:%H:%M:%S} ", "dim"), (f"{entry.host} ", colour)
-                text = Text.assemble(at, host, entry.text)
-                self.console.print(text, soft_wrap=True, highlight=False)
-                count += 1
-                # Hosts' lines arrive out of order; what is older has been read.
-                since = entry.at - LATEST_ARRIVAL
-            return over
-
-        followed(look, bool)
-        return count
+    return followed(seen, run.kind.is_over)
 
 
-def _words(job: Mapping[str, Any]) -> str:
-    return f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}"
+def show(run: Run, found: Described, console: Console) -> None:
+    """Print a run as it was described."""
+    if run.kind is TRAINING:
+        console.print(job_view(found, datetime.now(UTC)))
+    elif run.kind is EXECUTION:
+        say(console, f"{found['name']}  unattended: {found['status']}")
+        said = [part for part in ("error", "cause") if found.get(part)]
+        say(console, *(f"  {part}: {found[part]}" for part in said))
+    else:
+        given = [name for name in OF_SLURM if found.get(name) not in (None, "", "None", "(null)")]
+        say(console, *(f"{name:<10} {found[name]}" for name in given))
+
+
+Printer = Callable[[], int]
+"""Prints what a job has written since it was called last, and returns how much that is."""
+
+
+def lines_of(jobs: Jobs, name: str, console: Console, since: datetime | None) -> Printer:
+    """Print what all hosts of a training job write."""
+    hosts: dict[str, str] = {}
+
+    def printed() -> int:
+        nonlocal since
+        entries = list(jobs.lines(name, since))
+        for entry in entries:
+            colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
+            at, host = (f"{entry.at:%H:%M:%S} ", "dim"), (f"{entry.host} ", colour)
+            text = Text.assemble(at, host, entry.text)
+            console.print(text, soft_wrap=True, highlight=False)
+            # Hosts' lines arrive out of order; what is older has been read.
+            since = entry.at - LATEST_ARRIVAL
+        return len(entries)
+
+    return printed
+
+
+def output_of(jobs: SlurmJobs, number: str, console: Console) -> Printer:
+    """Print a Slurm job's output; also of one that is forgotten, as its file is still there."""
+    offset = 0
+    text = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def printed() -> int:
+        nonlocal offset
+        before = offset
+        while block := jobs.output(number, offset):
+            offset += len(block)
+            console.out(text.decode(block), end="")
+            if len(block) < BLOCK:
+                break
+        return offset - before
+
+    return printed
 
 
 class DisplayEndedError(Exception):

@@ -1,9 +1,12 @@
 """Training jobs and unattended runs of an environment, by API calls."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
@@ -12,14 +15,67 @@ from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
-OVER: Final = ("Completed", "Failed", "Stopped")
-EXECUTION_OVER: Final = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 ABSENT: Final = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 EXECUTION_ABSENT: Final = ("ExecutionDoesNotExist", "InvalidArn")
 
 
 class NoSuchJobError(CommandError):
     """A job that SageMaker does not know."""
+
+
+Described = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of runs: how one is described, and how it ends."""
+
+    state: str
+    """The member of a description that says how it is."""
+    over: AbstractSet[str]
+    """States after which it runs no more."""
+    well: str
+    stopped: str
+    """The state of one that somebody stopped, which is no failure."""
+    words: Callable[[Described], str]
+    """It in a few words."""
+
+    def is_over(self, run: Described) -> bool:
+        return run[self.state] in self.over
+
+    def has_failed(self, run: Described) -> bool:
+        return run[self.state] in self.over - {self.well, self.stopped}
+
+
+TRAINING: Final = Kind(
+    "TrainingJobStatus",
+    over={"Completed", "Failed", "Stopped"},
+    well="Completed",
+    stopped="Stopped",
+    words=lambda job: f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}",
+)
+EXECUTION: Final = Kind(
+    "status",
+    over={"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"},
+    well="SUCCEEDED",
+    stopped="ABORTED",
+    words=lambda execution: str(execution["status"]),
+)
+"""Of the state machine: a run that is unattended."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Something that runs."""
+
+    kind: Kind
+    name: str
+    looks: Iterator[Described]
+    """How it was when it was found; from then on, how it is."""
+
+    @classmethod
+    def of(cls, kind: Kind, name: str, look: Callable[[], Described]) -> "Run":
+        return cls(kind, name, chain([look()], iter(look, None)))
 
 
 @dataclass(frozen=True)
@@ -35,6 +91,8 @@ class Line:
 class Jobs:
     """The training jobs of one environment."""
 
+    none = "no training jobs"
+    stopped = "is being stopped; its program has 120 s for a checkpoint"
     cloud: Cloud
     deployed: Deployed
     _seen: set[str] = field(default_factory=set)
@@ -78,16 +136,48 @@ class Jobs:
                 return None
             raise
 
-    def stop(self, name: str) -> None:
-        """Stop a job: SageMaker sends SIGTERM and waits 120 s."""
-        status = self.describe(name)["TrainingJobStatus"]
-        if status in OVER:
+    def run(self, name: str) -> Run:
+        """Return a job, or an unattended run whose job has not begun."""
+        try:
+            return Run.of(TRAINING, name, partial(self.describe, name))
+        except NoSuchJobError:
+            if self.execution(name) is None:
+                raise
+        return self.unattended(name)
+
+    def unattended(self, name: str) -> Run:
+        """Return an unattended run."""
+
+        def look() -> dict[str, Any]:
+            execution = self.execution(name)
+            if execution is None:
+                raise NoSuchJobError(f"{name}: there is no unattended run of that name")
+            return execution
+
+        return Run.of(EXECUTION, name, look)
+
+    def stop(self, name: str) -> str:
+        """Stop an unattended run, or a job, to which SageMaker sends SIGTERM and waits 120 s.
+
+        Step Functions stops the job that it waits for. Return what was stopped.
+        """
+        execution = self.execution(name)
+        if execution is not None and execution["status"] == "RUNNING":
+            arn = str(execution["executionArn"])
+            self.cloud.ask("stepfunctions", "stop_execution", executionArn=arn)
+            return arn
+        try:
+            job = self.describe(name)
+        except NoSuchJobError as error:
+            if execution is None:
+                raise
+            ended = f"{name}: its unattended run has ended ({execution['status']})"
+            raise NoSuchJobError(f"{ended}; there is nothing to stop") from error
+        if TRAINING.is_over(job):
+            status = job["TrainingJobStatus"]
             raise NoSuchJobError(f"{name}: it has ended ({status}); there is nothing to stop")
         self.cloud.ask("sagemaker", "stop_training_job", TrainingJobName=name)
-
-    def stop_execution(self, execution: dict[str, Any]) -> None:
-        """End an unattended run; Step Functions stops the job that it waits for."""
-        self.cloud.ask("stepfunctions", "stop_execution", executionArn=execution["executionArn"])
+        return name
 
     def rows(self, *, everything: bool = False, status: str | None = None) -> list[dict[str, Any]]:
         """Return summaries of jobs, newest first."""
@@ -141,7 +231,3 @@ class Jobs:
                 host = str(event["logStreamName"]).rpartition("/")[2].rpartition("-")[0]
                 at = datetime.fromtimestamp(int(event["timestamp"]) / 1000, UTC)
                 yield Line(at, host, str(event["message"]).rstrip())
-
-
-def is_over(job: dict[str, Any]) -> bool:
-    return job["TrainingJobStatus"] in OVER

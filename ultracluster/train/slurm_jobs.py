@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Final
 
@@ -18,7 +19,7 @@ from ultracluster.run_command import GONE, RunCommand, login_node
 from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
 from ultracluster.train.deployed import Deployed
-from ultracluster.train.jobs import NoSuchJobError
+from ultracluster.train.jobs import Kind, NoSuchJobError, Run
 from ultracluster.train.submission import base_name
 
 USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -81,13 +82,22 @@ class LoginNode:
         return found
 
 
-OVER: Final = frozenset(
-    {
+def _words(job: Mapping[str, str]) -> str:
+    reason = job.get("Reason", "None")
+    return job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
+
+
+SLURM: Final = Kind(
+    "JobState",
+    over={
         *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"),
         *("BOOT_FAIL", "DEADLINE", "PREEMPTED"),
-    }
+    },
+    well="COMPLETED",
+    stopped="CANCELLED",
+    words=_words,
 )
-"""States after which a job runs no more (Slurm, squeue, job state codes)."""
+"""States by Slurm's squeue, job state codes."""
 BUSY: Final = 3
 BLOCK: Final = 15_000
 """Bytes of an answer: Run Command gives back 24,000 characters, and base64 takes 4 for 3 bytes."""
@@ -108,6 +118,8 @@ Job = dict[str, str]
 class SlurmJobs:
     """The Slurm jobs of one environment."""
 
+    none = "no Slurm jobs"
+    stopped = "is cancelled; its last whole checkpoint stays"
     node: LoginNode
     deployed: Deployed
     mount: str
@@ -207,12 +219,17 @@ class SlurmJobs:
         except ValueError:
             raise _no_answer(said) from None
 
-    def cancel(self, number: str) -> None:
+    def run(self, number: str) -> Run:
+        return Run.of(SLURM, number, partial(self.describe, number))
+
+    def stop(self, number: str) -> str:
         """Cancel a job: its tasks get SIGTERM, and after Slurm's KillWait SIGKILL."""
-        state = self.describe(number)["JobState"]
-        if state in OVER:
+        job = self.describe(number)
+        if SLURM.is_over(job):
+            state = job["JobState"]
             raise NoSuchJobError(f"{number}: it has ended ({state}); there is nothing to stop")
         self._ask("cancel", number)
+        return number
 
 
 def _no_answer(said: str) -> LoginNodeError:
