@@ -1,6 +1,7 @@
 """What is shown of jobs: statuses, times, and the lines of all hosts."""
 
 import json
+from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.train.requests import DEPLOYED, VALUES, request
 from ultracluster import service_model
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
+from ultracluster.train import actions
 from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read, survey
 from ultracluster.train.display import (
     SECONDS_BETWEEN,
@@ -279,6 +281,21 @@ def test_a_terminal_shows_the_job_until_it_has_ended():
     assert ended["TrainingJobStatus"] == "Completed"
     assert "Training" in screen.getvalue()
     assert "Completed" in screen.getvalue()
+
+
+def test_a_terminal_is_told_why_an_unattended_run_failed(monkeypatch: pytest.MonkeyPatch):
+    """Its job never began, so that nothing was shown in place."""
+    none = CloudError(
+        "sagemaker", "describe", "ValidationException", "Requested resource not found."
+    )
+    failed = {"name": "job", "status": "FAILED", "error": "NoCapacity", "cause": "none for a week"}
+    cloud = Answers(describe_training_job=[none], describe_execution=[failed])
+    monkeypatch.setattr(actions, "_those", lambda _: Jobs(cloud, DEPLOYED))
+    console = Console(width=100, file=StringIO(), force_terminal=True)
+
+    assert actions.status(Namespace(job="job", wait=True, json=False), console) == 1
+
+    assert "cause: none for a week" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_an_ended_job_is_not_stopped_again():

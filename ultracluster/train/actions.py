@@ -176,7 +176,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
         found = display.until_over(run, console, quiet=arguments.json) if waits else next(run.looks)
     if arguments.json:
         print_json({k: v for k, v in found.items() if k != "ResponseMetadata"})
-    elif not (arguments.wait and console.is_terminal):
+    elif not (arguments.wait and display.is_live(run, console)):
         display.show(run, found, console)
     return SOME_FAIL if run.kind.has_failed(found) else ALL_WELL
 

@@ -179,13 +179,18 @@ def followed(look: Callable[[], T], good: Callable[[T], object]) -> T:
     return until(look, good, pause=first, longest=SECONDS_BETWEEN)
 
 
+def is_live(run: Run, console: Console) -> bool:
+    """Whether a run is shown in place while it is followed."""
+    return run.kind is TRAINING and console.is_terminal
+
+
 def until_over(run: Run, console: Console, *, quiet: bool) -> Described:
     """Show a run until it has ended, and return it as it was described last.
 
     A terminal shows a training job in place. A file or a pipe keeps what was, and a state has
     nothing to move: there is one line for each change.
     """
-    if run.kind is TRAINING and console.is_terminal and not quiet:
+    if is_live(run, console) and not quiet:
         with Live(console=console, refresh_per_second=8, transient=False) as live:
 
             def shown() -> Described:
