@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from pydantic.fields import FieldInfo
 
-from ultracluster.spec.base import Spec, Written
+from ultracluster.spec.base import Spec, TextFormat
 from ultracluster.spec.data_files import spec_kinds
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -105,7 +105,7 @@ def schema() -> str:
         definition = document["$defs"].get(spec.__name__, document)
         properties = definition["properties"]
         for name, field in spec.model_fields.items():
-            for written in (each for each in field.metadata if isinstance(each, Written)):
+            for written in (each for each in field.metadata if isinstance(each, TextFormat)):
                 place = properties[name]
                 for part in (place, place.get("items", {}), *place.get("anyOf", ())):
                     if part.get("type") == "string":

@@ -190,7 +190,7 @@ def test_check_reports_the_problems_of_all_files(
     [
         ("this is no Python", "invalid syntax"),
         ("x = undefined_name\n", ":1: NameError: name 'undefined_name' is not defined"),
-        ("x = 1\n", "it defines no environment"),
+        ("x = 1\n", "the file defines no environment"),
         (None, "no such file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""One thing that cannot be as it was written, and what to write instead."""
+"""One invalid value: what was given, why it is invalid, and what to write instead."""
 
 import dataclasses
 import math
@@ -14,8 +14,8 @@ from typing import Any, Final
 class Problem:
     """A value that AWS would refuse, or that could never work.
 
-    The same type is yielded by the rules over specs and by the rules over plain
-    CloudFormation properties (`ultracluster.catalogue`), so that one rule serves both.
+    Rules over specs and rules over CloudFormation properties (`ultracluster.catalogue`) both yield
+    it, so that one rule serves both.
     """
 
     field: str
@@ -25,26 +25,26 @@ class Problem:
     """The value as it was given."""
 
     fix: str
-    """Why it cannot be, and what to write instead, as the rest of a sentence."""
+    """Why the value is invalid, and what to write instead, as the rest of a sentence."""
 
     source: str | None = dataclasses.field(default=None, compare=False)
     """`file:line` of the call that gave the value, where it is known."""
 
     code: str = dataclasses.field(default="", kw_only=True)
-    """A short, stable word for this kind of problem, where somebody needs to find it again. Each
-    module of the catalogue lists its codes. Wording may change, and a code may not."""
+    """A short name of this kind of problem, for code that selects problems. Each module of the
+    catalogue lists its codes. The text of `fix` may change, the code may not."""
 
     def __str__(self) -> str:
         line = f"{self.field}: got {shown(self.got)}; {self.fix}"
         return " ".join(line.split())
 
     def at(self, prefix: str) -> "Problem":
-        """Return the same problem seen from the spec that holds this one."""
+        """Return the same problem with the field's path as seen from the enclosing spec."""
         return replace(self, field=f"{prefix}.{self.field}" if self.field else prefix)
 
 
 MISSING: Final = "nothing"
-"""What `Problem.got` holds for a field that was not given at all."""
+"""`Problem.got` of a field that was not given."""
 
 LONGEST_VALUE: Final = 120
 LONGEST_LIST: Final = 8
@@ -52,7 +52,7 @@ LARGEST_WRITTEN_OUT: Final = 10**15
 
 
 def shown(value: object) -> str:
-    """Return a value as a user would type it, cut where it is very long."""
+    """Return a value as a user would type it, cut after 120 characters."""
     if value is MISSING:
         return MISSING
     if isinstance(value, str):
@@ -65,7 +65,7 @@ def shown(value: object) -> str:
 
 
 def _rounded(value: int) -> str:
-    """Return a large number in few letters: 1e30 as an integer has 31 digits that nobody typed."""
+    """Return a large number in short form: 1e30 as an integer has 31 digits that nobody typed."""
     try:
         return f"{value:g}"
     except OverflowError:
@@ -73,7 +73,7 @@ def _rounded(value: int) -> str:
 
 
 def choices(values: Iterable[object]) -> str:
-    """Return values as a person lists choices, the first few of a long list."""
+    """Return values as `a, b or c`; of a long list the first eight and how many more there are."""
     shown = [str(value) for value in values]
     if len(shown) > LONGEST_LIST:
         return f"{', '.join(shown[:LONGEST_LIST])} or {len(shown) - LONGEST_LIST} more"
@@ -83,7 +83,7 @@ def choices(values: Iterable[object]) -> str:
 def repeated(
     given: Iterable[tuple[str, object]], fix: str = "it is listed twice; remove one"
 ) -> Iterator[Problem]:
-    """Yield each value that stood at a place before its own; None is no value."""
+    """Yield a problem for each (field, value) whose value was there before; None is ignored."""
     seen: set[object] = set()
     for field, value in given:
         if value is not None and value in seen:
@@ -92,7 +92,7 @@ def repeated(
 
 
 class SpecError(ValueError):
-    """A spec that cannot exist; holds every problem that was found, not only the first."""
+    """The values of a spec are invalid; `problems` has all that was found, not only the first."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems)
@@ -100,18 +100,18 @@ class SpecError(ValueError):
 
 
 class EnvironmentFileError(ValueError):
-    """A file that holds no environment, or that Python could not run."""
+    """A file defines no environment or recipe, or Python could not run it."""
 
 
 @dataclass
 class Collection:
-    """Problems of all the specs that are built while a collection is in force."""
+    """The problems of all specs that are created inside `collecting()`."""
 
     found: list[tuple[object, Problem]] = dataclasses.field(default_factory=list)
-    """Each problem with the spec that has it, so that its place can be named later."""
+    """Each problem with its spec, so that the path of the field can be completed later."""
 
     def problems(self, roots: Iterable[tuple[str, object]]) -> list[Problem]:
-        """Return what was found, with the path of each spec below one of the named roots."""
+        """Return all problems; fields are given as paths from the named outermost specs."""
         places: dict[int, str] = {}
         for name, root in roots:
             _name_places(root, name, places)
@@ -135,11 +135,11 @@ _collection: ContextVar[Collection | None] = ContextVar("_collection", default=N
 
 @contextmanager
 def collecting() -> Iterator[Collection]:
-    """Gather problems instead of raising at the first spec that has one.
+    """Collect problems instead of raising at the first invalid spec.
 
-    An environment file builds its inner specs before the outer one. Raising at the first faulty
-    one would show a user one problem per attempt; within this context a faulty spec is kept as
-    it is, and whoever opened the context decides what to do with what was found.
+    An environment file creates its inner specs before the outer one, so that raising at the first
+    invalid one would show one problem per attempt. Inside this context an invalid spec is created
+    all the same, and the caller handles the collected problems.
     """
     collection = Collection()
     token = _collection.set(collection)
@@ -150,10 +150,10 @@ def collecting() -> Iterator[Collection]:
 
 
 def report(spec: object, problems: list[Problem]) -> None:
-    """Hand the problems of a spec to the collection in force, or raise them.
+    """Add the problems of a spec to the current collection, or raise them.
 
     Raises:
-        SpecError: where no collection is in force.
+        SpecError: outside of `collecting()`.
     """
     collection = _collection.get()
     if collection is None:

@@ -60,7 +60,7 @@ def test_a_ceiling_just_above_the_sum_is_accepted_and_one_below_refused():
     (problem,) = with_ceiling(whole - 1)
     assert problem.field == "budget.ceiling_usd_per_day"
     assert problem.got == whole - 1
-    assert f"sums to {SUM:,.2f} USD a day" in problem.fix
+    assert f"costs {SUM:,.2f} USD a day" in problem.fix
     assert f"write at least {whole}" in problem.fix
 
 
@@ -78,7 +78,7 @@ def test_an_environment_without_a_budget_is_told_what_to_write():
 
     sheet = cost_sheet(bill(base), base.region)
     assert problem.field == "budget"
-    assert f"this one sums to {sheet.full.per_day:,.2f} USD a day" in problem.fix
+    assert f"this one costs {sheet.full.per_day:,.2f} USD a day" in problem.fix
     ceiling = int(sheet.full.per_day.to_integral_value(ROUND_CEILING))
     assert f"write budget=BudgetSpec(ceiling_usd_per_day={ceiling})" in problem.fix
     assert problems(base, budget=BudgetSpec(ceiling_usd_per_day=ceiling)) == []
@@ -166,12 +166,16 @@ def test_a_ceiling_of_a_day_is_a_ceiling_of_aws_month():
             "notify[1]",
             "one topic at most",
         ),
-        ({"notify": tuple(f"a{n}@b.example" for n in range(11))}, "notify", "writes to 10 at most"),
+        ({"notify": tuple(f"a{n}@b.example" for n in range(11))}, "notify", "sends to 10 at most"),
         ({"alerts_percent": ()}, "alerts_percent", "at least 1"),
         ({"alerts_percent": (50, 50)}, "alerts_percent[1]", "listed twice"),
         ({"alerts_percent": (0,)}, "alerts_percent[0]", "write 1 to 1000"),
         ({"forecast_percent": 0}, "forecast_percent", "write at least 1"),
-        ({"price_region": "mars"}, "price_region", "no price is known of it; write us-east-1"),
+        (
+            {"price_region": "mars"},
+            "price_region",
+            "prices of that Region are known; write us-east-1",
+        ),
         (
             {"prices": tuple(PriceSpec(item=JOBS, usd=usd) for usd in (1.0, 2.0))},
             "prices[1].item",

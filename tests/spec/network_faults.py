@@ -122,7 +122,7 @@ SERVICES = [
         {ENDPOINTS: ("com.amazonaws.us-east-1.ecr.api",)},
         f"{ENDPOINTS}[0]",
         "com.amazonaws.us-east-1.ecr.api",
-        'write the short name, "ecr.api"',
+        'write the short name, without the Region: "ecr.api"',
         {ENDPOINTS: ("ecr.api",)},
     ),
     Fault(
@@ -192,7 +192,7 @@ THERE_ALREADY = [
         {"network.training_subnets[1].cidr": "192.168.0.0/24"},
         "network.training_subnets[1].cidr",
         "192.168.0.0/24",
-        "it lies outside 10.0.0.0/16; write the subnet's block, or add the VPC's block",
+        "it is outside of 10.0.0.0/16; write the subnet's block, or add the VPC's block",
         {"network.secondary_cidrs": ("192.168.0.0/20",)},
     ),
     Fault(

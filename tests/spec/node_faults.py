@@ -44,9 +44,9 @@ NAMES = [
 PLACES = [
     fault("unknown Region", P4D, "region", "us-east-9", "us-east-1", "us-east-1"),
     fault("Region of another continent", P4D, "region", "mars", "no such Region", "us-east-1"),
-    fault("type not sold in the Region", P4D, "region", "eu-west-3", "it is in", "us-east-1"),
+    fault("type not sold in the Region", P4D, "region", "eu-west-3", "write ", "us-east-1"),
     fault("zone of another Region", P4D, ZONE, "usw2-az1", "use1-az6", "use1-az6"),
-    fault("zone name", P4D, ZONE, "us-east-1a", "differs from account to account", "use1-az6"),
+    fault("zone name", P4D, ZONE, "us-east-1a", "means another zone in each account", "use1-az6"),
     fault(
         "zone name, in a Region with zones that do not sell",
         P4D,
@@ -222,7 +222,7 @@ CAPACITY = [
         RESERVED,
         "budget.notify",
         (),
-        "nobody is told; write notify=",
+        "nobody is notified; write notify=",
         ("team@example.com",),
     ),
     fault("reservation of 1,001", RESERVED, "nodes.count", 1001, "write 1000", 1000, also=ROOM),

@@ -226,7 +226,7 @@ FAULTS = [
         {"slurm.queues[2].node_groups": ("nodes",)},
         "slurm.node_groups[1].name",
         "cpu",
-        "no queue has that group",
+        "no queue uses that group",
         {"slurm.queues[2].node_groups": ("nodes", "cpu")},
     ),
     Fault(
@@ -349,7 +349,7 @@ FAULTS = [
         LOOKED_AT,
         "slurm.repairs",
         True,
-        "compute on their GPUs",
+        "run diagnostics on GPUs",
         False,
         also={f"{CHECKS}.deep_profile": "QUICK", f"{CHECKS}.deep_repair_action": "NONE"},
     ),

@@ -264,7 +264,7 @@ REPOSITORIES = [
         {"storage.deployment_type": "SCRATCH_2"},
     ),
     fault(
-        "directory by a detour",
+        "path contains . or ..",
         LINKED,
         f"{LINKS}[0].file_system_path",
         "/a/../b",

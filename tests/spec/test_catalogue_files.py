@@ -18,7 +18,7 @@ def test_generated_files_equal_what_the_facts_give():
     """A number changed by hand would have no source; `make catalogue` writes them."""
     derived = runpy.run_path(str(ROOT / "facts" / "generate.py"))["outputs"]()
 
-    # Written by facts/job_environment.py and facts/property_limits.py, and compared in
+    # TextFormat by facts/job_environment.py and facts/property_limits.py, and compared in
     # tests/training/launch and tests/rules; and tables of names that are facts by themselves.
     elsewhere = {"training_settings.json", "torchtitan_settings.json", "properties.json"}
     elsewhere |= {"references.json", "roles.json"}

@@ -162,8 +162,8 @@ DOUBLED = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
     [
         ("a: [1\nb: 2", "mine.yaml:2: expected ',' or ']', but got ':'"),
         ("- 1", "mine.yaml:1: write a mapping with the fields of EnvironmentSpec"),
-        ("", "mine.yaml: it defines no environment"),
-        ("name: x\nregion: y\nname: z", "mine.yaml:1: a field is there twice; remove one"),
+        ("", "mine.yaml: the file defines no environment"),
+        ("name: x\nregion: y\nname: z", "mine.yaml:1: the field is written twice; remove one"),
         # By the limit of Python's calls, or by the number of values, whichever is reached first.
         ("name: &a [*a]", "mine.yaml:"),
         ("foo-bar: 1", "mine.yaml:1: write the name of a field"),
@@ -195,7 +195,7 @@ def test_what_is_no_environment_is_one_line(
     [
         (
             "name: cpu",
-            "the fields fit AcceleratedGroupSpec or CpuGroupSpec; write which, as spec: ",
+            "the fields fit AcceleratedGroupSpec or CpuGroupSpec; say which one with spec:  ",
         ),
         ("spec: Cpu, name: cpu", "got spec: Cpu; write AcceleratedGroupSpec or CpuGroupSpec"),
     ],

@@ -191,8 +191,8 @@ def test_an_environment_that_is_not_assigned_is_judged_as_well(write):
         ("import nothing_of_that_name\n", r":1: ModuleNotFoundError: No module named 'nothing_of"),
         ("raise ValueError('one\\ntwo')\n", r":1: ValueError: one two"),
         ("import sys\nsys.exit(3)\n", r":2: SystemExit: 3"),
-        ("A = 5\n", r": it defines no environment; write MINE = EnvironmentSpec\("),
-        ("", r": it defines no environment; write MINE = EnvironmentSpec\("),
+        ("A = 5\n", r": the file defines no environment; write MINE = EnvironmentSpec\("),
+        ("", r": the file defines no environment; write MINE = EnvironmentSpec\("),
     ],
 )
 def test_a_file_that_holds_no_environment_is_one_line(write, text, says):

@@ -136,8 +136,8 @@ SMALL_FIRST = {"network.training_subnet_cidrs": ("10.0.1.0/28", "10.0.2.0/24")}
             USERS,
             {"slurm.home_storage": HomeStorageSpec()},
             (
-                'slurm.users.homes: got "/fsx/home"; home_storage is a file system for them at '
-                '/home; write homes="/home", or home_storage=None'
+                'slurm.users.homes: got "/fsx/home"; home_storage is mounted at /home; write '
+                'homes="/home", or home_storage=None'
             ),
         ),
         (
@@ -152,16 +152,16 @@ SMALL_FIRST = {"network.training_subnet_cidrs": ("10.0.1.0/28", "10.0.2.0/24")}
             SLURM,
             {"slurm.login_instance_type": "u7inh-32tb.480xlarge"},
             (
-                'slurm.login_instance_type: got "u7inh-32tb.480xlarge"; its node group is named '
-                "after it, and names have 25 characters; write m6i.xlarge"
+                'slurm.login_instance_type: got "u7inh-32tb.480xlarge"; '
+                "its node group has the same name, of at most 25 characters; write m6i.xlarge"
             ),
         ),
         (
             SLURM,
             {**NEURON, "slurm.health_checks": HealthChecksSpec(deep_profile="QUICK")},
             (
-                'slurm.health_checks.deep_profile: got "QUICK"; they are diagnostics of NVIDIA '
-                'GPUs, and no nodes have any; write "NONE"'
+                'slurm.health_checks.deep_profile: got "QUICK"; the checks need NVIDIA GPUs, and '
+                'no node has one; write "NONE"'
             ),
         ),
         (
@@ -211,7 +211,9 @@ def test_an_image_takes_twenty_components_with_ours():
     some = tuple(arn.format(number) for number in range(20))
 
     assert NodeImageSpec(components=some[:19]).components == some[:19]
-    with pytest.raises(SpecError, match="a recipe takes 20 with ours; write fewer"):
+    with pytest.raises(
+        SpecError, match="an image recipe takes 20, with those of this project; write fewer"
+    ):
         NodeImageSpec(components=some)
 
 

@@ -86,35 +86,35 @@ def test_every_field_has_a_meaning(spec):
             lambda: SageMakerSpec(instances=1, colour="red"),  # type: ignore[call-arg] # no such field
             (
                 'colour: got "red"; SageMakerSpec has no field of that name; '
-                "remove it; there are: instances"
+                "remove it; the fields are instances"
             ),
         ),
         (
             lambda: SageMakerSpec(instances=True),
             (
-                "instances: got True; write a whole number (Most instances that all jobs together "
-                "use at a time, of the nodes' type (`ml.` form))"
+                "instances: got True; write a whole number (Highest number of instances that all "
+                "jobs use at a time, of the nodes' type in its `ml.` form)"
             ),
         ),
         (
             lambda: changed(SCRATCH.storage, {"keep_data": "no"}),
             (
-                'keep_data: got "no"; write True or False (Whether file system, bucket and key '
-                "outlive the stack)"
+                'keep_data: got "no"; write True or False '
+                "(Whether file system, bucket and key are kept when the stack is deleted)"
             ),
         ),
         (
             lambda: changed(P4D.storage, {"metadata_iops": "auto"}),
             (
-                'metadata_iops: got "auto"; write a whole number, "AUTOMATIC" or None (Metadata '
-                "performance of PERSISTENT_2; it can be raised later but not added later)"
+                'metadata_iops: got "auto"; write a whole number, "AUTOMATIC" or None '
+                "(Metadata IOPS of PERSISTENT_2; they can be raised later, but not added later)"
             ),
         ),
         (
             lambda: changed(P4D, {"network": 5}),
             (
-                "network: got 5; write a NetworkSpec or an ExistingNetworkSpec (The VPC: made "
-                "for the environment, or one that is there already)"
+                "network: got 5; write a NetworkSpec or an ExistingNetworkSpec (The VPC: "
+                "`NetworkSpec` creates one, `ExistingNetworkSpec` uses an existing one)"
             ),
         ),
     ],

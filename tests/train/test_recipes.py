@@ -83,7 +83,7 @@ def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpe
         ({"warm_pool_seconds": 21_601}, "at most 21600"),
         ({"retry_attempts": 0}, "at least 1"),
         ({"retry_attempts": 31}, "at most 30"),
-        ({"environment": (("A", "1"), ("A", "2"))}, "there already"),
+        ({"environment": (("A", "1"), ("A", "2"))}, "used twice"),
         *(
             ({"partition_size": 8, "tensor_parallel": 1, "engine": each}, "hierarchical_gather")
             for each in (
@@ -120,8 +120,8 @@ OF_THE_LIST = TorchtitanModelSpec(family="llama3", flavor="8B", sequence=2048)
         (
             {"engine": DeepSpeedEngine(program="train.py"), "tensor_parallel": 2},
             (
-                "tensor_parallel: got 2; DeepSpeed's MiCS shares no layers; write 1, or use "
-                "TorchrunEngine"
+                "tensor_parallel: got 2; DeepSpeed's MiCS has no tensor parallelism; write 1, or "
+                "use TorchrunEngine"
             ),
         ),
         (
@@ -129,20 +129,20 @@ OF_THE_LIST = TorchtitanModelSpec(family="llama3", flavor="8B", sequence=2048)
                 "engine": SmpV1Engine(script=SCRIPT, acknowledge_archived=True),
                 "tensor_parallel": 2,
             },
-            "tensor_parallel: got 2; sharded data parallelism shares no layers; write 1",
+            "tensor_parallel: got 2; sharded data parallelism has no tensor parallelism; write 1",
         ),
         (
             {"engine": TorchtitanEngine()},
             (
-                'model: got "ModelSpec"; torchtitan trains models of its own list; write '
+                'model: got "ModelSpec"; torchtitan only trains models that it defines; write '
                 "TorchtitanModelSpec"
             ),
         ),
         (
             {"model": OF_THE_LIST},
             (
-                'model: got "TorchtitanModelSpec"; the training program knows shapes alone; write '
-                "ModelSpec, or TorchtitanEngine"
+                'model: got "TorchtitanModelSpec"; '
+                "only torchtitan takes a model by name; write ModelSpec, or TorchtitanEngine"
             ),
         ),
     ],
@@ -159,12 +159,12 @@ def test_what_an_engine_cannot_do_is_one_line(changes: dict[str, Any], line: str
     [
         (
             {"activation_checkpointing": 0},
-            [("activation_checkpointing: got 0; torchtitan has three ways; write engine.recompute, "
-             "and leave this out")],
+            [("activation_checkpointing: got 0; torchtitan does not take it; write "
+             "engine.recompute, and leave this out")],
         ),
         (
             {"engine": TITAN.engine.model_copy(update={"float8": True})},
-            ["engine.float8: got True; a A100 has no float8; write false"],
+            ["engine.float8: got True; A100 GPUs have no float8; write False"],
         ),
         (
             {"engine": TITAN.engine.model_copy(update={"pipeline_parallel": 3})},
@@ -202,7 +202,10 @@ def test_a_model_that_torchtitan_does_not_have_is_refused():
     [
         (lambda: ModelSpec(layers=2, width=100, heads=3), "write 2 or 4"),
         (lambda: DataSpec(directory="/data", global_batch=1), "without a slash"),
-        (lambda: DataSpec(directory="a/../b", global_batch=1), "below the file system's root"),
+        (
+            lambda: DataSpec(directory="a/../b", global_batch=1),
+            "relative to the file system's root",
+        ),
         (lambda: LimitsSpec(max_runtime_seconds=29 * 86_400), "at most 2419200"),
         (lambda: TorchrunEngine(settings=(("steps", "1"),)), "write run.steps"),
     ],

@@ -75,7 +75,7 @@ def test_a_recipe_that_names_no_image_takes_the_one_that_its_program_is_in():
             "engine.pipeline_schedule",
             "one stage",
         ),
-        ({"engine": {"float8": True}}, "engine.float8", "has no float8"),
+        ({"engine": {"float8": True}}, "engine.float8", "have no float8"),
         ({"tensor_parallel": 16}, "tensor_parallel", "write 8"),
         ({"partition_size": 12}, "partition_size", "write 8 or 16"),
         ({"partition_size": 2}, "partition_size", "billion parameters at 16 bytes"),

@@ -1,1 +1,1 @@
-"""What is asked for, in AWS's words: frozen, validated values without a CDK type or a token."""
+"""Environments and training jobs as frozen, validated values, without CDK types."""

@@ -1,4 +1,4 @@
-"""A spec is valid if it exists."""
+"""The base class of all specs: frozen values that report every problem when they are created."""
 
 import difflib
 import re
@@ -42,42 +42,43 @@ _RuleT = TypeVar("_RuleT", bound=Rule)
 
 
 class UndeterminedError(Exception):
-    """A rule asked for a value that is itself faulty; the rule has nothing to say.
+    """A rule read a field whose value is itself invalid, so that the rule cannot be judged.
 
-    No AttributeError: a property that raises one is looked up again through `__getattr__`.
+    It is not an AttributeError, because Python calls `__getattr__` after a property raises one.
     """
 
 
 def rule(method: _RuleT) -> _RuleT:
-    """Mark a method of a spec that yields problems which span fields or need arithmetic.
+    """Mark a method of a spec that yields problems of several fields, or that need arithmetic.
 
-    Each rule runs on its own: where a value it reads is already reported as faulty the rule is
-    left out, and the others still speak. So one fault gives one line.
+    A rule that reads an invalid field is skipped, and the others still run: one mistake gives one
+    message.
     """
     method.__is_rule__ = True  # type: ignore[attr-defined]
     return method
 
 
-class Written(NamedTuple):
-    """How a text is written: stands in `Annotated`, for a field or for the items of a tuple."""
+class TextFormat(NamedTuple):
+    """The format of a string, for `Annotated`: of a field, or of the items of a tuple."""
 
     pattern: str
-    """Of the whole text."""
+    """A regular expression that the whole string has to match."""
     fix: str | Callable[[str], str]
-    """Why another cannot be, and what to write instead."""
+    """Why a string without a match is invalid, and what to write instead."""
 
 
-def cleaned(given: str, *, instead: str, most: int | None = None) -> str:
-    """Return the name in lower case, with single hyphens, that was probably meant."""
+def valid_name(given: str, *, instead: str, most: int | None = None) -> str:
+    """Return a valid name like the given one: lower case, with single hyphens."""
     words = re.sub(r"[^a-z0-9]+", "-", given.lower()).lstrip("-0123456789")
     return words[:most].rstrip("-") or instead
 
 
 class Spec(BaseModel):
-    """A frozen, strictly typed value that reports all of its problems at once.
+    """A frozen, strictly typed value; creating an invalid one reports all of its problems at once.
 
     Raises:
-        SpecError: with every problem of this spec, unless `problem.collecting` is in force.
+        SpecError: with every problem of this spec, unless it is created inside
+            `problem.collecting()`.
     """
 
     model_config = ConfigDict(
@@ -100,32 +101,37 @@ class Spec(BaseModel):
     def __init__(self, **given: Any) -> None:
         found: list[Problem] = []
         fields = type(self).model_fields
-        unfit = {
-            name: fix for name, value in given.items() if (fix := _unfit(value, fields.get(name)))
+        wrong_numbers = {
+            name: fix
+            for name, value in given.items()
+            if (fix := _number_problem(value, fields.get(name)))
         }
-        faulty = {*unfit}
-        given = {name: _opaque(value) for name, value in given.items()}
+        faulty = {*wrong_numbers}
+        given = {name: _hide_mappings(value) for name, value in given.items()}
         try:
             super().__init__(**given)
         except ValidationError as error:
-            # A union reports once for each member; one problem a place is what a user has.
-            # A tuple with a faulty item is also reported as too short: the item is what counts.
+            # pydantic reports once for each member of a union; the user made one mistake. A tuple
+            # with a faulty item is also reported as too short: the item is what counts.
             details = {
                 _place(detail): detail
                 for detail in reversed(error.errors())
-                # A default that follows from another field has nothing to add to that one's fault.
+                # A default that is computed from an invalid field is no mistake of its own.
                 if detail["type"] != "default_factory_not_called"
             }
             for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
                 details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
             faulty |= {str(detail["loc"][0]) for detail in details.values()}
-        told = {problem.field.partition("[")[0] for problem in found}
-        found += [Problem(name, given[name], unfit[name]) for name in sorted(unfit.keys() - told)]
+        reported = {problem.field.partition("[")[0] for problem in found}
+        found += [
+            Problem(name, given[name], wrong_numbers[name])
+            for name in sorted(wrong_numbers.keys() - reported)
+        ]
         if faulty:
             self._keep_sound_fields(given, faulty)
         ruled = list(self.problems())
-        # A rule may know better what belongs into a field that was left out.
+        # For a missing field a rule may know a better value to propose than pydantic.
         better = {problem.field: problem for problem in ruled if problem.got is MISSING}
         faulty = {problem.field for problem in found}
         found = [better.get(p.field, p) if p.got is MISSING else p for p in found]
@@ -147,15 +153,15 @@ class Spec(BaseModel):
         object.__setattr__(self, "__pydantic_private__", None)
 
     def __getattr__(self, name: str) -> Any:
-        """Tell a rule that the field it reads is faulty; anything else is an ordinary miss."""
+        """Raise UndeterminedError for an invalid field, and AttributeError for other names."""
         if name in type(self).model_fields:
             raise UndeterminedError(name)
         return super().__getattr__(name)  # type: ignore[misc]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, with changed fields where asked; it is judged like any other spec.
+        """Return a copy with the fields of `update` changed; it is validated like any other spec.
 
-        pydantic's own takes `update` as it is, so that a copy could be a spec that cannot exist.
+        pydantic's own method does not validate `update`, so that a copy could be invalid.
         """
         if update:
             given = {name: getattr(self, name) for name in self.model_fields_set}
@@ -163,33 +169,33 @@ class Spec(BaseModel):
         return super().model_copy(deep=deep)
 
     def problem_of(self, field: str, fix: str) -> Problem:
-        """Return that the value of a field cannot be; `part.field` is one of a part."""
+        """Return a problem of a field's value; `part.field` is a field of a nested spec."""
         return Problem(field, attrgetter(field)(self), fix)
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong with this spec beyond the type and range of single fields."""
-        yield from self._texts()
+        """Yield all problems of this spec beyond the type and range of single fields."""
+        yield from self._text_formats()
         for name in self._rules:
             with suppress(UndeterminedError):
                 yield from list(getattr(self, name)())
 
-    def _texts(self) -> Iterator[Problem]:
-        """Yield the texts that are not written as their fields say."""
+    def _text_formats(self) -> Iterator[Problem]:
+        """Yield strings that do not have the format of their fields."""
         for name, info in type(self).model_fields.items():
             value = vars(self).get(name)
             items = enumerate(value) if isinstance(value, tuple) else ()
             texts = {f"{name}[{index}]": item for index, item in items} or {name: value}
-            for pattern, fix in (each for each in info.metadata if isinstance(each, Written)):
+            for pattern, fix in (each for each in info.metadata if isinstance(each, TextFormat)):
                 for field, text in texts.items():
                     if isinstance(text, str) and not re.fullmatch(pattern, text):
                         yield Problem(field, text, fix if isinstance(fix, str) else fix(text))
 
 
-class _NoSpec:
-    """A mapping that was given where a spec belongs.
+class _HiddenMapping:
+    """A dictionary that was given where a spec is expected, hidden from pydantic.
 
-    pydantic would build the spec of it, and try every member of a union to do so; a spec that
-    cannot be then reports for a class that nobody wrote.
+    pydantic would create a spec from it, for a union of every class in turn, and report problems of
+    a class that the user never wrote.
     """
 
     def __init__(self, value: Mapping[str, Any]) -> None:
@@ -199,11 +205,11 @@ class _NoSpec:
         return repr(self._value)
 
 
-def _unfit(value: object, field: FieldInfo | None) -> str:
-    """Return what to write for a number that pydantic takes and nobody means; empty for others."""
+def _number_problem(value: object, field: FieldInfo | None) -> str:
+    """Return what to write for a number that pydantic accepts wrongly; empty for other values."""
     if not isinstance(value, int | float):
         return ""
-    if not abs(value) < LARGEST_WRITTEN_OUT:  # no sum and no price can be told of it
+    if not abs(value) < LARGEST_WRITTEN_OUT:  # sums and prices of it could not be printed
         return f"write a number below {LARGEST_WRITTEN_OUT:g}"
     kinds = (field.annotation, *get_args(field.annotation)) if field else ()
     # Literal[1, 2] takes True for 1, however strict it is.
@@ -211,23 +217,23 @@ def _unfit(value: object, field: FieldInfo | None) -> str:
     return "write a whole number" if odd and type(value) not in kinds else ""
 
 
-def _opaque(value: Any) -> Any:
-    """Return a value with every mapping in it out of pydantic's sight: no field takes one."""
+def _hide_mappings(value: Any) -> Any:
+    """Return a value with its dictionaries hidden from pydantic: no field takes one."""
     if isinstance(value, Mapping):
-        return _NoSpec(value)
+        return _HiddenMapping(value)
     if isinstance(value, tuple):
-        return tuple(_opaque(item) for item in value)
+        return tuple(_hide_mappings(item) for item in value)
     return value
 
 
 def _place(detail: ErrorDetails) -> str:
-    """Return the field, with the index where it is one item of a tuple."""
+    """Return the name of the field, with an index if it is an item of a tuple: `notify[0]`."""
     name, *rest = detail["loc"]
     return "".join([str(name), *(f"[{part}]" for part in rest if isinstance(part, int))])
 
 
 def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
-    """Say in a user's words what pydantic found."""
+    """Return what pydantic found as a problem, in words for the user."""
     path = _place(detail)
     context = detail.get("ctx", {})
     got: object = detail["input"]
@@ -237,7 +243,7 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(path, spec.model_fields, n=1)
         names = ", ".join(spec.model_fields)
-        hint = f"write {near[0]}" if near else f"remove it; there are: {names}"
+        hint = f"write {near[0]}" if near else f"remove it; the fields are {names}"
         return Problem(path, got, f"{spec.__name__} has no field of that name; {hint}")
     if kind == "literal_error":
         return Problem(path, got, f"choose {context['expected']}")
@@ -246,8 +252,8 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
         "greater_than_equal": ("ge", "write at least {}"),
         "less_than": ("lt", "write less than {}"),
         "less_than_equal": ("le", "write at most {}"),
-        "too_short": ("min_length", "it needs at least {}, as in (one,) or (one, two)"),
-        "too_long": ("max_length", "it takes at most {}"),
+        "too_short": ("min_length", "write at least {}, as in (one,) or (one, two)"),
+        "too_long": ("max_length", "write at most {} items"),
     }
     if kind in bounds:
         key, words = bounds[kind]
@@ -256,7 +262,7 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
 
 
 def _expected(spec: type[Spec], path: str) -> str:
-    """Return what a field takes, by its annotation and meaning."""
+    """Return which values a field takes, from its annotation and description."""
     name, _, item = path.partition("[")
     field = spec.model_fields[name]
     kinds = get_args(field.annotation) or (field.annotation,)

@@ -1,7 +1,7 @@
-"""What an environment may cost, who is told when it comes near, and what its sheet says of it.
+"""The cost ceiling of an environment, who is notified, and problems of its cost.
 
-Whoever follows every message that is shown at once has an environment that is taken: a ceiling
-that is named holds with the prices of another Region that the same run tells to take.
+Following all messages of one run gives a valid environment: a ceiling that one message proposes is
+computed with the prices of the Region that another message proposes.
 """
 
 import re
@@ -27,22 +27,23 @@ MOST_ALERTS: Final = 9
 LARGEST_PERCENT: Final = 1000
 DEAREST_USD: Final = 10**6
 HIGHEST_USD: Final = 10**9
-"""Beyond these something else was meant."""
+"""Higher values are taken for mistakes."""
 NEAREST_PRICES: Final = "us-east-1"
-"""The Region of which most prices are known."""
+"""The Region with the most known prices."""
 
 
 class PriceSpec(Spec):
-    """A price that somebody vouches for: one that the table lacks, or one of a contract."""
+    """A price that the user states: one that the price table lacks, or one of a contract."""
 
     item: str
-    """What it is a price of, as a cost sheet names it, for example `ec2/p5e.48xlarge/on-demand`."""
+    """The item that it prices, as a cost sheet names it, for example
+    `ec2/p5e.48xlarge/on-demand`."""
 
     usd: Annotated[float, Field(ge=0, le=DEAREST_USD, allow_inf_nan=False)]
-    """USD for one unit of the item (an hour, a GB-month); 0 for what is paid already."""
+    """USD per unit of the item (an hour, a GB-month); 0 for what is already paid."""
 
     source: str = "stated in the environment"
-    """Where it is from, for example an agreement and its day."""
+    """Where the price is from, for example a contract and its date."""
 
     @property
     def price_item(self) -> price_table.Item:
@@ -60,30 +61,31 @@ class PriceSpec(Spec):
 
 
 class BudgetSpec(Spec):
-    """The most that an environment may cost, and who is told before it does."""
+    """The highest cost of an environment, and who is notified before it is reached."""
 
     ceiling_usd_per_day: Annotated[int, Field(ge=1, le=HIGHEST_USD)]
-    """Most USD for 24 hours at full size. Nothing is synthesized that its sheet sums higher."""
+    """Highest cost in USD of 24 hours at full size. Above it the environment is not synthesized."""
 
     notify: tuple[str, ...] = ()
-    """E-mail addresses and at most one ARN of an SNS topic. Without any, the environment gets a
-    topic of its own, which somebody has to subscribe to."""
+    """E-mail addresses, and at most one ARN of an SNS topic. If empty, the environment creates a
+    topic, to which somebody has to subscribe."""
 
     alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = ALERTS
-    """Percentages of the month's ceiling at which money already spent raises an alert."""
+    """An alert is sent when the cost so far reaches these percentages of the month's ceiling."""
 
     forecast_percent: Annotated[int, Field(ge=1, le=LARGEST_PERCENT)] = 100
-    """Percentage of the month's ceiling at which the forecast raises an alert."""
+    """An alert is sent when the forecast cost reaches this percentage of the month's ceiling."""
 
     prices: tuple[PriceSpec, ...] = ()
-    """Prices that go before those of the table."""
+    """Prices that are used instead of those of the price table."""
 
     price_region: str | None = None
-    """Region whose prices stand in where none is known of the environment's own."""
+    """Region whose prices are used for items that have no known price in the environment's
+    Region."""
 
     @property
     def ceiling_usd_per_month(self) -> int:
-        """The ceiling of AWS's month of 730 hours, rounded down to whole USD."""
+        """The ceiling in USD of a month of 730 hours, as AWS counts it, rounded down."""
         return self.ceiling_usd_per_day * price_table.HOURS_PER_MONTH // 24
 
     def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
@@ -110,7 +112,7 @@ class BudgetSpec(Spec):
                 fix = "write an e-mail address, or the ARN of an SNS topic (arn:aws:sns:...)"
                 yield Problem(field, address, fix)
         if len(self.notify) - topics > MOST_E_MAILS:
-            fix = f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic"
+            fix = f"AWS Budgets sends to {MOST_E_MAILS} at most; write a mailing list or a topic"
             yield Problem("notify", f"{len(self.notify) - topics} addresses", fix)
 
     @rule
@@ -132,12 +134,12 @@ class BudgetSpec(Spec):
     def _price_region_has_prices(self) -> Iterator[Problem]:
         if self.price_region is not None and self.price_region not in price_table.regions():
             known = dict.fromkeys((NEAREST_PRICES, *price_table.regions()))
-            fix = f"no price is known of it; write {choices(known)}"
+            fix = f"no prices of that Region are known; write {choices(known)}"
             yield self.problem_of("price_region", fix)
 
 
-def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator[Problem]:
-    """Yield that a ceiling is missing, with a budget that would hold."""
+def missing_ceiling(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator[Problem]:
+    """Yield the problem of a missing budget, and propose one that is high enough."""
     sheet = cost_sheet(bill, region, other_region=NEAREST_PRICES)
     names = [quantity.item.name for quantity in sheet.unpriced]
     budget = [f"ceiling_usd_per_day={_whole(sheet)}"]
@@ -147,56 +149,60 @@ def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator
         budget.append('notify=("team@your-company.com",)')
     if names:
         budget.append(_stated(names))
-    paid = ", with what you pay for each unit, which the ceiling has to hold too" if names else ""
+    paid = (
+        ", with your price of each unit, and raise the ceiling by what they cost" if names else ""
+    )
     yield Problem(
         "budget",
         MISSING,
-        f"every environment states what a day may cost; this one sums to {_usd(sheet)} USD a day "
+        f"every environment needs a cost ceiling; this one costs {_usd(sheet)} USD a day  "
         f"at full size{_taken(sheet)}{f', {choices(names)} without a known price' if names else ''}"
         f"; write budget=BudgetSpec({', '.join(budget)}){paid}",
     )
 
 
-def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
-    """Yield that the sum is above the ceiling, where it is."""
+def exceeded_ceiling(
+    bill: Sequence[Quantity], region: str, budget: BudgetSpec
+) -> Iterator[Problem]:
+    """Yield a problem if the environment costs more than its ceiling."""
     other_region = _advised(bill, region, budget)
     sheet = _sheet(bill, region, budget, other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
     most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
     taken = "" if budget.price_region == other_region else _taken(sheet)
-    fix = f"the environment sums to {_usd(sheet)} USD a day at full size{taken}, most of it "
+    fix = f"the environment costs {_usd(sheet)} USD a day at full size{taken}, most of it "
     fix += f"{', '.join(most)}; write at least {_whole(sheet)}, or buy less"
     yield Problem("budget.ceiling_usd_per_day", budget.ceiling_usd_per_day, fix)
 
 
-def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
-    """Yield that something has no price, where it has none, and the fields that would give one."""
+def missing_prices(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
+    """Yield a problem if items have no known price, with the fields that would give them one."""
     every = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
     other_region = _advised(every, sheet.region, budget)
     names = [each.item.name for each in sheet.unpriced]
     lacking = _sheet(every, sheet.region, budget, other_region).unpriced
     nowhere = list(dict.fromkeys(each.item.name for each in lacking))
     fixes = []
-    # Another Region that has no prices is told already.
+    # A price_region without prices has a problem of its own.
     if len(nowhere) < len(names) and budget.price_region in {None, *price_table.regions()}:
         fixes.append(f'write price_region="{other_region}" to take the prices of that Region')
     if nowhere:
-        # A tuple in place of the one that is there would lose the prices that are stated already.
+        # A new tuple would replace the prices that the user has stated already.
         stated = f"write {_stated(nowhere)}"
         stated = f"add {_listed(nowhere)} to prices" if budget.prices else stated
-        fixes.append(f"{stated} with what you pay for each unit")
+        fixes.append(f"{stated} with your price of each unit")
     if fixes:
         yield Problem(
             "budget.prices",
             f"no price of {choices(names)}",
-            f"none is known in {sheet.region}, and a ceiling that leaves it out would not hold; "
+            f"none is known in {sheet.region}, so that the cost cannot be compared to the ceiling; "
             f"{' and '.join(fixes)}",
         )
 
 
 def _advised(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> str:
-    """Return the Region whose prices are taken once every message has been followed."""
+    """Return the Region whose prices apply once the user has followed every message."""
     own = budget.price_region
     regions = (own if own in price_table.regions() else NEAREST_PRICES, NEAREST_PRICES)
     return min(regions, key=lambda other: len(_sheet(bill, region, budget, other).unpriced))
@@ -207,9 +213,9 @@ def _sheet(bill: Sequence[Quantity], region: str, budget: BudgetSpec, other: str
 
 
 def _taken(sheet: CostSheet) -> str:
-    """Say whose prices a sum holds beside those of its own Region."""
+    """Return which other Regions' prices a sum contains, as the rest of a sentence."""
     others = sorted({line.price.region for line in sheet.lines} - {sheet.region})
-    return f", where none of its own is known with prices of {choices(others)}" if others else ""
+    return f", with prices of {choices(others)} where its own are not known" if others else ""
 
 
 def _stated(names: Sequence[str]) -> str:
@@ -225,5 +231,5 @@ def _usd(sheet: CostSheet) -> str:
 
 
 def _whole(sheet: CostSheet) -> Decimal:
-    """Return the smallest whole ceiling that holds."""
+    """Return the smallest ceiling in whole USD that is high enough."""
     return max(sheet.full.per_day.to_integral_value(ROUND_CEILING), Decimal(1))

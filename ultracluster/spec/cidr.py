@@ -1,4 +1,4 @@
-"""IPv4 blocks of VPCs and subnets: what AWS takes, and how a VPC is divided."""
+"""IPv4 blocks of VPCs and subnets: which ones AWS accepts, and how a VPC is divided."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ RESERVED_ADDRESSES: Final = 5
 LARGEST_PREFIX: Final = 16
 SMALLEST_PREFIX: Final = 28
 LARGEST_TRAINING_SUBNET: Final = 20
-"""Prefix of the training subnet that is made where none is given: 4,091 addresses."""
+"""Prefix length of the default training subnet: 4,091 usable addresses."""
 DEFAULT_VPC: Final = ipaddress.IPv4Network("10.0.0.0/16")
 DOCKER: Final = ipaddress.IPv4Network("172.17.0.0/16")
 """Addresses that containers of SageMaker use themselves (VPC User Guide, VPC CIDR blocks)."""
@@ -22,7 +22,7 @@ def network(cidr: str) -> ipaddress.IPv4Network:
     """Return a CIDR block as a network.
 
     Raises:
-        UndeterminedError: where AWS would refuse it; the rule on the field itself tells the user.
+        UndeterminedError: where the block is invalid; the rule of the field itself reports it.
     """
     if any(cidr_problems("", cidr)):
         raise UndeterminedError(cidr)
@@ -54,14 +54,14 @@ def cidr_problems(field: str, cidr: str) -> Iterator[Problem]:
     if prefix != nearest:
         reason = f"AWS takes /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}"
     elif block.ip != block.network.network_address:
-        reason = "its host bits are set"
+        reason = "the address is not the first one of its block"
     else:
         reason = "AWS takes address and prefix length"
     yield Problem(field, cidr, f"{reason}; write {sound}")
 
 
 def not_for_hosts(cidr: str) -> str | None:
-    """Return why no VPC can lie where a block does, if so."""
+    """Return why no VPC can use a block's addresses; empty where one can."""
     try:
         given = ipaddress.IPv4Interface(cidr)
     except ValueError:
@@ -70,7 +70,7 @@ def not_for_hosts(cidr: str) -> str | None:
     block = ipaddress.IPv4Network((given.ip, prefix), strict=False)
     first = block.network_address
     if first.is_loopback or first.is_link_local or first.is_multicast or first.is_reserved:
-        return "hosts have no such addresses"
+        return "those addresses are not for hosts"
     if first.packed[0] == 0:
         return "no host has an address that begins with 0"
     if block.overlaps(DOCKER):
@@ -79,7 +79,7 @@ def not_for_hosts(cidr: str) -> str | None:
 
 
 def training_subnets_of(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the subnets of a VPC of which only the block is given."""
+    """Return the default training subnets of a VPC's block."""
     vpc = network_or_none(given.get("cidr", "")) or DEFAULT_VPC
     prefix = min(max(vpc.prefixlen + 1, LARGEST_TRAINING_SUBNET), SMALLEST_PREFIX)
     return (f"{vpc.network_address}/{prefix}",)
@@ -88,7 +88,7 @@ def training_subnets_of(given: Mapping[str, Any]) -> tuple[str, ...]:
 def public_subnet_of(given: Mapping[str, Any]) -> str:
     """Return the NAT gateway's subnet: at the last sixteenth of the VPC, or the last that is free.
 
-    Where the training subnets leave no room it lies over them, which a rule then refuses.
+    Where the training subnets leave no room it overlaps them, and a rule reports that.
     """
     vpc = network_or_none(given.get("cidr", "")) or DEFAULT_VPC
     taken = [network_or_none(cidr) for cidr in given.get("training_subnet_cidrs", ())]

@@ -27,16 +27,16 @@ PLAIN: Final = (str, int, float, bool, type(None))
 MOST_BYTES: Final = 100_000
 """The largest environment of this repository has 3,000."""
 MOST_VALUES: Final = 20_000
-"""Of a file, written out: aliases of aliases multiply with every level."""
+"""Values in a file, with YAML aliases expanded: aliases of aliases multiply with every level."""
 DEEPEST: Final = 50
-"""Levels of a file; an environment has six."""
+"""Nesting levels of a file; an environment has six."""
 
 
 def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
-    """Return the specs of a file, as if a Python file gave them names.
+    """Return the specs of a YAML file by name, as the namespace of a Python file would have them.
 
     Raises:
-        EnvironmentFileError: where the file is no YAML, or its documents are no mappings.
+        EnvironmentFileError: where the file is not YAML, or a document is not a mapping.
     """
     writer = _Writer(path)
     try:
@@ -51,7 +51,7 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
     except UnreadableError as error:
         raise EnvironmentFileError(str(error)) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise EnvironmentFileError(f"{path}: it is no YAML that can be read: {error}") from error
+        raise EnvironmentFileError(f"{path}: the file is not valid YAML: {error}") from error
     # The Python that says the same, each call at the line of its mapping: so that a spec finds
     # its line as it does in a Python file.
     body: list[ast.stmt] = [
@@ -65,20 +65,20 @@ def namespace(path: Path, kind: type[Spec]) -> Mapping[str, Any]:
 
 
 def spec_kinds(annotation: Any) -> tuple[type[Spec], ...]:
-    """Return the specs in a type: `tuple[QueueSpec, ...] | None` holds one."""
+    """Return the spec classes in a type annotation: `tuple[QueueSpec, ...] | None` has one."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return (annotation,)
     return tuple(kind for inner in get_args(annotation) for kind in spec_kinds(inner))
 
 
 def _fit(kind: type[Spec], names: AbstractSet[str]) -> tuple[int, int]:
-    """Return how many of the names a spec has, and then how few it lacks."""
+    """Return a sort key: how many of the names are fields of a spec, then how few it lacks."""
     needed = {name for name, field in kind.model_fields.items() if field.is_required()}
     return len(names & kind.model_fields.keys()), -len(needed - names)
 
 
 class _Writer:
-    """Writes the nodes of a file as expressions of Python."""
+    """Translates the nodes of a YAML file to Python expressions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -86,13 +86,13 @@ class _Writer:
         self.classes: dict[str, type[Spec]] = {}
 
     def call(self, node: yaml.Node, kinds: tuple[type[Spec], ...]) -> ast.expr:
-        """Return the call that makes a spec of a mapping, the class whose fields fit it best."""
+        """Return the call that creates a mapping's spec, of the class whose fields fit best."""
         if not isinstance(node, yaml.MappingNode) or not kinds:
             fields_of = f"a mapping with the fields of {kinds[0].__name__}" if kinds else "a value"
             raise self._error(node, f"write {fields_of}")
         fields = {self._name(key): value for key, value in node.value}
         if len(fields) < len(node.value):
-            raise self._error(node, "a field is there twice; remove one")
+            raise self._error(node, "the field is written twice; remove one")
         kind = self._kind(node, fields, kinds)
         self.classes[kind.__name__] = kind
         within = {name: spec_kinds(field.annotation) for name, field in kind.model_fields.items()}
@@ -107,7 +107,7 @@ class _Writer:
     def _kind(
         self, node: yaml.Node, fields: dict[str, yaml.Node], kinds: tuple[type[Spec], ...]
     ) -> type[Spec]:
-        """Return the class that is meant: the one that `spec` names, or whose fields fit alone."""
+        """Return the class that `spec` names, or else the only one whose fields fit."""
         named = fields.pop("spec", None)
         names = " or ".join(kind.__name__ for kind in kinds)
         if named is not None:
@@ -119,7 +119,7 @@ class _Writer:
         fits = {kind: _fit(kind, fields.keys()) for kind in kinds}
         best = [kind for kind, fit in fits.items() if fit == max(fits.values())]
         if len(best) > 1:
-            raise self._error(node, f"the fields fit {names}; write which, as spec: {names}")
+            raise self._error(node, f"the fields fit {names}; say which one with spec: {names}")
         return best[0]
 
     def _value(self, node: yaml.Node, kinds: tuple[type[Spec], ...]) -> ast.expr:
@@ -132,7 +132,7 @@ class _Writer:
             return self.call(node, kinds)
         try:
             value = yaml.constructor.SafeConstructor().construct_document(node)
-        except ValueError:  # a date that is none, a number of more digits than Python reads
+        except ValueError:  # an impossible date, or a number with more digits than Python reads
             value = node.value
         return ast.Constant(value if isinstance(value, PLAIN) else node.value)
 

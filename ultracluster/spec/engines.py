@@ -1,7 +1,7 @@
 """The engines that can train a model on SageMaker, and the hyperparameters of each.
 
-The exact names and values of SageMaker's own libraries: SDK 2.257.1 as noted in the training facts,
-c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_engines`.
+Names and values of SageMaker's libraries are those of its Python SDK 2.257.1 (training facts, c.1,
+read 2026-11-23). `catalogue.training_engines` checks the values.
 """
 
 import json
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ultracluster.spec.recipe import RecipeSpec
 
 ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
-"""Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
-other variables on a job (training facts, c.2); an entry point of one's own passes them by."""
+"""The launcher of this project. SageMaker's own launchers set NCCL_PROTO, RDMAV_FORK_SAFE and other
+variables (training facts, c.2); a custom entry point avoids that."""
 
 WITH_FLOAT8: Final = ("H100", "H200", "B200", "B300", "GB200", "GB300")
 """GPUs whose tensor cores multiply in float8 (compute capability 8.9 and later; NVIDIA's CUDA C++
@@ -32,34 +32,34 @@ Programming Guide, compute capabilities, 2026-11)."""
 
 
 def compact(value: object) -> str:
-    """Return JSON without blanks: a hyperparameter holds 2,500 characters."""
+    """Return JSON without blanks, because a hyperparameter has at most 2,500 characters."""
     return json.dumps(value, separators=(",", ":"))
 
 
 class Engine(Spec):
-    """What spreads a model over the GPUs of a job."""
+    """A program or library that trains a model, and how it distributes it over a job's GPUs."""
 
     @property
     def stages(self) -> int:
-        """Parts that the layers are cut into, each on GPUs of its own."""
+        """Number of pipeline stages."""
         return 1
 
     @property
     def sequence_ranks(self) -> int:
-        """GPUs that share one sequence."""
+        """Number of GPUs that share one sequence (context parallelism)."""
         return 1
 
     @property
     def entrypoint(self) -> tuple[str, ...]:
-        """The command that the container runs; none where the image starts itself."""
+        """The command that the container runs; empty where the image's own entry point is used."""
         return ENTRYPOINT
 
     @abstractmethod
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
-        """Return what the program reads; a run is the name that checkpoints are found by."""
+        """Return the job's hyperparameters by name; `run` names the folder of its checkpoints."""
 
     def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
-        """Yield why the model does not lie on the GPUs of the job as it should."""
+        """Yield why the model cannot be divided over the GPUs of the job."""
         size, ways, cluster = recipe.partition_size, recipe.tensor_parallel, recipe.cluster
         yield from sharding.partition_problems("partition_size", size, cluster)
         yield from sharding.tensor_problems("tensor_parallel", ways, cluster, partition=size)
@@ -71,26 +71,26 @@ class Engine(Spec):
         yield from sharding.batch_problems("data.global_batch", whole, micro, ways, cluster)
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
-        """Yield why this engine cannot do that job, beyond what holds for all of them."""
+        """Yield why this engine cannot run that job, beyond the rules for all engines."""
         del recipe
         yield from ()
 
 
 class ProgramEngine(Engine):
-    """An engine whose program takes a recipe of its own, and settings that go before it."""
+    """An engine whose program has its own recipes, and settings that override them."""
 
     program: ClassVar[str]
-    """What the catalogue calls the program."""
+    """The program's name in the catalogue."""
 
     base: str
-    """Recipe of the program whose other settings hold, such as learning rates."""
+    """The program's own recipe, for settings not given here, such as learning rates."""
 
     settings: tuple[tuple[str, str], ...] = ()
-    """More settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
+    """Further settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
 
     @abstractmethod
     def stated(self, recipe: "RecipeSpec") -> dict[str, str]:
-        """Return what this engine and its model say beyond the recipe."""
+        """Return the program's settings of this engine and its model, by name."""
 
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         settings = recipe.settings(run) | self.stated(recipe) | dict(self.settings)
@@ -107,10 +107,10 @@ class ProgramEngine(Engine):
 
 
 class OwnEngine(Engine):
-    """An engine that our own entry point starts."""
+    """An engine that is started by the launcher of this project."""
 
     hierarchical_gather: bool = False
-    """Whether weights are gathered between nodes first, inside each node second."""
+    """Whether weights are gathered in two steps: between nodes first, then inside each node."""
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if self.hierarchical_gather:
@@ -141,7 +141,7 @@ class TorchrunEngine(ProgramEngine, OwnEngine):
 
 
 class TorchtitanEngine(ProgramEngine):
-    """torchtitan 0.3.0, started by our own entry point: MiCS is its hybrid sharding.
+    """torchtitan 0.3.0, started by the launcher of this project: its hybrid sharding is MiCS.
 
     The partition size of the recipe is what torchtitan calls data_parallel_shard_degree, times
     tensor and context parallelism; replicas are all that remains.
@@ -153,11 +153,12 @@ class TorchtitanEngine(ProgramEngine):
     """Which engine it is."""
 
     base: str = "llama3-8b"
-    """Recipe of training/torchtitan/recipes.py whose other settings hold, such as learning rates.
+    """Recipe of training/torchtitan/recipes.py, for settings not given here, such as learning
+    rates.
     """
 
     pipeline_parallel: Annotated[int, Field(ge=1)] = 1
-    """Stages that the layers are cut into, each on GPUs of its own."""
+    """Number of pipeline stages, each on different GPUs."""
 
     pipeline_schedule: Literal["1F1B", "Interleaved1F1B"] = "1F1B"
     """Order of the micro-batches in the stages; interleaved gives a GPU two of them."""
@@ -198,10 +199,10 @@ class TorchtitanEngine(ProgramEngine):
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if recipe.activation_checkpointing != 1:
-            fix = "torchtitan has three ways; write engine.recompute, and leave this out"
+            fix = "torchtitan does not take it; write engine.recompute, and leave this out"
             yield Problem("activation_checkpointing", recipe.activation_checkpointing, fix)
         if self.float8 and not recipe.instance.accelerator.name.startswith(WITH_FLOAT8):
-            fix = f"a {recipe.instance.accelerator.name} has no float8; write false"
+            fix = f"{recipe.instance.accelerator.name} GPUs have no float8; write False"
             yield Problem("engine.float8", True, fix)
 
     def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
@@ -230,7 +231,7 @@ class TorchtitanEngine(ProgramEngine):
 
 
 class DeepSpeedEngine(OwnEngine):
-    """A program of yours that trains with DeepSpeed's MiCS, started by our own entry point."""
+    """Your own program with DeepSpeed's MiCS, started by the launcher of this project."""
 
     kind: Literal["deepspeed"] = "deepspeed"
     """Which engine it is."""
@@ -239,7 +240,7 @@ class DeepSpeedEngine(OwnEngine):
     """Path of the program in the image; it reads the hyperparameter `deepspeed_config`."""
 
     arguments: tuple[str, ...] = ()
-    """Its command line."""
+    """Command line arguments of the program."""
 
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient."""
@@ -269,6 +270,6 @@ class DeepSpeedEngine(OwnEngine):
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if recipe.tensor_parallel != 1:
-            fix = "DeepSpeed's MiCS shares no layers; write 1, or use TorchrunEngine"
+            fix = "DeepSpeed's MiCS has no tensor parallelism; write 1, or use TorchrunEngine"
             yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
         yield from super().job_problems(recipe)

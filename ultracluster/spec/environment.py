@@ -15,7 +15,7 @@ from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet, known_price
 from ultracluster.problem import Problem, choices
 from ultracluster.spec import budget as ceiling
-from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
+from ultracluster.spec.base import Spec, UndeterminedError, rule, valid_name
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
@@ -32,24 +32,25 @@ NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 STACKS: Final = ("Network", "Image", "Storage", "Training", "Cluster")
-"""What the names of an environment's stacks end with, in the order of their deployment."""
+"""The last words of an environment's stack names, in the order of their deployment."""
 
 GROUPS: Final = "further node groups"
-"""What address demand calls them."""
+"""Their name in the demand for addresses."""
 
 
 class SageMakerSpec(Spec):
     """SageMaker training jobs that run in the environment's subnets."""
 
     instances: Annotated[int, Field(ge=0)]
-    """Most instances that all jobs together use at a time, of the nodes' type (`ml.` form)."""
+    """Highest number of instances that all jobs use at a time, of the nodes' type in its `ml.`
+    form."""
 
 
 class EnvironmentSpec(Spec):
     """A training environment in one Availability Zone of one account."""
 
     name: str
-    """Lower-case letters, digits and hyphens; it begins the stack names."""
+    """Lower-case letters, digits and hyphens; stack names begin with it."""
 
     region: str
     """Region, for example `us-east-1`."""
@@ -58,10 +59,11 @@ class EnvironmentSpec(Spec):
     """Zone id, for example `use1-az6`; unlike names, ids mean the same in every account."""
 
     account: str | None = None
-    """The account that it goes to, 12 digits; every other is refused. None takes the caller's."""
+    """The account to deploy to, 12 digits; others are refused. None takes the account of the
+    caller."""
 
     network: NetworkSpec | ExistingNetworkSpec
-    """The VPC: made for the environment, or one that is there already."""
+    """The VPC: `NetworkSpec` creates one, `ExistingNetworkSpec` uses an existing one."""
 
     nodes: NodesSpec
     """The cluster's EC2 nodes."""
@@ -73,19 +75,19 @@ class EnvironmentSpec(Spec):
     """SageMaker training jobs."""
 
     budget: BudgetSpec
-    """What a day of it may cost."""
+    """The highest cost of a day, and who is notified."""
 
     node_image: NodeImageSpec | None = None
-    """A pipeline for an image of the Slurm nodes; None takes images that are there already."""
+    """A pipeline that builds the image of the Slurm nodes; None uses existing images."""
 
     observability: ObservabilitySpec | None = ObservabilitySpec()
-    """What nodes measure, and the alarms on it; None for an environment that nobody watches."""
+    """Metrics of the nodes, and alarms on them; None for none."""
 
     slurm: SlurmSpec | None = None
-    """Slurm on the nodes; without it they are started by an Auto Scaling group from zero."""
+    """Slurm on the nodes; None creates an Auto Scaling group instead, with no node at first."""
 
     termination_protection: bool = False
-    """Whether stacks that hold state refuse to be deleted."""
+    """Whether CloudFormation refuses to delete the stacks that hold data."""
 
     def address_demand(self) -> dict[str, int]:
         groups = 0 if self.slurm is None else self.slurm.addresses_of_groups
@@ -100,12 +102,12 @@ class EnvironmentSpec(Spec):
 
     @property
     def stack_names(self) -> tuple[str, ...]:
-        """CloudFormation's names of its stacks, in the order of their deployment."""
+        """The names of its stacks, in the order of their deployment."""
         image = self.node_image and self.slurm
         return tuple(f"{self.name}-{part}" for part in STACKS if part != "Image" or image)
 
     def fabrics(self) -> dict[str, NodesSpec]:
-        """Return the accelerated nodes by their fields: those of a name form one EFA fabric."""
+        """Return the accelerated nodes by field path; those of one entry form one EFA fabric."""
         groups = enumerate(self.slurm.node_groups if self.slurm is not None else ())
         return {"nodes": self.nodes} | {
             f"slurm.node_groups[{index}]": group
@@ -115,11 +117,11 @@ class EnvironmentSpec(Spec):
 
     @property
     def pays_for_capacity(self) -> bool:
-        """Whether some nodes are paid for, running or not."""
+        """Whether some nodes are paid for even while they do not run."""
         return any(nodes.pays_for_all for nodes in self.fabrics().values())
 
     def price_of(self, item: Item) -> Price | None:
-        """Return what an item costs here, by the prices that the budget states first."""
+        """Return the price of an item in this Region; prices of the budget override the table's."""
         stated, other = self.budget.stated(self.region), self.budget.price_region
         return known_price(item, self.region, stated, other)
 
@@ -128,21 +130,21 @@ class EnvironmentSpec(Spec):
         return cost_sheet(bill(self), self.region, stated=stated, other_region=other)
 
     @rule
-    def _name_is_one(self) -> Iterator[Problem]:
+    def _name_is_valid(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = cleaned(self.name, instead="dev", most=LONGEST_NAME)
+            clean = valid_name(self.name, instead="dev", most=LONGEST_NAME)
             fix = "CloudFormation stack names take letters, digits and single hyphens, here at "
             fix += f'most {LONGEST_NAME} in lower case; write "{clean}"'
             yield self.problem_of("name", fix)
 
     @rule
-    def _account_is_one(self) -> Iterator[Problem]:
+    def _account_is_valid(self) -> Iterator[Problem]:
         if self.account is not None and not re.fullmatch("[0-9]{12}", self.account):
             fix = "write 12 digits in quotes (aws sts get-caller-identity shows them), or leave it "
-            yield self.problem_of("account", f"{fix}out for the account of whoever deploys")
+            yield self.problem_of("account", f"{fix}out for the account of the caller")
 
     def _sold(self, region: str) -> tuple[str, ...] | None:
-        """Return the zones of a Region that sell the nodes' type; None where that is not known."""
+        """Return the zone ids of a Region that offer the nodes' type; None if not known."""
         try:
             return self.nodes.instance.zones(region)
         except UndeterminedError:
@@ -157,7 +159,7 @@ class EnvironmentSpec(Spec):
         elif self.region in selling:
             yield from self._zone_problems()
         else:
-            fix = f"{self.nodes.instance_type} is not sold there; it is in {choices(selling)}"
+            fix = f"{self.nodes.instance_type} is not offered there; write {choices(selling)}"
             yield self.problem_of("region", fix)
 
     def _zone_problems(self) -> Iterator[Problem]:
@@ -172,10 +174,10 @@ class EnvironmentSpec(Spec):
         elif zone not in zones:
             why = f"{region} has no such zone id"
             if ZONE_NAME.fullmatch(zone):
-                why = "a zone name differs from account to account"
+                why = "a zone name such as us-east-1a means another zone in each account"
             yield Problem(field, zone, f"{why}; write {choices(sold or zones)}")
         elif sold is not None and zone not in sold:
-            fix = f"{self.nodes.instance_type} is not sold in that zone; write {choices(sold)}"
+            fix = f"{self.nodes.instance_type} is not offered in that zone; write {choices(sold)}"
             yield Problem(field, zone, fix)
 
     @rule
@@ -185,8 +187,12 @@ class EnvironmentSpec(Spec):
         for place, group in self.fabrics().items():
             sold = group.instance.zones(self.region)
             if sold is not None and self.availability_zone_id not in sold:
-                where = f"{choices(sold)} of {self.region} sell it" if sold else "no zone sells it"
-                fix = f"{where}, and all nodes are in {self.availability_zone_id}; write another"
+                where = (
+                    f"{choices(sold)} of {self.region} offer it" if sold else "no zone offers it"
+                )
+                fix = (
+                    f"{where}, and all nodes are in {self.availability_zone_id}; write another type"
+                )
                 yield Problem(f"{place}.instance_type", group.instance_type, fix)
 
     @rule
@@ -241,38 +247,40 @@ class EnvironmentSpec(Spec):
             except UndeterminedError:
                 continue
             if zone != self.availability_zone_id:
-                fix = "EFA does not cross zones and the cluster is in "
+                fix = "EFA does not cross zones, and the cluster is in "
                 fix += f"{self.availability_zone_id}; use a subnet of that zone"
                 yield Problem(f"network.training_subnets[{index}].availability_zone_id", zone, fix)
 
     def _zone_is_faulty(self) -> bool:
-        """Whether the environment's own zone is reported already."""
+        """Whether the environment's zone has a problem of its own."""
         fields = [problem.field for problem in self._place_sells_the_type()]
         return "availability_zone_id" in fields
 
     @rule
     def _kept_data_is_protected(self) -> Iterator[Problem]:
         if self.termination_protection and not self.storage.keep_data:
-            fix = "nothing here outlives its stack, so there is nothing to protect; write "
+            fix = "no data outlives its stack, so there is nothing to protect; write "
             fix += "storage.keep_data=True, or termination_protection=False"
             yield self.problem_of("termination_protection", fix)
 
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region, notify=self.pays_for_capacity)
+            yield from ceiling.missing_ceiling(
+                bill(self), self.region, notify=self.pays_for_capacity
+            )
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:
-        yield from ceiling.above(bill(self), self.region, self.budget)
+        yield from ceiling.exceeded_ceiling(bill(self), self.region, self.budget)
 
     @rule
     def _everything_has_a_price(self) -> Iterator[Problem]:
         if not self._is_not_sold():
-            yield from ceiling.unpriced(self.cost_sheet(), self.budget)
+            yield from ceiling.missing_prices(self.cost_sheet(), self.budget)
 
     def _is_not_sold(self) -> bool:
-        """Whether what lacks a price is reported already, as something that cannot be bought."""
+        """Whether an item without a price has a problem already, because AWS does not offer it."""
         place = [problem.field for problem in self._place_sells_the_type()]
         groups = () if self.slurm is None else self.slurm.node_groups
         return (
@@ -285,7 +293,7 @@ class EnvironmentSpec(Spec):
 
 
 def _nearest_region(given: str, known: list[str]) -> str:
-    """Say which Region was probably meant."""
+    """Return the Regions whose names are like the given one, as a fix."""
     lower = given.strip().lower()
     near = [region for region in known if region == lower]
     near = near or [region for region in known if region[:4] == lower[:4]]

@@ -10,30 +10,31 @@ RepairAction = Literal["AUTO", "REPLACE", "ISOLATE", "NONE"]
 
 
 class HealthChecksSpec(Spec):
-    """PCS's own checks of the instances that jobs run on, from Slurm 26.05 on.
+    """Health checks that PCS makes of the instances that jobs run on, from Slurm 26.05 on.
 
-    Of a fault PCS replaces the instance (`REPLACE`), keeps it for inspection without new jobs
-    (`ISOLATE`), only notes it in Slurm (`NONE`), or chooses by itself (`AUTO`, which None is).
-    Any change drains all instances of a group, and replaces them once their jobs have ended
-    (AWS PCS API, `InstanceHealthChecks`, and user guide; read 2026-11-26).
+    After a failed check PCS replaces the instance (`REPLACE`), keeps it for inspection without new
+    jobs (`ISOLATE`), only records it in Slurm (`NONE`), or chooses by itself (`AUTO`, the default).
+    Any change drains all instances of a group, and replaces them once their jobs have ended (AWS
+    PCS API, `InstanceHealthChecks`, and user guide; read 2026-11-26).
     """
 
     monitoring_mode: Literal["STANDARD", "NONE"] = "STANDARD"
-    """Whether PCS looks at an instance while it runs. It replaces one after its jobs have ended."""
+    """Whether PCS checks running instances. It replaces an instance only after its jobs have
+    ended."""
 
     monitoring_repair_action: RepairAction | None = None
-    """What becomes of an instance in which monitoring finds a fault."""
+    """What PCS does with an instance that fails monitoring; None is `AUTO`."""
 
     deep_profile: Literal["NONE", "QUICK", "MEDIUM", "LONG"] = "NONE"
     """Level 1, 2 or 3 of NVIDIA's diagnostics (DCGM) whenever an instance starts, before its jobs,
     for minutes; groups without NVIDIA GPUs have none."""
 
     deep_repair_action: RepairAction | None = None
-    """What becomes of an instance that fails the diagnostics."""
+    """What PCS does with an instance that fails the diagnostics; None is `AUTO`."""
 
     @property
     def act(self) -> bool:
-        """Whether PCS takes instances out by itself, or computes on their GPUs."""
+        """Whether PCS removes instances by itself, or runs diagnostics on their GPUs."""
         monitors = self.monitoring_mode != "NONE" and self.monitoring_repair_action != "NONE"
         return monitors or self.deep_profile != "NONE"
 
@@ -57,7 +58,7 @@ class HealthChecksSpec(Spec):
     @rule
     def _something_is_on(self) -> Iterator[Problem]:
         if self.monitoring_mode == self.deep_profile == "NONE":
-            fix = 'then PCS checks nothing; write "STANDARD", or health_checks=None'
+            fix = 'with both checks off PCS checks nothing; write "STANDARD", or health_checks=None'
             yield self.problem_of("monitoring_mode", fix)
 
     @rule
@@ -68,5 +69,5 @@ class HealthChecksSpec(Spec):
         ):
             field = f"{name}_repair_action"
             if on == "NONE" and getattr(self, field) is not None:
-                fix = "PCS refuses an action of a check that is off; write None"
+                fix = "the check of this action is off, and PCS refuses that; write None"
                 yield self.problem_of(field, fix)

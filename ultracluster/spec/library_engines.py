@@ -10,7 +10,7 @@ from pydantic import Field
 from ultracluster.catalogue import training_engines as names
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, SHARDED
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, rule
 from ultracluster.spec.engines import Engine, compact
 
 if TYPE_CHECKING:
@@ -21,23 +21,23 @@ SOURCE: Final = "s3://<bucket>/<path>/sourcedir.tar.gz"
 
 
 class ScriptSpec(Spec):
-    """A script that SageMaker's own container toolkit fetches and starts."""
+    """A script that SageMaker's container toolkit downloads and starts."""
 
-    source: Annotated[str, Written(r"s3://.*\.tar\.gz", f"write {SOURCE}")]
+    source: Annotated[str, TextFormat(r"s3://.*\.tar\.gz", f"write {SOURCE}")]
     """S3 URI of a sourcedir.tar.gz with the script."""
 
     program: str
-    """The script's path in it."""
+    """The script's path inside the archive."""
 
     arguments: tuple[tuple[str, str], ...] = ()
-    """Its options as (name, value): `--name value`."""
+    """The script's options as (name, value), passed as `--name value`."""
 
 
 class ModelParallelEngine(Engine):
     """SageMaker's model parallel library; its image fetches and starts a script."""
 
     script: ScriptSpec
-    """What it starts."""
+    """The training script."""
 
     @property
     def entrypoint(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class ModelParallelEngine(Engine):
         """Return how the toolkit starts the processes."""
 
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
-        """Return what SDK 2.257.1 writes; the toolkit takes every value as JSON."""
+        """Return the same hyperparameters as SDK 2.257.1; the toolkit reads every value as JSON."""
         del run
         return {
             **{name: compact(value) for name, value in self.script.arguments},
@@ -76,10 +76,10 @@ class SmpV2Engine(ModelParallelEngine):
     """Which engine it is."""
 
     activation_offloading: bool = False
-    """Whether activations wait in the hosts' memory (`sm_activation_offloading`)."""
+    """Whether activations are moved to the hosts' memory (`sm_activation_offloading`)."""
 
     activation_loading_horizon: Annotated[int, Field(ge=1)] = 2
-    """Layers that are loaded ahead of the backward pass, where activations are offloaded."""
+    """Number of layers whose activations are loaded back ahead of the backward pass."""
 
     def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
         found: dict[str, Any] = {names.HYBRID: recipe.partition_size // recipe.tensor_parallel}
@@ -98,14 +98,14 @@ class SmpV2Engine(ModelParallelEngine):
 class SmpV1Engine(ModelParallelEngine):
     """Sharded data parallelism of version 1, the product that MiCS came in. Archived.
 
-    It ends at PyTorch 2.0, and SageMaker's documentation says that it is supported no longer.
+    Its last image has PyTorch 2.0; SageMaker's documentation says that it is no longer supported.
     """
 
     kind: Literal["smp-v1"] = "smp-v1"
     """Which engine it is."""
 
     acknowledge_archived: bool = False
-    """True says that you know that it is archived; without it the recipe cannot exist."""
+    """Write True to confirm that you know it is archived; otherwise the recipe is refused."""
 
     hierarchical_allgather: bool = True
     """Whether weights are gathered in two steps (`sdp_hierarchical_allgather`)."""
@@ -135,7 +135,7 @@ class SmpV1Engine(ModelParallelEngine):
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if recipe.tensor_parallel != 1:
-            fix = "sharded data parallelism shares no layers; write 1"
+            fix = "sharded data parallelism has no tensor parallelism; write 1"
             yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
 
     @rule

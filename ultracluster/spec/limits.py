@@ -1,4 +1,4 @@
-"""When a training job writes its state, and how long it may take."""
+"""How often a training job writes checkpoints, and how long it may run."""
 
 from typing import Annotated
 
@@ -9,20 +9,20 @@ from ultracluster.spec.base import Spec
 
 
 class CheckpointSpec(Spec):
-    """When the state is written: onto the file system, which all nodes write together."""
+    """How often a checkpoint is written; all nodes write it to the file system together."""
 
     every_steps: Annotated[int, Field(ge=1)]
     """Optimizer steps between two checkpoints."""
 
     keep: Annotated[int, Field(ge=2)] = 3
-    """Newest checkpoints that are kept; one is for the case that the newest is damaged."""
+    """How many of the newest checkpoints are kept; at least two, as the newest may be damaged."""
 
 
 class LimitsSpec(Spec):
     """How long a job may take."""
 
     max_runtime_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS)]
-    """Most seconds that it runs, all attempts together; at most 28 days."""
+    """Longest run time in seconds, of all attempts together; at most 28 days."""
 
     max_pending_seconds: Annotated[int, Field(ge=1800, le=MOST_SECONDS)] | None = None
-    """Most seconds that it waits for capacity; None leaves it to SageMaker."""
+    """Longest wait for capacity in seconds; None takes SageMaker's default."""

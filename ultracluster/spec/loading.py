@@ -1,4 +1,4 @@
-"""Files of environments and of recipes: Python, read with every problem reported at once."""
+"""Loads environments and recipes from Python files, and reports all problems of a file at once."""
 
 import ast
 import re
@@ -29,27 +29,27 @@ NOUNS: Final = {
     "EnvironmentSpec": ("environment", "MINE = EnvironmentSpec(name=..., region=..., ...)"),
     "RecipeSpec": ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
 }
-"""By the name of the class: what a file holds, in a reader's words, and how one is written."""
+"""By class name: the noun for messages, and an example."""
 MOST_BYTES: Final = 5_000_000
-"""Of a Python file."""
+"""Largest size of a Python file."""
 LONGEST_NAME: Final = 60
-"""Of what a problem is told of; a longer one is a problem itself."""
+"""Longest name of an environment or recipe in a message, in characters."""
 PACKAGES: Final = ("environments.", "recipes.")
-"""How modules are called that files of a project import from one another."""
+"""Packages that the files of a project import from one another."""
 
 
 def load(path: Path, kind: type[SpecT], *, project: Path | None = None) -> tuple[SpecT, ...]:
-    """Return what a Python file defines.
+    """Return the specs that a Python file defines.
 
     Args:
-        path: a file that gives specs names of its own, alone or in lists, tuples, sets and
-            dictionaries. It runs as Python does; what it imports from other files is not its own.
-        kind: the class of what is looked for.
-        project: a folder whose modules the file may import, besides those beside it.
+        path: a file that assigns specs to names, alone or in lists, tuples, sets and dictionaries.
+            It is run by Python; specs that it imports from other files do not count.
+        kind: the class of the specs to return.
+        project: a folder whose modules the file may import, besides those of its own folder.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or defines none.
-        SpecError: with every problem of those that it defines.
+        SpecError: with every problem of its specs.
     """
     specs, problems = read(path, kind, project=project)
     if problems:
@@ -60,7 +60,7 @@ def load(path: Path, kind: type[SpecT], *, project: Path | None = None) -> tuple
 def read(
     path: Path, kind: type[SpecT], *, project: Path | None = None
 ) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
-    """Return what a Python file defines, as `load` does, and every problem of it.
+    """Return the specs of a Python file, as `load` does, and their problems without raising.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or defines none.
@@ -74,14 +74,14 @@ def read(
 
 
 def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) -> tuple[SpecT, ...]:
-    """Return what all Python files of a folder define, in the order of their names.
+    """Return the specs of all Python files of a folder, in the order of the files' names.
 
-    A file may import what another one defines; one that defines nothing itself is left out.
+    Files may import from one another; a file that defines no spec is skipped.
 
     Args:
-        folder: of the files.
-        kind: the class of what is looked for.
-        also: a file that lies elsewhere and has to define something; it comes last.
+        folder: the folder of the files.
+        kind: the class of the specs to return.
+        also: a file outside of the folder that must define a spec; it comes last.
 
     Raises:
         SpecError: with every problem of every file, and one for each name that is used twice.
@@ -117,21 +117,21 @@ def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) ->
 
 
 def _in_order(path: Path) -> list[str | int]:
-    """Return what sorts gpt_1b before gpt_13b: words and numbers by turns."""
+    """Return a sort key by words and numbers, so that gpt_1b comes before gpt_13b."""
     parts = re.split(r"(\d+)", path.stem)
     return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _empty(path: Path, kind: type[Spec]) -> EnvironmentFileError:
     noun, example = NOUNS[kind.__name__]
-    return EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
+    return EnvironmentFileError(f"{path}: the file defines no {noun}; write {example}")
 
 
 @contextmanager
 def _importing(*folders: Path | None) -> Iterator[None]:
-    """Let modules be imported from folders, as Python does for a file that it runs.
+    """Let a file import modules from folders, as a script may from its own folder.
 
-    Those of a project are forgotten afterwards: another project has others of the same names.
+    Modules of a project are unloaded afterwards: another project has others of the same names.
     """
     added = [str(folder.resolve()) for folder in folders if folder is not None]
     known = dict(sys.modules)
@@ -151,7 +151,7 @@ def _importing(*folders: Path | None) -> Iterator[None]:
 def _run(
     path: Path, collection: Collection, kind: type[Spec], module_name: str | None = None
 ) -> Mapping[str, Any]:
-    """Return the values that a file gives names to, for others to import as a module."""
+    """Run a file as a module that others may import, and return its namespace."""
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python or YAML file")
     if path.suffix in data_files.SUFFIXES:
@@ -164,7 +164,7 @@ def _run(
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        if len(collection.found) > known:  # the faults that were found explain why it did not run
+        if len(collection.found) > known:  # the collected problems explain why it did not run
             raise SpecError(collection.problems(())) from error
         raise EnvironmentFileError(_where(path, error)) from error
     if module_name is not None:
@@ -174,7 +174,7 @@ def _run(
 
 
 def _imported(path: Path) -> Mapping[str, Any] | None:
-    """Return the names of a file that another one has imported already."""
+    """Return the namespace of a file that another one has imported already."""
     resolved = path.resolve()
     alike = (path.name, resolved.name)
     for module in list(sys.modules.values()):
@@ -186,7 +186,7 @@ def _imported(path: Path) -> Mapping[str, Any] | None:
 
 
 def _own(namespace: Mapping[str, Any], path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
-    """Return what a file defines itself: all that it names, but for what it imports."""
+    """Return the part of a file's namespace that it does not import from other files."""
     if path.suffix in data_files.SUFFIXES:
         return tuple(_specs(namespace, kind))
     package = str(namespace.get("__package__") or "")
@@ -196,7 +196,7 @@ def _own(namespace: Mapping[str, Any], path: Path, kind: type[SpecT]) -> tuple[S
 
 
 def _imports(path: Path, package: str) -> Iterator[Mapping[str, Any]]:
-    """Yield what each import statement of a file brings, by the names that it has there."""
+    """Yield the names and values that the import statements of a file bring."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -216,7 +216,7 @@ def _names_of(module: str) -> Mapping[str, Any]:
 
 
 def _specs(namespace: Mapping[str, Any], kind: type[SpecT]) -> Iterator[SpecT]:
-    """Yield the specs that have a name, or lie in a list, tuple, set or dictionary with one."""
+    """Yield the specs of a namespace, also those inside lists, tuples, sets and dictionaries."""
     values = [value for name, value in namespace.items() if not name.startswith("__")]
     containers: set[int] = set()
     while values:
@@ -247,12 +247,14 @@ def _problems(collection: Collection, known: Sequence[tuple[Spec, Path]]) -> lis
 
 
 def _where(path: Path, error: BaseException) -> str:
-    """Say in one line what stopped a file from running, and where."""
+    """Return one line that says which error stopped a file, and in which line."""
     if isinstance(error, SyntaxError):
         place = f"{path}" if error.lineno is None else f"{error.filename}:{error.lineno}"
         return f"{place}: {error.msg}"
     steps = traceback.extract_tb(error.__traceback__)
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
-    said = traceback.format_exception_only(error)[-1]  # an error may not even be a text
+    said = traceback.format_exception_only(error)[
+        -1
+    ]  # an exception's own text may raise another one
     return " ".join(f"{place}: {said}".split())

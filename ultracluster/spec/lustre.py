@@ -11,24 +11,24 @@ from ultracluster.catalogue import lustre
 from ultracluster.catalogue.lustre_associations import ASSOCIATION_PATH, association_problems
 from ultracluster.catalogue.values import table
 from ultracluster.problem import MISSING, Problem
-from ultracluster.spec.base import Spec, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, rule
 
 GIB_PER_TIB: Final = 1024
 
 NONCURRENT_DAYS: Final = 3
-"""Long enough for a weekend in which nobody looks."""
+"""Days; long enough for a weekend without staff."""
 
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
-BUCKET_NAME: Final = Written(
+BUCKET_NAME: Final = TextFormat(
     r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]",
     "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots; write it "
     "without s3:// and prefix",
 )
 
-UNSOUND: Final = object()
-"""Stands in for a field that is reported for its type."""
+INVALID: Final = object()
+"""The value of a field whose type has a problem already."""
 
 FIELDS: Final = {
     "StorageCapacity": "capacity_gib",
@@ -50,14 +50,14 @@ FIELDS: Final = {
     "FileSystemPath": "data_repositories",
     "DataRepositoryPath": "data_repositories",
 }
-"""Which field of the spec a rule over CloudFormation properties speaks of."""
+"""The field of the spec for each CloudFormation property that a rule may name."""
 
 
 S3: Final = "s3://"
 
 
 class DataRepositorySpec(Spec):
-    """An association between a directory of the file system and a prefix of an S3 bucket."""
+    """A data repository association: links a directory of the file system to an S3 prefix."""
 
     file_system_path: str
     """Directory of the file system, for example `/data`."""
@@ -66,13 +66,13 @@ class DataRepositorySpec(Spec):
     """Prefix in the bucket, without a leading slash, for example `datasets/`."""
 
     bucket_name: Annotated[str | None, BUCKET_NAME] = None
-    """An existing bucket of the same Region; None takes the environment's own data bucket."""
+    """An existing bucket of the same Region; None uses the environment's own data bucket."""
 
     auto_import: tuple[Event, ...] = EVERY_EVENT
-    """Changes in the bucket that appear in the file system by themselves."""
+    """Changes in the bucket that FSx imports into the file system."""
 
     auto_export: tuple[Event, ...] = EVERY_EVENT
-    """Changes in the file system that are written to the bucket by themselves."""
+    """Changes in the file system that FSx exports to the bucket."""
 
     @rule
     def _path_is_a_directory(self) -> Iterator[Problem]:
@@ -81,14 +81,14 @@ class DataRepositorySpec(Spec):
             yield self.problem_of("file_system_path", fix)
         elif {".", ".."} & set(self.file_system_path.split("/")):
             clean = posixpath.normpath(self.file_system_path)
-            fix = f'it names the directory by a detour; write "{clean}"'
+            fix = f'the path contains . or ..; write "{clean}"'
             yield self.problem_of("file_system_path", fix)
 
     @rule
-    def _prefix_is_one(self) -> Iterator[Problem]:
+    def _prefix_is_valid(self) -> Iterator[Problem]:
         if self.prefix.startswith(("/", "s3:")):
             clean = re.sub(r"^(s3://[^/]*)?/*", "", self.prefix)
-            fix = f'write the prefix alone, without bucket and leading slash: "{clean}"'
+            fix = f'write only the prefix, without bucket and leading slash: "{clean}"'
             yield self.problem_of("prefix", fix)
 
     @rule
@@ -109,13 +109,13 @@ class LustreSpec(Spec):
     """Storage capacity; 1200, 2400 or a multiple of 2400 on SSD, None for Intelligent-Tiering."""
 
     per_unit_storage_throughput: Annotated[int, Field(gt=0)] | None = None
-    """MB/s bought for every TiB of a PERSISTENT file system."""
+    """Throughput of a PERSISTENT file system in MB/s per TiB of capacity."""
 
     storage_type: Literal["SSD", "HDD", "INTELLIGENT_TIERING"] = "SSD"
-    """What the data lies on."""
+    """Storage type of the file system."""
 
     throughput_capacity_mbps: Annotated[int, Field(gt=0)] | None = None
-    """MB/s of an Intelligent-Tiering file system, a multiple of 4000."""
+    """Throughput of an Intelligent-Tiering file system in MB/s, a multiple of 4000."""
 
     drive_cache_type: Literal["NONE", "READ"] | None = None
     """SSD cache in front of HDD."""
@@ -124,10 +124,10 @@ class LustreSpec(Spec):
     """SSD read cache of an Intelligent-Tiering file system."""
 
     data_compression_type: Literal["NONE", "LZ4"] = "LZ4"
-    """Compression of what is written."""
+    """Compression of data that is written."""
 
     metadata_iops: Annotated[int, Field(gt=0)] | Literal["AUTOMATIC"] | None = None
-    """Metadata performance of PERSISTENT_2; it can be raised later but not added later."""
+    """Metadata IOPS of PERSISTENT_2; they can be raised later, but not added later."""
 
     efa_enabled: bool = False
     """Whether clients reach the file system over EFA. P4d and P4de cannot."""
@@ -142,26 +142,27 @@ class LustreSpec(Spec):
     """Whether the data is encrypted with a KMS key of the environment; PERSISTENT types only."""
 
     data_repositories: tuple[DataRepositorySpec, ...] = ()
-    """Directories that are linked to S3, at most 8."""
+    """Directories that are linked to S3 (data repository associations), at most 8."""
 
     exported_gb_per_day: Annotated[int, Field(ge=0, le=10**7)] | None = None
-    """GB that jobs write a day into exported directories: size of a checkpoint times checkpoints a
-    day. None counts the file system's capacity once a day. It is for the cost sheet alone."""
+    """GB per day that jobs write into exported directories: size of a checkpoint times checkpoints
+    a day. None takes the file system's capacity once a day. Only the cost sheet uses it."""
 
     noncurrent_days: Annotated[int, Field(ge=1, le=365)] = NONCURRENT_DAYS
-    """Days for which the data bucket keeps a version that was overwritten or deleted, as exports
-    do with checkpoints. Each is charged like an object."""
+    """Days for which the data bucket keeps noncurrent versions, which exports create whenever a
+    checkpoint is overwritten or deleted. Each is charged like an object."""
 
     checkpoint_stripes: Annotated[int, Field(ge=-1, le=2000)] | None = None
-    """Disks (OSTs) over which a file below /fsx/checkpoints is spread, -1 for all; None leaves the
-    file system's own layout. 2,000 is Lustre's most (Lustre manual, lfs setstripe)."""
+    """Stripe count of files below /fsx/checkpoints: over how many OSTs a file is spread, -1 for
+    all. None keeps the file system's default layout. 2,000 is Lustre's most (Lustre manual, lfs
+    setstripe)."""
 
     keep_data: bool
-    """Whether file system, bucket and key outlive the stack."""
+    """Whether file system, bucket and key are kept when the stack is deleted."""
 
     @property
     def tebibytes(self) -> float | None:
-        """Capacity in TiB; None where it grows by itself."""
+        """Capacity in TiB; None for Intelligent-Tiering, which grows by itself."""
         return None if self.capacity_gib is None else self.capacity_gib / GIB_PER_TIB
 
     @property
@@ -175,10 +176,9 @@ class LustreSpec(Spec):
         return tier * (self.tebibytes or 0) / 1000
 
     def properties(self) -> dict[str, Any]:
-        """Return what CloudFormation's `AWS::FSx::FileSystem` is asked for, references aside.
+        """Return the properties of `AWS::FSx::FileSystem`, without references to other resources.
 
-        A field that is itself faulty stands as `UNSOUND`, which rules leave alone, so that the
-        others are still judged.
+        An invalid field has the value `INVALID`, which rules skip: other fields are still checked.
         """
         deployment = self._sound("deployment_type")
         backups = self._sound("automatic_backup_retention_days")
@@ -208,11 +208,11 @@ class LustreSpec(Spec):
         )
 
     def _sound(self, field: str) -> Any:
-        return vars(self).get(field, UNSOUND)
+        return vars(self).get(field, INVALID)
 
     def _metadata(self) -> Any:
         iops = self._sound("metadata_iops")
-        if iops is None or iops is UNSOUND:
+        if iops is None or iops is INVALID:
             return iops
         if iops == "AUTOMATIC":
             return {"Mode": "AUTOMATIC"}
@@ -225,8 +225,8 @@ class LustreSpec(Spec):
             asked["KmsKeyId"] = True
         for problem in lustre.problems(asked):
             field = FIELDS[problem.field]
-            if self._sound(field) is UNSOUND:
-                continue  # it is reported for its type already
+            if self._sound(field) is INVALID:
+                continue  # its type has a problem already
             got = MISSING if problem.got is MISSING else getattr(self, field)
             yield Problem(field, got, _in_our_words(problem.fix))
 
@@ -235,8 +235,8 @@ class LustreSpec(Spec):
         associations = [_association(entry) for entry in self.data_repositories]
         for problem in association_problems(self.properties(), associations):
             field, got = FIELDS[problem.field], problem.got
-            # An entry says by itself which of its paths is none.
-            if problem.code != ASSOCIATION_PATH and self._sound(field) is not UNSOUND:
+            # An invalid path is a problem of the entry itself.
+            if problem.code != ASSOCIATION_PATH and self._sound(field) is not INVALID:
                 got = got.removeprefix(S3) if isinstance(got, str) else got
                 yield Problem(field, got, _in_our_words(problem.fix.replace(S3, "")))
 
@@ -246,7 +246,7 @@ def _stated(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:
-    """Return what an association is asked for, as far as its fields are sound."""
+    """Return the properties of an association, without its invalid fields."""
     known = vars(entry)
     asked = {"FileSystemPath": known["file_system_path"]} if "file_system_path" in known else {}
     if "bucket_name" in known and "prefix" in known:
@@ -256,7 +256,7 @@ def _association(entry: DataRepositorySpec) -> dict[str, Any]:
 
 
 def _in_our_words(fix: str) -> str:
-    """Name the spec's fields where a rule names CloudFormation's properties."""
+    """Replace names of CloudFormation properties in a rule's text by the spec's field names."""
     fix = fix.replace("write Mode AUTOMATIC", 'write metadata_iops="AUTOMATIC"')
     for path, field in FIELDS.items():
         fix = re.sub(rf"\b{path.rpartition('.')[2]}\b", field, fix)

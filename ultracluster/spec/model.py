@@ -1,4 +1,4 @@
-"""What is trained, and on what."""
+"""The model and the data of a training job."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
@@ -8,25 +8,25 @@ from pydantic import Field
 from ultracluster.catalogue.sharding import divisors, nearest
 from ultracluster.catalogue.torchtitan import MODELS, model_faults
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, UndeterminedError, rule
 
-FOLDER: Final = Written(
+FOLDER: Final = TextFormat(
     r"(?!(.*/)?\.\.(/|$))[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*",
-    "write a path below the file system's root, without a slash at its ends",
+    "write a path relative to the file system's root, without a slash at start or end",
 )
 
 
 class ModelSpec(Spec):
-    """Shape of a decoder-only transformer."""
+    """Size of a decoder-only transformer."""
 
     layers: Annotated[int, Field(ge=1)]
-    """Blocks."""
+    """Number of transformer blocks."""
 
     width: Annotated[int, Field(ge=1)]
-    """Values of one token's state."""
+    """Hidden size: values of one token's state."""
 
     heads: Annotated[int, Field(ge=1)]
-    """Attention heads; they divide the width."""
+    """Attention heads per block; a divisor of `width`."""
 
     vocabulary: Annotated[int, Field(ge=1)] = 50304
     """Rows of the embedding: GPT-2's 50,257, padded to a multiple of 64."""
@@ -43,18 +43,18 @@ class ModelSpec(Spec):
     def _heads_divide_the_width(self) -> Iterator[Problem]:
         if self.width % self.heads:
             near = nearest(self.heads, divisors(self.width))
-            fix = f"they share a width of {self.width}; write {near}"
+            fix = f"heads must divide width, {self.width}; write {near}"
             yield self.problem_of("heads", fix)
 
 
 class TorchtitanModelSpec(Spec):
-    """A model of torchtitan's own list (`training/torchtitan/layout/models.json`)."""
+    """A model that torchtitan defines (listed in `training/torchtitan/layout/models.json`)."""
 
     family: str
-    """Its folder in `torchtitan.models`, for example llama3."""
+    """Its package in `torchtitan.models`, for example llama3."""
 
     flavor: str
-    """Its name there, for example 8B."""
+    """Its name in that package, for example 8B."""
 
     sequence: Annotated[int, Field(ge=1)]
     """Tokens of one sample."""
@@ -68,7 +68,7 @@ class TorchtitanModelSpec(Spec):
 
     @property
     def parameters(self) -> int:
-        """All weights, of experts that a token does not meet as well."""
+        """Number of weights, including experts that a token does not use."""
         return self.facts["parameters"]
 
     @property
@@ -82,13 +82,13 @@ class TorchtitanModelSpec(Spec):
 
 
 class DataSpec(Spec):
-    """Tokens on the file system, and how many make a step."""
+    """The training data on the file system, and the batch size."""
 
     directory: Annotated[str, FOLDER] = "data/tokens"
-    """Folder that `python -m training.prepare` wrote, below the root of the file system."""
+    """Folder written by `python -m training.prepare`, relative to the root of the file system."""
 
     global_batch: Annotated[int, Field(ge=1)]
-    """Sequences in one optimizer step, over all GPUs."""
+    """Sequences in one optimizer step, of all GPUs together."""
 
     micro_batch: Annotated[int, Field(ge=1)] = 1
-    """Sequences that one data-parallel rank works on at a time."""
+    """Sequences that one data-parallel rank processes at a time."""

@@ -1,4 +1,4 @@
-"""The network of an environment: a VPC of its own, or one that is there already."""
+"""The network of an environment: a new VPC, or an existing one."""
 
 import re
 from abc import abstractmethod
@@ -10,21 +10,21 @@ from pydantic import Field
 from ultracluster.catalogue import endpoints
 from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec import cidr as blocks
-from ultracluster.spec.base import Spec, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, rule
 
 INTERFACE_ENDPOINTS: Final = endpoints.INTERFACE_ENDPOINTS
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")
 
 
 def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
-    """Yield what cannot be a list of services with an interface endpoint."""
+    """Yield problems of a list of services for interface endpoints."""
     for index, service in enumerate(services):
         field = f"interface_endpoints[{index}]"
         short = re.sub(r"^(cn\.)?(com|aws)\.[a-z]+\.[a-z0-9-]+\.", "", service)
         if "s3" in (service, short):
             yield Problem(field, service, "S3 has a gateway endpoint already; remove it")
         elif short != service:
-            fix = f'the Region is put before it; write the short name, "{short}"'
+            fix = f'write the short name, without the Region: "{short}"'
             yield Problem(field, service, fix)
         elif not ENDPOINT_SERVICE.fullmatch(service):
             known = choices(INTERFACE_ENDPOINTS[:4])
@@ -33,13 +33,13 @@ def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
             yield Problem(field, service, "it is listed twice; remove one")
 
 
-def _id(prefix: str) -> Written:
+def _id(prefix: str) -> TextFormat:
     fix = f'write the id as AWS shows it, for example "{prefix}-0123456789abcdef0"'
-    return Written(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", fix)
+    return TextFormat(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", fix)
 
 
 class _Network(Spec):
-    """What a VPC is asked for, made for the environment or there already."""
+    """What new and existing VPCs have in common."""
 
     cidr: str
     """Its IPv4 block."""
@@ -49,16 +49,16 @@ class _Network(Spec):
 
     @abstractmethod
     def training_blocks(self) -> tuple[str, ...]:
-        """Return the blocks of the training subnets, the one with the file system first."""
+        """Return the CIDR blocks of the training subnets; the first one has the file system."""
 
     @property
     def training_addresses(self) -> int:
-        """Addresses of the training subnets, taken as if all of them were free."""
+        """Usable addresses of all training subnets; addresses in use are not known here."""
         return sum(blocks.usable_addresses(cidr) for cidr in self.training_blocks())
 
     @property
     def lustre_subnet_addresses(self) -> int:
-        """Addresses of the subnet that holds the file system and the endpoints."""
+        """Usable addresses of the first training subnet, which has file system and endpoints."""
         return blocks.usable_addresses(self.training_blocks()[0])
 
     @rule
@@ -67,10 +67,10 @@ class _Network(Spec):
 
 
 class NetworkSpec(_Network):
-    """A VPC made for the environment, all of it in one Availability Zone.
+    """A new VPC for the environment, in one Availability Zone.
 
-    EFA traffic is not routable and stays within a zone (EC2 User Guide, 2026-08-01), so that
-    further zones would hold nothing of a cluster.
+    EFA traffic does not leave a zone (EC2 User Guide, 2026-08-01), so that a cluster cannot use
+    further zones.
     """
 
     cidr: str = str(blocks.DEFAULT_VPC)
@@ -79,18 +79,18 @@ class NetworkSpec(_Network):
     training_subnet_cidrs: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default_factory=blocks.training_subnets_of
     )
-    """Blocks of the private subnets for nodes, SageMaker and the file system (in the first). Not
-    given, one subnet: the first /20 of the VPC, or half of a smaller VPC."""
+    """Blocks of the private subnets for nodes, SageMaker and the file system (in the first). The
+    default is one subnet: the first /20 of the VPC, or half of a smaller VPC."""
 
     public_subnet_cidr: str | None = Field(default_factory=blocks.public_subnet_of)
-    """Block of the subnet that holds the NAT gateway; None closes the network. Not given, a /28
-    near the end of the VPC that no training subnet takes."""
+    """Block of the subnet with the NAT gateway; None for a network without internet access. The
+    default is a free /28 near the end of the VPC."""
 
     interface_endpoints: tuple[str, ...] = INTERFACE_ENDPOINTS
     """Services with an interface endpoint in the first training subnet, for example `ecr.api`."""
 
     flow_log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 90
-    """Days for which CloudWatch keeps the flow logs."""
+    """Retention of the VPC flow logs in CloudWatch, in days."""
 
     def training_blocks(self) -> tuple[str, ...]:
         return self.training_subnet_cidrs
@@ -121,7 +121,7 @@ class NetworkSpec(_Network):
         for field, cidr in self.subnets():
             block = blocks.network_or_none(cidr)
             if block is not None and not block.subnet_of(vpc):
-                fix = f"it lies outside the VPC; write a block inside {self.cidr}"
+                fix = f"it is outside of the VPC; write a block inside {self.cidr}"
                 yield Problem(field, cidr, fix)
 
     @rule
@@ -152,12 +152,12 @@ class NetworkSpec(_Network):
             return
         missing = [name for name in INTERFACE_ENDPOINTS if name not in self.interface_endpoints]
         if missing:
-            fix = f"a network without NAT reaches AWS only by endpoints; add {', '.join(missing)}"
+            fix = f"without NAT gateway AWS is reached only by endpoints; add {', '.join(missing)}"
             yield self.problem_of("interface_endpoints", fix)
 
 
 class ExistingSubnetSpec(Spec):
-    """A private subnet that is there already."""
+    """An existing private subnet."""
 
     subnet_id: Annotated[str, _id("subnet")]
     """`subnet-...`"""
@@ -169,7 +169,7 @@ class ExistingSubnetSpec(Spec):
     """The id of its zone, for example `use1-az6`."""
 
     route_table_id: Annotated[str | None, _id("rtb")] = None
-    """Its route table, where an S3 gateway endpoint is to be added to it."""
+    """Its route table, to which an S3 gateway endpoint is added; None adds none."""
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
@@ -177,10 +177,10 @@ class ExistingSubnetSpec(Spec):
 
 
 class ExistingNetworkSpec(_Network):
-    """A VPC that is there already, with its own routes and endpoints.
+    """An existing VPC, with its own routes and endpoints.
 
-    What a template cannot know of it (free addresses, DNS attributes, routes, network ACLs) is
-    for a check against the live account.
+    `ultracluster preflight` checks what only the account can tell: free addresses, DNS attributes,
+    routes and network ACLs.
     """
 
     vpc_id: Annotated[str, _id("vpc")]
@@ -190,13 +190,13 @@ class ExistingNetworkSpec(_Network):
     """Its IPv4 block."""
 
     secondary_cidrs: tuple[str, ...] = ()
-    """Blocks that were added to it later."""
+    """Secondary CIDR blocks of the VPC."""
 
     training_subnets: Annotated[tuple[ExistingSubnetSpec, ...], Field(min_length=1)]
-    """Private subnets in the environment's zone; the file system is put into the first."""
+    """Private subnets in the environment's zone; the file system is created in the first."""
 
     interface_endpoints: tuple[str, ...] = ()
-    """Services to add an interface endpoint for; the VPC is taken to have what it needs."""
+    """Services for which an interface endpoint is added; others are assumed to be reachable."""
 
     def training_blocks(self) -> tuple[str, ...]:
         return tuple(subnet.cidr for subnet in self.training_subnets)
@@ -214,7 +214,7 @@ class ExistingNetworkSpec(_Network):
             given = vars(subnet).get("cidr")
             block = None if given is None else blocks.network_or_none(given)
             if block is not None and not any(block.subnet_of(vpc) for vpc in vpcs):
-                fix = f"it lies outside {choices(vpcs)}; write the subnet's block, or add the "
+                fix = f"it is outside of {choices(vpcs)}; write the subnet's block, or add the "
                 fix += "VPC's block that holds it to secondary_cidrs"
                 yield Problem(f"training_subnets[{index}].cidr", given, fix)
 

@@ -1,4 +1,4 @@
-"""Node groups of a Slurm cluster beside the environment's own nodes, and what all nodes boot."""
+"""Further node groups of a Slurm cluster, and the images that all nodes boot."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from ultracluster.catalogue.images import PCS_READY_AMI, node_image_parameter, p
 from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, cleaned, rule
+from ultracluster.spec.base import Spec, rule, valid_name
 from ultracluster.spec.nodes import IMAGE, NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
 
@@ -25,34 +25,34 @@ GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*\.")
 """Families of arm64 instances have a g behind the generation: m7g, c8gn (EC2, naming)."""
 GROUP: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 TAKEN: Final = (ENVIRONMENTS_NODES, "login")
-"""Names of groups that every environment has."""
+"""Names of the groups that every environment has."""
 WITH_DISKS: Final = re.compile(r"((i|im|is|d|h)\d|[a-z]+\d+[a-z]*d)[a-z0-9-]*\.")
-"""Families whose instances have disks of their own: those with a d behind the generation, and the
+"""Families whose instances have local NVMe disks: those with a d behind the generation, and the
 storage families (EC2, naming of instance types, read 2026-11-27)."""
 
 
 class _Group(Spec):
-    """What node groups beside the environment's own have in common."""
+    """What all further node groups have in common."""
 
     name: str
-    """What queues call it, in lower case. PCS knows it by this name and the instance type."""
+    """Its name for queues, in lower case. In PCS the name is followed by the instance type."""
 
     least_nodes: Annotated[int, Field(ge=0)] = 0
-    """Nodes that are kept running without a job; each of them is billed."""
+    """Minimum number of running nodes, also without jobs; each is billed."""
 
     @property
     def group_name(self) -> str:
-        """The name that PCS knows it by: with another type it is another group."""
+        """Its name in PCS; with another instance type it is another group."""
         return group_name(str(vars(self).get("instance_type")), f"{self.name}-")
 
     @rule
-    def _name_is_one(self) -> Iterator[Problem]:
+    def _name_is_valid(self) -> Iterator[Problem]:
         if not GROUP.fullmatch(self.name):
-            clean = cleaned(self.name, instead="cpu").rstrip("-0123456789")
+            clean = valid_name(self.name, instead="cpu").rstrip("-0123456789")
             fix = f'write lower-case letters, digits and single hyphens: "{clean}"'
             yield self.problem_of("name", fix)
         elif self.name in TAKEN or self.name.startswith("login-"):
-            yield self.problem_of("name", 'every environment has a group of that name; write "cpu"')
+            yield self.problem_of("name", 'the name is reserved; write "cpu"')
         elif "instance_type" in vars(self) and not NAME.fullmatch(self.group_name):
             room = 25 - len(group_name(vars(self)["instance_type"], "-"))
             fix = f"with the instance type behind it, it is {self.group_name}, and PCS takes 25 "
@@ -67,41 +67,41 @@ class _Group(Spec):
 
 
 class AcceleratedGroupSpec(_Group, NodesSpec):
-    """Accelerated nodes of another type or capacity, with a placement group of their own."""
+    """Further accelerated nodes, of another type or capacity, in their own placement group."""
 
     interface_layout: InterfaceLayout = "address-per-card"
-    """PCS takes no other layout."""
+    """PCS supports no other layout."""
 
     image: Annotated[str, IMAGE] = PCS_READY_AMI
-    """AMI id, or the name of an SSM parameter that holds one, with Slurm and the PCS agent."""
+    """AMI id, or SSM parameter that holds one; the image must have Slurm and the PCS agent."""
 
     root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/sda1"
-    """Device that the image boots from."""
+    """Root device name of the image."""
 
 
 class CpuGroupSpec(_Group):
-    """Nodes without EFA: for preparing data, for tests."""
+    """Nodes without EFA, for example to prepare data or for tests."""
 
     instance_type: str
     """EC2 instance type, for example `c7i.8xlarge`."""
 
     count: Annotated[int, Field(ge=1)]
-    """Nodes at full size; they are launched on demand."""
+    """Maximum number of nodes; they are launched on demand."""
 
     image: Annotated[str | None, IMAGE] = None
-    """AMI id or SSM parameter; None takes the environment's nodes' own."""
+    """AMI id or SSM parameter; None uses the image of the environment's nodes."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""
 
     @property
     def total(self) -> int:
-        """Nodes at full size; none is spare."""
+        """Maximum number of nodes; there are no spare ones."""
         return self.count
 
     @property
     def has_disks(self) -> bool:
-        """Whether the type has disks of its own, which become /scratch."""
+        """Whether the type has local NVMe disks, which are mounted at /scratch."""
         return WITH_DISKS.match(self.instance_type) is not None
 
     @rule
@@ -114,7 +114,7 @@ class CpuGroupSpec(_Group):
                 fix = f"no such instance type is known; write {(near or ['c7i.8xlarge'])[0]}"
                 yield self.problem_of("instance_type", fix)
         else:
-            fix = "that type has accelerators and EFA; write AcceleratedGroupSpec for it"
+            fix = "that type has accelerators and EFA; use AcceleratedGroupSpec"
             yield self.problem_of("instance_type", fix)
 
 
@@ -125,14 +125,14 @@ def architecture(instance_type: str) -> str:
 
 @dataclass(frozen=True)
 class PlainNodes:
-    """Nodes without EFA: login nodes, or a CPU group of Slurm's."""
+    """Nodes without EFA: the login nodes, or a CPU node group."""
 
     what: str
     count: int
     instance_type: str
     type_field: str
     image: str | None
-    """Their own image; None is the nodes'."""
+    """Their image; None uses the image of the environment's nodes."""
     image_field: str
 
     @property
@@ -155,13 +155,13 @@ def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:
 
 
 def images(environment: "EnvironmentSpec") -> dict[str, str]:
-    """Return every image that nodes boot, by its field."""
+    """Return every image that nodes boot, by field path."""
     found = {f"{field}.image": nodes.image for field, nodes in environment.fabrics().items()}
     return found | {each.image_field: each.image for each in plain_nodes(environment) if each.image}
 
 
 def image_parameter(environment: "EnvironmentSpec", *, login: bool = False) -> str | None:
-    """Return the SSM parameter that names today's image of nodes; None where none is known to."""
+    """Return the SSM parameter of the nodes' newest image; None if none is known."""
     slurm, instance = environment.slurm, environment.nodes.instance
     architecture, nvidia = instance.architecture, instance.accelerator.is_nvidia
     if login:

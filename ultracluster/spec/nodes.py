@@ -1,4 +1,4 @@
-"""The nodes of a cluster: how many, of which type, on which capacity."""
+"""The nodes of a cluster: number, type and capacity."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
@@ -10,86 +10,88 @@ from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeEr
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
 from ultracluster.catalogue.offerings import SIZES
 from ultracluster.problem import Problem, choices
-from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, UndeterminedError, rule
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
 
-RESERVATION_ID: Final = Written(
+RESERVATION_ID: Final = TextFormat(
     r"cr-[0-9a-f]{8,17}", 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
 )
-IMAGE: Final = Written(
+IMAGE: Final = TextFormat(
     r"ami-([0-9a-f]{8}|[0-9a-f]{17})|/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?",
     'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with a slash',
 )
 
 
 class CapacityReservationSpec(Spec):
-    """An on-demand capacity reservation that the nodes are targeted at.
+    """The on-demand capacity reservation that nodes are launched into.
 
-    Without an id, one of the nodes' number is made inside the cluster placement group: capacity
-    reserved outside the group is not found by instances launched into it (eksctl#7949).
+    Without an id, a reservation for all nodes is created in the cluster placement group: instances
+    launched into a group cannot use capacity reserved outside of it (eksctl#7949).
     """
 
     capacity_reservation_id: Annotated[str | None, RESERVATION_ID] = None
     """An existing reservation, `cr-...`."""
 
     least_used_percent: Annotated[int, Field(ge=1, le=100)] = 90
-    """Share of the reserved instances that must run: with fewer for ten minutes an alarm goes off,
-    since all are paid for."""
+    """Percentage of the reserved instances that should run: below it for ten minutes an alarm
+    fires, since all of them are paid for."""
 
 
 class CapacityBlockSpec(Spec):
-    """A Capacity Block for ML that was bought beforehand."""
+    """A Capacity Block for ML, bought beforehand."""
 
     capacity_reservation_id: Annotated[str, RESERVATION_ID]
     """The id of the block's reservation, `cr-...`."""
 
 
 class NodesSpec(Spec):
-    """Accelerated EC2 instances that form one EFA fabric in one zone."""
+    """Accelerated EC2 instances in one zone, connected by EFA."""
 
     instance_type: str
     """EC2 instance type, for example `p4d.24xlarge`."""
 
     count: Annotated[int, Field(ge=1)]
-    """Nodes that one job may use. They are launched on demand and scale to zero."""
+    """Number of nodes that one job can use. They are launched when needed, from zero."""
 
     spare_nodes: Annotated[int, Field(ge=0)] = 0
-    """Nodes beyond them, which take the place of drained ones: with none, one drained node stops a
-    job of all nodes. Capacity is reserved for them as well."""
+    """Additional nodes that replace drained ones: without any, one drained node stops a job of all
+    nodes. Reservations include them."""
 
     interface_layout: InterfaceLayout = "one-address"
-    """`one-address` takes one private address a node, `address-per-card` one for each card."""
+    """`one-address` uses one private IP address per node, `address-per-card` one per network
+    card."""
 
     image: Annotated[str, IMAGE] = DEEP_LEARNING_AMI
     """AMI id, or the name of an SSM parameter that holds one. An environment that keeps data or
-    reserves capacity names an id: a parameter is resolved at each deployment, and may then replace
-    every node."""
+    reserves capacity needs an id: a parameter is read at each deployment, and may replace every
+    node."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""
 
     root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/xvda"
-    """Device the image boots from: `/dev/xvda` on Amazon Linux, `/dev/sda1` on Ubuntu. Another
-    than the image's would leave the root volume as the image has it and add a second one."""
+    """Root device name of the image: `/dev/xvda` on Amazon Linux, `/dev/sda1` on Ubuntu. With a
+    wrong name the root volume keeps the image's size, and a second volume is added."""
 
     threads_per_core: Literal[1, 2] | None = None
-    """CPU threads per core; 1 switches hyper-threading off. None leaves the type's default."""
+    """CPU threads per core; 1 disables hyper-threading. None is the default of the type."""
 
     container_metadata: bool = True
-    """Whether a container on a bridge network reaches the node's metadata, and with it the
-    credentials of the node's role. False keeps what asks for them there, the AWS CLI for example,
-    out as well; a container on the host's network, as Slurm's are, reaches them either way."""
+    """Whether containers on a bridge network reach the instance metadata, and so the credentials of
+    the node's role. With False the AWS CLI in such a container has none. Containers on the host's
+    network, as under Slurm, reach them either way."""
 
     placement_group: bool = True
-    """Whether the nodes are launched into a cluster placement group of their own."""
+    """Whether the nodes are launched into their own cluster placement group."""
 
     capacity_reservation: CapacityReservationSpec | None = None
-    """On-demand capacity reservation; without it and without a block the nodes are on demand."""
+    """On-demand capacity reservation; without it and without a block, nodes are launched on
+    demand."""
 
     capacity_block: CapacityBlockSpec | None = None
-    """Capacity Block for ML, which excludes a reservation and a placement group."""
+    """Capacity Block for ML; excludes `capacity_reservation` and `placement_group`."""
 
     @property
     def instance(self) -> InstanceType:
@@ -104,22 +106,22 @@ class NodesSpec(Spec):
 
     @property
     def total(self) -> int:
-        """All nodes that can run at a time, spare ones included."""
+        """Maximum number of nodes, including spare ones."""
         return self.count + self.spare_nodes
 
     @property
     def addresses_per_node(self) -> int:
-        """Private IPv4 addresses that a node takes from its subnet."""
+        """Private IPv4 addresses that each node uses."""
         return addresses(self.instance, self.interface_layout)
 
     @property
     def pays_for_all(self) -> bool:
-        """Whether all nodes are paid for, running or not."""
+        """Whether all nodes are paid for even while they do not run."""
         return self.capacity_reservation is not None or self.capacity_block is not None
 
     @property
     def makes_reservation(self) -> bool:
-        """Whether a capacity reservation is defined with the cluster."""
+        """Whether the cluster's stack creates a capacity reservation."""
         reservation = self.capacity_reservation
         return reservation is not None and reservation.capacity_reservation_id is None
 
@@ -143,7 +145,7 @@ class NodesSpec(Spec):
     def _one_kind_of_capacity(self) -> Iterator[Problem]:
         if self.capacity_block is not None and self.capacity_reservation is not None:
             got = "a Capacity Block together with a capacity reservation"
-            fix = "nodes are launched on one of them; remove capacity_block or capacity_reservation"
+            fix = "nodes can use only one of them; remove capacity_block or capacity_reservation"
             yield Problem("capacity_block", got, fix)
 
     @rule
@@ -162,7 +164,7 @@ class NodesSpec(Spec):
     def _placement_group_can_hold_it(self) -> Iterator[Problem]:
         reservation, fix = self.capacity_reservation, ""
         if self.capacity_block is not None:
-            fix = "a Capacity Block is placed close together by itself"
+            fix = "AWS places the instances of a Capacity Block close together without one"
         elif reservation is not None and reservation.capacity_reservation_id is not None:
             fix = "an existing reservation cannot be moved into a new placement group, and nodes "
             fix += "in the group would not find it"

@@ -1,4 +1,4 @@
-"""What an environment measures of itself, and which alarms it has."""
+"""The metrics and alarms of an environment."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -14,16 +14,16 @@ from ultracluster.suggestions import did_you_mean
 class ObservabilitySpec(Spec):
     """Metrics of nodes, Slurm and training programs in CloudWatch, and alarms on them.
 
-    Metrics go to CloudWatch's OpenTelemetry endpoint by the agent of the nodes' image, and are
-    asked by PromQL (decision 0017). AWS charges by the GB, which the cost sheet estimates.
+    The CloudWatch agent sends metrics to CloudWatch's OpenTelemetry endpoint, and alarms query them
+    by PromQL (decision 0017). AWS charges per GB; the cost sheet has an estimate.
     """
 
     every_seconds: Annotated[int, Field(ge=10, le=60)] = 15
-    """Seconds between two measurements of a node. Twice as long costs half as much, and everything
-    is noticed later by as much."""
+    """Seconds between two measurements of a node. Twice the interval costs half as much, and delays
+    every alarm by as much."""
 
     without: tuple[str, ...] = ()
-    """Names of alarms that are left out, of docs/operate/alarms.md."""
+    """Names of alarms to leave out; docs/operate/alarms.md lists them."""
 
     @rule
     def _alarms_are_known(self) -> Iterator[Problem]:
@@ -31,5 +31,5 @@ class ObservabilitySpec(Spec):
         for index, name in enumerate(self.without):
             if name not in known:
                 hint = did_you_mean(name, known)
-                fix = f"no alarm has this name{hint}; docs/operate/alarms.md lists them"
+                fix = f"no alarm has that name{hint}; docs/operate/alarms.md lists them"
                 yield Problem(f"without[{index}]", name, fix)

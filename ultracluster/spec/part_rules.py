@@ -1,4 +1,4 @@
-"""What an environment must be for its file system and for Slurm, beyond what these can know."""
+"""Rules about how an environment's file system, Slurm and network fit together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
 
 BLOCK_OVER_EFA: Final = 16
-"""Prefix of the block that an EFA-enabled file system shares with its clients (FSx for Lustre User
-Guide, EFA-enabled file systems, copy read 2026-11-23)."""
+"""Prefix length of the block that an EFA-enabled file system and its clients must share (FSx for
+Lustre User Guide, EFA-enabled file systems, copy read 2026-11-23)."""
 
 
 def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """An EFA-enabled file system that no client reaches over EFA only costs money."""
+    """An EFA-enabled file system costs money for nothing if no client uses EFA to reach it."""
     instance = environment.nodes.instance
     if environment.storage.efa_enabled and instance.lustre_over_efa is False:
         fix = f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 cannot)"
@@ -38,7 +38,7 @@ def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 
 def shares_a_block_with_its_clients(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """A VPC that is there already may have subnets of several blocks; one of ours has one /16."""
+    """An existing VPC may have subnets of several blocks; a new one has one /16."""
     spec = environment.network
     if not environment.storage.efa_enabled or not isinstance(spec, ExistingNetworkSpec):
         return
@@ -55,15 +55,15 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
 
 
 def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
+    """Paid capacity that is idle needs an alarm: AWS Budgets is up to a day late."""
     if environment.pays_for_capacity and not environment.budget.notify:
-        fix = "nodes are paid for whether they run or not, and nobody is told; write "
+        fix = "nodes are paid for whether they run or not, and nobody is notified; write "
         fix += 'notify=("team@your-company.com",), or the ARN of an SNS topic'
         yield environment.problem_of("budget.notify", fix)
 
 
 def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """The controller manages nodes and login nodes."""
+    """The Slurm controller's size limits how many nodes and login nodes it manages."""
     if environment.slurm is None:
         return
     needed, given = environment.slurm.instances(environment.nodes.total), environment.slurm.size
@@ -82,7 +82,7 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 
 def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """Nodes that always run are some of the nodes."""
+    """No more nodes can be kept running than the cluster has."""
     most = environment.nodes.total
     if environment.slurm is not None and (environment.slurm.least_nodes or 0) > most:
         fix = f"the cluster has {most} nodes; write at most {most}"
@@ -90,11 +90,11 @@ def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Probl
 
 
 def nodes_can_join_slurm(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """PCS registers nodes over interfaces of type efa; without its agent one is never idle."""
+    """A node registers with PCS by interfaces of type efa and by the agent on its image."""
     for field, nodes in environment.fabrics().items() if environment.slurm is not None else ():
         layout, own = nodes.interface_layout, "address-per-card"
         if layout != own:
-            fix = f'PCS does not take efa-only interfaces; write interface_layout="{own}"'
+            fix = f'PCS does not support efa-only interfaces; write interface_layout="{own}"'
             yield Problem(f"{field}.interface_layout", layout, fix)
         if nodes.image == DEEP_LEARNING_AMI:
             fix = "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
@@ -103,21 +103,21 @@ def nodes_can_join_slurm(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 
 def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """Another device would be a second volume."""
+    """With another device name the instance would get a second volume."""
     for field, nodes in environment.fabrics().items():
         images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
         if nodes.image in images and nodes.root_device_name != "/dev/sda1":
-            fix = 'that image is Ubuntu, which boots from another; write "/dev/sda1"'
+            fix = 'Ubuntu images have another root device; write "/dev/sda1"'
             yield Problem(f"{field}.root_device_name", nodes.root_device_name, fix)
 
 
 def plain_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """An instance does not boot an image of another architecture, as its name may tell."""
+    """Instances only boot images of their own architecture, which the image's name may show."""
     for each in plain_nodes(environment):
         other = {"x86_64": "arm64", "arm64": "x86_64"}[each.architecture]
         if other in (each.image or environment.nodes.image):
             instead = {"x86_64": "m7g.xlarge", "arm64": "m6i.xlarge"}[each.architecture]
-            fix = f"it is {each.architecture} and its image is not; give it an image of its own, or"
+            fix = f"the type is {each.architecture} and its image is not; give it its own image, or"
             yield Problem(each.type_field, each.instance_type, f"{fix} write {instead}")
 
 
@@ -135,44 +135,44 @@ def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
         if option is not None:
             command = f"ultracluster image {environment.name}{option} --write"
             way = f'write "{EXAMPLE_IMAGE}", and today\'s id in its place: {command}'
-        fix = "any deployment may find another image there and replace every node, and this "
+        fix = "any deployment may read another image's id there and replace every node, and this "
         yield Problem(field, image, f"{fix}environment {why}; {way}")
 
 
 def own_image_is_of_slurm_nodes(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """What the pipeline makes has Slurm, and is held against the cluster's version."""
+    """The image pipeline builds images with Slurm, and compares their version to the cluster's."""
     if environment.node_image is not None and environment.slurm is None:
-        fix = "it makes images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None"
+        fix = "it builds images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None"
         yield Problem("node_image", "a pipeline without slurm", fix)
 
 
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """PCS is not in every Region."""
+    """PCS is not available in every Region."""
     known = environment.region in instances.regions() or environment.region in slurm.REGIONS
     if environment.slurm is not None and known and environment.region not in slurm.REGIONS:
         near = [r for r in sorted(slurm.REGIONS) if r[:3] == environment.region[:3]]
-        fix = "AWS PCS is not there; write slurm=None"
+        fix = "AWS PCS is not available in that Region; write slurm=None"
         fix += f", or use {choices(near)}" if near else ""
         yield Problem("slurm", environment.region, fix)
 
 
 def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """Nodes call the service before Slurm knows them."""
+    """Nodes call PCS to register, before Slurm can use them."""
     given = environment.network
     if environment.slurm is None or not isinstance(given, NetworkSpec):
         return
     if given.public_subnet_cidr is None and "pcs" not in given.interface_endpoints:
-        fix = "nodes register with PCS, and a network without NAT reaches AWS only by endpoints"
+        fix = "nodes call PCS, and without NAT gateway AWS is reached only by endpoints"
         yield environment.problem_of("network.interface_endpoints", f'{fix}; add "pcs"')
 
 
 def has_gpus_to_diagnose(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """PCS's deep checks are NVIDIA's diagnostics."""
+    """PCS's deep checks need NVIDIA GPUs."""
     checks = environment.slurm.health_checks if environment.slurm is not None else None
     if checks is None or checks.deep_profile == "NONE":
         return
     if not any(nodes.instance.accelerator.is_nvidia for nodes in environment.fabrics().values()):
-        fix = 'they are diagnostics of NVIDIA GPUs, and no nodes have any; write "NONE"'
+        fix = 'the checks need NVIDIA GPUs, and no node has one; write "NONE"'
         yield environment.problem_of("slurm.health_checks.deep_profile", fix)
 
 

@@ -1,4 +1,4 @@
-"""Queues of a Slurm cluster: which nodes their jobs run on, and within which limits."""
+"""Queues of a Slurm cluster: node groups and limits of their jobs."""
 
 import re
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, UndeterminedError, rule
 
 NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
 """AWS PCS API, `QueueName` and `ComputeNodeGroupName` (botocore 1.43.106)."""
 ENVIRONMENTS_NODES: Final = "nodes"
-"""What a queue calls the environment's own nodes."""
+"""The name of the environment's own nodes in `QueueSpec.node_groups`."""
 TIME: Final = re.compile(r"(?:(\d+)-)?(\d+)(?::([0-5]?\d))?(?::([0-5]?\d))?")
 NO_LIMIT: Final = ("UNLIMITED", "INFINITE")
-LIMIT: Final = Written(
+LIMIT: Final = TextFormat(
     "|".join((TIME.pattern, *NO_LIMIT)),
     "Slurm takes minutes, hours:minutes:seconds or days-hours; write "
     '"60", "2:00:00" or "1-0", or UNLIMITED',
@@ -29,7 +29,7 @@ FIELDS: Final = {
     "PriorityTier": "priority_tier",
     "AllowAccounts": "allow_accounts",
 }
-"""What Slurm calls the fields."""
+"""The fields by Slurm's names."""
 
 
 def seconds(given: str) -> float:
@@ -39,7 +39,7 @@ def seconds(given: str) -> float:
     `days-hours:minutes:seconds` or `UNLIMITED` (slurm.conf, MaxTime, read 2026-11-27).
 
     Raises:
-        UndeterminedError: where it is none.
+        UndeterminedError: where the text is not a time limit.
     """
     if given in NO_LIMIT:
         return float("inf")
@@ -60,30 +60,30 @@ def _another_name(given: str) -> str:
 
 
 class QueueSpec(Spec):
-    """A queue, which is a partition in Slurm's words, with the limits of its jobs."""
+    """A queue, which Slurm calls a partition, and the limits of its jobs."""
 
-    name: Annotated[str, Written(NAME.pattern, _another_name)] = "train"
+    name: Annotated[str, TextFormat(NAME.pattern, _another_name)] = "train"
     """Its name, which users write after `sbatch --partition`."""
 
     node_groups: Annotated[tuple[str, ...], Field(min_length=1)] = (ENVIRONMENTS_NODES,)
-    """Names of the node groups that its jobs run on; `nodes` are the environment's own. Several
-    groups have no network in common beyond the zone's: a job should stay in one of them."""
+    """Names of the node groups that its jobs run on; `nodes` are the environment's own nodes. EFA
+    connects the nodes of one group only, so that a job should use a single group."""
 
     max_time: Annotated[str | None, LIMIT] = None
     """Longest time limit of a job, in Slurm's notation (`2:00:00`, `1-0` for a day); None has no
     limit."""
 
     default_time: Annotated[str | None, LIMIT] = None
-    """Time limit of jobs that state none; None takes `max_time`."""
+    """Time limit of jobs that do not set one; None takes `max_time`."""
 
     priority_tier: Annotated[int, Field(ge=0, le=HIGHEST_TIER)] | None = None
-    """Jobs of a queue with a higher tier are looked at first; Slurm's own default is 1."""
+    """Slurm considers jobs of queues with a higher tier first; Slurm's default is 1."""
 
     allow_accounts: tuple[str, ...] = ()
-    """Accounts that may submit; without any, all may."""
+    """Accounts that may submit jobs; if empty, all may."""
 
     def custom_settings(self) -> dict[str, str]:
-        """Return what is asked for in Slurm's words, by the name of the setting."""
+        """Return the queue's Slurm settings by name."""
         stated = {name: getattr(self, field) for name, field in FIELDS.items()}
         return {
             name: ",".join(value) if isinstance(value, tuple) else str(value)
@@ -96,5 +96,5 @@ class QueueSpec(Spec):
         if self.default_time is None or self.max_time is None:
             return
         if seconds(self.default_time) > seconds(self.max_time):
-            fix = "jobs that state no time would ask for more than max_time, and never start"
+            fix = "jobs without a time limit would ask for more than max_time, and never start"
             yield self.problem_of("default_time", f'{fix}; write "{self.max_time}" or less')

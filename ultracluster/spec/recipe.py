@@ -1,7 +1,7 @@
-"""One training job as a value: what is trained, how it lies on the GPUs, and for how long.
+"""One training job as a value: the model, its layout on the GPUs, and its limits.
 
-A recipe says nothing of an account: role, network, file system and image repository are those of
-the environment that it is submitted to.
+A recipe contains nothing of an account: role, network, file system and image repository are those
+of the environment that it is submitted to.
 """
 
 import json
@@ -16,7 +16,7 @@ from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import ending_problems
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag, warmup_problems
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
+from ultracluster.spec.base import Spec, UndeterminedError, rule, valid_name
 from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import LONGEST_NAME, NAME
 from ultracluster.spec.library_engines import SmpV1Engine, SmpV2Engine
@@ -27,10 +27,11 @@ CHANNEL: Final = "lustre"
 MOUNT: Final = f"/opt/ml/input/data/{CHANNEL}"
 """Where SageMaker mounts a channel in the container."""
 LOCAL_CHECKPOINTS: Final = "/opt/ml/checkpoints"
-"""What SageMaker copies to `CheckpointConfig.S3Uri` while a job runs, and back when it restarts."""
+"""Folder that SageMaker copies to `CheckpointConfig.S3Uri` while a job runs, and back at a
+restart."""
 NVIDIA: Final = "NVIDIA"
 LONGEST_VALUE: Final = 2500
-"""Characters of one hyperparameter (botocore 1.43.106, CreateTrainingJob)."""
+"""Longest hyperparameter in characters (botocore 1.43.106, CreateTrainingJob)."""
 
 
 def _pushed(known: Mapping[str, Any]) -> str:
@@ -38,66 +39,66 @@ def _pushed(known: Mapping[str, Any]) -> str:
 
 
 class RecipeSpec(Spec):
-    """One training job, complete."""
+    """A training job, complete without its environment."""
 
     name: str
     """Lower-case letters, digits and hyphens; jobs and checkpoints are named after it."""
 
     model: ModelSpec | TorchtitanModelSpec
-    """What is trained: a shape for the training program of this project, or for a program of yours;
-    a name of its list for torchtitan."""
+    """The model: `ModelSpec` for the training program of this project or your own program,
+    `TorchtitanModelSpec` for torchtitan."""
 
     data: DataSpec
-    """What it is trained on."""
+    """The training data and the batch size."""
 
     steps: Annotated[int, Field(ge=1)]
-    """Optimizer steps from the beginning of training, resumed ones included."""
+    """Optimizer steps since the beginning of training, including those before a resumption."""
 
     nodes: Annotated[int, Field(ge=1)]
-    """Instances."""
+    """Number of instances."""
 
     partition_size: Annotated[int, Field(ge=1)]
-    """Consecutive GPUs that hold one copy of the model state: 1 is data parallelism, all GPUs are
-    ZeRO-3, everything between is MiCS."""
+    """Number of consecutive GPUs that together hold one copy of the model state: 1 is data
+    parallelism, all GPUs is ZeRO-3, everything between is MiCS."""
 
     engine: TorchrunEngine | TorchtitanEngine | DeepSpeedEngine | SmpV2Engine | SmpV1Engine
-    """What trains it."""
+    """The program or library that trains the model."""
 
     checkpoint: CheckpointSpec
-    """When the state is written."""
+    """How often checkpoints are written."""
 
     limits: LimitsSpec
-    """How long the job may take."""
+    """How long the job may run and wait."""
 
     instance_type: str = "p4d.24xlarge"
-    """EC2's name of the instances; the environment's own type."""
+    """EC2 instance type; the same as the environment's nodes."""
 
     image: str = Field(default_factory=_pushed)
-    """Tag in the environment's image repository, or the whole URI of another image. By default the
-    tag that `python -m training.image.build sagemaker` pushes from this checkout, so that a job
-    runs the program that its recipe was written for."""
+    """Tag in the environment's image repository, or the full URI of another image. The default is
+    the tag that `python -m training.image.build sagemaker` pushes from this checkout, so that a job
+    runs the same version of the program as the recipe."""
 
     tensor_parallel: Annotated[int, Field(ge=1)] = 1
-    """GPUs of one node that share every layer; part of the partition group."""
+    """Number of GPUs of one node that share every layer; part of the partition group."""
 
     activation_checkpointing: Annotated[int, Field(ge=0)] = 1
-    """Every n-th block is computed again in the backward pass; 0 none."""
+    """Every n-th block is recomputed in the backward pass; 0 for none."""
 
     warm_pool_seconds: Annotated[int, Field(ge=0, le=21_600)] = 0
-    """Seconds that instances are kept, and billed, after the job for one that is alike. The quota
-    of warm pools is 0 until it is raised."""
+    """Seconds for which instances are kept, and billed, after the job, for a next one of the same
+    kind (a warm pool). The quota of warm pools is 0 until it is raised."""
 
     retry_attempts: Annotated[int, Field(ge=1, le=30)] = 10
-    """Times that SageMaker starts the job again after an InternalServerError."""
+    """How often SageMaker restarts the job after an InternalServerError."""
 
     infra_check: bool = True
     """Whether SageMaker tests hardware and network of the instances before the start."""
 
     volume_gib: Annotated[int, Field(ge=1)] = 100
-    """Disk of an instance that has none of its own, in GiB; others have a fixed one."""
+    """Storage volume of instances without local NVMe disks, in GiB; ignored for others."""
 
     tags: tuple[tuple[str, str], ...] = ()
-    """Tags of the job as (key, value), beside those of the environment."""
+    """Tags of the job as (key, value), in addition to those of the environment."""
 
     environment: tuple[tuple[str, str], ...] = ()
     """Environment variables of the container as (name, value)."""
@@ -118,7 +119,7 @@ class RecipeSpec(Spec):
 
     @property
     def ranks_of_a_sample(self) -> int:
-        """GPUs that work on one sample together."""
+        """Number of GPUs that process one sample together."""
         return self.tensor_parallel * self.engine.stages * self.engine.sequence_ranks
 
     @property
@@ -127,10 +128,9 @@ class RecipeSpec(Spec):
         return self.data.global_batch // at_once
 
     def hyperparameters(self, run: str) -> dict[str, str]:
-        """Return the job's hyperparameters.
+        """Return the job's hyperparameters by name.
 
-        Checkpoints are found by the name of the run: a job that is submitted with that of an
-        earlier one goes on where it ended.
+        `run` names the folder of checkpoints: a job with the run of an earlier one resumes it.
         """
         return self.engine.hyperparameters(self, run)
 
@@ -138,7 +138,7 @@ class RecipeSpec(Spec):
         return f"{MOUNT}/checkpoints/{run}"
 
     def settings(self, run: str) -> dict[str, str]:
-        """Return what both programs that take a recipe call by the same names."""
+        """Return the settings common to the training programs of this project and torchtitan."""
         values: dict[str, object] = {
             "model.sequence": self.model.sequence,
             "data.path": f"{MOUNT}/{self.data.directory}",
@@ -151,15 +151,15 @@ class RecipeSpec(Spec):
             "checkpoint.every": self.checkpoint.every_steps,
             "checkpoint.keep": self.checkpoint.keep,
             "run.steps": self.steps,
-            # Small, and written by one rank: SageMaker copies it to S3 as the job runs.
+            # One rank writes this small file, and SageMaker copies it to S3 while the job runs.
             "run.path": f"{LOCAL_CHECKPOINTS}/metrics/{run}",
         }
         return {name: str(value) for name, value in values.items()}
 
     @rule
-    def _name_is_one(self) -> Iterator[Problem]:
+    def _name_is_valid(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = cleaned(self.name, instead="gpt", most=LONGEST_NAME)
+            clean = valid_name(self.name, instead="gpt", most=LONGEST_NAME)
             words = f"lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
             yield self.problem_of("name", f'names have {words}; write "{clean}"')
 
@@ -174,10 +174,10 @@ class RecipeSpec(Spec):
             fix = "SageMaker training does not offer it; write p4d.24xlarge"
             yield self.problem_of("instance_type", fix)
         elif found.accelerator.manufacturer != NVIDIA:
-            fix = "every engine here trains on NVIDIA GPUs, and it has none; write p4d.24xlarge"
+            fix = "it has no NVIDIA GPUs, which every engine needs; write p4d.24xlarge"
             yield self.problem_of("instance_type", fix)
         elif not found.accelerator.count:
-            fix = "how many accelerators it has is not known; write another type"
+            fix = "the number of its accelerators is not known; write another type"
             yield self.problem_of("instance_type", fix)
 
     @rule
@@ -187,7 +187,7 @@ class RecipeSpec(Spec):
     @rule
     def _state_fits_into_memory(self) -> Iterator[Problem]:
         memory, size = self.instance.accelerator.memory_mib, self.partition_size
-        # Of one stage, where the layers are cut into several.
+        # With several pipeline stages: the memory of one stage.
         own = self.model.parameters // self.engine.stages
         yield from memory_problems("partition_size", size, parameters=own, memory_mib=memory)
 
@@ -200,10 +200,10 @@ class RecipeSpec(Spec):
     def _engine_trains_the_model(self) -> Iterator[Problem]:
         named = isinstance(self.model, TorchtitanModelSpec)
         if isinstance(self.engine, TorchtitanEngine) and not named:
-            fix = "torchtitan trains models of its own list; write TorchtitanModelSpec"
+            fix = "torchtitan only trains models that it defines; write TorchtitanModelSpec"
             yield Problem("model", type(self.model).__name__, fix)
         elif isinstance(self.engine, TorchrunEngine) and named:
-            fix = "the training program knows shapes alone; write ModelSpec, or TorchtitanEngine"
+            fix = "only torchtitan takes a model by name; write ModelSpec, or TorchtitanEngine"
             yield Problem("model", type(self.model).__name__, fix)
 
     @rule
@@ -225,5 +225,7 @@ class RecipeSpec(Spec):
             seen: set[str] = set()
             for index, (key, value) in enumerate(pairs):
                 if key in seen:
-                    yield Problem(f"{field}[{index}]", (key, value), "that name is there already")
+                    yield Problem(
+                        f"{field}[{index}]", (key, value), "the name is used twice; remove one"
+                    )
                 seen.add(key)

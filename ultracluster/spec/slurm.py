@@ -39,62 +39,62 @@ LONGEST_NAME: Final = 25 - len("login-")
 
 
 class SlurmSpec(Spec):
-    """A PCS cluster that starts the environment's nodes for jobs, and stops idle ones.
+    """A PCS cluster that launches the environment's nodes for jobs, and stops idle ones.
 
-    With it, PCS launches the nodes on the environment's launch template, placement group and
-    capacity; there is no Auto Scaling group beside it.
+    PCS uses the environment's launch template, placement group and capacity; there is no Auto
+    Scaling group.
     """
 
     version: Literal["24.11", "25.05", "25.11", "26.05"] = "25.11"
-    """Version of Slurm; it must be on the image as well."""
+    """Version of Slurm; the image must have the same one."""
 
     size: Literal["SMALL", "MEDIUM", "LARGE"] | None = None
-    """What the controller is sized for: 32, 512 or 2,048 instances. None takes the smallest that
-    holds nodes and login nodes; a larger one leaves room, as a change replaces the cluster."""
+    """Size of the Slurm controller: SMALL manages 32 instances, MEDIUM 512 and LARGE 2,048. None
+    takes the smallest for the nodes and login nodes. A change replaces the cluster, so take a
+    larger one if it is to grow."""
 
     queues: Annotated[tuple[QueueSpec, ...], Field(min_length=1, max_length=MOST_PARTS)] = (
         QueueSpec(),
     )
-    """Queues. The first one takes jobs that name none."""
+    """The queues. Jobs that name no queue go to the first one."""
 
     node_groups: tuple[AcceleratedGroupSpec | CpuGroupSpec, ...] = ()
-    """Node groups beside the environment's own nodes: of other types, other capacity or none."""
+    """Further node groups, of other instance types, other capacity or without accelerators."""
 
     least_nodes: Annotated[int, Field(ge=0)] | None = None
-    """Nodes that are kept running without a job; each of them is billed. None keeps all of them
-    where they are paid for anyway, in a reservation or a block, and otherwise none."""
+    """Minimum number of running nodes, also without jobs; each is billed. None is all nodes if they
+    run in a reservation or Capacity Block, which are paid for anyway, and otherwise 0."""
 
     idle_seconds: Annotated[int, Field(ge=60, le=86400)] = 600
-    """Time without a job after which a node is stopped."""
+    """Seconds without a job after which a node is stopped."""
 
     accounting_days: Annotated[int, Field(ge=-1, le=10000)] | None = None
-    """Days for which job records are kept, -1 for ever. None keeps none: accounting is billed."""
+    """Retention of job records in days, -1 for ever. None turns accounting off, which is billed."""
 
     repairs: bool = True
-    """Whether an unfit node resets its GPUs, or has Slurm reboot it, and comes back by itself.
-    False only takes it out of service, as where PCS's own health checks repair instances."""
+    """Whether a node that fails its checks repairs itself: it resets its GPUs, or has Slurm reboot
+    it. With False it is only drained; use this together with repairs by `health_checks`."""
 
     health_checks: HealthChecksSpec | None = None
-    """PCS's own health checks, on every group that runs jobs; None leaves checks and repairs to the
-    nodes (decision 0022)."""
+    """Health checks by PCS, of every node group that runs jobs; with None only the nodes check and
+    repair themselves (decision 0022)."""
 
     users: UsersSpec | None = None
-    """Who works on it; without it there are the users that the image has."""
+    """The users of the cluster; with None only those of the image."""
 
     home_storage: HomeStorageSpec | None = None
-    """A file system for `/home`, which all nodes share; without it each node has a `/home` of its
-    own."""
+    """A file system for `/home` that all nodes share; with None each node has its own `/home`."""
 
     login_instance_type: str | None = "m6i.xlarge"
-    """Instance type of the login nodes; None has none."""
+    """Instance type of the login nodes; None for no login nodes."""
 
     login_nodes: Annotated[int, Field(ge=1, le=8)] = 1
-    """Login nodes, reached by Systems Manager sessions; they always run."""
+    """Number of login nodes. They always run, and are reached by Systems Manager sessions."""
 
     login_image: str | None = None
-    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image. With one of
-    their own they stay as they are when the nodes' changes: PCS replaces login nodes at every
-    update of their group, with all sessions on them."""
+    """AMI id or SSM parameter of the login nodes' image; None takes the image of the nodes. With a
+    separate image, login nodes are not replaced, and their sessions not ended, when the image of
+    the nodes changes."""
 
     @property
     def login_architecture(self) -> str:
@@ -107,7 +107,7 @@ class SlurmSpec(Spec):
 
     @property
     def sound_login_type(self) -> str | None:
-        """Instance type of the login nodes, where it can be one."""
+        """Instance type of the login nodes, if it is a valid name."""
         given = self.login_instance_type
         if given is not None and not INSTANCE_TYPE.fullmatch(given):
             raise UndeterminedError(given)
@@ -115,7 +115,7 @@ class SlurmSpec(Spec):
 
     @property
     def queue(self) -> str:
-        """Name of the queue that takes jobs which name none."""
+        """Name of the queue for jobs that name none."""
         return self.queues[0].name
 
     @property
@@ -128,17 +128,17 @@ class SlurmSpec(Spec):
 
     @property
     def addresses(self) -> int:
-        """Private IPv4 addresses of controller, login nodes and the mount target of homes."""
+        """Number of private IPv4 addresses of controller, login nodes and `/home`."""
         return CONTROLLER_ADDRESSES + self.login_instances + (self.home_storage is not None)
 
     @property
     def addresses_of_groups(self) -> int:
-        """Private IPv4 addresses of the further node groups, at full size."""
+        """Number of private IPv4 addresses of the further node groups at full size."""
         fabric = sum(group.total * group.addresses_per_node for group in self.accelerated)
         return fabric + sum(group.total for group in self.cpu)
 
     def instance_health_checks(self, nodes: NodesSpec) -> dict[str, dict[str, Any]]:
-        """Return what PCS is asked to check in each group that it checks, by the groups' names."""
+        """Return PCS's `instanceHealthChecks` of each node group with checks, by group name."""
         if self.health_checks is None:
             return {}
         fabrics = {ENVIRONMENTS_NODES: nodes, **{group.name: group for group in self.accelerated}}
@@ -148,20 +148,20 @@ class SlurmSpec(Spec):
         return {name: request for name, request in asked.items() if request}
 
     def always_running(self, nodes: NodesSpec) -> int:
-        """Return how many nodes run without a job."""
+        """Return how many nodes always run, also without jobs."""
         if self.least_nodes is None:
             return nodes.total if nodes.pays_for_all else 0
         return self.least_nodes
 
     def instances(self, nodes: int) -> int:
-        """Return how many instances PCS manages at full size, with so many nodes."""
+        """Return how many instances PCS manages at full size."""
         return nodes + sum(group.total for group in self.node_groups) + self.login_instances
 
     def cluster_size(self, nodes: int) -> str:
-        """Return the Size of the cluster with so many nodes.
+        """Return the size of the PCS cluster: SMALL, MEDIUM or LARGE.
 
         Raises:
-            UndeterminedError: where no size manages them.
+            UndeterminedError: where no size is large enough.
         """
         size = self.size or size_for(self.instances(nodes))
         if size is None:
@@ -170,13 +170,13 @@ class SlurmSpec(Spec):
 
     @rule
     def _names_are_written_once(self) -> Iterator[Problem]:
-        fix = "it is there already, and names are unique in a cluster; write another"
+        fix = "another one has that name, and names are unique in a cluster; write another"
         for field, parts in (("queues", self.queues), ("node_groups", self.node_groups)):
             names = enumerate(vars(part).get("name") for part in parts)
             yield from repeated(((f"{field}[{index}].name", name) for index, name in names), fix)
 
     def _sound_names(self) -> list[str]:
-        """Return the names of the groups, where each is one that a queue can name."""
+        """Return the names of the node groups, if all of them are valid and unique."""
         names = [group.name for group in self.node_groups]
         faulty = [p for group in self.node_groups for p in group.problems() if p.field == "name"]
         if faulty or len(set(names)) < len(names):
@@ -203,7 +203,7 @@ class SlurmSpec(Spec):
             name: f"node_groups[{index}].name" for index, name in names
         }
         for name in places.keys() - used:
-            fix = f"no queue has that group, so that no job runs on it; add {name!r} to a queue's "
+            fix = f"no queue uses that group, so that no job runs on it; add {name!r} to a queue's "
             yield Problem(places[name], name, f"{fix}node_groups")
 
     @rule
@@ -218,7 +218,7 @@ class SlurmSpec(Spec):
     def _accounts_are_known(self) -> Iterator[Problem]:
         for index, queue in enumerate(self.queues):
             if queue.allow_accounts and self.accounting_days is None:
-                fix = "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
+                fix = "accounts need Slurm's accounting; write accounting_days=-1 or a "
                 what = f"accounts of queue {queue.name}"
                 yield Problem(f"queues[{index}]", what, f"{fix}number of days")
 
@@ -236,7 +236,7 @@ class SlurmSpec(Spec):
     def _homes_are_in_one_place(self) -> Iterator[Problem]:
         users = self.users
         if self.home_storage is not None and users is not None and users.homes != HOME:
-            fix = 'home_storage is a file system for them at /home; write homes="/home", or '
+            fix = 'home_storage is mounted at /home; write homes="/home", or '
             yield self.problem_of("users.homes", f"{fix}home_storage=None")
 
     @rule
@@ -244,10 +244,10 @@ class SlurmSpec(Spec):
         if self.users is None or not self.users.accounts:
             return
         if self.accounting_days is None:
-            fix = "accounts are in Slurm's accounting; write accounting_days=-1 or a number of days"
+            fix = "accounts need Slurm's accounting; write accounting_days=-1 or a number of days"
             yield self.problem_of("accounting_days", fix)
         if self.login_instance_type is None:
-            fix = "login nodes make the accounts; write m6i.xlarge"
+            fix = "login nodes create the accounts; write m6i.xlarge"
             yield self.problem_of("login_instance_type", fix)
 
     @rule
@@ -259,18 +259,18 @@ class SlurmSpec(Spec):
     @rule
     def _slurm_has_health_checks(self) -> Iterator[Problem]:
         if self.health_checks is not None and self.version < HEALTH_CHECKS_SINCE:
-            fix = f'PCS checks instances from that Slurm on: "{HEALTH_CHECKS_SINCE}"; write it, or '
+            fix = f'PCS checks need at least version "{HEALTH_CHECKS_SINCE}"; write it, or '
             yield self.problem_of("version", f"{fix}health_checks=None")
 
     @rule
     def _one_of_two_repairs(self) -> Iterator[Problem]:
         if self.health_checks is not None and self.health_checks.act and self.repairs:
-            fix = "PCS's health checks replace instances or compute on their GPUs, which a node "
-            fix += "that repairs itself would work against; write repairs=False"
+            fix = "PCS's health checks replace instances or run diagnostics on GPUs, and must not "
+            fix += "meet a node that repairs itself at the same time; write repairs=False"
             yield self.problem_of("repairs", fix)
 
     @rule
-    def _login_type_is_one(self) -> Iterator[Problem]:
+    def _login_type_is_valid(self) -> Iterator[Problem]:
         given = self.login_instance_type
         if given is None:
             return
@@ -278,5 +278,5 @@ class SlurmSpec(Spec):
             fix = 'write an EC2 instance type such as "m6i.xlarge", or None for no login nodes'
             yield Problem("login_instance_type", given, fix)
         elif len(given) > LONGEST_NAME:
-            fix = "its node group is named after it, and names have 25 characters; write m6i.xlarge"
+            fix = "its node group has the same name, of at most 25 characters; write m6i.xlarge"
             yield Problem("login_instance_type", given, fix)

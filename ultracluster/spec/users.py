@@ -1,4 +1,4 @@
-"""Who works on a Slurm cluster: Unix users with the same ids on every node, and their accounts."""
+"""The users of a Slurm cluster: Unix users with the same ids on every node, and their accounts."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,24 +7,24 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.problem import Problem, choices, repeated
-from ultracluster.spec.base import Spec, Written, rule
+from ultracluster.spec.base import Spec, TextFormat, rule
 
 OF_IMAGES: Final = frozenset({"root", "ubuntu", "ec2-user", "ssm-user", "slurm", "munge", "nobody"})
-"""Users that images have."""
+"""Users that images define."""
 NAME: Final = rf"(?!({'|'.join(sorted(OF_IMAGES))})$)[a-z_][a-z0-9_-]{{0,31}}"
 """useradd(8) of Debian and Amazon Linux."""
-ACCOUNT: Final = Written(
+ACCOUNT: Final = TextFormat(
     r"(?!root$)[a-z][a-z0-9_-]{0,31}", 'write lower-case letters and digits: "research"'
 )
 """slurmdbd keeps names in lower case (sacctmgr(1), Slurm 25.11)."""
 ROOT: Final = "root"
-"""The account that every other one is below."""
+"""The account at the root of the tree of accounts."""
 LOWEST_ID: Final = 2000
 HIGHEST_ID: Final = 59999
-"""Beside what images take: 1000 and 1001 for people, below that for services; login.defs(5) ends at
-60000."""
+"""Ids that images do not use: they use 1000 and 1001 for people and lower ones for services, and
+login.defs(5) ends at 60000."""
 MOST_BYTES: Final = 2560
-"""Of the 16 KB of user data (EC2 User Guide); the scripts and PCS's own part take the rest."""
+"""Bytes for users in the 16 KB of user data (EC2 User Guide); scripts and PCS need the rest."""
 NO_LIMIT: Final = -1
 HOME: Final = "/home"
 ON_LUSTRE: Final = "/fsx/home"
@@ -34,35 +34,35 @@ Id = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
 
 def _another_name(given: str) -> str:
     if given in OF_IMAGES:
-        return "images have a user of that name; write another"
+        return "images already have a user of that name; write another"
     clean = re.sub(r"[^a-z0-9_-]+", "-", given.lower()).strip("-0123456789")[:32] or "alice"
     return f'Unix takes lower-case letters, digits, _ and -, a letter first; write "{clean}"'
 
 
-Name = Annotated[str, Written(NAME, _another_name)]
+Name = Annotated[str, TextFormat(NAME, _another_name)]
 
 
 class AccountSpec(Spec):
-    """An account that jobs are charged to, in Slurm's accounting."""
+    """An account in Slurm's accounting, to which jobs are charged."""
 
     name: Annotated[str, ACCOUNT]
-    """Its name, which users write after `sbatch --account`."""
+    """Its name, for `sbatch --account`."""
 
     parent: str = ROOT
-    """The account that it is part of."""
+    """The parent account."""
 
     most_nodes: Annotated[int, Field(ge=1)] | None = None
-    """Nodes that all of its jobs together may have at a time; None has no limit."""
+    """Highest number of nodes that all of its jobs together use at a time; None for no limit."""
 
 
 class GroupSpec(Spec):
     """A Unix group, with the same id on every node."""
 
     name: Name
-    """Its name."""
+    """The name of the group."""
 
     gid: Id
-    """Its number, 2000 to 59999."""
+    """The group id, 2000 to 59999."""
 
 
 class UserSpec(Spec):
@@ -72,48 +72,49 @@ class UserSpec(Spec):
     """The name of the user."""
 
     uid: Id
-    """The number of the user, 2000 to 59999. It never goes to somebody else: files keep it."""
+    """The user id, 2000 to 59999. Never give it to another user: files would then belong to that
+    user."""
 
     groups: tuple[str, ...] = ()
-    """Further groups."""
+    """Names of further groups of the user."""
 
     accounts: tuple[str, ...] = ()
-    """Accounts that the user's jobs may be charged to; the first is taken where none is named."""
+    """Accounts to which the user's jobs may be charged; the first one is the default."""
 
 
 class HomeStorageSpec(Spec):
-    """A file system of its own for `/home` (Amazon EFS), on login nodes and all other nodes.
+    """An Amazon EFS file system for `/home`, mounted on all nodes.
 
-    It grows with its files. What nobody has read for 30 days costs less, and is moved back when it
-    is read. It outlives its stack where `LustreSpec.keep_data` says so.
+    It grows with its files. Files that were not read for 30 days move to cheaper storage, and back
+    when they are read. It is kept when its stack is deleted if `LustreSpec.keep_data` is True.
     """
 
     expected_gb: Annotated[int, Field(ge=1)] = 100
-    """GB that all homes together are expected to hold: the cost sheet counts them, EFS asks for no
-    size."""
+    """Expected size of all homes together in GB, for the cost sheet; EFS needs no size."""
 
     backups: bool = True
-    """Whether AWS Backup copies it every day and keeps each copy for 35 days."""
+    """Whether AWS Backup makes daily backups and keeps each for 35 days."""
 
 
 class UsersSpec(Spec):
-    """The users of a cluster; login nodes and all other nodes have them."""
+    """The users of a cluster, the same ones on all nodes."""
 
     users: Annotated[tuple[UserSpec, ...], Field(min_length=1)]
     """The users."""
 
     groups: tuple[GroupSpec, ...] = ()
-    """Groups beside those of single users."""
+    """Groups, in addition to the group that each user has."""
 
     homes: Literal["/fsx/home", "/home"] = "/fsx/home"
-    """Folder that homes are in: on Lustre, or `/home`, which is the file system of
-    `SlurmSpec.home_storage`, and without it each node's own disk, which ends with the node."""
+    """Folder of the home directories: on Lustre, or `/home`, which is the file system of
+    `SlurmSpec.home_storage`; without that it is each node's own disk, whose files are lost with the
+    node."""
 
     accounts: tuple[AccountSpec, ...] = ()
-    """Slurm's accounts. With them a job needs one that its user may charge."""
+    """Accounts in Slurm's accounting. If there are any, each job needs an account of its user."""
 
     def unix_lines(self, *, home_storage: bool = False) -> str:
-        """Return homes, what must be mounted for them, groups and users, as nodes read them."""
+        """Return the lines that nodes read: home folder and its mount, groups, users."""
         own = HOME if home_storage else ""
         mount = ON_LUSTRE.removesuffix(HOME) if self.homes == ON_LUSTRE else own
         groups = [f"group {group.name} {group.gid}" for group in self.groups]
@@ -122,7 +123,7 @@ class UsersSpec(Spec):
         return "\n".join(line.rstrip() for line in lines)
 
     def account_lines(self) -> str:
-        """Return accounts and who may charge them, one a line (`boot/accounts.sh`)."""
+        """Return the lines that `boot/accounts.sh` reads: accounts, and those of each user."""
         accounts = [
             f"account {each.name} {each.parent} {each.most_nodes or NO_LIMIT}"
             for each in self.accounts
@@ -134,7 +135,7 @@ class UsersSpec(Spec):
     def _user_data_holds_them(self) -> Iterator[Problem]:
         taken = len(self.unix_lines()) + len(self.account_lines())
         if taken > MOST_BYTES:
-            fix = f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
+            fix = f"users are in the user data, with {MOST_BYTES:,} bytes for them; write "
             fix += "fewer, or let nodes look them up in a directory (docs/users.md)"
             yield Problem("users", f"{len(self.users)} users of {taken:,} bytes", fix)
 
@@ -148,7 +149,7 @@ class UsersSpec(Spec):
         ids = [(f"{place}.{key}", given[key]) for place, given, key in keys if key in given]
         accounts = [(f"accounts[{i}].name", a.name) for i, a in enumerate(self.accounts)]
         for taken in (names, ids, accounts):
-            yield from repeated(taken, "somebody else has it already; write another")
+            yield from repeated(taken, "it is used twice, and must be unique; write another")
 
     @rule
     def _groups_are_there(self) -> Iterator[Problem]:
@@ -162,12 +163,12 @@ class UsersSpec(Spec):
         for index, user in enumerate(self.users):
             yield from _unknown(f"users[{index}].accounts", user.accounts, known, "accounts")
             if known and not user.accounts:
-                fix = f"no job of {user.name} would be taken; write accounts=({known[0]!r},)"
+                fix = f"Slurm would refuse every job of {user.name}; write accounts=({known[0]!r},)"
                 yield Problem(f"users[{index}].accounts", user.accounts, fix)
 
     @rule
     def _parents_come_first(self) -> Iterator[Problem]:
-        """An account is made below one that is there already."""
+        """Accounts are created in order, so that a parent must come first."""
         known = [ROOT]
         for index, account in enumerate(self.accounts):
             if account.parent not in known:
