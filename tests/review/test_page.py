@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from tests.repository import ENVIRONMENTS
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import resource
 from ultracluster.catalogue.instances import has_accelerator, vcpus_by_size
+from ultracluster.review.changes.change import Danger
 from ultracluster.review.page.contents import cost, values, verdict
 from ultracluster.review.page.pages import Provenance, html, markdown, provenance
 from ultracluster.review.report import Review
 from ultracluster.review.resource_types import days
+from ultracluster.review.three_ways import ThreeWays
 from ultracluster.rules.engine import RULES
 
 (STAGING,) = [each for each in ENVIRONMENTS if each.name == "staging"]
@@ -48,6 +51,23 @@ def test_one_edit_of_many_resources_is_one_line(tmp_path: Path):
         for group in ("JobcompGroup", "ScalingGroup", "SchedulerGroup"):
             assert re.search(rf"Slurm/(<wbr>)?Logs/(<wbr>)?{group}/(<wbr>)?Resource", text)
     assert re.search(r"Most dangerous \(loses data, \d\d places\)", verdict(made))
+
+
+def test_the_verdict_names_what_was_changed_by_hand_where_that_is_worse():
+    """Whoever approves a delivery reads the head of the page, and perhaps no more."""
+    made = reviewed(golden("dev"), "golden")
+    way = ThreeWays(Danger.LOSES_DATA, "dev/Logs", "RetentionInDays", 60, 7, 3, "by hand: 3 days")
+
+    assert verdict(replace(made, ways=[way])).endswith("Worse (loses data): By hand: 3 days.")
+    assert "Worse" not in verdict(made)
+
+
+def test_a_long_list_of_what_has_no_price_is_counted(tmp_path: Path):
+    """Three hundred names in the head of a page hide what stands below them."""
+    nodes = {f"Node{number}": "t3.nano" for number in range(300)}
+    said = cost(reviewed([_instances(tmp_path / "many", **nodes)]))
+
+    assert said.endswith("and 288 more, all of them in the JSON")
 
 
 def test_one_thing_has_no_plural(tmp_path: Path):

@@ -25,7 +25,7 @@ FEW: Final = 2
 """How many are where there are many: who may do everything has every way, and one is enough."""
 MANY: Final = 12
 MOST_NAMES: Final = 12
-"""Further ways that are named; the others are counted, and all of them stand in the JSON."""
+"""Names of a list; the others are counted, and all of them stand in the JSON."""
 
 
 def sentences(group: Group, name: str) -> list[str]:
@@ -43,12 +43,26 @@ def shown(items: Sequence[T]) -> Sequence[T]:
 
 
 def names_of(others: Sequence[Escalation]) -> str:
-    named = "; ".join(each.name for each in others[:MOST_NAMES])
-    left = len(others) - MOST_NAMES
-    return f"{named}; and {left} more, all of them in the JSON" if left > 0 else named
+    return some([each.name for each in others], "; ", "; and ")
+
+
+def some(names: Sequence[str], joint: str = ", ", last: str = " and ") -> str:
+    """Return the first of some names, and how many there are more."""
+    left = len(names) - MOST_NAMES
+    named = joint.join(names[:MOST_NAMES])
+    return f"{named}{last}{left} more, all of them in the JSON" if left > 0 else named
 
 
 def verdict(review: Review) -> str:
+    """Return what changes, and what was changed by hand where that is worse."""
+    by_hand = min(review.ways, key=lambda way: way.danger.rank, default=None)
+    least = review.worst.rank if review.worst else len(Danger)
+    if by_hand is not None and by_hand.danger.rank < least:
+        return f"{_changes(review)} Worse ({by_hand.danger}): {sentence(by_hand.what)}"
+    return _changes(review)
+
+
+def _changes(review: Review) -> str:
     if review.baseline is None:
         return "Compared with nothing: there is no baseline."
     if not review.changes:
@@ -69,10 +83,10 @@ def cost(review: Review) -> str:
     if money is None:
         return "not known: the templates do not say their Region; write --region"
     if not money.after and not money.before and money.left_out:
-        return f"not known: no price is known of {', '.join(money.left_out)}"
+        return f"not known: no price is known of {some(money.left_out)}"
     said = f"{usd(money.after)} USD a day for {COUNTED}, with every node running"
     if money.left_out:
-        said += f"; not in the sum: {', '.join(money.left_out)}"
+        said += f"; not in the sum: {some(money.left_out)}"
     if money.before is not None:
         said += f"; before {_before(money, money.before)}"
     if money.cost_sheet is not None:
@@ -88,7 +102,7 @@ def _before(money: Money, before: Decimal) -> str:
         change = f"{'+' if more > 0 else '−'}{usd(abs(more))} USD" if more else "no difference"
         return f"{usd(before)} USD ({change})"
     said = f"{usd(before)} USD" if before else "not known"
-    left_out = ", ".join(money.left_out_before) or "nothing"
+    left_out = some(money.left_out_before) or "nothing"
     return f"{said}, not in the sum before: {left_out}"
 
 
