@@ -2,9 +2,9 @@
 
 from constructs_lib import EfaLaunchTemplate, FabricSecurityGroup, NodesSpec
 
-`__init__.pyi` says where each name comes from, for type checkers and for this module. A name is
-loaded when it is first asked for: importing this package or a spec does not start Node, as
-importing `aws_cdk` does.
+`__init__.pyi` lists the module of each name, for type checkers and for this module. A name is
+imported at its first use: importing this package or a spec does not start Node, as importing
+`aws_cdk` does.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Exceptions to rules, stated beside what they excuse."""
+"""Acknowledgements of findings, beside the construct that has the finding."""
 
 import json
 import re
@@ -18,9 +18,9 @@ def acknowledge(construct: IConstruct, exceptions: Mapping[str, str]) -> None:
 
     Args:
         construct: the construct that has the findings, never a stack or a stage.
-        exceptions: reason by qualified rule id, for example
-            `AwsSolutions::AwsSolutions-IAM5[Resource::*]`. A bare id silences without a trace in
-            the report (cdk-nag 3.0.2).
+        exceptions: the reason by qualified rule id, for example
+            `AwsSolutions::AwsSolutions-IAM5[Resource::*]`. An id without the brackets removes the
+            finding from cdk-nag's report (cdk-nag 3.0.2).
     """
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in exceptions.items())
@@ -32,23 +32,24 @@ def acknowledge_wildcards(construct: IConstruct, exceptions: Mapping[str, str]) 
 
     Args:
         construct: the construct that has the policy.
-        exceptions: reason by resource, as the policy has it (an ARN that may hold tokens).
+        exceptions: the reason by resource, as the policy writes it: an ARN, which may contain
+            tokens.
     """
     construct.node.add_validation(_Wildcards(construct, exceptions))
 
 
 @jsii.implements(IValidation)
 class _Wildcards:
-    """Exceptions whose ids are known when CDK validates: references to other stacks are resolved.
+    """Acknowledges when CDK validates, because the ids of findings contain resolved references.
 
-    What an export, a nested stack's parameter or a weak reference is called is CDK's.
+    CDK chooses the names of exports, of nested stacks' parameters and of weak references.
     """
 
     def __init__(self, construct: IConstruct, exceptions: Mapping[str, str]) -> None:
         self._construct, self._left = construct, dict(exceptions)
 
     def validate(self) -> list[str]:
-        """Acknowledge, once."""
+        """Acknowledge all findings; further calls do nothing."""
         stack = cdk.Stack.of(self._construct)
         acknowledge(
             self._construct,
@@ -64,10 +65,9 @@ class _Wildcards:
 def reported(stack: cdk.Stack, value: str) -> str:
     """Return a value as cdk-nag writes it into the id of a finding.
 
-    References become `<LogicalId.Attribute>`, and the name of the export where they lead to
-    another stack.
+    A reference becomes `<LogicalId.Attribute>`, or the name of an export of another stack.
     """
-    if not TOKEN.search(value):  # no question to Node where there is nothing to resolve
+    if not TOKEN.search(value):  # resolving asks Node, which takes time
         return value
     texts = TOKEN.split(value)
     tokens = cdk.Tokenization.reverse_string(value).tokens

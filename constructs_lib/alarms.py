@@ -1,4 +1,4 @@
-"""Alarms on what nodes and AWS measure, and on capacity that nobody uses; and whom they tell."""
+"""CloudWatch alarms on nodes, AWS services and idle capacity, and their SNS topics."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -17,28 +17,29 @@ from ultracluster.spec.budget import TOPIC_ARN
 from ultracluster.spec.observability import ObservabilitySpec
 
 WRITING: Final = ("kms:Decrypt", "kms:GenerateDataKey*")
-"""What a service needs of the key of a topic that it writes to (SNS Developer Guide, "Enable
+"""KMS actions that a service needs to publish to an encrypted topic (SNS Developer Guide, "Enable
 compatibility between event sources from AWS services and encrypted topics", read 2026-11-27)."""
 
 
 def is_topic(address: str) -> bool:
-    """Whether an address is a topic's ARN: tokens are, as an e-mail address has to be known."""
+    """Whether an address is a topic's ARN; a token is taken for one."""
     return cdk.Token.is_unresolved(address) or TOPIC_ARN.fullmatch(address) is not None
 
 
 def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service: str) -> sns.Topic:
-    """Define a topic, and admit a service, in the name of this account only, to it and its key.
+    """Define a topic to which a service may publish, for resources of this account only.
 
     Args:
         scope: the parent construct.
         construct_id: the id in that scope.
-        key: encrypts the topic. Where it was imported its own policy has to admit the service.
+        key: the key that encrypts the topic. An imported key's policy must allow the service
+            already.
         service: the service's principal, for example `budgets.amazonaws.com`.
     """
     topic = sns.Topic(scope, construct_id, master_key=key, enforce_ssl=True)
-    # The account in the conditions keeps what others own out (AWS Cost Management User Guide,
-    # "Creating an Amazon SNS topic for budget notifications"; of CloudWatch the SNS guide, "Example
-    # cases for Amazon SNS access control").
+    # The conditions on the account refuse resources of other accounts (AWS Cost Management User
+    # Guide, "Creating an Amazon SNS topic for budget notifications"; of CloudWatch the SNS guide,
+    # "Example cases for Amazon SNS access control").
     writer = iam.ServicePrincipal(
         service, conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(topic).account}}
     )
@@ -48,15 +49,15 @@ def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service:
 
 
 class AlarmTopic(Construct):
-    """Define whom alarms tell: topics that exist, and one that e-mail addresses subscribe to.
+    """Define the topics of alarms: existing ones, and a new one for e-mail addresses.
 
-    Each address has to confirm its subscription once. A topic that exists must admit
-    `cloudwatch.amazonaws.com`, and its key must as well.
+    Each address has to confirm its subscription once. The policies of an existing topic and of its
+    key must allow `cloudwatch.amazonaws.com`.
 
     Args:
-        notify: e-mail addresses, and ARNs of topics. Without any, the topic has no subscriber until
-            somebody subscribes to it.
-        key: encrypts the topic; CloudWatch is admitted to it.
+        notify: e-mail addresses, and ARNs of existing topics. If empty, the new topic has no
+            subscriber.
+        key: the key that encrypts the new topic; CloudWatch gets access to it.
     """
 
     def __init__(
@@ -65,10 +66,10 @@ class AlarmTopic(Construct):
         super().__init__(scope, construct_id)
 
         self.arns = [address for address in notify if is_topic(address)]
-        """ARNs of all topics that are told."""
+        """ARNs of all topics, for the actions of alarms."""
         addresses = [address for address in notify if address not in self.arns]
         self.topic: sns.Topic | None = None
-        """The topic of the addresses; None where only topics that exist are told."""
+        """The new topic; None where `notify` has only existing topics."""
         if self.arns and not addresses:
             return
         self.topic = notice_topic(self, "Topic", key=key, service="cloudwatch.amazonaws.com")
@@ -87,20 +88,19 @@ PERIOD: Final = 300
 """Seconds: EC2 sends the metrics of a reservation every five minutes (EC2 User Guide, "Monitor
 Capacity Reservations usage with CloudWatch metrics"; DAY2 facts of 2026-11-26)."""
 PERIODS: Final = 2
-"""One low value is a node that is being replaced; two are a quarter of an hour at the most."""
+"""One low value may be a node that is being replaced; two take at most a quarter of an hour."""
 
 
 class Observability(Construct):
-    """Define an alarm for each thing that can go wrong, over the metrics of one environment.
+    """Define the alarms on the metrics of an environment's nodes, Slurm and jobs.
 
-    An alarm asks CloudWatch by PromQL and treats each series of the answer by itself, so that it
-    fires once for each node or job (CloudWatch User Guide, "PromQL alarms", read 2026-11-27).
+    An alarm is a PromQL query, which CloudWatch evaluates for each series: it fires for each node
+    or job (CloudWatch User Guide, "PromQL alarms", read 2026-11-27).
 
     Args:
-        spec: how often nodes measure, and which alarms are left out.
-        environment_name: the environment whose metrics are asked for.
-        has: what its nodes have, of `gpu`, `efa`, `lustre` and `slurm`; an alarm on what none of
-            them has is left out.
+        spec: the interval of measurements, and the alarms to leave out.
+        environment_name: the environment's name, a label of its metrics.
+        has: what its nodes have, of `gpu`, `efa`, `lustre` and `slurm`; other alarms are left out.
         topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
     """
 
@@ -140,12 +140,12 @@ class Observability(Construct):
 
 
 class ServiceAlarms(Construct):
-    """Define an alarm for each row of `service_alarms.toml` that the environment has part of.
+    """Define the alarms of `service_alarms.toml` on metrics that AWS services send by themselves.
 
     Args:
-        environment_name: what the alarms' names begin with.
-        of: what is watched: `FileSystemId`, `StateMachineArn`, as `ScalingLog` the name of the log
-            group of PCS's scaling log, and as `Nat` anything where there is one.
+        environment_name: the beginning of the alarms' names.
+        of: the watched resources, by key: `FileSystemId`, `StateMachineArn`, `ScalingLog` (the log
+            group of PCS's scaling log), and `Nat` (any value, where there is a NAT gateway).
         topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`.
         without: names of alarms that are left out.
     """
@@ -172,7 +172,7 @@ class ServiceAlarms(Construct):
                 comparison_operator="GreaterThanThreshold",
                 threshold=alarm.above,
                 evaluation_periods=alarm.periods,
-                # These metrics are there where something happens.
+                # These metrics have values only while there is activity.
                 treat_missing_data="notBreaching",
                 alarm_actions=list(topics),
                 ok_actions=list(topics),
@@ -218,13 +218,13 @@ class ServiceAlarms(Construct):
 
 
 class IdleCapacityAlarm(Construct):
-    """Define an alarm that tells, within a quarter of an hour, that a reservation is not used.
+    """Define an alarm that fires within a quarter of an hour when a reservation is not used.
 
     Args:
         capacity_reservation_id: the reservation, `cr-...`.
         topics: ARNs of SNS topics that are told; they must admit `cloudwatch.amazonaws.com`
             (`AlarmTopic`).
-        least_used_percent: share of its instances below which somebody is told.
+        least_used_percent: percentage of its instances below which the alarm fires.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class IdleCapacityAlarm(Construct):
             evaluation_periods=PERIODS,
             comparison_operator="LessThanThreshold",
             threshold=least_used_percent,
-            # A reservation without a metric is one that is gone, or that nobody sees the use of.
+            # A reservation without the metric is gone, or its usage is unknown.
             treat_missing_data="breaching",
             alarm_actions=list(topics),
             ok_actions=list(topics),

@@ -1,4 +1,4 @@
-"""AWS Budgets: who is told when an environment's money comes near its ceiling."""
+"""AWS Budgets: notifications when an environment's cost comes near its ceiling."""
 
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_kms as kms
@@ -13,19 +13,19 @@ Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
 
 
 class CostBudget(Construct):
-    """Define a monthly budget of the ceiling, with alerts of money spent and money forecast.
+    """Define a monthly budget of the cost ceiling, with alerts on actual and on forecast cost.
 
-    It sees what carries the environment's tag, and that only after the tag has been activated as
-    a cost allocation tag by the account that pays: until then it counts nothing.
+    It counts resources with the environment's tag, and only after the paying account has activated
+    that tag as a cost allocation tag: before, it counts nothing.
 
     Args:
-        spec: the ceiling, the alerts and who is told.
-        environment_name: value of the tag that is watched.
-        key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own policy
-            has to do that.
+        spec: the ceiling, the alerts and who is notified.
+        environment_name: the value of the tag whose cost is counted.
+        key: the key that encrypts the topic; AWS Budgets gets access to it. An imported key's
+            policy must allow that already.
 
     Raises:
-        ValueError: where a topic is needed and no key is given.
+        ValueError: if a topic is needed and no key is given.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class CostBudget(Construct):
         super().__init__(scope, construct_id)
         if not spec.notify and key is None:
             raise ValueError(
-                "key: got nothing, and the spec tells nobody (notify=()), so that a topic is "
-                "made; pass a key, or an address in notify"
+                "key: got nothing, and spec.notify is empty, so that a topic is created, which "
+                "needs a key; pass key=..., or an address in notify"
             )
 
         self.topic: sns.Topic | None = None
-        """The topic that is told; None where the spec names who is."""
+        """The new topic; None where the spec names who is notified."""
         if not spec.notify and key is not None:
             self.topic = notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
         told = spec.notify if self.topic is None else (self.topic.topic_arn,)
@@ -60,7 +60,7 @@ class CostBudget(Construct):
                     amount=spec.ceiling_usd_per_month, unit="USD"
                 ),
                 cost_filters={"TagKeyValue": [f"user:{ENVIRONMENT_TAG}${environment_name}"]},
-                # A credit or a refund would hide money that is being spent.
+                # Credits and refunds would hide cost.
                 cost_types=budgets.CfnBudget.CostTypesProperty(
                     include_credit=False, include_refund=False
                 ),
@@ -72,7 +72,7 @@ class CostBudget(Construct):
         )
         """The L1 resource."""
         if self.topic is not None:
-            # A topic that does not admit AWS Budgets yet could be refused as a subscriber.
+            # AWS Budgets could refuse a topic whose policy does not allow it yet.
             self.resource.node.add_dependency(self.topic.node.find_child("Policy"))
 
 

@@ -1,4 +1,4 @@
-"""The S3 bucket that data sets, checkpoints and job outputs live in."""
+"""The S3 bucket of data sets, checkpoints and job outputs."""
 
 from typing import Any
 
@@ -21,12 +21,13 @@ NOT_REPLICATED = (
 
 
 class DataBucket(Construct):
-    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log.
+    """Define an encrypted, versioned bucket that requires TLS, and a bucket for its access log.
 
     Args:
         key: the key that objects are encrypted with.
-        keep: whether the buckets outlive their stack; if not they are emptied and deleted.
-        noncurrent_days: days for which a version that was overwritten or deleted is kept.
+        keep: whether the buckets are kept when their stack is deleted; otherwise they are emptied
+            and deleted.
+        noncurrent_days: days for which noncurrent versions are kept.
     """
 
     def __init__(
@@ -64,14 +65,14 @@ class DataBucket(Construct):
             ],
         )
         self.access_log: s3.IBucket | None = access_log
-        """The bucket of its server access log; None where the data bucket is not defined here."""
+        """The bucket of its server access log; None for an imported data bucket."""
         self.bucket: s3.IBucket = s3.Bucket(
             self,
             "Resource",
             **common,
             encryption=s3.BucketEncryption.KMS,
             encryption_key=key,
-            # One data key for many objects: a KMS call for each read of 4,096 ranks throttles.
+            # One data key for many objects: 4,096 ranks that each call KMS would be throttled.
             bucket_key_enabled=True,
             server_access_logs_bucket=access_log,
             lifecycle_rules=[
@@ -107,7 +108,7 @@ class DataBucket(Construct):
         return grant(grantee, data_statements(self.bucket, self.key))
 
     def _deny_foreign_keys(self) -> None:
-        """Let nobody write an object that only another account's key, or the writer's own, opens.
+        """Refuse objects that are encrypted with another account's key or a key of the writer.
 
         Both conditions of a statement have to hold; where no key is named the bucket's own is used
         (S3 User Guide, "Specifying server-side encryption with AWS KMS", read 2026-11-27).

@@ -1,4 +1,4 @@
-"""Roles of a GitHub repository's workflow: to look, to prepare a delivery, and to execute it."""
+"""Roles for a GitHub workflow: to read, to prepare a delivery, and to execute it."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from ultracluster.spec.environment import NAME, STACKS
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
 READS: Final = ("SecurityAudit", "AWSCloudFormationReadOnlyAccess")
-"""AWS's policies that read how things are set up (AWS managed policy reference, read 2026-11-27).
+"""AWS managed policies that read configurations (AWS managed policy reference, read 2026-11-27).
 UNVERIFIED whether they hold every call of a proof: `ultracluster prove` names those that are
 refused."""
 AWS_MAINTAINS: Final = "AWS extends these policies as services come; a copy would go blind."
@@ -22,16 +22,15 @@ PATTERN: Final = set("*?: ")
 
 
 class DeliveryRoles(Construct):
-    """Define who may look at an environment, prepare a change of it, and execute a prepared one.
+    """Define three roles for jobs of a GitHub workflow that deploys an environment.
 
-    Three roles, as three kinds of a workflow's jobs take them. `look` is for pull requests: it
-    reads. `prepare` is for the branch that is deployed: it publishes assets and makes change sets,
-    and can execute none. `execute` is for the GitHub environment of the same name as the
-    environment, whose reviewers approve: it executes change sets and can make none, so that nothing
-    else happens than what `prepare` made and somebody approved.
+    `look` is for pull requests: it only reads. `prepare` is for the deployed branch: it publishes
+    assets and creates change sets, and cannot execute them. `execute` is for the GitHub environment
+    of the same name, whose reviewers approve: it executes change sets and cannot create any, so
+    that only what `prepare` created and a reviewer approved is deployed.
 
-    Nobody is trusted by a pattern: the subjects are compared as they are (GitHub Docs, "OpenID
-    Connect reference", read 2026-11-27).
+    Trust policies have no patterns: the subjects of tokens are compared exactly (GitHub Docs,
+    "OpenID Connect reference", read 2026-11-27).
 
     Args:
         repository: the repository as the subject of its tokens has it between `repo:` and the next
@@ -39,26 +38,27 @@ class DeliveryRoles(Construct):
             with numeric ids where it is newer. GitHub's documents show `owner@1/name@2` and
             `owner-1/name-2` for those (both read 2026-11-27), so read one token of your own before
             you write it here.
-        environment: the environment that is delivered.
-        branch: the branch that is deployed.
-        provider: GitHub's provider, of which an account has one; None defines it, and the roles of
-            further environments take that of the first.
-        qualifier: of the bootstrap stack of the CDK; None takes what cdk.json says. What a stack's
-            synthesizer was given CDK tells no Python program: write it here as well.
-        permissions_boundary: of the three roles.
+        environment: the environment's name.
+        branch: the branch that may prepare deployments.
+        provider: the account's OIDC provider of GitHub, of which there can be one; None defines it.
+            Pass that one to the roles of further environments.
+        qualifier: the qualifier of the CDK bootstrap stack; None takes that of cdk.json. If you
+            give a stack's synthesizer another one, write it here as well: Python cannot read it
+            from there.
+        permissions_boundary: permissions boundary of the three roles.
 
     Raises:
-        ValueError: where the repository or the environment is no exact name.
+        ValueError: if the repository or the environment is not an exact name.
     """
 
     look: iam.Role
-    """May read, and no more; for pull requests."""
+    """The role for pull requests; it may only read."""
     prepare: iam.Role
-    """May make change sets, and no more."""
+    """The role that may publish assets and create change sets."""
     execute: iam.Role
-    """May execute change sets, and no more."""
+    """The role that may execute change sets."""
     provider: iam.IOidcProvider
-    """GitHub's provider in the account."""
+    """The OIDC provider of GitHub in the account."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class DeliveryRoles(Construct):
             self._role(name, f"repo:{repository}:{subject}", environment)
             for name, subject in subjects.items()
         )
-        # Another environment may be called staging-2: its stacks begin with the same letters.
+        # An environment staging-2 has stack names with the same beginning.
         stacks = [arn(self, "cloudformation", f"stack/{environment}-{part}/*") for part in STACKS]
         of_app = self.node.try_get_context(QUALIFIER)
         named = qualifier or of_app or cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER

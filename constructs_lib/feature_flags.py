@@ -1,4 +1,4 @@
-"""The feature flags of CDK on which the templates of this library depend.
+"""The CDK feature flags on which the templates of this library depend.
 
 Policies are minimized by `iam.PolicyDocument(minimize=True)`: CDK reads that flag at the stack.
 """
@@ -21,12 +21,12 @@ FLAGS: Final[Mapping[str, object]] = {
 
 
 def pin(construct: IConstruct) -> None:
-    """Give a construct and all below it the flags that this library is tested with.
+    """Set the feature flags that this library is tested with, for a construct and its children.
 
-    An app chooses flags for its own resources; those of this library are the same under all.
+    An app may choose other flags for its own resources; templates of this library do not change.
 
     Args:
-        construct: one without children, because CDK takes context from nobody else.
+        construct: a construct without children: CDK refuses context on others.
     """
     for flag, value in FLAGS.items():
         construct.node.set_context(flag, value)

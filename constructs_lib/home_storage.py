@@ -1,4 +1,4 @@
-"""Amazon EFS for the homes of a cluster's users."""
+"""Amazon EFS for the home directories of a cluster's users."""
 
 from collections.abc import Sequence
 from typing import Final, cast
@@ -23,19 +23,20 @@ BACKUPS: Final = (
 
 
 class HomeStorage(efs.FileSystem):
-    """Define a file system for `/home`, its group and mount targets; roles mount it, over TLS.
+    """Define a file system for `/home`, its security group and mount targets.
 
-    It is an `efs.FileSystem`: `grant_root_access` lets nodes mount it and make homes of others. A
-    policy of one's own ends the default one, by which every client that reaches a mount target has
-    full access (EFS user guide, using IAM to control access to file systems, read 2026-11-27).
+    It is an `efs.FileSystem`: `grant_root_access` lets a role mount it and create home directories.
+    Mounting needs TLS and such a role, because the file system policy replaces EFS's default, which
+    gives full access to every client that reaches a mount target (EFS user guide, using IAM to
+    control access to file systems, read 2026-11-27).
 
     Args:
-        spec: what is asked for.
+        spec: size and backups.
         vpc: the network of the subnets.
-        subnets: where it has mount targets, of different zones: EFS takes one in each.
+        subnets: the subnets of mount targets, each in another zone, as EFS takes one in each.
         key: the key that encrypts it.
-        clients: whose members mount it; `connections` lets others in later.
-        keep: whether the files outlive the stack. Its mount targets do not: new ones reach it.
+        clients: security groups of clients; `connections` adds others later.
+        keep: whether the file system is kept when the stack is deleted; mount targets are not.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class HomeStorage(efs.FileSystem):
         clients: Sequence[ec2.IConnectable] = (),
         keep: bool = True,
     ) -> None:
-        # Whose flags are this library's, before the file system reads them.
+        # A child with the feature flags of this library, because EFS's construct reads them.
         pinned = Construct(scope, construct_id)
         pin(pinned)
         super().__init__(
@@ -65,7 +66,7 @@ class HomeStorage(efs.FileSystem):
             lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
             out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
             file_system_policy=_tls_alone(),
-            # Else CDK adds to the policy that everybody may write as root.
+            # Otherwise CDK adds a statement that lets everybody write as root.
             allow_anonymous_access=True,
             removal_policy=removal_policy(keep=keep),
         )
@@ -79,7 +80,7 @@ class HomeStorage(efs.FileSystem):
 
 
 def _tls_alone() -> iam.PolicyDocument:
-    """Return a policy that refuses whoever comes without TLS, as AWS's own example has it."""
+    """Return a policy that denies clients without TLS, as in AWS's own example."""
     refusal = iam.PolicyStatement(
         sid="RefusePlain",
         effect=iam.Effect.DENY,

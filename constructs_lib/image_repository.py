@@ -17,11 +17,11 @@ PULL_ACTIONS = (
 
 
 class ImageRepository(Construct):
-    """Define a repository whose tags never move, so that a job's image is what was tested.
+    """Define a repository with immutable tags, so that a job runs the image that was tested.
 
     Args:
         key: the key that images are encrypted with.
-        keep: whether repository and images outlive their stack.
+        keep: whether repository and images are kept when their stack is deleted.
     """
 
     def __init__(
@@ -61,5 +61,5 @@ class ImageRepository(Construct):
         """The repository."""
 
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role pull images, and enter the registry that they are in."""
+        """Let a role pull images and log in to the registry."""
         return self.repository.grant_pull(grantee)

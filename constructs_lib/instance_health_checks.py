@@ -1,4 +1,4 @@
-"""PCS's own health checks of instances, until CloudFormation has a property for them."""
+"""PCS's health checks of instances, by a custom resource: CloudFormation lacks the property."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -22,8 +22,8 @@ DESCRIBED: Final = (
     *("SecurityGroups", "Subnets", "Vpcs"),
 )
 LAUNCHING: Final = ("ec2:CreateFleet", "ec2:CreateTags", "ec2:RunInstances")
-"""With the descriptions, what PCS asks of whoever updates a node group (AWS PCS user guide,
-"Minimum permissions", read 2026-11-27)."""
+"""EC2 actions that the caller of UpdateComputeNodeGroup needs, besides describing (AWS PCS user
+guide, "Minimum permissions", read 2026-11-27)."""
 BY_PCS: Final = (
     "PCS launches a group's instances for whoever changes the group, and asks for these rights of "
     "EC2; the function has them for calls that an AWS service makes for it alone."
@@ -40,15 +40,16 @@ EXCEPTIONS: Final = {
 
 
 class InstanceHealthChecks(Construct):
-    """Define who sets PCS's health checks of node groups: a function that deployments call.
+    """Define the function that sets PCS's health checks of node groups during deployments.
 
-    Taken away, they are turned off, and every change replaces the instances of the group once their
-    jobs have ended. Where the whole stack is deleted the groups are left alone until they go.
+    Removing checks from a stack turns them off. Every change replaces the instances of the group
+    once their jobs have ended. When the whole stack is deleted, the function does not touch the
+    groups.
 
     Args:
-        nodes: the role of the groups' instances, and its profile.
+        nodes: the role of the groups' instances, with its profile.
         log_key: the key of the function's log.
-        keep: whether the log outlives the stack.
+        keep: whether the log is kept when the stack is deleted.
     """
 
     def __init__(
@@ -106,10 +107,10 @@ class InstanceHealthChecks(Construct):
         acknowledge(self._function, EXCEPTIONS)
 
     def turn_on(self, name: str, group: SlurmNodeGroup, checks: Mapping[str, Any]) -> IConstruct:
-        """Define the checks of one node group, and return them.
+        """Define the health checks of one node group, and return their custom resource.
 
         Args:
-            name: the id of the checks.
+            name: the construct id of the checks.
             group: the node group, in this app.
             checks: `instanceHealthChecks`, as PCS's API has it (`HealthChecksSpec.request`).
         """

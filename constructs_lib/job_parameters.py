@@ -1,4 +1,4 @@
-"""The SSM parameters by which jobs and people find what an environment is made of."""
+"""SSM parameters with ids and ARNs of an environment's resources, for jobs and people."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,18 +12,18 @@ PREFIX = "/ultracluster"
 
 
 def parameter_path(environment_name: str) -> str:
-    """Return the path below which the parameters of an environment are."""
+    """Return the path of an environment's parameters: `/ultracluster/<environment>`."""
     return f"{PREFIX}/{environment_name}"
 
 
 def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
-    """Return the statement that reads all parameters below a path by GetParametersByPath.
+    """Return the IAM statement that allows GetParametersByPath for a path.
 
-    Who may read a path may read all that is below it (Systems Manager User Guide), so that no
-    wildcard is needed.
+    Permission for a path includes everything below it (Systems Manager User Guide): no wildcard is
+    needed.
 
     Args:
-        construct: whatever has the policy.
+        construct: the construct that has the policy.
         path: the path, as `parameter_path` returns it.
     """
     on = arn(construct, "ssm", f"parameter/{path.strip('/')}")
@@ -34,8 +34,8 @@ class JobParameters(Construct):
     """Define one parameter below `/ultracluster/<environment>/` for each value.
 
     Args:
-        environment_name: the last part of their common path.
-        values: a text, or texts for a list, by parameter name.
+        environment_name: the last part of the parameters' path.
+        values: by parameter name a string, or several for a StringList.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class JobParameters(Construct):
         super().__init__(scope, construct_id)
 
         self.path = parameter_path(environment_name)
-        """The path below which they are."""
+        """The path of the parameters."""
         for name, value in values.items():
             path = f"{self.path}/{name}"
             if isinstance(value, str):
@@ -66,5 +66,5 @@ class JobParameters(Construct):
                 )
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role read all of them, by GetParametersByPath with their path."""
+        """Let a role read all parameters, by GetParametersByPath with their path."""
         return grant(grantee, [read_parameters(self, self.path)])

@@ -1,4 +1,4 @@
-"""The roles of SageMaker training jobs: what they run as, and who starts them."""
+"""IAM roles of SageMaker training jobs: the execution role, and the role that starts jobs."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -55,12 +55,12 @@ class ExecutionRole(Construct):
     `kms:CreateGrant`: instance types with local NVMe take no volume key.
 
     Args:
-        bucket: where data, checkpoints and outputs live.
+        bucket: the bucket of data, checkpoints and outputs.
         key: the bucket's key.
         repository: the training images.
         vpc: the network of the subnets.
-        subnets: where SageMaker may put the network interfaces of a job.
-        security_groups: the groups that it may put on them.
+        subnets: the subnets in which SageMaker may create network interfaces.
+        security_groups: the only security groups of these interfaces.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class ExecutionRole(Construct):
                 "cloudwatch:PutMetricData",
                 where={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
             ),
-            # IAM knows no resource for it, and one that is named would allow nothing. Who reaches a
-            # file system is decided by its security group.
+            # The action has no resource type in IAM: a named resource would allow nothing. Who
+            # reaches a file system is decided by its security group.
             allow("DescribeFileSystems", "fsx:DescribeFileSystems"),
         ]
         add_policy(
@@ -138,7 +138,7 @@ class ExecutionRole(Construct):
         )
 
     def grant_start_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role start, follow and stop jobs that run as this one, in its network alone."""
+        """Let a role start, describe and stop jobs with this execution role and network."""
         return grant(
             grantee,
             job_statements(
@@ -151,17 +151,17 @@ class ExecutionRole(Construct):
 
 
 class LauncherRole(Construct):
-    """Define the role that starts training jobs: it may pass one execution role, and no other.
+    """Define the role that starts training jobs; it may pass a single execution role.
 
     Args:
-        assumed_by: who starts jobs.
-        parameter_path: path of the SSM parameters that say what a job is started with; they are
-            read by GetParametersByPath with just this path.
+        assumed_by: the principal that may assume it.
+        parameter_path: path of the SSM parameters for starting jobs; they are read by
+            GetParametersByPath with exactly this path.
         repository: the training images, whose tags it may list before it starts a job.
-        unattended: the state machine that it may start, follow and stop.
-        login_nodes_of: the environment to whose login nodes it may send Slurm jobs. Who sends
-            commands to a node by Systems Manager is root there.
-        **limits: what its jobs are bound to, see `JobLimits`.
+        unattended: the state machine whose executions it may start, describe and stop.
+        login_nodes_of: the environment to whose login nodes it may submit Slurm jobs. It does so by
+            Systems Manager, and is therefore root on them.
+        **limits: the limits of the jobs, see `JobLimits`.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class LauncherRole(Construct):
         if parameter_path is not None:
             statements.append(read_parameters(self, parameter_path))
         if repository is not None:
-            # What lets a request be judged before it is sent: zones, addresses, tags.
+            # Read before a request is sent, to check it: zones, addresses, tags.
             statements += [
                 allow("DescribeSurroundings", "ec2:DescribeSubnets", "fsx:DescribeFileSystems"),
                 allow("ListImages", "ecr:ListImages", on=repository.repository_arn),

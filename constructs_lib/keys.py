@@ -1,4 +1,4 @@
-"""KMS keys of an environment: one for what is logged, one for what is stored."""
+"""KMS keys of an environment: one for logs, one for data."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -28,7 +28,7 @@ class LogKey(Construct):
 
 
 class DataKey(Construct):
-    """Define the key of data bucket, file system and images."""
+    """Define the key of data bucket, file systems and images; FSx for Lustre may use it for S3."""
 
     def __init__(self, scope: Construct, construct_id: str, *, keep: bool) -> None:
         super().__init__(scope, construct_id)

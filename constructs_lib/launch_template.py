@@ -1,4 +1,4 @@
-"""Launch template of EFA nodes: every network card, derived from the catalogue."""
+"""Launch template of EFA nodes, with an interface for each network card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -24,22 +24,22 @@ AWS_HAS_NO_OTHER_NAME: Final = (
 
 
 class EfaLaunchTemplate(NodeTemplate):
-    """Define how a node is launched: interfaces, image, placement and capacity.
+    """Define the launch template of EFA nodes: interfaces, image, placement and capacity.
 
     Args:
         spec: type, layout, image and root volume of the nodes.
         security_groups: groups of every interface; the fabric group must be one of them.
-        placement: placement group and capacity; without it nodes are placed anywhere.
+        placement: placement group and capacity; with None nodes are launched on demand, anywhere.
         role: role of the instances.
-        user_data: what a node does at its first boot.
-        instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS hands
-            on no tags of its own, so that a budget sees nodes by these alone.
-        subnet: of every interface, as AWS's templates for PCS have it; None where whoever launches
-            names it (Auto Scaling, a fleet, or PCS with several subnets).
+        user_data: commands of a node's first boot.
+        instance_tags: tags of instances, volumes and network interfaces. PCS does not propagate its
+            own tags, so that a budget counts nodes only by these.
+        subnet: the subnet of every interface, as in AWS's templates for PCS; None if the launching
+            service names it (Auto Scaling, a fleet, or PCS with several subnets).
 
     Raises:
-        ValueError: without a security group, or where the spec asks for capacity that no placement
-            names.
+        ValueError: without a security group, or if the spec has a reservation or Capacity Block and
+            no placement is given.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ def _check(
     security_groups: Sequence[ec2.ISecurityGroup],
     placement: ClusterPlacement | None,
 ) -> None:
-    """Refuse what EC2 would accept and nobody wants."""
+    """Refuse combinations that EC2 accepts and that are mistakes."""
     if not security_groups:
         raise ValueError(
-            "security_groups: got none, and nodes would be put into the VPC's default group; "
-            "pass the fabric group, and a group for ordinary traffic"
+            "security_groups: got none, and nodes would get the VPC's default group; pass "
+            "FabricSecurityGroup(...) and NodeSecurityGroup(...)"
         )
     for field in ("capacity_block", "capacity_reservation"):
         if getattr(spec, field) is not None and (

@@ -1,4 +1,4 @@
-"""A Lustre file system as its clients see it, and the security group rules that they need."""
+"""A Lustre file system, defined or imported, and the security group rules of its clients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ OVER_EFA = (
 
 @jsii.implements(ec2.IConnectable)
 class LustreFileSystem(Construct):
-    """A file system that is defined here (`LustreStorage`) or that exists."""
+    """A file system, defined by `LustreStorage` or imported."""
 
     file_system_id: str
     """The file system's id, `fs-...`."""
@@ -48,23 +48,23 @@ class LustreFileSystem(Construct):
 
     @property
     def _ports(self) -> Sequence[tuple[int, int] | tuple[None, None]]:
-        """Return the first and last of each range of ports; over EFA it is all traffic."""
+        """Return the first and last port of each range; with EFA all traffic."""
         return [(None, None)] if self._efa_enabled else PORTS
 
     def add_client(self, client: ec2.IConnectable) -> None:
-        """Let a group, or whatever else has groups, mount the file system.
+        """Let a security group, or a resource that has one, mount the file system.
 
-        The rules are defined at the groups of the client, so that a stack that uses the file system
-        can be its client. Groups of stacks that the file system's own stack uses are given when it
-        is defined.
+        The rules are defined in the stack of the client's groups, which may depend on the file
+        system's stack. Groups of stacks that the file system's stack depends on are passed to its
+        constructor.
 
         Args:
-            client: a security group, an instance, an Auto Scaling group or the like. A group that
-                was imported gets what CDK lets an app add to it: no rule where it is not mutable,
-                and none for what goes out unless it says `allow_all_outbound=False`.
+            client: a security group, an instance, an Auto Scaling group or another connectable. An
+                imported group gets no rules if it is not mutable, and egress rules only if it was
+                imported with `allow_all_outbound=False`.
         """
         for group in client.connections.security_groups:
-            if group.security_group_id in self._admitted:  # EC2 refuses a rule that is there
+            if group.security_group_id in self._admitted:  # EC2 refuses a duplicate rule
                 continue
             if isinstance(group, Construct):
                 holder = Construct(group, f"Lustre{self.node.addr[-8:]}")
@@ -79,17 +79,16 @@ class LustreFileSystem(Construct):
                 its.allow_from(self, port, "Lustre")
 
     def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role look the file system up.
+        """Let a role call DescribeFileSystems.
 
-        Who mounts it is decided by security groups. IAM knows no resource for the action, and one
-        that is named would allow nothing.
+        The action has no resource type in IAM. Security groups decide who can mount.
         """
         return grant(grantee, [allow(None, "fsx:DescribeFileSystems")])
 
     def _client_rules(
         self, scope: Construct, suffix: str, client: ec2.ISecurityGroup
     ) -> list[cdk.CfnResource]:
-        """Let a client reach the servers and the servers reach it (lock callbacks)."""
+        """Define rules in both directions: the servers call clients back for locks."""
         self._admitted.add(client.security_group_id)
         servers, clients = self.security_group.security_group_id, client.security_group_id
         return [

@@ -1,4 +1,4 @@
-"""Amazon FSx for Lustre: the file system, who may reach it, and what it is linked to."""
+"""Amazon FSx for Lustre: file system, security group, log group and data repositories."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ Association = fsx.CfnDataRepositoryAssociation
 Configuration = fsx.CfnFileSystem.LustreConfigurationProperty
 
 WORD: Final = re.compile("(?<!^)(?=[A-Z])")
-"""Where a word begins within a name of CloudFormation's."""
+"""The beginning of a word inside the name of a CloudFormation property."""
 
 
 class LustreStorage(LustreFileSystem):
-    """Define a Lustre file system that its clients can reach from the moment it exists.
+    """Define a Lustre file system, after the security group rules that its creation needs.
 
     Built on `AWS::FSx::FileSystem`: the L2 has no metadata configuration, EFA or log
     configuration, and its file system does not depend on the rules of its security group, so that
@@ -33,16 +33,16 @@ class LustreStorage(LustreFileSystem):
     log group and associations are defined with it.
 
     Args:
-        spec: what is bought of FSx.
+        spec: type, capacity, throughput and data repositories.
         vpc: the network of the subnet.
-        subnet: where the file system lives; it is in one zone.
-        clients: groups whose members mount it; `add_client` adds others later.
-        bucket: bucket of the associations that name none.
-        key: customer key; used where the spec asks for one.
-        log_key: key of the log group; it must admit CloudWatch Logs.
+        subnet: the subnet of the file system, which is in one zone.
+        clients: security groups of clients; `add_client` adds others later.
+        bucket: the bucket of data repositories without `bucket_name`.
+        key: the customer key; needed if `spec.customer_key` is True.
+        log_key: the key of the log group; its policy must allow CloudWatch Logs.
 
     Raises:
-        ValueError: where the spec asks for a bucket or a key and none is given.
+        ValueError: if the spec needs a bucket or a key and none is given.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LustreStorage(LustreFileSystem):
         super().__init__(scope, construct_id, efa_enabled=spec.efa_enabled)
         self._keep = removal_policy(keep=spec.keep_data)
         if spec.customer_key and key is None:
-            raise ValueError("key: got nothing, and the spec says customer_key=True; pass a key")
+            raise ValueError("key: got nothing, and the spec has customer_key=True; pass key=...")
 
         # Kept with the file system, whose network interfaces are members of it: a group with
         # members cannot be deleted (aws-cdk#31521).
@@ -119,15 +119,15 @@ class LustreStorage(LustreFileSystem):
         dns_name: str | None = None,
         efa_enabled: bool = False,
     ) -> LustreFileSystem:
-        """Return a file system that exists.
+        """Return an existing file system.
 
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
             file_system_id: `fs-...`.
-            mount_name: as `aws fsx describe-file-systems` says it.
+            mount_name: its mount name, as `aws fsx describe-file-systems` shows it.
             security_group: the group of the file servers.
-            dns_name: where it is not the one that FSx gives to file systems of this Region.
+            dns_name: its DNS name; None is `<file_system_id>.fsx.<Region>.<domain>`.
             efa_enabled: whether clients reach it over EFA.
         """
         found = LustreFileSystem(scope, construct_id, efa_enabled=efa_enabled)
@@ -157,7 +157,8 @@ class LustreStorage(LustreFileSystem):
         name = repository.bucket_name or (bucket.bucket_name if bucket is not None else None)
         if name is None:
             raise ValueError(
-                f"bucket: got nothing, and data_repositories[{index}] names none; pass one"
+                f"bucket: got nothing, and data_repositories[{index}] has no bucket_name; pass "
+                f"bucket=..., or write bucket_name"
             )
         imported, exported = repository.auto_import, repository.auto_export
         return Association(

@@ -1,4 +1,4 @@
-"""Nodes that are launched on demand and scale to zero."""
+"""An Auto Scaling group of EFA nodes."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ class NodeGroup(Construct):
     `aws autoscaling set-desired-capacity` starts and stops the nodes.
 
     Args:
-        launch_template: how a node is launched.
-        subnets: where nodes are launched; all of one zone, as EFA does not leave it.
-        count: nodes at full size.
+        launch_template: the launch template of the nodes.
+        subnets: the subnets of the nodes, all in one zone, which EFA does not leave.
+        count: maximum number of nodes.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class NodeGroup(Construct):
                 launch_template_id=launch_template.launch_template_id,
                 version=launch_template.version_number,
             ),
-            # No protection from scaling in: nothing scales in by itself here, and protected nodes
-            # would stay when somebody asks for fewer, and stop the group's deletion
-            # (aws-cdk#18179: CloudFormation sets the size to zero and waits).
+            # No scale-in protection: no policy scales in here, and protected nodes would stay when
+            # somebody asks for fewer, and stop the group's deletion (aws-cdk#18179: CloudFormation
+            # sets the size to zero and waits).
             health_check_type="EC2",
             health_check_grace_period=cdk.Duration.minutes(15).to_seconds(),
         )

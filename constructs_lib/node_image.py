@@ -1,4 +1,4 @@
-"""A pipeline of EC2 Image Builder that makes the image of Slurm nodes."""
+"""An EC2 Image Builder pipeline for the image of Slurm nodes."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ TRAINING: Final = "/opt/ultracluster/training"
 MOST_DATA: Final = 16_000
 """Characters of a component's document (registry schema of 2026-10-20)."""
 DEVICE: Final = "/dev/sda1"
-"""Device that the base, which is Ubuntu, boots from."""
+"""Root device name of the base image, which is Ubuntu."""
 
 BUILDER: Final = "EC2InstanceProfileForImageBuilder"
 EXECUTION: Final = "EC2ImageBuilderExecutionPolicy"
@@ -40,23 +40,22 @@ VALIDATION: Final = "Describing images, by which Systems Manager tells an AMI id
 
 
 class NodeImage(Construct):
-    """Define what builds an image: component, recipe, infrastructure, distribution, pipeline.
+    """Define an image pipeline: component, recipe, infrastructure, distribution.
 
-    There is no schedule and no `AWS::ImageBuilder::Image`: a deployment builds nothing, and a build
-    changes no node. The id that comes out is in an SSM parameter, and reaches nodes when somebody
-    writes it into the environment (`ultracluster image ENVIRONMENT --write`).
+    There is no schedule and no `AWS::ImageBuilder::Image`: a deployment builds no image, and a
+    build changes no node. The id of a new image is written into an SSM parameter, and is used by
+    nodes after it was written into the environment (`ultracluster image ENVIRONMENT --write`).
 
-    What a component or a recipe holds is create-only: their version is a digest of it, so that
-    another lock, script or base is another version, and the same ones are the same. Their construct
-    ids hold it as well: another version is another resource, as CloudFormation does not replace
-    one that keeps its custom name.
+    Components and recipes cannot be changed: their version is a digest of their content, so that
+    another lock, script or base image gives another version. Their construct ids contain the
+    version, because CloudFormation does not replace a resource that keeps its custom name.
 
     Args:
         spec: what the image is made of.
-        environment_name: environment whose nodes boot it; names begin with it.
+        environment_name: the environment whose nodes boot the image; names begin with it.
         slurm_version: version of the cluster's Slurm.
-        subnet: where instances build; they reach the internet over HTTPS from it, or mirrors.
-        security_groups: groups of those instances, which need no way in.
+        subnet: the subnet of the build instances; it needs HTTPS to the internet or to mirrors.
+        security_groups: groups of the build instances; they need no ingress rule.
         log_key: key of the log group.
     """
 
@@ -76,7 +75,7 @@ class NodeImage(Construct):
 
         self._spec, self._name = spec, f"{environment_name}-nodes"
         self.parameter_name = node_image_parameter(environment_name)
-        """SSM parameter that holds the newest image's id."""
+        """Name of the SSM parameter with the id of the newest image."""
         recipe = self._recipe(self._component(slurm_version))
         builder = self._builder()
         infrastructure = self._infrastructure(builder, subnet, security_groups)
@@ -222,7 +221,7 @@ class NodeImage(Construct):
 
 
 def version(content: str) -> str:
-    """Return the version of a resource by what it holds: equal contents, equal versions.
+    """Return a semantic version that is a digest of a resource's content.
 
     Each of the three numbers is below 2^30 (EC2 Image Builder user guide, semantic versioning).
     """
@@ -234,7 +233,7 @@ def _number(of: str) -> str:
 
 
 def document(spec: NodeImageSpec, slurm_version: str) -> dict[str, Any]:
-    """Return the component's document: what is written, run, and looked at again.
+    """Return the component's document: files to write, commands to run, and tests.
 
     Args:
         spec: what the image is made of.

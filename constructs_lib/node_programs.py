@@ -1,4 +1,4 @@
-"""The programs by which nodes check and measure themselves: where they fetch them."""
+"""The programs for health checks and metrics of nodes, as a CDK asset."""
 
 import hashlib
 from pathlib import Path
@@ -19,18 +19,18 @@ ANY_METRIC: Final = (
 
 
 class NodePrograms(Construct):
-    """Define what nodes check and measure themselves with as an asset: user data has no room.
+    """Define an asset with the nodes' programs for health checks and metrics.
 
-    A node takes it from the bootstrap bucket over the S3 endpoint and holds it against the hash in
-    its user data. Without it no job starts on the node: Slurm drains a node whose prolog is not
-    there. Where the bucket was bootstrapped with a key of one's own
-    (`cdk bootstrap --bootstrap-kms-key-id`), that key must admit the nodes' role.
+    They do not fit into user data. A node downloads the asset from the bootstrap bucket through the
+    S3 endpoint, and compares it to the hash in its user data. Without it no job starts on the node:
+    Slurm drains a node without the prolog. If the bucket has a customer managed key
+    (`cdk bootstrap --bootstrap-kms-key-id`), the key's policy must allow the nodes' role.
 
     Args:
-        environment_name: the label of all series.
-        observability: how often nodes measure; None has them check alone.
-        repairs: whether an unfit node resets its GPUs or has Slurm reboot it (decision 0021); where
-            not, it is drained, and its reason says what to do.
+        environment_name: the label `environment` of all metrics.
+        observability: the interval of measurements; with None nodes only check themselves.
+        repairs: whether a node that fails a check resets its GPUs or has Slurm reboot it (decision
+            0021); otherwise it is drained, and the reason in Slurm says what to do.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class NodePrograms(Construct):
         self._asset = assets.Asset(self, "Programs", path=str(PROGRAMS), exclude=exclude)
 
     def conf(self, role: str) -> str:
-        """Return the lines of a node's description, `boot/node.conf`.
+        """Return the lines for the programs in a node's settings file, `boot/node.conf`.
 
         Args:
             role: `compute`, or `login` for nodes that ask Slurm's controller.
@@ -65,7 +65,7 @@ class NodePrograms(Construct):
         return "\n".join(lines + ([] if self._every is None else [f"EVERY={self._every}"]))
 
     def grant(self, role: iam.IRole) -> None:
-        """Let a role of nodes fetch the programs, and write metrics where they measure.
+        """Let the role of nodes download the programs, and write metrics if they measure.
 
         Args:
             role: the role, in this stack.
@@ -84,6 +84,6 @@ class NodePrograms(Construct):
 
 
 def digest() -> str:
-    """Return the SHA-256 of all programs, one after the other in the order of their names."""
+    """Return the SHA-256 of the concatenated programs, in the order of their names."""
     text = b"".join(file.read_bytes() for file in sorted(PROGRAMS.glob("*.py")))
     return hashlib.sha256(text).hexdigest()

@@ -1,4 +1,4 @@
-"""The roles of EC2 nodes: of all, and of those that AWS PCS launches."""
+"""IAM roles of EC2 nodes, and of those that AWS PCS launches."""
 
 from typing import Final
 
@@ -34,14 +34,14 @@ REGISTRATION: Final = (
 
 
 class NodeRole(Construct):
-    """Define what a node may do: be managed, read and write the data, enter the image registry.
+    """Define the role of a node: Systems Manager, data bucket, login to the image registry.
 
-    Which images it may pull is said beside the repository, which it need not know.
+    `ImageRepository.grant_pull` adds the images that it may pull.
 
     Args:
-        bucket: whose objects nodes read and write.
+        bucket: the bucket whose objects nodes read and write.
         key: the key that encrypts them.
-        path: path of the role, where a service takes roles by it.
+        path: the role's IAM path, if a service requires one.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class NodeRole(Construct):
 
 
 class SlurmNodeRole(Construct):
-    """Define what a node of PCS may do: all that a node may, and to register with the service.
+    """Define the role of a node that PCS launches: `NodeRole`, and registration with PCS.
 
-    PCS takes profiles by the path of their role, so that none of them needs a name.
+    PCS accepts instance profiles of roles with a certain path, so that it needs no name.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What launch templates have in common, and that of nodes without EFA: login and CPU nodes."""
+"""The base class of launch templates, and the template of login and CPU nodes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,8 +52,8 @@ class _Added:
 class NodeTemplate(ec2.LaunchTemplate):
     """A launch template with an encrypted root volume, IMDSv2 and names on what it launches.
 
-    It is an `ec2.LaunchTemplate`: Auto Scaling's and Batch's constructs take it as it is. What it
-    holds is written as `AWS::EC2::LaunchTemplate` has it, because the L2 has neither network
+    It is an `ec2.LaunchTemplate`: Auto Scaling's and Batch's constructs take it as it is. Its
+    properties are those of the L1, `AWS::EC2::LaunchTemplate`, because the L2 has neither network
     interfaces nor capacity reservations (aws-cdk-lib 2.275).
     """
 
@@ -133,17 +133,17 @@ class NodeTemplate(ec2.LaunchTemplate):
 
     @property
     def role(self) -> iam.IRole | None:
-        """The role of the instances; None where whoever launches gives them one."""
+        """The role of the instances; None if the launching service sets one."""
         return self._role
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
-        """The role, as what grants are given to."""
+        """The role, for grants."""
         return super().grant_principal if self._role is None else self._role.grant_principal
 
     @property
     def version(self) -> str:
-        """The newest version, which whoever launches names; changes of the template reach it."""
+        """The number of the template's latest version."""
         return self.latest_version_number
 
     def _holds(self, **data: Any) -> None:
@@ -153,17 +153,17 @@ class NodeTemplate(ec2.LaunchTemplate):
 
 
 class LoginLaunchTemplate(NodeTemplate):
-    """Define how a node without EFA is launched: one interface, no public address, no key pair.
+    """Define the launch template of a node without EFA: one interface, no public address, no key.
 
-    People come in by Systems Manager sessions, which need no open port.
+    Users log in by Systems Manager sessions, which need no open port.
 
     Args:
         instance_type: EC2 instance type.
         image: AMI id or name of an SSM parameter, with Slurm and the PCS agent.
-        root_device_name: device that the image boots from.
-        root_volume_gib: size of the encrypted root volume.
+        root_device_name: root device name of the image.
+        root_volume_gib: size of the encrypted root volume in GiB.
         security_groups: groups of the interface.
-        user_data: what the node does at boot, as MIME multipart.
+        user_data: user data as MIME multipart.
         instance_tags: tags of instances, volumes and network interfaces.
     """
 

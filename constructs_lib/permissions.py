@@ -1,4 +1,4 @@
-"""Statements and policies: what roles of an environment may do, written the same way everywhere."""
+"""IAM statements and policies for the roles of an environment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict, Unpack
@@ -33,11 +33,11 @@ def allow(
     """Return a statement that allows actions.
 
     Args:
-        sid: its name.
-        actions: what is allowed.
-        on: the resource or resources; `*` for actions of which IAM knows none.
+        sid: the statement's id.
+        actions: the allowed actions.
+        on: the ARN or ARNs; `*` for actions without resource types in IAM.
         where: the conditions.
-        by: whom it allows them, in the policy of a resource.
+        by: the principals, in a resource policy.
     """
     return iam.PolicyStatement(
         sid=sid,
@@ -57,14 +57,14 @@ def add_policy(
     *,
     description: str,
 ) -> iam.ManagedPolicy:
-    """Define a managed policy of a role; NIST 800-53 refuses inline ones.
+    """Define a managed policy of a role, as NIST 800-53 R5 forbids inline policies.
 
     Args:
         scope: the parent construct.
         construct_id: the id in that scope.
         role: who has the policy.
         statements: what it allows.
-        wildcards: why a resource has a wildcard, by resource.
+        wildcards: the reason of each wildcard in a resource, by resource.
         description: what the policy is for.
     """
     policy = iam.ManagedPolicy(
@@ -99,7 +99,7 @@ def role_by_aws(
 
 
 def service_of_the_account(stack: cdk.Stack, service: str, source_arn: str) -> iam.ServicePrincipal:
-    """Return a service that acts for resources of this account only (confused deputy)."""
+    """Return a service principal, limited to resources of this account (confused deputy)."""
     return iam.ServicePrincipal(
         service,
         conditions={
@@ -110,7 +110,7 @@ def service_of_the_account(stack: cdk.Stack, service: str, source_arn: str) -> i
 
 
 def grant(grantee: iam.IGrantable, statements: Iterable[iam.PolicyStatement]) -> iam.Grant:
-    """Add statements to the policy of a role, also of another stack, and return them as one grant.
+    """Add statements to the policy of a role, also in another stack, and return one grant.
 
     Args:
         grantee: the role, or whatever has one.
@@ -172,16 +172,16 @@ def job_arn(construct: IConstruct, environment: str | None = None) -> str:
 
 
 class JobLimits(TypedDict):
-    """What starting jobs is bound to: arguments of all that starts them."""
+    """Limits of the jobs that a role may start; keyword arguments of constructs and grants."""
 
     execution_role: iam.IRole
-    """The only role that is passed, as which jobs run."""
+    """The execution role of jobs; no other may be passed."""
     subnets: Sequence[ec2.ISubnet]
     """The only subnets that a job may be started in."""
     security_groups: Sequence[ec2.ISecurityGroup]
     """The only groups that a job may be given."""
     environment: NotRequired[str | None]
-    """By whose name the names of jobs begin that are started and followed; None for every job."""
+    """The environment's name, with which job names must begin; None for every job."""
     instance_types: NotRequired[Sequence[str] | None]
     """The only types that a job may ask for, `ml.p4d.24xlarge`; None for all. IAM knows no
     condition for their number (service authorization reference of SageMaker, read 2026-11-27)."""
@@ -201,7 +201,7 @@ def job_statements(construct: IConstruct, **limits: Unpack[JobLimits]) -> list[i
     }
     if (types := limits.get("instance_types")) is not None:
         lists["sagemaker:InstanceTypes"] = list(types)
-    # A list that is absent satisfies ForAllValues, so absence is refused by itself.
+    # ForAllValues is true for a missing list, so that a missing list is refused separately.
     in_network = {"ForAllValues:StringEquals": lists, "Null": dict.fromkeys(lists, "false")}
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     # Step Functions lists the tags of a job that it waits for, as CDK's own task lets it.

@@ -1,4 +1,4 @@
-"""Where nodes are placed, and the capacity they are launched on."""
+"""Cluster placement group and capacity reservation of nodes."""
 
 from collections.abc import Mapping
 
@@ -12,20 +12,20 @@ from ultracluster.spec.nodes import NodesSpec
 
 
 class ClusterPlacement(Construct):
-    """Define a cluster placement group and the capacity inside it, as the nodes ask for.
+    """Define a cluster placement group and a capacity reservation in it, as the spec says.
 
-    A reservation is made in the group: instances launched into a group do not find capacity that
-    was reserved outside of it (eksctl#7949). It holds a reference to the group, so that it is
-    cancelled before the group is deleted, which EC2 refuses while a reservation is in it.
+    The reservation is created in the group, because instances launched into a group cannot use
+    capacity reserved outside of it (eksctl#7949). It refers to the group, so that it is cancelled
+    before the group is deleted, which EC2 refuses while a reservation is in it.
 
-    Reservation and group outlive their stack, and a change that replaces them: capacity is given up
-    by a person alone, with `aws ec2 cancel-capacity-reservation` (docs/retention.md).
+    Both are kept when the stack is deleted or an update replaces them: only a person gives capacity
+    up, with `aws ec2 cancel-capacity-reservation` (docs/retention.md).
 
     Args:
         spec: the nodes.
         availability_zone_id: the zone of a reservation.
-        reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
-            unused hours are charged under them.
+        reservation_tags: tags of the new reservation, under which unused hours are charged;
+            `cdk.Tags` does not reach it.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class ClusterPlacement(Construct):
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None
-        """The L1 of the group that is defined; None where the nodes want none."""
+        """The L1 of the new group; None if the spec wants none."""
         self.placement_group_name: str | None = None
-        """The group; None where the nodes want none."""
+        """The name of the group; None if the spec wants none."""
         self.capacity_reservation_id: str | None = None
-        """The reservation or Capacity Block the nodes are targeted at; None on demand."""
+        """The id of the reservation or Capacity Block; None for on-demand nodes."""
         self.reservation: ec2.CfnCapacityReservation | None = None
-        """The L1 of the reservation that is defined; None where none is."""
+        """The L1 of the new reservation; None if there is none."""
 
         if spec.placement_group:
             # No name is given: GroupName is read-only, and a name would be dropped in silence.
@@ -60,7 +60,7 @@ class ClusterPlacement(Construct):
         elif spec.makes_reservation:
             self.reservation = self._reservation(spec, availability_zone_id, reservation_tags or {})
             self.capacity_reservation_id = self.reservation.ref
-            # Capacity that was given up may not be got again. A creation that is rolled back
+            # Capacity that was given up may not be available again. A creation that is rolled back
             # gives it up all the same (`KEEP`).
             for part in filter(None, (self.placement_group, self.reservation)):
                 part.apply_removal_policy(removal_policy(keep=True))
@@ -75,12 +75,12 @@ class ClusterPlacement(Construct):
         placement_group_name: str | None = None,
         capacity_reservation_id: str | None = None,
     ) -> "ClusterPlacement":
-        """Return a placement that exists, for the launch templates of this app.
+        """Return an existing placement, for launch templates of this app.
 
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            placement_group_name: the group, in which the reservation is where both are given.
+            placement_group_name: the group; a given reservation must be in it.
             capacity_reservation_id: the reservation or Capacity Block.
         """
 

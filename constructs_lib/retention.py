@@ -1,4 +1,4 @@
-"""What happens to a resource when its stack no longer wants it, and how long logs are kept."""
+"""Removal policies, and log groups with their retention."""
 
 import hashlib
 from typing import Final
@@ -15,7 +15,7 @@ orphan behind every failed first deployment."""
 
 
 def removal_policy(*, keep: bool) -> RemovalPolicy:
-    """Return the policy of a resource that holds data, or that kept data cannot live without."""
+    """Return the removal policy of resources with data, and of those that kept data needs."""
     return KEEP if keep else RemovalPolicy.DESTROY
 
 
@@ -27,14 +27,14 @@ def log_group(
     keep: bool,
     name: str | None = None,
 ) -> logs.LogGroup:
-    """Define a log group that keeps what is written for three months.
+    """Define a log group with a retention of three months.
 
     Args:
         scope: the parent construct.
         construct_id: the id in that scope.
-        key: encrypts it; it must admit CloudWatch Logs.
-        keep: whether it outlives the stack.
-        name: where a service writes to certain names alone; None has CloudFormation choose one.
+        key: the key that encrypts it; its policy must allow CloudWatch Logs.
+        keep: whether it is kept when the stack is deleted.
+        name: its name, if a service requires one; with None CloudFormation chooses.
     """
     return logs.LogGroup(
         scope,

@@ -1,4 +1,4 @@
-"""Security groups: of the EFA fabric, of ordinary traffic apart from it, and of Slurm."""
+"""Security groups for EFA, for other traffic of nodes, and for Slurm."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ PORTS: Final = (
 
 
 class OwnSecurityGroup(ec2.SecurityGroup):
-    """A security group that lets nothing out but what its rules say.
+    """A security group without the default egress rule.
 
     It is an `ec2.SecurityGroup`: pass it wherever CDK takes a group or a connectable. In the tree
     it is the child "Resource" of a construct with the given id, which also holds its rules.
@@ -33,7 +33,7 @@ class OwnSecurityGroup(ec2.SecurityGroup):
             # CDK silently skips an egress rule to itself where everything is allowed out.
             allow_all_outbound=False,
         )
-        # Whatever depends on the group waits for its rules, too.
+        # Resources that depend on the group also depend on its rules.
         Dependable.implement(self, Dependable.of(self._holder))
 
     def admit_itself(
@@ -46,15 +46,15 @@ class OwnSecurityGroup(ec2.SecurityGroup):
     ) -> ec2.CfnSecurityGroupIngress:
         """Let members reach each other, in both directions.
 
-        The rules are resources of their own: a group cannot name itself within itself, and the
-        inline egress that CDK leaves (to nowhere) keeps EC2 from adding its default, 0.0.0.0/0.
+        The rules are separate resources, because a group cannot refer to itself. CDK's inline
+        egress rule (to no address) keeps EC2 from adding its default, 0.0.0.0/0.
 
         Args:
-            name: what the ids of the two rules begin with.
+            name: the beginning of the two rules' construct ids.
             protocol: `tcp`, or `-1` for every protocol.
             inward: description of the ingress rule.
             outward: description of the egress rule.
-            ports: the first port and the last one; None opens all of them.
+            ports: first and last port; None for all ports.
 
         Returns:
             The ingress rule.
@@ -95,10 +95,9 @@ class FabricSecurityGroup(OwnSecurityGroup):
 
 
 class NodeSecurityGroup(OwnSecurityGroup):
-    """Define the ordinary traffic of nodes: HTTPS out; storage adds what its clients need.
+    """Define the group for traffic of nodes other than EFA: HTTPS out; storage adds its rules.
 
-    It is apart from the fabric group so that nothing but the fabric is ever opened to all
-    protocols, and so that both groups can be attached to each interface.
+    It is separate from the fabric group, so that only EFA traffic is open to all protocols.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
@@ -111,10 +110,9 @@ class NodeSecurityGroup(OwnSecurityGroup):
 
 
 class SlurmSecurityGroup(OwnSecurityGroup):
-    """Define a group whose members speak Slurm with each other: controller, nodes, login nodes.
+    """Define the group for Slurm between controller, nodes and login nodes.
 
-    It opens the ports that PCS documents instead of everything, as the fabric's own group is
-    there for the nodes' other traffic.
+    It opens only the ports that PCS documents; the fabric group has the nodes' other traffic.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:

@@ -1,4 +1,4 @@
-"""What a node does at boot: Lustre, scratch, limits, a still image, and Slurm's prolog."""
+"""User data of nodes: mounts, scratch disks, limits, no automatic updates, Slurm's prolog."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,7 +13,7 @@ from ultracluster.spec.users import UsersSpec
 
 FOLDER: Final = "/opt/ultracluster"
 PROLOG: Final = f"{FOLDER}/check.py"
-"""Where nodes have their check; `Prolog`, `Epilog` and `HealthCheckProgram` name it."""
+"""Path of the health check on nodes, for `Prolog`, `Epilog` and `HealthCheckProgram`."""
 LUSTRE: Final = "/fsx"
 SCRATCH: Final = "/scratch"
 ACCOUNTS: Final = "ultracluster-accounts.service"
@@ -47,14 +47,14 @@ STILL: Final = (
     "dnf-automatic.timer",
     "dnf-automatic-install.timer",
 )
-"""Units that change a node by themselves. Ubuntu's Deep Learning AMIs keep unattended upgrades on
+"""Systemd units that install updates. Ubuntu's Deep Learning AMIs have unattended upgrades enabled
 (DLAMI release notes, read 2026-11-26)."""
 
 
 def slurm_binaries(version: str) -> str:
-    """Return where PCS-ready images have the commands of one version of Slurm.
+    """Return the folder of one Slurm version's commands on PCS-ready images.
 
-    They carry several versions, and an older command ends at a newer slurm.conf (AWS PCS user
+    Images have several versions, and an older command fails on a newer slurm.conf (AWS PCS user
     guide, PCS-ready DLAMIs and agent versions, read 2026-11-26).
     """
     return f"/opt/aws/pcs/scheduler/slurm-{version}/bin"
@@ -76,35 +76,33 @@ def node_boot(
     role: str = "compute",
     programs: NodePrograms | None = None,
 ) -> ec2.MultipartUserData:
-    """Return the user data of a node, which fetches nothing but its programs.
+    """Return the user data of a node; it downloads nothing but `programs`.
 
-    What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
-    its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
+    The setup runs at every boot, because mounts do not outlive a reboot. PCS merges it with its own
+    part, and therefore accepts only MIME multipart. Its cloud-config part runs before a node
     registers, its script after that and before Slurm starts (AWS PCS user guide, working with EC2
     user data, read 2026-11-24).
 
     Args:
-        nodes: what the prolog is to find; None on nodes without EFA, as login nodes are.
+        nodes: the hardware that the prolog expects; None on nodes without EFA, such as login nodes.
         slurm_version: version of the cluster's Slurm, `25.11` for example; None where Slurm does
             not launch the node.
         dns_name: the file system's DNS name.
-        over_efa: whether the file system is EFA-enabled, so that nodes with EFA reach it by that.
+        over_efa: whether the file system is EFA-enabled; nodes with EFA then use it.
         mount_name: the file system's mount name.
-        directory: where the file system is mounted.
-        stripes: disks of the file system that a checkpoint's file is spread over, -1 for all; None
-            leaves the file system's own layout.
-        has_disks: whether nodes without EFA have disks of their own, which become /scratch.
-        users: Unix users that the node has.
-        homes: id of the EFS file system that is mounted at /home; needs `programs`, whose role may
-            mount it.
+        directory: mount point of the file system.
+        stripes: stripe count of checkpoint files, -1 for all OSTs; None keeps the file system's
+            default layout.
+        has_disks: whether nodes without EFA have local NVMe disks, which are mounted at /scratch.
+        users: Unix users to create on the node.
+        homes: id of the EFS file system for /home; needs `programs`, and a role that may mount it.
         makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
                 it runs no jobs.
-        role: `login` where Slurm's commands are typed, `compute` elsewhere; a label of metrics.
-        programs: what the node checks and measures itself with; nodes of Slurm must have it.
+        role: `login` or `compute`; a label of metrics.
+        programs: the programs for health checks and metrics; nodes of Slurm need them.
 
     Raises:
-        ValueError: where Slurm launches the node, homes are shared or Lustre is over EFA, and
-            there are no programs.
+        ValueError: if `slurm_version`, `homes` or `over_efa` is given without `programs`.
     """
     if (slurm_version is not None or homes or over_efa) and programs is None:
         raise ValueError(
@@ -153,7 +151,7 @@ def node_boot(
 
 
 def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:
-    """Return what runs at every boot; users come after what their homes are on."""
+    """Return the commands of every boot; users are created after /home is mounted."""
     if users is None:
         return f"#!/bin/bash\nexec {FOLDER}/setup.sh"
     commands = [f"{FOLDER}/setup.sh", "status=$?", f"{FOLDER}/users.sh || status=1"]
@@ -199,6 +197,6 @@ def _cloud_config(
 
 
 def bare(file: Traversable) -> str:
-    """Return a script without comments and indentation: user data has 16 KB, a repository more."""
+    """Return a script without comments and indentation, because user data has at most 16 KB."""
     lines = (line.lstrip() for line in file.read_text("utf-8").splitlines(keepends=True))
     return "".join(line for line in lines if line and (line[0] != "#" or line.startswith("#!")))

@@ -1,4 +1,4 @@
-"""A Slurm controller that AWS manages, its queues, and its logs in CloudWatch."""
+"""An AWS PCS cluster: managed Slurm controller, queues, and logs in CloudWatch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,28 +16,28 @@ from ultracluster.catalogue.slurm import LOG_TYPES, cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
 SETTINGS: Final = {
-    # One program before jobs, after them, and beside them often enough that a node that hangs is
-    # out of service within a minute: the interval and what a check may take. PCS's own choice of
-    # states is at a start or reboot only (slurm.conf, read 2026-11-27).
+    # The same program runs before and after jobs, and in between, so that a node that hangs is out
+    # of service within a minute: the interval plus the longest check. PCS's own choice of states is
+    # at a start or reboot only (slurm.conf, read 2026-11-27).
     "Prolog": PROLOG,
     "Epilog": PROLOG,
     "HealthCheckProgram": PROLOG,
     "HealthCheckInterval": "30",
     "HealthCheckNodeState": "ANY",
-    # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
+    # A node that cannot reach the controller fails the prolog: Slurm drains it, and by default
     # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).
     "SchedulerParameters": "nohold_on_prolog_fail",
     # A rank of 8 GPUs that writes a checkpoint ends late; with Slurm's 60 s its node is drained.
     "UnkillableStepTimeout": "180",
 }
-"""Parameters of Slurm that PCS takes for a cluster (`ultracluster.catalogue.slurm.SETTINGS`)."""
+"""Slurm parameters that PCS accepts for a cluster (`ultracluster.catalogue.slurm.SETTINGS`)."""
 
 
 def enforced(slurm: SlurmSpec) -> dict[str, str]:
-    """Return the settings of a cluster by which a job that may not run is refused at once.
+    """Return the Slurm settings that refuse a job at once if it may not run.
 
-    Without EnforcePartLimits Slurm takes a job that its queue does not, and lets it wait for ever;
-    without AccountingStorageEnforce anybody may submit (slurm.conf, and AWS PCS user guide,
+    Without EnforcePartLimits Slurm accepts a job above its queue's limits, which then waits for
+    ever; without AccountingStorageEnforce anybody may submit (slurm.conf, and AWS PCS user guide,
     accounting, read 2026-11-27).
     """
     limits = any(queue.custom_settings() for queue in slurm.queues)
@@ -48,18 +48,17 @@ def enforced(slurm: SlurmSpec) -> dict[str, str]:
 
 
 class SlurmCluster(Construct):
-    """Define a PCS cluster: controller, accounting, and the prolog that nodes run.
+    """Define a PCS cluster: controller, accounting, and the settings for health checks.
 
-    Name, network and size are create-only, and names are unique: the name therefore holds the size,
-    so that a cluster of another size can be made before this one is deleted
-    (docs/grow.md).
+    Name, network and size cannot be changed, and names are unique. The name contains the size, so
+    that a cluster of another size can be created before this one is deleted (docs/grow.md).
 
     Args:
         spec: version, accounting and idle time.
-        name: what the cluster's name begins with.
+        name: the beginning of the cluster's name.
         size: `SMALL`, `MEDIUM` or `LARGE`, for all nodes and login nodes together.
-        subnet: where the controller's network interface is; PCS takes one.
-        security_groups: groups of that interface; they admit the nodes.
+        subnet: the subnet of the controller's network interface.
+        security_groups: groups of that interface; they must allow the nodes' traffic.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class SlurmCluster(Construct):
             },
         )
         """The L1 resource."""
-        # Rules are resources of their own: the controller is made once its groups have them.
+        # The controller is created after the rules of its groups, which are separate resources.
         for group in security_groups:
             for root in Dependable.of(group).dependency_roots:
                 for part in root.node.find_all():
@@ -102,20 +101,20 @@ class SlurmCluster(Construct):
                         self.resource.add_resource_dependency(part)
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
-        """The cluster's id, as node groups and queues name it."""
+        """The cluster's id, for node groups and queues."""
 
 
 class SlurmQueue(Construct):
-    """Define a queue, whose name users write after `sbatch --partition`.
+    """Define a queue; `sbatch --partition` takes its name.
 
     Args:
         cluster_id: id of the PCS cluster, of this app or not.
         name: 3 to 25 letters, digits and hyphens.
-        node_groups: what its jobs run on. The references make CloudFormation delete the queue
-            first: PCS refuses to delete a group that a queue uses.
-        default: whether jobs that name no partition go to this queue. PCS makes no queue the
-            default by itself, and `sbatch` without `--partition` is refused (AWS PCS user guide,
-            custom settings for queues, read 2026-11-27).
+        node_groups: the node groups of its jobs. The references make CloudFormation delete the
+            queue first: PCS refuses to delete a group that a queue uses.
+        default: whether jobs without `--partition` go to this queue. PCS has no default queue by
+            itself, and refuses such jobs (AWS PCS user guide, custom settings for queues, read
+            2026-11-27).
         settings: limits and priority of its jobs, by Slurm's names, such as `MaxTime`
             (`QueueSpec.custom_settings`).
     """
@@ -157,16 +156,16 @@ guide, scheduler logs, read 2026-11-26)."""
 
 
 class SlurmLogs(Construct):
-    """Define where the logs of a cluster go: scheduler, finished jobs, and nodes that come and go.
+    """Define log groups and deliveries for a cluster's scheduler, finished jobs, and scaling.
 
-    Without the last, a node that was not launched for want of capacity is seen by nobody. Whoever
-    deploys needs `pcs:AllowVendedLogDeliveryForResource`.
+    Only the scaling log shows that a node was not launched for lack of capacity. The deployment
+    needs the permission `pcs:AllowVendedLogDeliveryForResource`.
 
     Args:
-        cluster: whose logs. Its id is in every name, so that those of a second cluster, or of an
-            environment that is deployed again beside what was kept, are free.
+        cluster: the cluster. Its id is part of every name, so that logs of another cluster, or logs
+            that were kept from an earlier deployment, do not conflict.
         log_key: the key of the log groups.
-        keep: whether the logs outlive the stack.
+        keep: whether the logs are kept when the stack is deleted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Nodes that AWS PCS launches: for jobs, and for people to log in to."""
+"""PCS compute node groups, for jobs and for login nodes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,23 +17,23 @@ validator of aws-cdk-lib 2.275 refuses."""
 
 
 class SlurmNodeGroup(Construct):
-    """Define instances of one type that PCS launches on a launch template.
+    """Define a PCS compute node group: instances of one type.
 
-    Name, type and cluster are create-only, and names are unique in a cluster: the name holds the
-    type, so that a group of another type can be made before this one is deleted. A group in another
-    cluster is another construct (`stacks/slurm.py`).
+    Name, type and cluster cannot be changed, and names are unique in a cluster. The name contains
+    the type, so that a group of another type can be created before this one is deleted. For another
+    cluster use another construct id (`stacks/slurm.py`).
 
     Args:
         cluster_id: id of the PCS cluster, of this app or not.
         name: 3 to 25 letters, digits and hyphens.
         instance_type: EC2 instance type, the same as the template's.
-        launch_template: how an instance is launched.
-        instance_profile: of a role that PCS takes (`SlurmNodeRole`).
-        subnets: where instances are launched.
-        least: instances that always run.
-        most: instances at full size.
-        purchase_option: `ONDEMAND`, also for a targeted capacity reservation, or `CAPACITY_BLOCK`.
-        feature: what a job asks for with `sbatch --constraint` to run on this group alone.
+        launch_template: the launch template of the instances.
+        instance_profile: an instance profile that PCS accepts (`SlurmNodeRole`).
+        subnets: the subnets of the instances.
+        least: minimum number of instances.
+        most: maximum number of instances.
+        purchase_option: `ONDEMAND`, also with a capacity reservation, or `CAPACITY_BLOCK`.
+        feature: a Slurm feature, for jobs that select this group with `sbatch --constraint`.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class SlurmNodeGroup(Construct):
         """The L1 resource."""
         acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
-        """The group's id, as a queue names it."""
+        """The group's id, for queues."""
 
 
 def configured(settings: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the `SlurmConfiguration` that has these settings; PCS refuses an empty list."""
+    """Return a `SlurmConfiguration` with these settings; PCS refuses an empty list."""
     listed = [{"parameterName": name, "parameterValue": v} for name, v in settings.items()]
     return {"slurmCustomSettings": listed} if listed else None
 
 
 def acknowledge_region(resource: cdk.CfnResource) -> None:
-    """Acknowledge that the validator does not know a resource of PCS in its stack's Region."""
+    """Acknowledge that CDK's validator does not know a PCS resource in the stack's Region."""
     if cdk.Stack.of(resource).region in UNKNOWN_TO_CDK:
         acknowledge(
             resource,

@@ -17,14 +17,14 @@ from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 
 class TrainingNetwork(Construct):
-    """Define a VPC with private training subnets, egress by NAT or none, and endpoints.
+    """Define a VPC with private training subnets, an optional NAT gateway, and endpoints.
 
     Args:
-        spec: addresses and endpoints.
-        availability_zone_id: the zone of all subnets, by id.
-        log_key: key of the flow logs; it must admit CloudWatch Logs.
-        keep: whether VPC and training subnets outlive the stack. A file system that is kept holds
-            network interfaces in them, so that their deletion would fail.
+        spec: CIDR blocks and endpoints.
+        availability_zone_id: the zone id of all subnets.
+        log_key: the key of the flow logs; its policy must allow CloudWatch Logs.
+        keep: whether VPC and training subnets are kept when the stack is deleted. A kept file
+            system has network interfaces in them, so that their deletion would fail.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class TrainingNetwork(Construct):
 
 
 class ExistingTrainingNetwork(Construct):
-    """Define nothing but a view of a VPC that is there, and the endpoints it is to be given."""
+    """Import an existing VPC, and define the endpoints that are added to it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, spec: ExistingNetworkSpec) -> None:
         super().__init__(scope, construct_id)
@@ -196,11 +196,11 @@ class ExistingTrainingNetwork(Construct):
 
 
 def _reach_s3(scope: Construct, vpc: ec2.IVpc, subnets: Sequence[ec2.ISubnet]) -> None:
-    """Define the way to S3, on which nobody writes with credentials of another account.
+    """Define the gateway endpoint of S3, which refuses writes with other accounts' credentials.
 
-    Anybody may read: image layers and packages of AWS's lie in buckets of AWS's, and are asked for
-    with credentials of AWS's or with none (ECR User Guide, interface endpoints; Amazon Linux User
-    Guide, repositories; read 2026-11-27). The condition is that of AWS's data perimeter.
+    Reading is open, because ECR image layers and packages of AWS are in AWS's own buckets, and are
+    read with AWS's credentials or without any (ECR User Guide, interface endpoints; Amazon Linux
+    User Guide, repositories; read 2026-11-27). The condition is that of AWS's data perimeter.
     """
     endpoint = ec2.GatewayVpcEndpoint(
         scope,

@@ -1,4 +1,4 @@
-"""The rules as a plugin of CDK's own validation.
+"""The fabric rules as a plug-in of CDK's validation.
 
 cdk.Validations.of(app).add_plugins(UltraClusterRules())
 """
@@ -29,16 +29,16 @@ MOST_LISTED: Final = 20
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
 class UltraClusterRules:
-    """Judge the templates of an app by the fabric rules.
+    """Check the templates of an app by the fabric rules, and the acknowledgements of findings.
 
-    A finding is acknowledged at its construct, by `UltraCluster::<rule>` and with a reason that is
-    a sentence. What would lose data or can never work has severity fatal, which CDK lets nobody
-    acknowledge. Acknowledgements are judged as well.
+    A finding is acknowledged at its construct, by `UltraCluster::<rule>` and with a sentence as the
+    reason. Findings of lost data or of what can never work have the severity fatal, which CDK does
+    not let anybody acknowledge.
     """
 
     @property
     def name(self) -> str:
-        """The name that ids of findings begin with."""
+        """The name with which the ids of findings begin."""
         return NAMESPACE
 
     @property
@@ -55,7 +55,7 @@ class UltraClusterRules:
         return [*RULES, *OBJECTIONS]
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
-        """Judge all templates of the app, those of one stage together."""
+        """Check all templates of the app, those of one stage together."""
         assembly = _Assembly(context)
         violations = [*assembly.violations(), *assembly.objections()]
         return cdk.PolicyValidationPluginReport(
@@ -105,7 +105,7 @@ class _Assembly:
             )
 
     def objections(self) -> Iterator[cdk.PolicyViolation]:
-        """Yield what is wrong with the app's acknowledgements."""
+        """Yield findings about the app's acknowledgements."""
         acknowledged = [*_above_stacks(self._app), *self._sources.acknowledged()]
         places = [(f.rule, self._sources.construct_path(f.place)) for f in self._findings()]
         for objection in objections(acknowledged, places, RULES, FORBIDDEN):
@@ -120,7 +120,7 @@ class _Assembly:
             )
 
     def left_open(self) -> dict[str, str]:
-        """Return what the templates leave open, for the report."""
+        """Return what the rules cannot tell from the templates, for the report."""
         unknown = [
             f"{item.rule} at {item.place.stack}/{item.place.logical_id}: cannot tell, "
             f"because {item.because}"
@@ -133,7 +133,7 @@ class _Assembly:
 
 
 def _above_stacks(scope: IConstruct) -> Iterator[Acknowledgement]:
-    """Yield the acknowledgements at whatever holds stacks, which no assembly records."""
+    """Yield the acknowledgements at apps and stages, which no assembly records."""
     for entry in scope.node.metadata:
         if entry.type == KIND:
             yield from acknowledgements(scope.node.path, entry.data, above=True)

@@ -1,4 +1,4 @@
-"""The state machine that runs a training job without anybody watching.
+"""A state machine that starts SageMaker training jobs, and again while there is no capacity.
 
 `capacity_retries.asl.json` is Amazon States Language in JSONata (Step Functions Developer Guide,
 "Transforming data with JSONata"; the text that AWS's documentation had on 2026-11-24). The
@@ -63,7 +63,7 @@ SUBSTITUTED: Final = "TrainingJob"
 
 
 def definition() -> dict[str, Any]:
-    """Return the workflow."""
+    """Return the definition in Amazon States Language."""
     text = (files("constructs_lib") / "capacity_retries.asl.json").read_text("utf-8")
     workflow: dict[str, Any] = json.loads(text)
     workflow["States"]["Begin"]["Assign"]["members"] = list(SYNC_MEMBERS)
@@ -71,14 +71,14 @@ def definition() -> dict[str, Any]:
 
 
 class UnattendedTraining(Construct):
-    """Define a state machine that starts a training job, again while there is no capacity.
+    """Define a state machine that starts a training job, and again while there is no capacity.
 
-    Its role may do what starting jobs of this environment takes, and pass one execution role.
+    Its role may start jobs within the given limits, and pass one execution role.
 
     Args:
         log_key: the key of its log group.
-        keep: whether its log outlives the stack.
-        **limits: what its jobs are bound to, see `JobLimits`.
+        keep: whether its log is kept when the stack is deleted.
+        **limits: the limits of its jobs, see `JobLimits`.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class UnattendedTraining(Construct):
         return arn(self, "states", f"execution:{self.resource.attr_name}:*")
 
     def start_statements(self) -> list[iam.PolicyStatement]:
-        """Return statements that start, follow and stop executions."""
+        """Return IAM statements to start, describe and stop executions."""
         follow = ("states:DescribeExecution", "states:StopExecution")
         return [
             allow("StartUnattended", "states:StartExecution", on=self.resource.attr_arn),
@@ -160,5 +160,5 @@ class UnattendedTraining(Construct):
         ]
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role start, follow and stop unattended jobs."""
+        """Let a role start, describe and stop executions."""
         return grant(grantee, self.start_statements())

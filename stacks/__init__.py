@@ -1,1 +1,1 @@
-"""What is deployed together."""
+"""The CDK stacks of an environment, and the stage that contains them."""

@@ -1,4 +1,4 @@
-"""The EC2 nodes: their placement, capacity and launch template, and who launches them."""
+"""The stack of the EC2 nodes: placement, capacity, launch template, and Slurm or Auto Scaling."""
 
 from collections.abc import Sequence
 
@@ -30,17 +30,17 @@ from .training import TrainingStack
 class ClusterStack(cdk.Stack):
     """Placement, capacity and launch template.
 
-    Nodes are launched by one of two and never by both, as each would count on all of the capacity:
-    by an Auto Scaling group, or by Slurm where the environment has it (decision 0007).
+    Nodes are launched by Slurm if the environment has it, and otherwise by an Auto Scaling group:
+    both together would each use all of the capacity (decision 0007).
 
-    A reservation is charged from the moment it is made, so that everything that can be made, and
-    can fail, without it comes first (decision 0010). A stack that makes one refuses its deletion.
+    A reservation is charged as soon as it exists, so that every resource that does not need it is
+    created first (decision 0010). A stack with a reservation has termination protection.
     """
 
     node_role: iam.IRole
-    """The role of the nodes."""
+    """The IAM role of the nodes."""
     launch_template: EfaLaunchTemplate
-    """How a node is launched."""
+    """The launch template of the nodes."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class ClusterStack(cdk.Stack):
         ]
 
     def _reserve_last(self, on_capacity: Sequence[IConstruct]) -> None:
-        """Let the reservations wait for all that is not launched on them."""
+        """Make the reservations depend on every resource that does not use them."""
         later = {part.node.path for each in on_capacity for part in each.node.find_all()}
         for placement in self._placements.values():
             if placement.reservation is None:
@@ -151,7 +151,7 @@ class ClusterStack(cdk.Stack):
     def _scaled(
         self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack
     ) -> tuple[list[IConstruct], dict[str, str]]:
-        """Return what is launched on the capacity, and what jobs have to know of it."""
+        """Return the resources that use the capacity, and the parameters for jobs."""
         self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(
             self,
@@ -204,7 +204,7 @@ class ClusterStack(cdk.Stack):
 
 
 def _has(spec: EnvironmentSpec) -> list[str]:
-    """Return what alarms of this environment can ask for."""
+    """Return what the environment has, as the table of alarms names it: gpu, efa, lustre, slurm."""
     nodes = spec.fabrics().values()
     gpus = any(each.instance.accelerator.is_nvidia for each in nodes)
     kinds = {"gpu": gpus, "efa": True, "lustre": True, "slurm": spec.slurm is not None}

@@ -1,4 +1,4 @@
-"""One environment: its stacks, composed here and nowhere else."""
+"""The stage of one environment, which creates its stacks."""
 
 from typing import Final
 
@@ -18,27 +18,28 @@ PROVIDERS: Final = (
     "Custom::S3AutoDeleteObjectsCustomResourceProvider",
     "Custom::VpcRestrictDefaultSGCustomResourceProvider",
 )
-"""Functions that aws-cdk-lib brings along for its own custom resources."""
+"""Lambda functions of aws-cdk-lib's own custom resources."""
 
 
 class TrainingEnvironment(cdk.Stage):
-    """Network, Storage, Training and Cluster of one environment; references run one way.
+    """The stage of one environment: the stacks Network, Storage, Training and Cluster.
 
-    The cluster is the last: it is what is paid for most, and nothing after it can fail.
+    Each stack refers only to those before it. Cluster is the last one, because it costs most, and
+    no later failure can keep it running for nothing.
 
-    Region and account are the environment's. Without an account it is whoever deploys, and the
-    assembly needs neither look-ups nor credentials.
+    Region and account are those of the spec. Without an account it is that of the deployment's
+    credentials; synthesis needs neither look-ups nor credentials.
 
     Args:
         scope: the app, or the stack of a pipeline.
-        construct_id: the id in that scope, with which the names of the stacks begin; the name of
-            the environment unless another is given.
-        spec: what is asked for.
-        env: account and Region; what it does not say is that of the spec.
-        permissions_boundary: of every role in the stage.
+        construct_id: the id in that scope, with which stack names begin; the default is the
+            environment's name.
+        spec: the environment.
+        env: account and Region; values that it does not set are those of the spec.
+        permissions_boundary: permissions boundary of every role in the stage.
 
     Raises:
-        ValueError: where `env` names another Region or account than the spec.
+        ValueError: if `env` has another Region or account than the spec.
     """
 
     network: NetworkStack
@@ -48,7 +49,7 @@ class TrainingEnvironment(cdk.Stage):
     training: TrainingStack
     """Roles, images and parameters of jobs."""
     cluster: ClusterStack
-    """Placement, capacity and how nodes are launched."""
+    """Placement, capacity, launch template, and Slurm or Auto Scaling."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What makes an image of the environment's own for its Slurm nodes."""
+"""The stack with the image pipeline of Slurm nodes."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -12,10 +12,9 @@ from .network import NetworkStack
 
 
 class ImageStack(cdk.Stack):
-    """The pipeline of the nodes' image.
+    """The image pipeline of the nodes.
 
-    A stack of its own, which no other one refers to: it is deployed and run before the cluster that
-    boots its image is there, and nothing that happens in it reaches a node.
+    No other stack refers to this one: it is deployed before the cluster, and changes no node.
     """
 
     def __init__(

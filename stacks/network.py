@@ -1,4 +1,4 @@
-"""What everything else is connected to."""
+"""The stack of the network: VPC, endpoints, security groups, and the budget."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -16,7 +16,7 @@ from ultracluster.spec.network import NetworkSpec
 class NetworkStack(cdk.Stack):
     """VPC, subnets and endpoints, the security groups of the nodes, and the budget.
 
-    The budget is here because this stack is the first: it watches before anything is paid for.
+    The budget is in this stack because it is the first one, before anything costs money.
     """
 
     def __init__(
@@ -76,6 +76,6 @@ class NetworkStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The zone of the environment, by its id.
 
-        CDK would look the names of an account's zones up, which takes credentials.
+        CDK would look up the names of the account's zones, which needs credentials.
         """
         return [self._zone_id]

@@ -1,4 +1,4 @@
-"""Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
+"""Slurm in the cluster stack: PCS cluster, node groups, queues and login nodes."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -30,18 +30,18 @@ from .network import NetworkStack
 from .storage import StorageStack
 
 FIRST_QUEUE: Final = "train"
-"""The queue whose construct id holds no name: environments had it before they had others."""
+"""The queue whose construct id has no name, because it was the only one in earlier versions."""
 
 
 class Slurm(Construct):
-    """The PCS cluster, nodes on the environment's capacity, further groups, login nodes, queues.
+    """The PCS cluster, node groups, login nodes and queues.
 
-    A part of the cluster stack and no stack of its own: a node group names the version of its
-    launch template, and a version that another stack imports could never change (decision 0007).
+    It is a part of the cluster stack, because a node group names the version of its launch
+    template, and a version that another stack imports could not change (decision 0007).
 
-    PCS cannot resize a cluster: an environment that outgrows its size class gets a second cluster
-    before the first one is deleted. Node groups and queue keep their names, which are unique within
-    a cluster, and CloudFormation refuses to replace a resource that keeps its custom name. Their
+    PCS cannot resize a cluster: for another size CloudFormation creates a second cluster before it
+    deletes the first one. Node groups and queue keep their names, which are unique within a
+    cluster, and CloudFormation refuses to replace a resource that keeps its custom name. Their
     construct ids therefore hold the size, so that those of the second cluster are new resources.
     """
 
@@ -72,7 +72,7 @@ class Slurm(Construct):
             )
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)
-        """How a training node is launched."""
+        """The launch template of training nodes."""
         self._size = slurm.cluster_size(spec.nodes.total).title()
         self._cluster = SlurmCluster(
             self,
@@ -91,7 +91,7 @@ class Slurm(Construct):
         self.placements = {ENVIRONMENTS_NODES: placement}
         """Placement and capacity of each EFA fabric, by the name of its node group."""
         self.on_capacity: list[IConstruct] = [self.launch_template]
-        """What is launched on the capacity; everything else is made before it is paid for."""
+        """The resources that use the capacity; all others are created before it."""
         groups = {ENVIRONMENTS_NODES: self._nodes(spec.nodes)}
         for group in slurm.accelerated:
             groups[group.name] = self._accelerated(group)
@@ -153,7 +153,7 @@ class Slurm(Construct):
     def _node_group(
         self, construct_id: str, template: NodeTemplate, **given: Any
     ) -> SlurmNodeGroup:
-        """Define a group, after the policies of its role, which attach themselves to it."""
+        """Define a node group that depends on the policies of its role."""
         group = SlurmNodeGroup(
             self,
             f"{self._size}{construct_id}",
@@ -180,7 +180,7 @@ class Slurm(Construct):
         )
 
     def _accelerated(self, group: AcceleratedGroupSpec) -> SlurmNodeGroup:
-        """Define a group that is a fabric of its own: EFA does not join different placements."""
+        """Define an accelerated group with a placement group of its own."""
         placement = ClusterPlacement(
             self,
             f"Placement-{group.name}",
@@ -218,7 +218,7 @@ class Slurm(Construct):
         )
 
     def _health_checks(self, groups: Mapping[str, SlurmNodeGroup]) -> dict[str, IConstruct]:
-        """Have PCS check groups as the spec asks; return what sees to it, by the groups' names."""
+        """Define PCS's health checks of the spec; return their resources by node group name."""
         asked = self._slurm.instance_health_checks(self._spec.nodes)
         if not asked:
             return {}
@@ -246,13 +246,13 @@ class Slurm(Construct):
         )
         if any(name in self.placements for name in queue.node_groups):
             self.on_capacity.append(made)
-        # To set checks replaces nodes: that is done before their first job.
+        # Setting checks replaces nodes, so that it comes before their first job.
         made.node.add_dependency(*(c for n, c in self._checked.items() if n in queue.node_groups))
 
     def _plain_template(
         self, construct_id: str, tags: Mapping[str, str] | None = None, **given: Any
     ) -> LoginLaunchTemplate:
-        """Define how a node without EFA is launched."""
+        """Define the launch template of nodes without EFA."""
         return LoginLaunchTemplate(
             self,
             construct_id,

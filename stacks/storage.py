@@ -1,4 +1,4 @@
-"""What outlives a cluster: the data."""
+"""The stack of the data: key, bucket, Lustre file system and home directories."""
 
 import aws_cdk as cdk
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""What a training job needs beyond network and data."""
+"""The stack of training jobs: roles, image repository, state machine and parameters."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -16,7 +16,7 @@ from .storage import StorageStack
 
 
 class TrainingStack(cdk.Stack):
-    """Roles, images, the unattended road, and the parameters by which jobs find everything."""
+    """Roles, image repository, the state machine for unattended jobs, and SSM parameters."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class TrainingStack(cdk.Stack):
             keep=spec.storage.keep_data,
             **limits,
         )
-        """The state machine of runs that nobody watches."""
+        """The state machine for unattended jobs."""
         launcher = LauncherRole(
             self,
             "LauncherRole",

@@ -77,7 +77,7 @@ def test_a_budget_that_tells_nobody_gets_a_topic_that_aws_budgets_may_write_to()
 
 def test_a_topic_without_a_key_is_refused():
     """One line says what to pass."""
-    with pytest.raises(ValueError, match="pass a key, or an address in notify"):
+    with pytest.raises(ValueError, match=r"pass key=\.\.\., or an address in notify"):
         CostBudget(
             bare_stack(), "Budget", spec=BudgetSpec(ceiling_usd_per_day=1), environment_name="dev"
         )

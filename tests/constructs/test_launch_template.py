@@ -186,7 +186,7 @@ def test_a_template_without_groups_is_refused():
     stack = bare_stack()
     spec = NodesSpec(instance_type="p4d.24xlarge", count=2)
 
-    with pytest.raises(ValueError, match=r"security_groups: got none.*pass the fabric group"):
+    with pytest.raises(ValueError, match=r"security_groups: got none.*pass FabricSecurityGroup"):
         EfaLaunchTemplate(stack, "Template", spec=spec, security_groups=[])
 
 

@@ -186,7 +186,7 @@ def test_the_key_is_used_where_the_spec_asks_for_it():
 
 def test_a_missing_key_is_refused():
     """An AWS managed key would be taken in silence, and cannot be changed later."""
-    with pytest.raises(ValueError, match=r"key: got nothing.*customer_key=True; pass a key"):
+    with pytest.raises(ValueError, match=r"key: got nothing.*customer_key=True; pass key="):
         defined("persistent-2-ssd", key=False)
 
 
