@@ -95,7 +95,7 @@ CAPACITY: Final = (
         "CAPACITY-5",
         "cluster",
         {"Near.AvailabilityZoneId": "use1-az3"},
-        words="not sold in use1-az3",
+        words="not offered in use1-az3",
     ),
     Case(
         "CAPACITY-5",
@@ -103,7 +103,7 @@ CAPACITY: Final = (
         {"Near.AvailabilityZoneId": "usw1-az1"},
         {f"{DATA}.InstanceType": "g4dn.8xlarge", "Near.AvailabilityZoneId": "usw1-az1"},
         region="us-west-1",
-        words="p4d.24xlarge is not sold in us-west-1",
+        words="p4d.24xlarge is not offered in us-west-1",
     ),
     Case(
         "CAPACITY-6",

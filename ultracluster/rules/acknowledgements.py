@@ -1,4 +1,4 @@
-"""What an app acknowledges, read off its cloud assembly, and whether it may."""
+"""The acknowledgements of an app, read from its cloud assembly, and findings about them."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,24 +13,24 @@ NAMESPACE: Final = "UltraCluster"
 KIND: Final = "aws:cdk:acknowledged-rules"
 LOGICAL_ID: Final = "aws:cdk:logicalId"
 SENTENCE: Final = re.compile(r"[A-Z]\S*(?:\s+\S+){4,}[.!?]", re.DOTALL)
-"""Five words or more: less is no reason that somebody could dispute."""
+"""A sentence of at least five words, as a reviewer has to understand the reason."""
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """One finding that somebody excused, and why."""
+    """An acknowledged finding, and the reason."""
 
     path: str
     """Path of the construct."""
     rule: str
     reason: str
     above: bool
-    """Whether it is at a stack or above, where it excuses what nobody has looked at."""
+    """Whether it is at a stack, stage or app, where it hides findings that nobody has read."""
 
 
 @dataclass(frozen=True)
 class Objection:
-    """What is wrong with an acknowledgement."""
+    """A finding about an acknowledgement."""
 
     rule: str
     path: str
@@ -43,16 +43,16 @@ TOO_WIDE: Final = "ACKNOWLEDGEMENT-2"
 OF_NOTHING: Final = "ACKNOWLEDGEMENT-3"
 FORBIDDEN: Final = "ACKNOWLEDGEMENT-4"
 OBJECTIONS: Final[Mapping[str, str]] = {
-    UNEXPLAINED: "The reason of an acknowledgement is no sentence that a reviewer can dispute.",
-    TOO_WIDE: "An acknowledgement at an app, a stage or a stack excuses what nobody looked at.",
-    OF_NOTHING: "An acknowledgement excuses a finding that is not there.",
+    UNEXPLAINED: "The reason of an acknowledgement is not a sentence of at least five words.",
+    TOO_WIDE: "An acknowledgement at an app, a stage or a stack hides findings nobody has read.",
+    OF_NOTHING: "An acknowledgement is for a finding that does not exist.",
     FORBIDDEN: "A finding is acknowledged that would lose data or can never work.",
 }
 FIXES: Final[Mapping[str, str]] = {
     UNEXPLAINED: "write a sentence: why it is right here, and what controls the risk instead",
     TOO_WIDE: "acknowledge it at the construct that has the finding",
     OF_NOTHING: "remove it, correct its id, or move it to the construct that has the finding",
-    FORBIDDEN: "remove the acknowledgement and mend the finding",
+    FORBIDDEN: "remove the acknowledgement and fix the finding",
 }
 
 
@@ -62,7 +62,7 @@ def objections(
     known: Collection[str],
     forbidden: frozenset[str],
 ) -> Iterator[Objection]:
-    """Yield what is wrong with acknowledgements.
+    """Yield findings about acknowledgements.
 
     Args:
         acknowledged: everything that the app acknowledges of these rules.
@@ -90,7 +90,7 @@ def objections(
 def excuse(
     acknowledged: Iterable[Acknowledgement], rule: str, path: str, forbidden: frozenset[str]
 ) -> str | None:
-    """Return the reason why a finding at a construct is excused as it may be, None where not."""
+    """Return the reason if a finding at a construct is acknowledged and may be, otherwise None."""
     if rule in forbidden:
         return None
     return next(

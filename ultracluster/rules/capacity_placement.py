@@ -146,7 +146,7 @@ def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
 
 @of("AWS::EC2::Subnet", RESERVATION).info(
     "CAPACITY-4",
-    what="A zone is given by its name instead of its id.",
+    what="An Availability Zone is given by its name instead of its id.",
     why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
     "that were found in one account are missing in the next; ids such as use1-az6 do not.",
     source="aws-parallelcluster#4061, #4342; read 2026-11-23",
@@ -169,11 +169,12 @@ def _sold(name: str, region: str | Unknown, zone: str) -> Iterator[Fault]:
         raise UndeterminedError(f"the zones of {region} are not known")
     if not zones:
         yield Fault(
-            f"{name} is not sold in {region}", fix="write another InstanceType, or another Region"
+            f"{name} is not offered in {region}",
+            fix="write another InstanceType, or another Region",
         )
     elif zone not in zones:
         yield Fault(
-            f"{name} is not sold in {zone}", fix=f"write AvailabilityZoneId {' or '.join(zones)}"
+            f"{name} is not offered in {zone}", fix=f"write AvailabilityZoneId {' or '.join(zones)}"
         )
 
 
@@ -197,7 +198,7 @@ def _not_by_block(_model: Model, node: Node) -> Iterator[Fault]:
             sold = instances.find(name).capacity_blocks
         except instances.UnknownInstanceTypeError as error:
             if error.lacks is None:
-                raise UndeterminedError(f"the catalogue does not hold {name}") from error
+                raise UndeterminedError(f"{name} is not in the catalogue") from error
             sold = False  # known, and without an accelerator
         if not sold:
             yield Fault(
@@ -208,7 +209,7 @@ def _not_by_block(_model: Model, node: Node) -> Iterator[Fault]:
 
 type_that_is_sold = nodes.error(
     "CAPACITY-5",
-    what="An instance type is not sold in the zone of its nodes, or not by Capacity Block.",
+    what="An instance type is not offered in the zone of its nodes, or not by Capacity Block.",
     why="Accelerated types are in a few zones of a Region, and only some are sold by block: every "
     "launch fails with Unsupported.",
     source="aws-parallelcluster#4061, #4342; DescribeInstanceTypeOfferings dump and "
@@ -221,7 +222,7 @@ type_that_is_sold = nodes.error(
 
 @About[Node | ResolvedResource](lambda model: [*model.nodes, *model.of(RESERVATION)]).warning(
     "CAPACITY-30",
-    what="No list of EC2's instance types has this name.",
+    what="EC2 has no instance type of this name.",
     why="EC2 refuses a type that it does not have, and no other rule can judge such a node; a type "
     "that is newer than the list is right all the same.",
     source="DescribeInstanceTypes dump and botocore 1.43.106 (InstanceType); cfn-lint 1.58.0 says "

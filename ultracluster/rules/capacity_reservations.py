@@ -85,7 +85,7 @@ cluster_group_for_nodes = nodes.warning(
 
 @nodes.fatal(
     "CAPACITY-10",
-    what="A launch from a Capacity Block does not say so, or names no block.",
+    what="A launch template for a Capacity Block lacks its MarketType or the id of the block.",
     why="EC2 takes a block by MarketType capacity-block together with CapacityReservationId of a "
     "block that was bought, which no stack can make; anything else is refused.",
     source=f"awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23; {BLOCK_GUIDE}",
@@ -173,7 +173,7 @@ def _in_another_zone(model: Model, node: Node) -> Iterator[Fault]:
 
 reservation_for_its_nodes = nodes.fatal(
     "CAPACITY-14",
-    what="Nodes are not what the reservation that they name is for.",
+    what="Nodes do not match the reservation that they target.",
     why="A targeted reservation takes its own instance type, platform, tenancy and zone, and no "
     "Spot instances: launches fail and the reservation is billed unused.",
     source="EC2 User Guide, launch into a Capacity Reservation, read 2026-11-27; "
@@ -224,7 +224,7 @@ capacity_large_enough = nodes.warning(
 
 @of(RESERVATION).fatal(
     "CAPACITY-18",
-    what="EC2 does not take a reservation's number of instances, or its end.",
+    what="EC2 refuses the number of instances of a reservation, or its end date.",
     why="A reservation has 1 to 1,000 instances, EndDateType limited needs EndDate, and EndDate "
     "needs limited; anything else is refused.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",

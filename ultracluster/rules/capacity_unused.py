@@ -1,4 +1,4 @@
-"""CAPACITY rules about reservations that are paid for before, or without, their nodes."""
+"""CAPACITY rules about reservations that are paid for and not used."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import Key
 
 CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
-"""What takes minutes to make and fails for reasons of its own."""
+"""Types whose creation takes minutes and may fail."""
 
 
 def _by_reservation(model: Model) -> Index[Node]:
@@ -44,14 +44,14 @@ def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterato
 
 
 class _Late(NamedTuple):
-    """What a reservation does not wait for."""
+    """A reservation, and the resources that it does not depend on."""
 
     place: Place
     names: tuple[str, ...]
 
 
 def _late(model: Model) -> Iterator[_Late]:
-    """Yield the reservations that do not wait for what can fail and does not wait for them."""
+    """Yield the reservations that do not depend on a resource that may fail."""
     reservations = {r.place.key: r.place for r in model.of(RESERVATION)}
     can_fail: dict[str, dict[Key, str]] = {}
     behind: dict[Key, set[Key]] = {}
@@ -70,7 +70,7 @@ def _late(model: Model) -> Iterator[_Late]:
 
 @About(_late).warning(
     "CAPACITY-26",
-    what="A reservation is made before something else of its stack that can fail.",
+    what="A capacity reservation is created before other resources of its stack that may fail.",
     why="It is billed from the moment that it is made: a cluster or file system that fails behind "
     "it costs the reserved hours, and the rollback gives the capacity up.",
     source="EC2 User Guide, Capacity Reservation pricing and billing, read 2026-11-27; decision "

@@ -67,7 +67,7 @@ members: Final = About[Member](
 )
 ingress_from_members = members.fatal(
     "FABRIC-1",
-    what="The security group of whoever speaks EFA does not admit its own members.",
+    what="The security group of EFA interfaces has no ingress rule for its own members.",
     why="Nodes, jobs and servers of a file system do not hear each other over EFA (libfabric: "
     "Error 4126, Unresponsive receiver) unless a group admits all traffic from a group of its "
     "members, by id; a CIDR does not count.",
@@ -80,7 +80,7 @@ ingress_from_members = members.fatal(
 
 egress_to_members = members.fatal(
     "FABRIC-2",
-    what="The security group of whoever speaks EFA has no egress rule to its own members.",
+    what="The security group of EFA interfaces has no egress rule for its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
     "does, and without one HyperPod replaces instances for ever, a file system is refused, and "
     "jobs hang.",
@@ -138,7 +138,7 @@ def _efa_groups(model: Model) -> Sequence[SecurityGroup]:
 
 @About(_efa_groups).warning(
     "FABRIC-21",
-    what="A security group of EFA interfaces admits everything from the whole internet.",
+    what="A security group of EFA interfaces allows all traffic from the internet.",
     why="EFA needs no CIDR rule at all: this one opens every port of the nodes and helps no job.",
     source="awsome-distributed-ai#546; Security Hub EC2.19; read 2026-11-23",
     fix="remove the rule from 0.0.0.0/0, and admit the group itself",

@@ -82,7 +82,7 @@ def _without_efa(_model: Model, node: Node) -> Iterator[Fault]:
                     "interface",
                 )
             elif error.lacks is None:
-                raise UndeterminedError(f"the catalogue does not hold {name}") from error
+                raise UndeterminedError(f"{name} is not in the catalogue") from error
 
 
 def _refused(code: str, *needs: str) -> Judge[Node]:
@@ -121,7 +121,7 @@ def _groups_beside(_model: Model, node: Node) -> Iterator[Fault]:
 
 layout_of_interfaces = with_interfaces.fatal(
     "FABRIC-3",
-    what="EC2 does not take these network interfaces, or not for this instance type.",
+    what="EC2 refuses these network interfaces, in general or for this instance type.",
     why="Card 0, device 0 carries the address, each card and device is one place, a card takes one "
     "efa or efa-only, efa-only takes no address, groups belong to each interface, and EFA and "
     "cards are fixed for a type: EC2 refuses the launch, and neither CloudFormation nor cfn-lint "
@@ -204,7 +204,7 @@ def _without_any_efa(_model: Model, node: Node) -> Iterator[Fault]:
 
 every_card_with_efa = nodes.warning(
     "FABRIC-13",
-    what="Fewer cards have an EFA device than the instance type recommends, or none has.",
+    what="Fewer cards have an EFA device than recommended for the instance type, or none has.",
     why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth, "
     "and falls back to TCP over one card where there is no EFA.",
     source=f"sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959; {EFA_GUIDE}",

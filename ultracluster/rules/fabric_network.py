@@ -1,4 +1,4 @@
-"""FABRIC rules about zones, subnets and what stands between nodes."""
+"""FABRIC rules about zones, subnets, network ACLs and DNS."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
 
 @nodes.warning(
     "FABRIC-15",
-    what="A network ACL between the subnets of EFA nodes does not let everything pass.",
+    what="A network ACL between the subnets of EFA nodes does not allow all traffic.",
     why="EFA has no ports that could be listed: an ACL that admits TCP alone cuts off nodes in the "
     "other subnets.",
     source=f"{NOT_ROUTABLE}; VPC guide, network ACLs, read 2026-11-23",
@@ -176,7 +176,7 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
 
 @of("AWS::EC2::VPCEndpoint").warning(
     "FABRIC-20",
-    what="A closed VPC reaches the image registry but not the bucket with the image layers.",
+    what="A closed VPC reaches the image registry, but not the S3 bucket with the image layers.",
     why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
     "neither one for S3 nor a way out.",
     source="awsome-distributed-ai#525; ECR guide, interface endpoints, read 2026-11-23",

@@ -1,4 +1,4 @@
-"""FABRIC rules about the ways out of a network: routes, NAT gateways and endpoints."""
+"""FABRIC rules about routes, NAT gateways and endpoints."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
 
 @About(_interface_endpoints).error(
     "FABRIC-35",
-    what="An interface endpoint shuts out the nodes of its network, or they let no HTTPS out.",
+    what="Security groups block HTTPS from nodes to an interface endpoint.",
     why="With private DNS every call to the service ends at the endpoint: without TCP 443 nodes "
     "can neither be entered, nor register, nor pull images.",
     source="VPC user guide, interface endpoints, security groups, read 2026-11-27",
@@ -118,7 +118,7 @@ def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterat
 
 @About(_interface_endpoints).info(
     "FABRIC-36",
-    what="The group of an interface endpoint admits addresses outside of its VPC.",
+    what="The security group of an interface endpoint allows addresses outside of its VPC.",
     why="Whoever is peered with the network, or comes through a VPN, may use the account's way to "
     "the service.",
     source="VPC user guide, interface endpoints, security groups, read 2026-11-27",
@@ -224,7 +224,7 @@ def _gets_public_address(model: Model, node: Node, subnet: Key) -> bool:
     lambda model: [*model.nodes, *model.training_jobs, *model.of(NAT)]
 ).warning(
     "FABRIC-38",
-    what="A way to the internet leads nowhere.",
+    what="A default route does not reach the internet.",
     why="An internet gateway takes nothing from an address that is not public, which nodes with "
     "several interfaces and training jobs never have, and a NAT gateway needs one behind it.",
     source="VPC user guide, internet gateways and NAT gateways; EC2 User Guide, public IPv4 "

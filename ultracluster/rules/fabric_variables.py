@@ -96,7 +96,7 @@ def _standing(standing: str) -> Judge[Variable]:
 
 job_on_the_fabric = _of("off-fabric", "unfit").error(
     "FABRIC-22",
-    what="A variable of the job's environment keeps it off EFA.",
+    what="An environment variable keeps the job from using EFA.",
     why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for, or ends "
     "where this version of the plugin has no network or library of that name.",
     source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}; aws-ofi-nccl 7c014f0d "
@@ -108,7 +108,7 @@ job_on_the_fabric = _of("off-fabric", "unfit").error(
 
 no_idle_variable = _of("obsolete", "nameless").info(
     "FABRIC-24",
-    what="A variable is obsolete for the plugin's version, or nothing reads its name.",
+    what="An environment variable is obsolete for the plugin's version, or no program reads it.",
     why="It does nothing, or pins what newer versions choose better.",
     source=f"{CHEATSHEET}; NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl "
     "include/nccl_ofi_param.h, 2026-08-19",
@@ -118,7 +118,7 @@ no_idle_variable = _of("obsolete", "nameless").info(
 
 protocol_without_order = _of("corrupting").error(
     "FABRIC-26",
-    what="NCCL is set to a protocol that needs bytes in order.",
+    what="NCCL is set to a protocol that needs data in order.",
     why="LL and LL128 read data as soon as a flag beside it has come, and over a card that does "
     "not keep order the data may not have: results are wrong without a word.",
     source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl src/platform-aws.cpp, "
@@ -130,7 +130,7 @@ protocol_without_order = _of("corrupting").error(
 
 no_slower_variable = _of("forced", "overriding", "slowing", "verbs").warning(
     "FABRIC-27",
-    what="A variable forces what NCCL and the plugin choose, or closes a direct path to memory.",
+    what="A variable overrides what NCCL and its plugin choose, or disables direct memory access.",
     why="NCCL and the tuner choose protocol and algorithm by size and number of nodes, and the "
     "plugin sets buffers, chunks and topology of each instance type: one choice for everything is "
     "slow for most of it, and so are host memory in place of NVLink or GPUDirect RDMA, and "
@@ -149,7 +149,7 @@ no_slower_variable = _of("forced", "overriding", "slowing", "verbs").warning(
     check=INSTALLED,
 ).warning(
     "FABRIC-31",
-    what="A job with an old plugin lacks variables that this version needs.",
+    what="A job with an old plugin lacks environment variables that this version needs.",
     why="Up to 1.5 the plugin takes any provider and leaves protocols on that EFA does not order, "
     "and before 1.7 RDMA is used only when it is asked for.",
     fix="take an EFA installer of today, whose plugin needs none of them",

@@ -1,4 +1,4 @@
-"""LUSTRE rules about who reaches a file system, and about the nodes that mount it."""
+"""LUSTRE rules about security groups of a file system, and about the nodes that mount it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -84,7 +84,7 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
 
 ports_open = access.error(
     "LUSTRE-13",
-    what="Security groups do not let Lustre pass, or not between a file system and its nodes.",
+    what="Security groups block Lustre, or block it between a file system and its nodes.",
     why="Clients and servers speak TCP 988 and 1018-1023, and servers open connections as well: "
     "FSx refuses the create without 988, with 988 alone clients mount and then hang, and where "
     "the groups do not name each other the mount hangs at boot, on every node.",
@@ -155,7 +155,7 @@ def _associations_at_once(model: Model, system: FileSystem) -> Iterator[Fault]:
 
 made_in_order = access.warning(
     "LUSTRE-15",
-    what="A file system does not wait for the rules of its group, or one association for another.",
+    what="A file system does not depend on the rules of its group, or one association on another.",
     why="CloudFormation makes all at once: FSx refuses a group that does not yet admit Lustre, and "
     "makes one association at a time, so that others time out: the create fails now and then.",
     source="aws-parallelcluster#6181, PR 1198 and pull request 6649; aws-cdk-lib 2.275 run on "
@@ -167,7 +167,7 @@ made_in_order = access.warning(
 
 whole_passage = access.warning(
     "LUSTRE-24",
-    what="Security groups let Lustre pass by some of its ports only, or in one direction.",
+    what="Security groups allow only some of Lustre's ports, or only one direction.",
     why="Clients mount as a rule, until a connection takes one of the other ports (the guide names "
     "1018-1023, older groups 1021-1023) or was lost, and the servers cannot open it anew and "
     "evict the client.",
@@ -179,7 +179,7 @@ whole_passage = access.warning(
 
 @access.warning(
     "LUSTRE-17",
-    what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
+    what="Nodes that mount an EFA-enabled file system cannot reach it over EFA.",
     why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
     "asks for is paid for nothing.",
     source="FSx guide, EFA-enabled file systems; AWS facts sheet 0.5; read 2026-11-23",

@@ -99,7 +99,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
 
 created_as_written = of_fsx.fatal(
     "LUSTRE-1",
-    what="FSx does not make a Lustre file system of these properties.",
+    what="FSx refuses a Lustre file system with these properties.",
     why="Capacity and throughput come in steps of the kind, options belong to deployment and "
     "storage types, and EFA, metadata and the version of Lustre can be chosen only at creation: "
     "the create fails, and cfn-lint 1.58 passes most of it (StorageCapacity 1300).",
@@ -203,7 +203,7 @@ def _not_taken(model: Model, system: FileSystem) -> Iterator[Fault]:
 
 associations_where_taken = linked.fatal(
     "LUSTRE-20",
-    what="A data repository association is on a file system that takes none.",
+    what="A data repository association is on a file system that does not support any.",
     why="A file system with automatic backups takes none, nor do SCRATCH_1, Intelligent-Tiering "
     "and Lustre before 2.12 (where no version is written it is 2.10, but for PERSISTENT_2), nor "
     "one with import and export paths of its own.",
@@ -215,7 +215,7 @@ associations_where_taken = linked.fatal(
 
 @About[Associations](lambda model: model.associations, source=LINKED, check=ASSOCIATIONS).fatal(
     "LUSTRE-21",
-    what="There are too many data repository associations, or a path of one is none or overlaps.",
+    what="There are too many data repository associations, or their paths are invalid or overlap.",
     why="FSx takes 8 for each file system, which link paths of it with prefixes of a bucket, "
     "s3://bucket/prefix, and neither may lie inside those of another one; the association fails.",
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",

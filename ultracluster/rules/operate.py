@@ -1,4 +1,4 @@
-"""OPERATE rules: whether anybody sees or hears what happens once the cluster runs."""
+"""OPERATE rules: metrics, logs and alarms of a running cluster."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ BY_GROUPS: Final = ("pcs", "group", "fleet")
 
 @launched.info(
     "OPERATE-1",
-    what="Nodes with EFA may write no metrics, and start nothing that others fetch them from.",
+    what="Nodes with EFA neither send metrics nor run an exporter.",
     why="A GPU that is lost, hot or slow, and a job that hangs, are noticed by whoever waits for "
     "the result: the whole cluster is billed until then.",
     source="CloudWatch user guide, agent on EC2; DLAMI guide, GPU monitoring (its agent is not "
@@ -77,7 +77,7 @@ def _may_send(role: Identity) -> bool:
 
 @clusters.info(
     "OPERATE-2",
-    what="Logs of a PCS cluster are kept nowhere.",
+    what="The logs of a PCS cluster are not delivered.",
     why="That there was no capacity for a node, or why one was replaced, stands in the logs of the "
     "controller alone, which nobody can enter.",
     source="AWS PCS user guide, logs, read 2026-11-26; aws-hpc-recipes pcs/cloudwatch",
@@ -137,7 +137,7 @@ def _watched(model: Model) -> frozenset[Key]:
 
 @of(RESERVATION).info(
     "OPERATE-4",
-    what="No alarm tells that a reservation is not used.",
+    what="No alarm watches the use of a capacity reservation.",
     why="It is billed by the second whether anything runs in it or not: nodes that fail to launch, "
     "or that name another reservation, cost as much as a cluster that trains.",
     source="EC2 User Guide, monitor Capacity Reservations with CloudWatch metrics, read 2026-11-26",

@@ -1,4 +1,4 @@
-"""What a rule is, and what it can say."""
+"""The types of rules and of their results."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from ultracluster.templates.resolved_values import UndeterminedError
 
 Severity = Literal["error", "warning", "info"]
 Level = Literal["fatal", "error", "warning", "info"]
-"""How grave a rule is, in CDK's words: fatal is an error that nobody may acknowledge, as data would
-be lost or the thing can never work."""
+"""The severity of a rule, in CDK's terms: fatal is an error that nobody may acknowledge, because
+data would be lost or it can never work."""
 
 MOST_LATE: Final = 20
-"""Names of what something does not wait for that a message has at most: whoever writes DependsOn
-of these is told of the next."""
+"""Highest number of missing dependencies in one message; after these are written, the next run
+names further ones."""
 
 
 def first_of(names: Iterable[str]) -> list[str]:
-    """Return the names that a message has, and `...` where there are more."""
+    """Return the first names for a message, with `...` if there are more."""
     first = list(islice(names, MOST_LATE + 1))
     return [*first[:MOST_LATE], "..."] if len(first) > MOST_LATE else first
 
@@ -47,7 +47,7 @@ def address(rule_id: str) -> str:
 
 
 class Subject(Protocol):
-    """What a rule judges: one part of a model."""
+    """What a rule checks: one part of a model."""
 
     @property
     def place(self) -> Place: ...
@@ -76,14 +76,14 @@ Judge = Callable[[Model, Something], Iterator[Fault]]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, with everything that a person needs to agree or to disagree with it."""
+    """One rule, with its texts for people and the functions that check it."""
 
     id: str
     level: Level
     what: str
     """The fault, in one sentence."""
     why: str
-    """What happens, in one sentence."""
+    """The consequence, in one sentence."""
     source: str
     """Thread or document, and its date."""
     fix: str
@@ -92,7 +92,7 @@ class Rule:
     """The command that confirms it, AWS's own in most cases."""
     subjects: Callable[[Model], Iterable[Any]] = field(repr=False, compare=False)
     judges: tuple[Judge[Any], ...] = field(repr=False, compare=False)
-    """Each looks at every subject; what one of them cannot tell keeps the others from nothing."""
+    """Functions that check every subject; if one raises UndeterminedError, the others still run."""
 
     @property
     def severity(self) -> Severity:
@@ -163,12 +163,12 @@ class Finding:
     message: str
     fix: str
     choices: Mapping[str, bool | str] = field(default_factory=dict, hash=False)
-    """Under which choice of undecided conditions, and at which values of parameters that allow
-    several; empty where under every one."""
+    """The undecided conditions, and the values of parameters, under which the finding exists; empty
+    if it always exists."""
 
     avoidable: bool = field(default=False, compare=False)
-    """Whether it takes a value of a parameter that is right together with other choices: the
-    template may offer it for these, so that an error is a warning then."""
+    """Whether the finding needs a parameter value that is right together with other choices: an
+    error is then shown as a warning."""
 
 
 def assumptions(choices: Mapping[str, bool | str]) -> str:
@@ -179,7 +179,7 @@ def assumptions(choices: Mapping[str, bool | str]) -> str:
 
 @dataclass(frozen=True)
 class CannotTell:
-    """A rule that the templates leave undecided at a place."""
+    """A question of a rule that the templates do not answer."""
 
     rule: str
     """Id of the rule."""
@@ -190,7 +190,7 @@ class CannotTell:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Everything that all rules have to say."""
+    """The results of all rules."""
 
     findings: tuple[Finding, ...]
     unknown: tuple[CannotTell, ...]

@@ -1,4 +1,4 @@
-"""SAFETY rules about data and images: what an update, a deletion or a clock loses."""
+"""SAFETY rules about data and images that an update, a deletion or an expiry deletes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -36,7 +36,7 @@ FEW: Final = 5
 
 @About(lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")]).warning(
     "SAFETY-1",
-    what="No policy says what happens to the data of a file system.",
+    what="A file system has neither DeletionPolicy nor UpdateReplacePolicy.",
     why="Without DeletionPolicy and UpdateReplacePolicy a deletion, and an update that replaces "
     "(another subnet, group or key), delete the file system with its data.",
     source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
@@ -106,7 +106,7 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
 
 @of("AWS::EC2::CapacityReservation").warning(
     "SAFETY-15",
-    what="A capacity reservation is given up with its stack, or by an update that replaces it.",
+    what="A capacity reservation is cancelled with its stack, or by an update that replaces it.",
     why="Capacity that is given up may not be got again: a destroy by mistake, or a change of a "
     "create-only property (type, zone, placement group), costs the cluster its machines.",
     source=f"EC2 User Guide, Capacity Reservations; {DELETION_GUIDE}",

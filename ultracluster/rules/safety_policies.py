@@ -1,4 +1,4 @@
-"""SAFETY rules about the policies of keys, topics and buckets: who is shut out, who is let in."""
+"""SAFETY rules about the policies of keys, topics and buckets."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -186,7 +186,7 @@ USERS: Final[Mapping[str, Callable[[Model, ResolvedResource], Iterator[Fault]]]]
 
 @About(lambda model: list(model.of(*USERS))).error(
     "SAFETY-16",
-    what="A policy of a key, a topic or a bucket shuts out the service that has to use it.",
+    what="The policy of a key, a topic or a bucket does not allow the service that has to use it.",
     why="The log group is refused, an alarm or a budget reaches nobody, a data repository "
     "association neither imports nor exports, and most of it happens without a word.",
     source="FSx guide, server-side encrypted buckets; SNS developer guide, key management; "

@@ -1,4 +1,4 @@
-"""SAFETY rules about what no resource takes, and templates that CloudFormation does not take."""
+"""SAFETY rules about values that resources refuse, and templates that CloudFormation refuses."""
 
 import operator
 import re
@@ -133,7 +133,7 @@ def _of_another_region(model: Model, resource: ResolvedResource) -> Iterator[Fau
 
 properties_that_are_taken = resources.error(
     "SAFETY-26",
-    what="A property is missing, or has a value, a reference or a key that it does not take.",
+    what="A property is missing, or its value, reference or key is not allowed.",
     why="The resource is refused when its turn comes, and everything before it is rolled back, or, "
     "worse, later by whoever uses it.",
     source="CloudFormation template reference and registry schemas of 2026-10-20 (cfn-lint "
@@ -145,7 +145,7 @@ properties_that_are_taken = resources.error(
 
 @About(lambda model: model.stacks).fatal(
     "SAFETY-5",
-    what="A template is larger than CloudFormation takes, or one of its resources has no type.",
+    what="A template is larger than CloudFormation's limits, or one of its resources has no type.",
     why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits, and every "
     "resource has a Type such as AWS::EC2::VPC; the template is refused.",
     source="CloudFormation quotas, read 2026-11-23; template anatomy, Resources, read 2026-11-27",

@@ -1,4 +1,4 @@
-"""SAFETY rules about who gets in: services to their roles and work, and anybody, or nobody."""
+"""SAFETY rules about trust policies, and about resources that are open to anybody or to nobody."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -143,7 +143,7 @@ role_for_its_service = About[ResolvedResource | Statement](
     lambda model: [*model.of(*TAKERS), *model.statements]
 ).error(
     "SAFETY-20",
-    what="A role does not trust the service that it is given to, or lacks rights that it needs.",
+    what="A role does not trust the service that uses it, or lacks permissions that it needs.",
     why="Flow logs are never written, an instance or a function is refused the role, or a state "
     "machine that waits for a job (.sync) ends with AccessDenied, some of them after the job has "
     "begun to cost money.",
@@ -179,7 +179,7 @@ LOCKS: Final = {KEY: "kms:PutKeyPolicy", BUCKET: "s3:GetObject", TOPIC: "sns:Pub
 
 @About(lambda model: [r for r in model.of(*LOCKS) if _policies(model, r)]).error(
     "SAFETY-17",
-    what="A policy locks out everybody, or leaves a key to nobody of the account.",
+    what="A policy locks out everybody, or nobody in the account can administer a key.",
     why="A Deny without a condition holds for administrators as well, and a key that nobody may "
     "administer stays as it is for ever; KMS refuses such a policy unless it is told not to.",
     source="KMS developer guide, default key policy; IAM user guide, evaluation logic; "
@@ -228,7 +228,7 @@ def _open(*types: str) -> Callable[[Model], list[Statement]]:
 
 @About(_open(KEY, "AWS::KMS::ReplicaKey", "trust")).error(
     "SAFETY-18",
-    what="A key or a role is open to anybody, of whatever account.",
+    what="A key or a role is open to anybody, from any account.",
     why="Whoever knows its ARN decrypts the data, or acts with the rights of the role.",
     source="KMS developer guide, key policies; IAM user guide, principals; read 2026-11-27",
     fix="name the principals, or write a condition such as StringEquals kms:CallerAccount "

@@ -76,7 +76,7 @@ def _too_large(_model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 
 cluster_that_is_taken = hyperpod_groups.fatal(
     "SAGEMAKER-12",
-    what="SageMaker does not take the size, the types or the scripts of a HyperPod cluster.",
+    what="SageMaker refuses the size, the instance types or the scripts of a HyperPod cluster.",
     why="A group has at most 6,758 instances and a cluster 100 groups, and HyperPod reads scripts "
     "only from buckets whose name begins with sagemaker-, and types begin with ml.; the cluster "
     "is refused.",
@@ -111,7 +111,7 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
 
 @About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-16",
-    what="A role, a key, a topic or a bucket admits an AWS service without naming the account.",
+    what="A role, a key, a topic or a bucket allows an AWS service without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
     "another account (confused deputy).",
     source="SageMaker developer guide, sagemaker-roles and cross-service confused deputy; VPC "
@@ -142,7 +142,7 @@ def _names_account(statement: Statement) -> bool:
 
 @About[Statement](lambda model: model.statements).warning(
     "SAGEMAKER-17",
-    what="A policy allows everything, or what lets its holder allow himself everything.",
+    what="A policy allows everything, or lets its holder grant himself everything.",
     why="Whoever gets into a job, a node or a function with it has the account: it may start "
     "anything with any role, an administrator's too, or write itself more rights.",
     source="IAM User Guide, passing roles and NotAction; pathfinding.cloud iam-001 to iam-020; "
@@ -193,7 +193,7 @@ def _makes_identities(model: Model, statement: Statement) -> bool:
 
 @roles.warning(
     "SAGEMAKER-18",
-    what="A role of training jobs or nodes has rights beyond what a job does.",
+    what="A role of training jobs or nodes has more permissions than a job needs.",
     why="Code of a job, and everything that it downloads, acts with that role: it reads other "
     "teams' data, or deletes datasets, checkpoints and images.",
     source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",

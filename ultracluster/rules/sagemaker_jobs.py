@@ -56,7 +56,7 @@ def _file_systems(model: Model) -> dict[Key, FileSystem]:
 
 @jobs.error(
     "SAGEMAKER-7",
-    what="A job is in no subnet of the zone that its file system is in.",
+    what="A job has no subnet in the zone of its file system.",
     why="SageMaker mounts a file system from a subnet of its zone only; the job is refused.",
     source=f"{VPC_GUIDE}; read 2026-11-23",
     fix="write the subnet of the file system into VpcConfig.Subnets",
@@ -169,7 +169,7 @@ def without_prefix(entry: Any) -> Iterator[Fault]:
 
 request_that_is_taken = jobs.fatal(
     "SAGEMAKER-1",
-    what="A training request asks for what SageMaker never takes.",
+    what="A training request has values that SageMaker never accepts.",
     why="VpcConfig has up to 16 subnets and 5 security groups, a Lustre file system is reached "
     "through it alone and by a path /<mount name>/..., types begin with ml., instances with local "
     "NVMe take no key, and a job runs 28 days at most with its 30 retries; anything else is "
@@ -207,7 +207,7 @@ unencrypted_fabric = jobs.warning(
 
 @jobs.error(
     "SAGEMAKER-20",
-    what="A training request holds values that SageMaker refuses, or that end the job.",
+    what="A training request has values that SageMaker refuses, or that make the job fail.",
     why="Fields that are right one by one may not go together: the request is refused, or the job "
     "fails after it has waited for capacity.",
     source="CreateTrainingJob of botocore 1.43.106; SageMaker developer guide; read 2026-11-24",
@@ -221,7 +221,7 @@ def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
 
 deliberate_request = jobs.warning(
     "SAGEMAKER-10",
-    what="A training request holds values that SageMaker takes and hardly anybody means.",
+    what="A training request has values that SageMaker accepts and that are probably mistakes.",
     why="They cost money, disclose a secret, or do nothing; a job on spot capacity without "
     "checkpoints begins anew after each interruption.",
     source=f"SageMaker developer guide, managed spot training; training facts c.1, c.3 and c.5; "

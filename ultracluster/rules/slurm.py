@@ -90,7 +90,7 @@ def _controller_elsewhere(model: Model, cluster: ResolvedResource) -> Iterator[F
 
 cluster_that_pcs_takes = clusters.fatal(
     "SLURM-1",
-    what="PCS does not take a cluster of this size, with these parts, or in this place.",
+    what="PCS refuses a cluster of this size, with these groups and queues, or in this subnet.",
     why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048, and each 10 node groups "
     "and 10 queues; Size is create-only, so that growing later replaces the cluster; the "
     "controller is in one subnet, of no VPC of dedicated tenancy.",
@@ -136,7 +136,7 @@ def _may_not_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
 
 node_role_that_pcs_takes = of(GROUP).fatal(
     "SLURM-2",
-    what="The role of a PCS node group is not one with which its nodes register.",
+    what="Nodes of a PCS node group cannot register with the role of the group.",
     why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/, whatever the "
     "profile is called, and allow pcs:RegisterComputeNodeGroupInstance: a node is refused, or "
     "starts, is billed, and is replaced before Slurm sees it.",
@@ -183,7 +183,7 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
 
 @clusters.warning(
     "SLURM-10",
-    what="PCS no longer makes clusters of this version of Slurm.",
+    what="PCS no longer creates clusters with this version of Slurm.",
     why="New clusters are refused for versions out of support, and old ones get no repairs.",
     fix=f"write Scheduler.Version {VERSIONS[-1]}",
     check=f"{DESCRIBE} --query cluster.scheduler",
@@ -217,7 +217,7 @@ def _set_otherwise(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
 
 settings_that_pcs_takes = of(*SETTINGS).fatal(
     "SLURM-6",
-    what="A Slurm setting, or the retention of accounting records, is one that PCS does not take.",
+    what="PCS refuses a Slurm setting, or the retention of accounting records.",
     why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
     "Slurm on, and DefaultPurgeTimeInDays of -1, or 1 to 10,000: cluster, node group or queue are "
     "refused.",

@@ -1,4 +1,4 @@
-"""SLURM rules about what a PCS cluster needs around it: queues, ports, logs, order."""
+"""SLURM rules about queues, ports and dependencies of a PCS cluster."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def _settings(resource: ResolvedResource) -> dict[str, str]:
 
 @clusters.error(
     "SLURM-9",
-    what="Security groups keep a PCS controller and its nodes apart.",
+    what="Security groups block traffic between a PCS controller and its nodes.",
     why="slurmd calls slurmctld at TCP 6817 and is called at 6818, and srun waits at 60001-63000: "
     "nodes start, are billed and never become idle, or steps hang.",
     source="AWS PCS user guide, security groups, read 2026-11-27",
@@ -161,7 +161,7 @@ queues_that_run_jobs = clusters.warning(
 
 @About(pcs_nodes).warning(
     "SLURM-15",
-    what="Interfaces of a PCS node are in no subnet, or in another one than its group.",
+    what="Interfaces of a PCS node name no subnet, or another one than their node group.",
     why="PCS's own example writes SubnetId on each of several interfaces: without it a launch may "
     "be refused, and with another one nodes are elsewhere than placement and file system.",
     source="AWS PCS user guide, EFA, create launch template, read 2026-11-26",
@@ -192,7 +192,7 @@ def _late(model: Model, one: ResolvedResource, needed: Sequence[Any]) -> list[st
 
 @of("AWS::PCS::Cluster", GROUP).warning(
     "SLURM-16",
-    what="A PCS cluster or node group does not wait for what it needs.",
+    what="A PCS cluster or node group does not depend on resources that it needs.",
     why="CloudFormation makes both at once: a cluster whose group has no outbound rule yet is "
     "refused now and then, and nodes that may not register yet are replaced.",
     source="AWS PCS user guide, security groups and instance profiles, read 2026-11-27; a public "
