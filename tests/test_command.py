@@ -236,8 +236,8 @@ def test_a_users_environment_does_not_replace_one_of_the_project(tmp_path: Path)
     ("content", "words"),
     [
         (None, "no such file"),
-        ("{bad", ":1: it is no JSON"),
-        ('{"type": "*"}', "it is no list of objects"),
+        ("{bad", ":1: not valid JSON"),
+        ('{"type": "*"}', "not a list of objects"),
         ('[{"kind": "*"}]', "kind: got '*'; a fault has"),
     ],
 )
@@ -340,7 +340,7 @@ def test_a_full_disk_is_one_line(words: tuple[str, ...]):
         done = command(*words, stdout=full)
 
     assert done.returncode == 2
-    assert done.stderr == "ERROR what it writes has no room: No space left on device\n"
+    assert done.stderr == "ERROR the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])

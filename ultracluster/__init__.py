@@ -1,1 +1,1 @@
-"""The console command, and the only code that talks to AWS or to what stands in for it."""
+"""The console command `ultracluster`, and the only code that calls AWS."""

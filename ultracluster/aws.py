@@ -1,4 +1,4 @@
-"""The gateway to AWS: the only module that imports boto3."""
+"""Every call to AWS; besides the emulator the only module that imports boto3."""
 
 import os
 import threading
@@ -32,7 +32,7 @@ APART: Final = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
-"""Where settings are given, no profile and no file of the user's has a say."""
+"""boto3's options that ignore the user's profiles and files, for given settings."""
 
 REFUSED: Final = (
     "AccessDenied",
@@ -42,18 +42,18 @@ REFUSED: Final = (
     "UnauthorizedOperation",
     "403",
 )
-"""How error codes begin that say that the caller may not ask; each service has its own."""
+"""Beginnings of error codes for missing permission; each service has its own."""
 
 OK: Final = 200
 BUSY: Final = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable")
-"""How error codes begin that say nothing of what was asked, after every attempt."""
+"""Beginnings of error codes for throttling and unavailable services, after all retries."""
 IAM_PREFIXES: Final = {
     "efs": "elasticfilesystem",
     "service-quotas": "servicequotas",
     "stepfunctions": "states",
 }
 OPERATIONS: Final = {"list_aws_default_service_quotas": "ListAWSDefaultServiceQuotas"}
-"""Operations whose names are not the words of the method."""
+"""Operations whose names cannot be derived from boto3's method names."""
 ACTIONS: Final = {
     ("s3", "get_bucket_encryption"): "s3:GetEncryptionConfiguration",
     ("s3", "get_bucket_lifecycle_configuration"): "s3:GetLifecycleConfiguration",
@@ -63,8 +63,8 @@ ACTIONS: Final = {
     ("budgets", "describe_notifications_for_budget"): "budgets:ViewBudget",
     ("budgets", "describe_subscribers_for_notification"): "budgets:ViewBudget",
 }
-"""Calls that another action permits than the one of their name (S3 User Guide, 2026-11-23; service
-authorization reference, read 2026-11-27)."""
+"""Calls whose IAM action differs from their name (S3 User Guide, 2026-11-23; service authorization
+reference, read 2026-11-27)."""
 
 
 NO_CREDENTIALS: Final = (
@@ -81,11 +81,11 @@ WHAT_TO_DO: Final = {
     ),
     "ProfileNotFound": "; `aws configure list-profiles` lists those that there are",
 }
-"""What a user does about an error, by its code; added to AWS's own message."""
+"""What the user can do about an error, by its code; it is added to AWS's message."""
 
 
 class Cloud(Protocol):
-    """An account in a Region that answers API calls. Tests just answer."""
+    """Protocol for API calls to an account in a Region; tests implement it."""
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the answer of one operation, all of its pages together.
@@ -96,13 +96,13 @@ class Cloud(Protocol):
 
 
 class CloudError(CommandError):
-    """A call that AWS refused, with its code and message."""
+    """AWS refused a call, or could not be reached."""
 
     def __init__(
         self, service: str, operation: str, code: str, message: str, *, answered: bool = True
     ) -> None:
         self.answered = answered and not code.startswith(BUSY)
-        """Whether AWS said anything of what was asked."""
+        """Whether AWS answered the question, so that it is neither throttled nor unreachable."""
         self.service = service
         self.operation = operation
         self.code = code
@@ -112,7 +112,7 @@ class CloudError(CommandError):
 
     @property
     def refused(self) -> bool:
-        """Whether the caller lacks the permission to ask."""
+        """Whether the caller has no permission for the call."""
         return self.code.startswith(REFUSED)
 
     @property
@@ -122,7 +122,7 @@ class CloudError(CommandError):
 
 
 def iam_action(service: str, operation: str) -> str:
-    """Return the IAM action that permits a call, `ec2:DescribeVpcs` for example."""
+    """Return the IAM action of a call, for example `ec2:DescribeVpcs`."""
     words = operation.split("_")
     name = OPERATIONS.get(operation, "".join(word.capitalize() for word in words))
     prefix = IAM_PREFIXES.get(service, service)
@@ -131,13 +131,13 @@ def iam_action(service: str, operation: str) -> str:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and whom."""
+    """The caller's account, Region and ARN."""
 
     account: str
     arn: str
     region: str = ""
     endpoint: str = ""
-    """What answers in AWS's place; empty where it is AWS."""
+    """Endpoint that is used instead of AWS; empty for AWS itself."""
 
     @property
     def partition(self) -> str:
@@ -145,22 +145,22 @@ class Caller:
         return self.arn.split(":")[1]
 
     def document(self) -> dict[str, str]:
-        """Return the same for programs."""
+        """Return the caller for JSON output."""
         named = {"region": self.region, "account": self.account, "caller": self.arn}
         return {**named, "endpoint": self.endpoint}
 
     @property
     def place(self) -> str:
-        """The account and Region, and whether AWS itself answers."""
+        """Account and Region as text, with the endpoint if it is not AWS."""
         where = f"account {self.account}, {self.region}"
         return f"{where} (emulated: {self.endpoint})" if self.endpoint else where
 
 
 def caller_of(cloud: Cloud, region: str) -> Caller:
-    """Return who asks.
+    """Return the caller.
 
     Raises:
-        CommandError: where nobody says which account it is.
+        CommandError: if the account cannot be determined.
     """
     try:
         who = cloud.ask("sts", "get_caller_identity")
@@ -173,16 +173,16 @@ def caller_of(cloud: Cloud, region: str) -> Caller:
 
 
 class Account:
-    """AWS, or what answers in its place, by boto3. Several threads may ask at once.
+    """AWS, or another endpoint, by boto3; thread-safe.
 
     Args:
-        settings: environment variables that name endpoint, credentials and Region, as the AWS
-            SDKs read them; None takes what the process has.
-        account: the account that it has to be; None takes any.
+        settings: AWS_* environment variables with endpoint, credentials and Region; None uses those
+            of the process.
+        account: the expected account id; None accepts any.
 
     Raises:
-        CloudError: where the settings name a profile that does not exist.
-        CommandError: where it is another account than it has to be.
+        CloudError: if the settings name a profile that does not exist.
+        CommandError: if the credentials are of another account.
     """
 
     def __init__(
@@ -238,15 +238,15 @@ class Account:
         return answer
 
     def get(self, service: str, signed_as: str, path: str) -> bytes:
-        """Return what lies at a path of a service's host that no operation of the SDK asks for.
+        """Return the body of a signed GET request, for paths that have no SDK operation.
 
         Args:
-            service: whose host is asked.
-            signed_as: the name that the request is signed for.
-            path: with its query.
+            service: the service whose host is used.
+            signed_as: the service name in the signature.
+            path: path and query.
 
         Raises:
-            CloudError: where the answer is no 200, or there is none.
+            CloudError: if the status is not 200, or there is no answer.
         """
         client = self._client(service)
         request = AWSRequest("GET", client.meta.endpoint_url.rstrip("/") + path)
@@ -269,7 +269,7 @@ class Account:
         # A client may be used by several threads; a session may not.
         with self._making:
             if service not in self._clients:
-                # What answers on loopback is reached directly, whatever proxy this shell has.
+                # An endpoint on loopback is reached without the shell's proxy.
                 own = Config(proxies={}) if self._endpoint_url else None
                 self._clients[service] = self._session.client(
                     service,

@@ -29,24 +29,25 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "init": "write a project of your own, and say what to do next",
-    "check": "say whether environments can work, and what they hold",
-    "cost": "say what an environment costs, full and idle",
-    "preflight": "say what the account lacks for an environment; changes nothing",
-    "prove": "say whether what is deployed is what was asked for; changes nothing",
-    "retry": "after a deployment that failed: what each stack needs before the next",
-    "deliver": "a change of what is deployed: prepared, approved, executed as approved",
-    "accept": "the first hour on a real account: starts little, measures, takes it down",
-    "image": "say what today's machine image changes, and write its id into the environment",
-    "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",
-    "audit": "judge any CloudFormation template by the fabric rules",
-    "review": "what is built, what changes and what it risks, on one page",
-    "plan": "say what a model takes to train: nodes, layout, days, money",
-    "capacity": "what can be bought ahead, and whether a planned run fits; buys nothing",
-    "dashboards": "an environment's dashboards as files for Grafana, or drawn as pages",
-    "waste": "who uses the nodes that are paid for, and what nobody uses",
-    "train": "start SageMaker training jobs, and follow them",
+    "check": "check environments, and show what they contain",
+    "cost": "show what an environment costs, at full size and idle",
+    "preflight": "check whether the account is ready for an environment; changes nothing",
+    "prove": "check that the deployed resources are what the environment asks for; changes nothing",
+    "retry": "after a failed deployment: show what each stack needs before the next one",
+    "deliver": "prepare a change of a deployed environment for approval, and execute it",
+    "accept": "the first hour on a real account: start few nodes, measure, delete them",
+    "image": "compare the newest machine image to the environment's, and write its id",
+    "rehearse": "deploy to an emulated AWS with the real CDK CLI, check every resource, destroy "
+    "all",
+    "audit": "check any CloudFormation template by the fabric rules",
+    "review": "show what an environment creates, what changes and the risks, on one page",
+    "plan": "estimate what training a model needs: nodes, layout, days, cost",
+    "capacity": "show Capacity Blocks and training plans that fit a planned run; buys nothing",
+    "dashboards": "write an environment's dashboards, for Grafana or as HTML pages",
+    "waste": "show who uses the nodes, and which paid hours nobody uses",
+    "train": "start training jobs, and follow them",
 }
-"""Each lies in a folder of its name, in `command.py`, and is imported when it is asked for."""
+"""The commands; each is imported from `command.py` in its folder when it is used."""
 
 WIDTH: Final = 120
 """Columns of a file or a pipe."""
@@ -120,7 +121,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _print_no_more() -> None:
-    """Let what is still to be printed go nowhere: nothing can be written there."""
+    """Redirect further output to /dev/null, because the output cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

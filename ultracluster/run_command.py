@@ -15,20 +15,20 @@ WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
 """Which of them ListCommands takes as a filter (SSM API, CommandFilter, read 2026-11-27)."""
 GONE: Final = "InvalidInstanceId"
-"""What SendCommand answers of an instance that does not run, or whose agent does not."""
+"""Error code of SendCommand if the instance or its agent does not run."""
 DELIVERY_SECONDS: Final = 60
-"""How long Systems Manager tries to reach the node; its least is 30 (SendCommand API)."""
+"""Seconds for which Systems Manager tries to reach the node; at least 30 (SendCommand API)."""
 SECONDS: Final = 1800
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 3.0
 ROOT: Final = "root"
 OWN_LINE: Final = "failed to run commands:"
-"""How the line begins by which Run Command itself ends a failure's error output."""
+"""Beginning of the line that Run Command adds to the error output of a failed command."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended, and what it said: 24,000 and 8,000 characters at most (SSM API)."""
+    """Status and output of a command: at most 24,000 and 8,000 characters (SSM API)."""
 
     status: int
     stdout: str
@@ -36,7 +36,7 @@ class Said:
 
     @property
     def text(self) -> str:
-        """What it printed; where it failed, how."""
+        """Its output, or if it failed its status and error output."""
         if self.status == 0:
             return self.stdout.strip()
         why = (self.stderr.strip() or self.stdout.strip()).splitlines()[-1:]
@@ -50,7 +50,7 @@ class RunCommand:
     cloud: Cloud
     instance_id: str
     comment: str = ""
-    """By which `under_way` finds the commands; 100 characters at most (SSM API)."""
+    """Comment of the commands, for `under_way`; at most 100 characters (SSM API)."""
 
     def run(self, command: str, user: str = ROOT) -> Said:
         """Run a bash command as a user, with that user's login shell, and wait for its end.
@@ -117,7 +117,7 @@ def instances(cloud: Cloud, filters: Mapping[str, Sequence[str]]) -> list[dict[s
 
 
 def under_way(cloud: Cloud, comment: str) -> list[str]:
-    """Return the ids of the commands with a comment that have not ended: nobody need wait for them.
+    """Return the ids of commands with this comment that are still running.
 
     Raises:
         CloudError: where AWS refuses or does not answer.

@@ -1,4 +1,4 @@
-"""What a service's own model says about a request, checked before anything is sent.
+"""Checks a request by botocore's model of the service, before it is sent.
 
 botocore checks required members and types, and nothing of an enumeration, a pattern, a maximum or
 the length of a list: a request that it sends may be refused minutes later. Here all of them are
@@ -95,13 +95,15 @@ def _problems(shape: Any, value: object, where: str) -> Iterator[Problem]:
 def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Problem]:
     for name in shape.required_members:
         if value.get(name) is None:
-            yield Problem(_below(where, name), MISSING, "it is required; write it")
+            yield Problem(_below(where, name), MISSING, "the field is required; write it")
     for name, item in value.items():
         member = shape.members.get(name)
         if member is None:
             near = difflib.get_close_matches(str(name), shape.members, n=1)
             hint = f"write {near[0]}" if near else f"there are: {', '.join(shape.members)}"
-            yield Problem(_below(where, name), item, f"there is no field of that name; {hint}")
+            yield Problem(
+                _below(where, name), item, f"the request has no field of that name; {hint}"
+            )
         elif item is not None:
             yield from _problems(member, item, _below(where, name))
         elif name not in shape.required_members:
@@ -126,7 +128,7 @@ def _text(shape: Any, value: str, where: str) -> Iterator[Problem]:
     if allowed and value not in allowed:
         near = difflib.get_close_matches(value, allowed, n=2) or list(allowed)[:MOST_CHOICES]
         more = "" if len(allowed) <= MOST_CHOICES else f" (one of {len(allowed)})"
-        yield Problem(where, value, f"there is no such value; write {choices(near)}{more}")
+        yield Problem(where, value, f"the field has no such value; write {choices(near)}{more}")
     pattern = shape.metadata.get("pattern")
     if pattern and not allowed and not _compiled(pattern).fullmatch(value):
         yield Problem(where, value, f"it must match {pattern}")

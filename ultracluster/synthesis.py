@@ -1,4 +1,4 @@
-"""Templates of environments, made in a child process.
+"""Synthesizes the templates of an environment in a child process.
 
     python -m ultracluster.synthesis ENVIRONMENT
 
@@ -41,32 +41,32 @@ if TYPE_CHECKING:
 SECONDS: Final = 300.0
 """A synthesis takes a few seconds, and several times that on a busy machine."""
 STAGE: Final = "assembly-"
-"""How CDK begins the name of a stage's folder."""
+"""Beginning of the name of a stage's folder in a cloud assembly."""
 INHERITED: Final = (
     *("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME"),
     "PYTHONPATH",  # what this process could import, the child can
 )
 REFUSED: Final = re.compile("Validation ?[Ff]ailed")
-"""CDK's error where a gate found something."""
+"""CDK's error message if a validation failed."""
 SHOWN_LINES: Final = 20
 ONE_THREAD: Final = "--v8-pool-size=0"
 """Node's option for no helper threads: decision 0008."""
 
 
 class SynthesisError(CommandError):
-    """There are no templates; the message says why."""
+    """The synthesis failed; the message says why."""
 
 
 class Synthesis(ExitStack):
-    """A child that synthesizes one environment while its parent does something else.
+    """A child process that synthesizes one environment in the background.
 
-    It ends with the context, and when the parent is killed. It gets a small set of environment
-    variables, so that no AWS profile reaches it.
+    It ends with the context manager, and when the parent is killed. It gets only a few environment
+    variables, so that it does not use an AWS profile.
 
     Args:
         spec: the environment.
-        file: the user's file that defines it, None for one of the project.
-        seconds: how long it may take from its start.
+        file: the user's file that defines it; None for an environment of the project.
+        seconds: time limit from its start.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class Synthesis(ExitStack):
         return self
 
     def stage(self) -> Path:
-        """Wait, and return the assembly of the environment's stage; it goes with the context.
+        """Wait, and return the folder of the stage's assembly, which is deleted with the context.
 
-        Templates are written before the gates judge them, so they are there whatever gates find.
+        Templates are written before the validations, so that they exist even if these fail.
 
         Raises:
-            SynthesisError: where there are none, or not in time.
+            SynthesisError: if there are no templates, or not within the time limit.
         """
         if self._child is None:
             raise self._why_not or SynthesisError("the synthesis has not been started")
@@ -131,12 +131,12 @@ class Synthesis(ExitStack):
 
     @property
     def refused(self) -> bool:
-        """Whether a gate found something, once the templates are there."""
+        """Whether a validation failed, after the templates were written."""
         return self._child is not None and self._child.returncode != ALL_WELL
 
     @property
     def printed(self) -> str:
-        """What the child printed: of a gate that refuses, what it found."""
+        """The output of the child, with the findings of failed validations."""
         return self._output.read_text(errors="replace")
 
 
@@ -154,11 +154,11 @@ def cdk_context(project: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return context
     except (ValueError, AttributeError, TypeError) as error:
-        raise SynthesisError(f"{project / 'cdk.json'}: it is no JSON of the CDK: {error}") from None
+        raise SynthesisError(f"{project / 'cdk.json'}: not a valid cdk.json: {error}") from None
 
 
 def qualifier() -> str:
-    """Return the qualifier of the project's bootstrap stack (cdk.json), the CDK's own otherwise."""
+    """Return the bootstrap qualifier in the project's cdk.json, or else the CDK's default."""
     found = cdk_context(project_folder()).get("@aws-cdk/core:bootstrapQualifier", "hnb659fds")
     return str(found)
 
@@ -195,16 +195,16 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def spare_node_threads() -> None:
-    """Have Node, which CDK's constructs run in, do without helper threads: it ends sooner.
+    """Start Node, in which CDK's constructs run, without helper threads, so that it ends sooner.
 
-    They compile and collect for the hours of a server; a synthesis lives for seconds. It has to
-    be called before `aws_cdk` is imported, which starts Node, and keeps options that are set.
+    These threads help servers that run for hours. Call it before `aws_cdk` is imported, which
+    starts Node; options that are set already are kept.
     """
     os.environ["NODE_OPTIONS"] = f"{ONE_THREAD} {os.environ.get('NODE_OPTIONS', '')}".strip()
 
 
 def package_cache(home: Path) -> Mapping[str, str]:
-    """Return what jsii must be told where its cache cannot be written; it is slower without."""
+    """Return jsii's setting for a cache that cannot be written, which is slower."""
     cache = home / ".cache" / "aws" / "jsii" / "package-cache"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def package_cache(home: Path) -> Mapping[str, str]:
 def run(build: Callable[[], "cdk.App"]) -> int:
     """Build an app and synthesize it; return the exit code.
 
-    What is wrong with an environment, and what a gate finds, is printed without a stack trace.
+    Problems of environments and findings of validations are printed without a stack trace.
     """
     try:
         build().synth()
@@ -227,7 +227,7 @@ def run(build: Callable[[], "cdk.App"]) -> int:
         sys.stderr.writelines([f"ERROR {line}\n" for line in lines] or [f"{error}\n"])
         return code if lines else SOME_FAIL
     finally:
-        # What was made lives until the process ends: its end need not look for garbage in it.
+        # The process ends soon: a garbage collection before that would only take time.
         gc.freeze()
     return ALL_WELL
 

@@ -1,4 +1,4 @@
-"""Tables that fit: prose is folded, and what a user types or copies is never cut or broken."""
+"""Tables that fit the terminal: prose is wrapped, names and commands are never cut."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ class Column:
 
     title: str
     kind: Literal["name", "number", "prose", "bar"] = "name"
-    """Only prose may be folded. Numbers stand on the right. A bar is a share, 0 to 1."""
+    """`prose` may be wrapped, `number` is right-aligned, `bar` is a share from 0 to 1."""
     spare: bool = False
-    """Whether it may be left out where there is no room: it can be worked out from the others."""
+    """Whether it is left out of narrow tables, because it follows from other columns."""
 
 
 @dataclass
 class Rows:
-    """Rows for a console: a table where it fits, else a few lines for each row."""
+    """Rows for a console: as a table if it fits, otherwise as a few lines per row."""
 
     columns: Sequence[Column]
     rows: list[Sequence[str | Text]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Rows:
         yield table
 
     def _narrowest(self) -> int:
-        """Return how wide a table has to be in which nothing is cut."""
+        """Return the smallest width of a table without cut cells."""
         total = 1
         for index, column in enumerate(self.columns):
             cells = [column.title, *(_text(row[index]).plain for row in self.rows)]

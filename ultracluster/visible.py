@@ -1,4 +1,4 @@
-"""The one way by which text leaves the program: nothing in it can act on whoever reads it.
+"""Makes output safe: control characters in text of other people become visible signs.
 
 A name in a file may hold an escape sequence that blanks a line of a terminal, or a control that
 turns the direction of a text, so that a reader sees another name. Each such character becomes a
@@ -22,11 +22,11 @@ UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-"""C0 but for tab and line feed, DEL, C1; marks, embeddings and isolates of direction (Unicode
-Standard Annex 9, 2.1 to 2.6), line and paragraph separators, halves of characters; and what has no
-width (Default_Ignorable_Code_Point), by which two names look alike."""
+"""Control characters (C0) except tab and line feed, DEL, C1; marks, embeddings and isolates of
+direction (Unicode Standard Annex 9, 2.1 to 2.6), line and paragraph separators, halves of
+characters; and what has no width (Default_Ignorable_Code_Point), by which two names look alike."""
 _COMMAND: Final = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
-"""What the runner of GitHub Actions takes for a command to it: `::` at the beginning of a line, and
+"""Text that the runner of GitHub Actions takes for a command: `::` at the beginning of a line, and
 `##[` anywhere (actions/runner, src/Runner.Common/ActionCommand.cs, read 2026-11-28)."""
 _PICTURES: Final = {**{code: chr(0x2400 + code) for code in range(0x20)}, 0x7F: "\u2421"}
 """Signs of C0 and of DEL."""
@@ -35,12 +35,12 @@ _LIKE: Final = {":": "\u2236", "#": "\uff03"}
 
 
 def visible(text: str) -> str:
-    """Return a text with a sign for each character that would act on a reader's screen."""
+    """Return a text with a visible sign in place of each control character."""
     return UNSAFE.sub(lambda match: _PICTURES.get(ord(match[0]), "\ufffd"), text)
 
 
 def printed(text: str) -> str:
-    """Return a text that is visible, and that no runner takes for a command to it."""
+    """Return a visible text in which GitHub Actions finds no command."""
     return _COMMAND.sub(lambda found: f"{found[1] or ''}{_LIKE[found[0][-1]]}", visible(text))
 
 
@@ -49,7 +49,7 @@ WIDTH_OF_NONE: Final = 80
 
 
 class _Clean:
-    """A stream that writes what is visible, and is the other one in everything else."""
+    """A stream that makes text visible before it writes it to another stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -68,7 +68,7 @@ class _Clean:
 
 @contextmanager
 def clean_output() -> Iterator[None]:
-    """Let everything that is printed be visible text."""
+    """Make all text on standard output and standard error visible."""
     before, errors = (sys.stdout, sys.stderr), getattr(sys.stdout, "errors", None)
     if isinstance(before[0], io.TextIOWrapper):  # a terminal may lack signs, such as arrows
         before[0].reconfigure(errors="replace")
@@ -84,7 +84,7 @@ def clean_output() -> Iterator[None]:
 
 
 def console(**options: Any) -> "Console":
-    """Return a console whose text is visible, and whose styles are its own; all are made here.
+    """Return a rich console whose text is visible; all consoles are created here.
 
     Args:
         options: those of rich's Console.

@@ -1,4 +1,4 @@
-"""The one way of waiting: look, and look again."""
+"""Waits by polling."""
 
 import math
 import time
@@ -15,14 +15,14 @@ def until(
     pause: float = 1.0,
     longest: float | None = None,
 ) -> T:
-    """Return what is seen once it is good, or when so many seconds are over.
+    """Poll until a value is good or the time is over, and return the last value.
 
     Args:
-        look: what is to be seen.
-        good: whether it is.
-        seconds: how long it may take; it is looked at once at least, and once afterwards.
-        pause: seconds between two looks.
-        longest: what the pause may grow to, by half of itself each time; None leaves it.
+        look: returns the value.
+        good: whether the value is the expected one.
+        seconds: time limit; `look` is called at least once, and once after the limit.
+        pause: seconds between two calls of `look`.
+        longest: the pause grows by half each time up to this; None keeps it constant.
     """
     deadline = time.monotonic() + seconds
     while not good(found := look()) and time.monotonic() < deadline:

@@ -201,12 +201,12 @@ def test_what_this_repository_ships_for_jobs_is_clean():
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.json", '{"TrainingJobName": ', "it is no JSON"),
-        ("a.yaml", "TrainingJobName: [", "it is no YAML"),
+        ("a.json", '{"TrainingJobName": ', "not valid JSON"),
+        ("a.yaml", "TrainingJobName: [", "not valid YAML"),
         ("a.yaml", "TrainingJobName: " + "[" * 400 + "]" * 400, "nested too deeply"),
         ("a.yaml", "apiVersion: v1\nkind: Service\n", "no rule reads manifests of Kubernetes"),
         ("a.yaml.tpl", "apiVersion: {{ .v }}\nkind: Job\n", "no rule reads manifests"),
-        ("a.txt", "hello", "no CloudFormation template"),
+        ("a.txt", "hello", "not a CloudFormation template"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys, name, text, said):

@@ -105,10 +105,13 @@ def nesting(file):
 @pytest.mark.parametrize(
     ("manifest", "because"),
     [
-        (None, "it is no cloud assembly (it has no manifest.json); name its files instead"),
-        ("[]", "it is no manifest of a cloud assembly"),
-        ("{", "it is no JSON"),
-        ('{"artifacts": []}', "it is no manifest of a cloud assembly"),
+        (
+            None,
+            "not a cloud assembly, because it has no manifest.json; name template files instead",
+        ),
+        ("[]", "not the manifest of a cloud assembly"),
+        ("{", "not valid JSON"),
+        ('{"artifacts": []}', "not the manifest of a cloud assembly"),
         ('{"artifacts": {"A": 1}}', "the cloud assembly holds no stack"),
         (
             json.dumps({"artifacts": {"A": {"type": STAGE, "properties": {"directoryName": "."}}}}),

@@ -249,7 +249,9 @@ def test_an_association_without_a_bucket_is_refused():
     stack = bare_stack()
     around = Surroundings(stack)
 
-    with pytest.raises(ValueError, match=r"bucket: got nothing.*data_repositories\[0\].*pass one"):
+    with pytest.raises(
+        ValueError, match=r"bucket: got nothing.*data_repositories\[0\].*pass bucket="
+    ):
         LustreStorage(
             stack,
             "Lustre",

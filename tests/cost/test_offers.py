@@ -108,7 +108,7 @@ def test_an_address_in_an_index_stays_at_its_server():
     texts = files(LIST)
     index = {"regions": {REGION: {"currentVersionUrl": "file:///etc/passwd"}}}
     texts[f"{ROOT}/AmazonEC2/current/region_index.json"] = json.dumps(index)
-    with pytest.raises(CloudError, match="is no address of an offer file"):
+    with pytest.raises(CloudError, match="is not the path of an offer file"):
         asked(texts, prices.NAT_GATEWAY)
 
 

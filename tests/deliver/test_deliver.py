@@ -219,7 +219,11 @@ def test_what_is_not_deployed_yet_is_said(place: Place):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{}", "environment: Field required"), ("[]", "it is no plan of a delivery"), ("{", "JSON")],
+    [
+        ("{}", "environment: Field required"),
+        ("[]", "not a plan of `ultracluster deliver prepare`"),
+        ("{", "JSON"),
+    ],
 )
 def test_a_file_that_is_no_plan_is_refused_in_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str

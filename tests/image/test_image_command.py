@@ -44,7 +44,7 @@ def test_what_a_parameter_holds_is_no_python(value: str):
     """`--write` puts it into the environment's file."""
     cloud = SimpleNamespace(ask=lambda *_, **__: {"Parameter": {"Value": value}})
 
-    with pytest.raises(NoImageError, match="no id of an image"):
+    with pytest.raises(NoImageError, match="not an image id"):
         comparison(STAGING, cloud, "nodes")
 
 

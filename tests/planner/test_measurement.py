@@ -323,7 +323,7 @@ def test_a_run_that_was_killed_is_read_to_its_last_whole_line(written: str):
         (("settings", "model", "width"), float("inf"), "is not JSON"),
         (("settings", "model", "layers"), "x", "layers = x"),
         (("settings", "data", "micro_batch"), 0, "micro_batch = 0"),
-        (("settings", "parallel"), None, "lack the model or the layout"),
+        (("settings", "parallel"), None, "have no model or no layout"),
         (("settings", "parallel", "partition_size"), 3, "1 GPUs into groups of 3"),
         (("settings", "numerics", "dtype"), "fp32", "^it ran in fp32; measure a run in bf16"),
         (("settings", "numerics", "checkpoint_every"), 2, "^it recomputed every 2 blocks"),
@@ -373,7 +373,7 @@ def test_a_run_that_no_program_makes_so_is_refused(written: str):
         ('{"event": "start", "gpus": 1, "gpu": "x"}', "no finished step"),
         (
             '{"event": "start", "gpus": 1, "gpu": "x"}\n{"event": "step", "tokens_per_s": 5}',
-            "lack the model",
+            "have no model",
         ),
     ],
 )

@@ -264,7 +264,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         (
             ["plan", "--parameters", "9e13", "--tokens", "1e12", "--budget", "1e9"],
-            "--nodes: none of up to 8,192 will do; 89,999.8 B parameters need 132.8 GiB",
+            "--nodes: no number up to 8,192 is enough; 89,999.8 B parameters need 132.8 GiB",
         ),
         (
             [*SEVEN, "--days", "0.01"],
@@ -277,8 +277,8 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         ([*SEVEN, "--nodes", "4", "--days", "9"], "--nodes and --days"),
         ([*SEVEN, "--instance", "p9.metal"], "no such instance type"),
-        ([*SEVEN, "--instance", "g5.48xlarge"], "how fast A10G trains is not known"),
-        ([*SEVEN, "--region", "mars-1"], "not sold there"),
+        ([*SEVEN, "--instance", "g5.48xlarge"], "the training speed of A10G is not known"),
+        ([*SEVEN, "--region", "mars-1"], "not offered there"),
         (
             [*SEVEN, "--software", "x"],
             "write fsdp, compiled, megatron, megatron-core, training, torchtitan or 2022",
@@ -302,7 +302,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         (
             ["plan", "--parameters", "9e13", "--tokens", "1e12"],
-            "--nodes: none of up to 8,192 will do; 89,999.8 B parameters need 132.8 GiB",
+            "--nodes: no number up to 8,192 is enough; 89,999.8 B parameters need 132.8 GiB",
         ),
         (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "write more nodes"),
         (
@@ -350,12 +350,12 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--no-such-option"], "unrecognized"),
         ([*SEVEN, "--software", "compiled"], "measured on H100 alone"),
         ([*SEVEN, "--partition", "0"], "--partition: got 0"),
-        ([*SEVEN, "--nodes", "3", "--partition", "7"], "--partition: got 7; 24 GPUs have no such"),
+        ([*SEVEN, "--nodes", "3", "--partition", "7"], "--partition: got 7; 24 GPUs cannot be"),
         ([*SEVEN, "--nodes", "3", "--partition", "7"], "write 1, 2, 4, 8 or 24"),
         ([*SEVEN, "--partition", "3"], "--partition: got 3"),
-        ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree divides"),
-        ([*STARCODER, "--software", "torchtitan"], "heads and node; write 1"),
-        ([*SEVEN, "--fp8"], "A100 40GB has no products in 8 bits; leave --fp8 out"),
+        ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree must divide"),
+        ([*STARCODER, "--software", "torchtitan"], "the GPUs of a node; write 1"),
+        ([*SEVEN, "--fp8"], "A100 40GB cannot multiply in 8 bits; leave --fp8 out"),
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
         ([*SEVEN, "--expert-parallel", "8"], "got 8; it can only be 1; leave it out"),
         (
@@ -370,7 +370,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "32768"],
             "write a shorter",
         ),
-        ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known to sell it"),
+        ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known that offers it"),
         ([*SEVEN, "--instance", "p6e-gb200.36xlarge", "--purchase", "sagemaker"], "write p6-b200"),
         (
             [

@@ -141,14 +141,18 @@ def test_what_is_not_given_has_its_default():
     ("changes", "option", "fix"),
     [
         ({"instance_type": "p9.metal"}, "--instance", "no such instance type is known; write p4d."),
-        ({"instance_type": "g5.48xlarge"}, "--instance", "how fast A10G trains is not known here"),
-        ({"instance_type": "p6e-gb200.36xlarge"}, "--instance", "no Region is known to sell it"),
+        ({"instance_type": "g5.48xlarge"}, "--instance", "the training speed of A10G is not known"),
+        (
+            {"instance_type": "p6e-gb200.36xlarge"},
+            "--instance",
+            "no Region is known that offers it",
+        ),
         ({"purchase": "spot"}, "--purchase", "write on-demand, capacity-block or sagemaker"),
-        ({"region": "mars-1"}, "--region", "p4d.24xlarge is not sold there; write ap-"),
+        ({"region": "mars-1"}, "--region", "p4d.24xlarge is not offered there; write ap-"),
         ({"software": "compiled"}, "--software", "it was measured on H100 alone; write fsdp"),
         ({"software": "x"}, "--software", "write fsdp, compiled, megatron, megatron-core,"),
         ({"failures": "x"}, "--failures", "write opt-175b, rsc-1, llama-3 or rsc-2, or failures"),
-        ({"days": 3.0}, "--nodes and --days", "each follows from the others; write one of them"),
+        ({"days": 3.0}, "--nodes and --days", "only one of them can be given"),
     ],
 )
 def test_what_follows_from_a_fault_is_not_told_beside_it(changes, option, fix):

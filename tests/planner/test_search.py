@@ -363,7 +363,7 @@ def test_a_plan_is_compared_with_every_other_type_of_eight_known_gpus():
     assert compared.isdisjoint({"p4d.24xlarge", "p5.4xlarge", "p6e-gb200.36xlarge"})
     none = {e.instance_type: e.why_not for e in alternatives(question(of_size(9e13)), days=1000)}
     assert none["p5.48xlarge"] == "the model does not fit"
-    assert none["p5e.48xlarge"] == "not sold in us-east-1"
+    assert none["p5e.48xlarge"] == "not offered in us-east-1"
 
 
 def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():

@@ -53,7 +53,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         raised(RESERVED, "InvalidCapacityReservationId.NotFound"),
         "capacity-reservation",
         RESERVATION,
-        "no such reservation here",
+        "no such reservation in this",
     ),
     "block for a reservation": (
         altered("ec2", RESERVED, **block()),
@@ -119,7 +119,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         answered("ec2", "describe_subnets", Subnets=[subnet(0)]),
         "subnet-place",
         SUBNETS[1],
-        "no such subnet here",
+        "no such subnet in this",
     ),
     "subnet in another zone": (
         altered("ec2", "describe_subnets", AvailabilityZoneId="use1-az1"),
@@ -155,7 +155,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         f"public addresses of {SUBNETS[0]}",
         "given at launch",
     ),
-    "no VPC": (answered("ec2", "describe_vpcs", Vpcs=[]), "vpc-shape", VPC, "no such VPC here"),
+    "no VPC": (answered("ec2", "describe_vpcs", Vpcs=[]), "vpc-shape", VPC, "no such VPC in this"),
     "VPC's block": (
         altered("ec2", "describe_vpcs", CidrBlock="10.9.0.0/16"),
         "vpc-shape",
@@ -221,7 +221,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         raised("describe_images", "InvalidAMIID.NotFound"),
         "image-exists",
         "ami-0123456789abcdef2",
-        "no such image here",
+        "no such image in this Region",
     ),
     "image of arm64": (
         altered("ec2", "describe_images", Architecture="arm64"),

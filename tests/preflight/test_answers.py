@@ -123,7 +123,10 @@ def test_one_fault_is_one_line(fault: str):
     ("route", "found"),
     [
         ({"GatewayId": "igw-1", "State": "active"}, "the internet gateway igw-1"),
-        ({"NatGatewayId": "nat-1", "State": "blackhole"}, "a black hole: what it leads to is gone"),
+        (
+            {"NatGatewayId": "nat-1", "State": "blackhole"},
+            "a blackhole route: its target no longer exists",
+        ),
     ],
 )
 def test_a_default_route_that_leads_nowhere_is_found(route, found):
@@ -241,7 +244,7 @@ def test_persistent_2_is_skipped_where_nothing_tells():
     scratch = {"LustreConfiguration": {"DeploymentType": "SCRATCH_2"}}
     cloud.change("fsx", "describe_file_systems", always(FileSystems=[file_system(**scratch)]))
 
-    assert "no API says" in skips(cloud)["lustre-persistent-2"]
+    assert "no API tells" in skips(cloud)["lustre-persistent-2"]
 
 
 def test_a_reservation_of_the_stack_is_no_reservation_of_others():

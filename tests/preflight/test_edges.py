@@ -141,7 +141,7 @@ def test_a_bucket_that_the_environment_makes_is_not_asked_for():
     assert {given["Bucket"] for given in asked} == {BUCKET}
 
 
-NOTHING_OF = "the environment uses a VPC that is there already"
+NOTHING_OF = "the environment uses an existing VPC"
 BARE = MADE.model_copy(
     update={
         "sagemaker": SageMakerSpec(instances=0),
@@ -177,7 +177,7 @@ SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
     (BARE, "login-offering", "the environment has none"),
     (BARE, "login-image", "the environment has no login nodes"),
     (BARE, "slurm-region", "the environment has no Slurm"),
-    (BARE, "bucket-region", "the file system is linked to no bucket that is there already"),
+    (BARE, "bucket-region", "the file system is not linked to an existing bucket"),
     (BARE, "vpc-shape", "the environment makes its own VPC and subnets"),
     (ALONE, "subnet-public-addresses", "g5.8xlarge has one interface here"),
     (ALONE, "vpc-endpoints", "the environment adds none to a given VPC"),
@@ -188,7 +188,7 @@ SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
     (
         RESERVING,
         "capacity-reservation",
-        "the reservation is made with the cluster, if there is capacity",
+        "the reservation is created with the cluster, if there is capacity",
     ),
     (CLOSED, "quota-elastic-ips", "the environment's network has no NAT gateway"),
 )

@@ -89,7 +89,7 @@ def test_a_reservation_says_when_it_begins_only_where_it_has_not():
     [
         ("subnet-addresses", changed("ec2", "describe_subnets", Subnets=[]), "see subnet-place"),
         ("vpc-routes", changed("ec2", "describe_route_tables", RouteTables=[]), "see vpc-shape"),
-        ("image-architecture", images(ami_0123456789abcdef2=None), "no such image here"),
+        ("image-architecture", images(ami_0123456789abcdef2=None), "no such image in this Region"),
     ],
 )
 def test_what_cannot_be_judged_names_the_check_that_says_why(
@@ -371,7 +371,7 @@ def test_a_role_that_a_service_will_make_is_said_to_be_missing():
     assert of_roles(cloud) == [(Verdict.PASS, "there")] * 2
 
     cloud.change("iam", "get_role", error("NoSuchEntity"))
-    made = "not there; the service makes it at its first use"
+    made = "does not exist; the service creates it at its first use"
     assert of_roles(cloud) == [(Verdict.PASS, made)] * 2
 
     cloud.change("iam", "simulate_principal_policy", error("NoSuchEntity"))

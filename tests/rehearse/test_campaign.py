@@ -205,7 +205,7 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path):
     assert len(Record(file, "one").rows) == 2
     assert Record(file, "other").rows == []
     file.write_text("notes of somebody\n")
-    with pytest.raises(UnreadableError, match="it is no record of a campaign"):
+    with pytest.raises(UnreadableError, match="not a record of `rehearse --campaign`"):
         Record(file, "one")
     assert file.read_text() == "notes of somebody\n"
 

@@ -164,7 +164,9 @@ def test_a_document_of_a_campaign_has_its_rows(capsys: pytest.CaptureFixture[str
 def test_a_record_of_something_else_is_not_overwritten(tmp_path: Path):
     file = tmp_path / "notes.txt"
     file.write_text("my notes\n")
-    with pytest.raises(UnreadableError, match="it is no record of a campaign; name another file"):
+    with pytest.raises(
+        UnreadableError, match="not a record of `rehearse --campaign`; name another file"
+    ):
         cycle.Record(file, "digest")
     assert file.read_text() == "my notes\n"
 

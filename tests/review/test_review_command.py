@@ -125,7 +125,7 @@ def test_what_is_copied_is_never_broken(changed: list[str]):
         (["dev", "staging"], "name one environment"),
         ([str(HERE / "foreign.yaml"), "--baseline", "golden"], "--baseline golden"),
         ([str(HERE / "foreign.yaml"), "--baseline", "nope"], "neither a file nor a revision"),
-        ([str(HERE / "changes")], "no cloud assembly"),
+        ([str(HERE / "changes")], "not a cloud assembly"),
         ([str(HERE / "foreign.yaml"), "--format", "pdf"], "--format pdf"),
         ([str(HERE / "foreign.yaml"), "--parameter", "x"], "write NAME=VALUE"),
         ([str(HERE / "foreign.yaml"), "--parameter", "Nope=1"], "Nope"),

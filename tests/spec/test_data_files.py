@@ -171,12 +171,12 @@ DOUBLED = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
         ("__debug__: 1", "mine.yaml:1: write the name of a field"),
         ("<<: {name: x}", "mine.yaml:1: write the name of a field"),
         (f"a0: &a0 [{'x, ' * 9}x]\n{DOUBLED}", "mine.yaml:2: it stands for more than 20,000 val"),
-        (f"name: {'[' * 2000}{']' * 2000}", "mine.yaml: it is nested too deeply"),
-        (f"name: {'[' * 60}{']' * 60}", "mine.yaml: it is nested too deeply"),
+        (f"name: {'[' * 2000}{']' * 2000}", "mine.yaml: its nesting is too deep"),
+        (f"name: {'[' * 60}{']' * 60}", "mine.yaml: its nesting is too deep"),
         ("x" * 200_000, "mine.yaml: it has 0.2 MB; an environment has 0.003 at most"),
         ("name: x\nregion: {a: 1}", "mine.yaml:2: write a value"),
         ("name: !!python/name:os.system ''", "mine.yaml:1: could not determine a constructor"),
-        (b"\xff\xfe\x00", "mine.yaml: it is no UTF-8 text (byte 0)"),
+        (b"\xff\xfe\x00", "mine.yaml: not UTF-8 text (byte 0)"),
     ],
 )
 def test_what_is_no_environment_is_one_line(

@@ -279,7 +279,7 @@ V1_SOUND = {"ddp": True, "sharded_data_parallel_degree": 16, "bf16": True}
     ("changes", "words"),
     [
         ({"sharded_data_parallel_degree": 48}, "does not divide"),
-        ({"tensor_parallel_degree": 2}, "no other parallelism"),
+        ({"tensor_parallel_degree": 2}, "excludes other parallelism"),
         ({"ddp": False}, "write true"),
         ({"fp16": True}, "one type"),
         ({"hybrid_shard_degree": 16}, "version 2"),
@@ -321,7 +321,7 @@ ZERO = {"stage": 3, "mics_shard_size": 16, "mics_hierarchical_params_gather": Tr
         ({"mics_shard_size": 12}, "does not divide the 128 GPUs"),
         ({"stage": 2}, "write 3"),
         ({"mics_shard_size": 8}, "nothing to gather between nodes"),
-        ({"offload_optimizer": {"device": "cpu"}}, "takes no offload"),
+        ({"offload_optimizer": {"device": "cpu"}}, "does not support offloading"),
         ({"mics_shard_size": "p"}, "a whole number"),
     ],
 )

@@ -76,7 +76,7 @@ PLANTED = [
     ("AlgorithmSpecification.MetricDefinitions.0.Regex", "x" * 501, "at most 500"),
     ("AlgorithmSpecification.ContainerEntrypoint", [], "at least 1"),
     ("EnableManagedSpotTraining", "true", "true or false"),
-    ("CheckpointConfig", {"LocalPath": "/opt/ml/checkpoints"}, "it is required"),
+    ("CheckpointConfig", {"LocalPath": "/opt/ml/checkpoints"}, "the field is required"),
     ("CheckPointConfig", {}, "write CheckpointConfig"),
     # What spans fields.
     ("ResourceConfig.InstanceCount", 0, "at least one instance"),
@@ -84,14 +84,14 @@ PLANTED = [
     ("ResourceConfig.InstanceType", REMOVED, "write InstanceType"),
     ("ResourceConfig", REMOVED, "a job needs instances"),
     ("ResourceConfig.VolumeKmsKeyId", "1234abcd-12ab-34cd-56ef-1234567890ab", "local NVMe"),
-    ("ResourceConfig.SelectedInstanceType", "ml.p4d.24xlarge", "takes it in no request"),
+    ("ResourceConfig.SelectedInstanceType", "ml.p4d.24xlarge", "refuses it in requests"),
     ("StoppingCondition.MaxWaitTimeInSeconds", 60, "MaxRuntimeInSeconds, 3600, or more"),
-    ("AlgorithmSpecification.AlgorithmName", "xgboost", "cannot stand beside"),
+    ("AlgorithmSpecification.AlgorithmName", "xgboost", "cannot be given together with"),
     (IMAGE, REMOVED, "needs an image"),
     ("VpcConfig", REMOVED, "reached through its VPC only"),
     ("VpcConfig.Subnets.0", "10.0.0.0/20", "must match"),
     ("VpcConfig.SecurityGroupIds.2", "sg-0123456789abcdef0", "write it once"),
-    ("InputDataConfig.0.InputMode", "FastFile", "mounted, not streamed"),
+    ("InputDataConfig.0.InputMode", "FastFile", "mounted and cannot be streamed"),
     (f"{LUSTRE}.FileSystemId", "fs-01234567", "17 hexadecimal digits"),
     (f"{LUSTRE}.DirectoryPath", "abcd1234/data", "the full path"),
     (f"{LUSTRE}.DirectoryPath", "/abcd1234/../etc", "without ."),
@@ -118,8 +118,8 @@ PLANTED = [
         "it has no EFA, which Environment.ULTRACLUSTER_FABRIC asks",
     ),
     ("Environment.AWS_ACCESS_KEY_ID", "x", "remove it"),
-    ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; whoever may describe'),
-    ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; whoever may describe'),
+    ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; everybody who may describe'),
+    ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; everybody who may describe'),
     # Engines.
     (OWN, "{", "no JSON"),
     (OWN, settings(parallel__partition_size=48), "does not divide the 128 GPUs"),
@@ -145,17 +145,17 @@ PLANTED = [
     (OWN, settings(model__layers=400, parallel__partition_size=16), "do not fit into 16 x 40 GiB"),
     (OWN, settings(data__path="/opt/ml/input/data/fsx/tokens"), "no channel fsx; write lustre"),
     (OWN, settings(checkpoint__path="/opt/ml/checkpoints/gpt"), "all nodes write a checkpoint tog"),
-    (f"{LUSTRE}.FileSystemAccessMode", "ro", "channel lustre is for reading; write one whose"),
+    (f"{LUSTRE}.FileSystemAccessMode", "ro", "channel lustre is read-only; write one whose"),
     ("InputDataConfig.0.ChannelName", "training", "there is no channel lustre; write training"),
     ("InputDataConfig", REMOVED, "the job has no channels"),
     (OWN, settings(model__heads=7), "does not divide model.width, 5120"),
     (OWN, settings(model__heads=1024, model__positions="rotary"), "a head has 5 values"),
     (OWN, settings(model__sequence=2049, parallel__tensor_parallel=2), "model.sequence, 2049"),
-    ("HyperParameters.recipe", REMOVED, "starts from a recipe"),
-    ("HyperParameters.recipe", "gpt-2b", "no such recipe, and it is no path"),
+    ("HyperParameters.recipe", REMOVED, "needs one of its recipes"),
+    ("HyperParameters.recipe", "gpt-2b", "no such recipe, and it is not the path"),
     ("HyperParameters.arguments", '"--lr"', "a list of texts"),
-    ("HyperParameters.arguments", "[1]", "made of texts"),
-    ("HyperParameters.engine", "deepspeed", "starts a program of yours"),
+    ("HyperParameters.arguments", "[1]", "list of strings"),
+    ("HyperParameters.engine", "deepspeed", "starts your own program"),
     # Images and Regions.
     (IMAGE, "ubuntu:24.04", "SageMaker pulls from ECR"),
     (IMAGE, f"{REGISTRY}/training", "write a tag"),
@@ -232,7 +232,7 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({**SPOT, "StoppingCondition": {"MaxRuntimeInSeconds": 60}}, "write how long"),
+        ({**SPOT, "StoppingCondition": {"MaxRuntimeInSeconds": 60}}, "needs a waiting time"),
         (
             {
                 **SPOT,
@@ -246,11 +246,11 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
                 "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
                 "ResourceConfig": {**request()["ResourceConfig"], "KeepAlivePeriodInSeconds": 60},
             },
-            "spot instances are not kept",
+            "spot instances cannot be kept",
         ),
         (
             {"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1}},
-            "has no disk of its own",
+            "has no local disk",
         ),
         (
             {

@@ -80,7 +80,7 @@ def test_accelerators_that_no_source_counts_are_not_divided_by():
     ],
 )
 def test_an_answer_that_is_none_is_refused(text: str):
-    with pytest.raises(UsageError, match="no row of sacct"):
+    with pytest.raises(UsageError, match="not a row of sacct"):
         of_a_day(text)
 
 

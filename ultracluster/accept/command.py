@@ -43,14 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="start every stage without asking")
     parser.add_argument(
-        "--clean-up", action="store_true", help="take away what an earlier run left, and end"
+        "--clean-up", action="store_true", help="delete what an earlier run left, and exit"
     )
     parser.add_argument(
         "--output",
         type=Path,
-        help="folder of report and journal (build/accept/ENVIRONMENT); keep it between runs",
+        help="folder of report and journal, to keep between runs (build/accept/ENVIRONMENT)",
     )
-    parser.add_argument("--user", default="ubuntu", help="Unix user that jobs are sent as (ubuntu)")
+    parser.add_argument("--user", default="ubuntu", help="Unix user that submits jobs (ubuntu)")
     parser.add_argument(
         "--program",
         default="/fsx/ultracluster",
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", default="", help="image of the SageMaker canary")
     parser.add_argument(
-        "--patience", type=float, default=1.0, help="factor of every waiting time (1)"
+        "--patience", type=float, default=1.0, help="factor for all time limits (1)"
     )
 
 

@@ -188,7 +188,7 @@ def _fee(kind: str, text: str) -> float:
     with suppress(ValueError):
         if 0 <= (fee := float(text)) < math.inf:
             return fee
-    raise CloudError(kind, "offer", "UpfrontFee", f"got {text!r:.60}, which is no fee")
+    raise CloudError(kind, "offer", "UpfrontFee", f"got {text!r:.60}, which is not a price")
 
 
 def _rank(offer: Offer) -> tuple[object, ...]:

@@ -1,1 +1,1 @@
-"""What AWS sells and which combinations it takes: data with sources, rules over values."""
+"""What AWS offers and which combinations it accepts: data with sources, and rules over values."""

@@ -1,4 +1,4 @@
-"""Which FSx for Lustre file systems and data repository associations AWS takes.
+"""Which FSx for Lustre file systems AWS accepts, as rules over CloudFormation properties.
 
 The rules are stated over CloudFormation properties, so that specs, the rehearsal's emulator and
 any template are judged by the same lines. What FSx sells is `lustre.json`, made of botocore's and
@@ -43,7 +43,7 @@ Values = Mapping[str, Any]
 
 
 def problems(properties: Values) -> Iterator[Problem]:
-    """Yield what FSx would refuse in the properties of an `AWS::FSx::FileSystem` of type LUSTRE.
+    """Yield what FSx would refuse in the properties of a Lustre `AWS::FSx::FileSystem`.
 
     A value that is no plain text, number or boolean (an unresolved reference) is left alone.
     """
@@ -166,7 +166,7 @@ def _intelligent_tiering(properties: Values, configuration: Values) -> Iterator[
     if (given := properties.get(STEP_FIELD)) is not None:
         yield Problem(STEP_FIELD, given, "INTELLIGENT_TIERING grows by itself; remove it")
     if configuration.get("PerUnitStorageThroughput") is not None:
-        fix = "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it"
+        fix = "INTELLIGENT_TIERING has ThroughputCapacity instead; remove it"
         yield Problem(THROUGHPUT, configuration["PerUnitStorageThroughput"], fix)
     field = "LustreConfiguration.ThroughputCapacity"
     throughput = written_number(configuration.get("ThroughputCapacity"))
@@ -224,12 +224,12 @@ def _protection(deployment: str, properties: Values, configuration: Values) -> I
     elif isinstance(days, int) and days and not rules["backups"]:
         yield Problem(field, days, f"{deployment} has no backups; write 0, or a PERSISTENT type")
     if properties.get("KmsKeyId") is not None and not rules["kms_cmk"]:
-        fix = f"{deployment} takes no customer key; remove it, or choose a PERSISTENT type"
+        fix = f"{deployment} does not support a customer key; remove it, or write a PERSISTENT type"
         yield Problem("KmsKeyId", properties["KmsKeyId"], fix)
     if deployment == "PERSISTENT_2":
         for name in ("ImportPath", "ExportPath", "AutoImportPolicy", "ImportedFileChunkSize"):
             if configuration.get(name) is not None:
-                fix = "PERSISTENT_2 takes none; write a data repository association instead"
+                fix = "PERSISTENT_2 does not support it; use a data repository association instead"
                 yield Problem(f"LustreConfiguration.{name}", configuration[name], fix)
 
 
@@ -238,7 +238,9 @@ def _efa(deployment: str, properties: Values, configuration: Values) -> Iterator
         return
     field = "LustreConfiguration.EfaEnabled"
     if deployment != "PERSISTENT_2":
-        yield Problem(field, True, f"{deployment} has no EFA; remove it, or choose PERSISTENT_2")
+        yield Problem(
+            field, True, f"{deployment} does not support EFA; remove it, or write PERSISTENT_2"
+        )
         return
     # Intelligent-Tiering needs it with and without EFA, and says so itself.
     tiering = properties.get("StorageType") == "INTELLIGENT_TIERING"
@@ -266,7 +268,7 @@ def _version(deployment: str, properties: Values, configuration: Values) -> Iter
 def _placement(properties: Values, configuration: Values) -> Iterator[Problem]:
     subnets = properties.get("SubnetIds")
     if isinstance(subnets, Sequence) and not isinstance(subnets, str) and len(subnets) != 1:
-        fix = "a Lustre file system lives in exactly one"
+        fix = "a Lustre file system is in exactly one subnet; write one"
         yield Problem("SubnetIds", f"{len(subnets)} subnets", fix)
     log = configuration.get("LogConfiguration")
     destination = log.get("Destination") if isinstance(log, Mapping) else None

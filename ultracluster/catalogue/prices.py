@@ -1,4 +1,4 @@
-"""What AWS charges, by item and Region: a dated table, and no price where none is known.
+"""Prices of AWS by item and Region, each with source and date.
 
 The data is `prices.json`, generated from `facts/` (EC2 on demand by karpenter's generated table of
 2026-07-20 and SkyPilot's catalogue; Capacity Blocks by a copy of AWS's page of 2026-08-01; the
@@ -147,7 +147,7 @@ FAMILIES: Final = (
 
 
 class UnknownItemError(LookupError):
-    """A name that no item has; says which are near."""
+    """There is no item of that name; the message names similar ones."""
 
 
 def item(name: str) -> Item:
@@ -164,7 +164,7 @@ def item(name: str) -> Item:
     types = [maker(each).name for each in names() for maker in (on_demand, capacity_block)]
     near = difflib.get_close_matches(name, [*FIXED, *types], n=1, cutoff=0.4)
     example = near[0] if near else "ec2/p4d.24xlarge/on-demand"
-    raise UnknownItemError(f"no such item is priced; write {example}")
+    raise UnknownItemError(f"there is no item of that name; write {example}")
 
 
 @cache

@@ -77,11 +77,11 @@ def _documents(given: Values, *, ours: bool) -> Iterator[Problem]:
     for name, (kind, words) in DOCUMENTS.items():
         own = ours or name == MODEL_PARALLEL
         if own and name in given and not isinstance(document(given[name]), kind):
-            yield Problem(_at(name), given[name], f"it is no JSON; write {words}")
+            yield Problem(_at(name), given[name], f"not valid JSON; write {words}")
     arguments = document(given.get(ARGUMENTS)) if ours else None
     for index, argument in enumerate(arguments if isinstance(arguments, list) else ()):
         if not isinstance(argument, str):
-            fix = f'the command line is made of texts; write "{argument}"'
+            fix = f'the command line is a list of strings; write "{argument}"'
             yield Problem(f"{_at(ARGUMENTS)}[{index}]", argument, fix)
 
 
@@ -183,7 +183,7 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
         yield Problem(f"{where}.stage", part(zero, "stage"), fix)
     for name in ("offload_param", "offload_optimizer"):
         if part(zero, name, "device") not in (None, "none"):
-            fix = "MiCS takes no offload; remove it"
+            fix = "MiCS does not support offloading; remove it"
             yield Problem(f"{where}.{name}", part(zero, name), fix)
     if number(size) is None:
         yield Problem(f"{where}.mics_shard_size", size, "write a whole number of GPUs")
@@ -231,7 +231,7 @@ def _version_1(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]
         return
     for name in ("tensor_parallel_degree", "pipeline_parallel_degree", "partitions"):
         if parameters.get(name) not in (None, 1):
-            fix = "sharded data parallelism takes no other parallelism beside it; write 1"
+            fix = "sharded data parallelism excludes other parallelism; write 1"
             yield Problem(f"{where}.{name}", parameters[name], fix)
     if parameters.get("ddp") is not True:
         fix = "sharded data parallelism is part of ddp; write true"
@@ -286,7 +286,7 @@ def _launchers(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
         yield Problem(_at(INSTANCE_TYPE), stated, fix)
     stranger = given.get(ENGINE) not in (None, OWN, TITAN)
     if given.get(PROGRAM) is None and stranger and request.has_own_entry_point:
-        fix = "an engine other than our own starts a program of yours; write its path in the image"
+        fix = "this engine starts your own program; write its path in the image"
         yield Problem(_at(PROGRAM), MISSING, fix)
 
 

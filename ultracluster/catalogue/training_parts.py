@@ -69,14 +69,14 @@ def _resources(request: TrainingRequest) -> Iterator[Problem]:
         return
     for name in READ_ONLY:
         if (given := part(config, name)) is not None:
-            fix = "SageMaker tells it after the start and takes it in no request; remove it"
+            fix = "SageMaker shows it only after the start, and refuses it in requests; remove it"
             yield Problem(f"ResourceConfig.{name}", given, fix)
     ways = [name for name in WAYS if part(config, name)]
     if not ways:
         fix = 'write InstanceType, for example "ml.p4d.24xlarge"'
         yield Problem("ResourceConfig.InstanceType", MISSING, fix)
     for name in ways[1:]:
-        fix = f"{ways[0]} says which instances already; keep one of the two"
+        fix = f"{ways[0]} also says which instances to use; keep one of the two"
         yield Problem(f"ResourceConfig.{name}", part(config, name), fix)
 
 
@@ -104,7 +104,7 @@ def _volume(request: TrainingRequest) -> Iterator[Problem]:
         fix += "VolumeKmsKeyId"
         yield Problem("ResourceConfig.VolumeKmsKeyId", key, fix, code=VOLUME_KEY)
     if on_ebs and not local and (size is None or size == 0):
-        fix = f"{on_ebs[0]} has no disk of its own; write how large its volume is, 1 or more"
+        fix = f"{on_ebs[0]} has no local disk; write the size of its volume in GiB, 1 or more"
         yield Problem("ResourceConfig.VolumeSizeInGB", MISSING if size is None else size, fix)
 
 
@@ -113,7 +113,7 @@ def _warm_pool(request: TrainingRequest) -> Iterator[Problem]:
     if kept and request.spot:
         # SageMaker Developer Guide, "SageMaker managed warm pools" (read through issue texts,
         # 2026-11): a spot instance goes back when its job ends.
-        fix = "spot instances are not kept after their job; write 0, or use no spot capacity"
+        fix = "spot instances cannot be kept after their job; write 0, or use no spot capacity"
         yield Problem("ResourceConfig.KeepAlivePeriodInSeconds", kept, fix)
 
 
@@ -123,12 +123,12 @@ def channel_problems(request: TrainingRequest) -> Iterator[Problem]:
     for channel in request.channels:
         if isinstance(channel.source, Mapping) and len(channel.sources) != 1:
             got = ", ".join(channel.sources) or "nothing"
-            fix = "a channel has one source; write S3DataSource or FileSystemDataSource"
+            fix = "a channel needs exactly one source; write S3DataSource or FileSystemDataSource"
             yield Problem(f"{channel.where}.DataSource", got, fix)
     for channel in request.file_systems:
         mode = channel.own_mode or request.input_mode
         if mode in ("Pipe", "FastFile"):
-            fix = "a file system is mounted, not streamed; write File"
+            fix = "a file system is mounted and cannot be streamed; write File"
             yield Problem(f"{channel.where}.InputMode", mode, fix)
         yield from _file_system(channel)
 
@@ -164,7 +164,7 @@ def path_problems(
             have = f"write {choices(sorted(access))}" if access else "the job has no channels"
             yield Problem(f"{where}.{name}", path, f"there is no channel {channel}; {have}")
         elif name in WRITTEN and access[channel] != "rw":
-            fix = f"channel {channel} is for reading; write one whose FileSystemAccessMode is rw"
+            fix = f"channel {channel} is read-only; write one whose FileSystemAccessMode is rw"
             yield Problem(f"{where}.{name}", path, fix)
 
 
@@ -182,7 +182,7 @@ def image_problems(request: TrainingRequest) -> Iterator[Problem]:
         yield Problem(where, image, fix)
         return
     if not found["tag"] and not found["digest"]:
-        fix = "without a tag it is latest, which another push moves; write a tag or a digest"
+        fix = "without a tag it is latest, which changes with the next push; write a tag or digest"
         yield Problem(where, image, fix)
     # Regions that are isolated have domains of their own, which nobody here has seen.
     domain = None if "-iso" in found["region"] else url_suffix(found["region"])

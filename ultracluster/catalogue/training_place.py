@@ -1,4 +1,4 @@
-"""Rules over a training request in a place: the environment that it is to run in.
+"""Rules over a training request and the environment that it runs in.
 
 Sources: SageMaker Developer Guide, train-vpc (2023: five addresses for each instance with EFA; a
 file system is reached from its own zone only), FSx for Lustre User Guide (DirectoryPath begins with
@@ -35,7 +35,7 @@ class OfferedFileSystem:
 
 @dataclass(frozen=True)
 class Place:
-    """What an environment offers a job. What is empty or None is not known, and not judged."""
+    """What an environment offers a job; what is empty or None is not known, and not checked."""
 
     region: str
     name: str = ""
@@ -68,9 +68,11 @@ def _instances(request: TrainingRequest, place: Place) -> Iterator[Problem]:
             continue
         zones = instances.find(kind).zones(place.region)
         if zones == ():
-            yield Problem(where, name, f"{kind} is not sold in {place.region}; write another type")
+            yield Problem(
+                where, name, f"{kind} is not offered in {place.region}; write another type"
+            )
         elif zones and place.zone_id and place.zone_id not in zones:
-            fix = f"{kind} is not sold in {place.zone_id}, where the environment is; it is in"
+            fix = f"{kind} is not offered in {place.zone_id}, the environment's zone; it is in"
             yield Problem(where, name, f"{fix} {choices(zones)}")
         elif place.instance_type and kind != place.instance_type:
             fix = f"{place.name} is made for ml.{place.instance_type}; write that"
@@ -130,7 +132,7 @@ def file_system_problems(request: TrainingRequest, place: Place) -> Iterator[Pro
             continue
         path = channel.directory
         if path.strip("/").partition("/")[0] != system.mount_name:
-            fix = f"it begins with the mount name; write /{system.mount_name}/<directory>"
+            fix = f"the path begins with the mount name; write /{system.mount_name}/<directory>"
             yield Problem(f"{where}.DirectoryPath", path, fix)
         if zones and system.zone_id and zones != {system.zone_id}:
             fix = f"it is in {system.zone_id} and the job in {', '.join(sorted(zones))}: SageMaker "
@@ -140,7 +142,7 @@ def file_system_problems(request: TrainingRequest, place: Place) -> Iterator[Pro
 
 def _role(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     if place.role_arn and request.role != place.role_arn:
-        fix = f"the environment's launcher may pass one role; write {place.role_arn}"
+        fix = f"the environment's launcher may pass only one role; write {place.role_arn}"
         yield Problem("RoleArn", request.role, fix)
 
 

@@ -1,4 +1,4 @@
-"""What SageMaker's CreateTrainingJob asks across fields.
+"""Rules of SageMaker's CreateTrainingJob that span several fields.
 
 The service's model (enumerations, patterns, lengths) says none of this. Where nothing else is named
 the source is the API's own documentation as botocore 1.43.106 carries it, read 2026-11-24: the
@@ -43,7 +43,7 @@ A_JOB: Final = "a job runs for 28 days at most, all attempts together"
 RANGES: Final = (
     ("StoppingCondition.MaxRuntimeInSeconds", 1, MOST_SECONDS, A_JOB),
     ("ResourceConfig.KeepAlivePeriodInSeconds", 0, 21_600, "instances are kept six hours at most"),
-    ("RetryStrategy.MaximumRetryAttempts", 1, 30, "that many attempts are not taken"),
+    ("RetryStrategy.MaximumRetryAttempts", 1, 30, "SageMaker does not accept that many attempts"),
 )
 MOST_IN_VPC: Final = (("Subnets", 16), ("SecurityGroupIds", 5))
 
@@ -53,7 +53,7 @@ ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za
 
 
 def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
-    """Yield all that is wrong with a request, wherever it is to run; see `refused`."""
+    """Yield all problems of a request that do not depend on an environment; see `refused`."""
     yield from refused(request, region)
     yield from image_problems(request)
     yield from variable_problems(request)
@@ -83,7 +83,7 @@ def _waiting(request: TrainingRequest) -> Iterator[Problem]:
     where = "StoppingCondition.MaxWaitTimeInSeconds"
     run, wait = number(request.run_seconds), number(request.wait_seconds)
     if request.spot and request.wait_seconds is None:
-        fix = "spot capacity is waited for; write how long, MaxRuntimeInSeconds or more"
+        fix = "spot capacity needs a waiting time; write MaxRuntimeInSeconds or more"
         yield Problem(where, MISSING, fix)
     if wait is not None and not request.spot and request.retry_strategy is None:
         fix = "it is for spot capacity and retries; remove it, or write MaxPendingTimeInSeconds"
@@ -98,7 +98,7 @@ def _algorithm(request: TrainingRequest) -> Iterator[Problem]:
     if request.serverless is not None:
         return
     if request.image and request.algorithm_name:
-        fix = "it cannot stand beside TrainingImage; remove one"
+        fix = "it cannot be given together with TrainingImage; remove one"
         yield Problem("AlgorithmSpecification.AlgorithmName", request.algorithm_name, fix)
     if not request.image and not request.algorithm_name:
         fix = "a job needs an image to run; write its URI"
@@ -158,7 +158,9 @@ def _environment(request: TrainingRequest) -> Iterator[Problem]:
     for map_name, given in both:
         for name, value in given.items():
             if name in OF_DISCLOSURE or ACCESS_KEY.search(text(value)):
-                fix = "whoever may describe the job reads it, and the job has a role; remove it"
+                fix = (
+                    "everybody who may describe the job can read it; remove it, the job has a role"
+                )
                 yield Problem(f"{map_name}.{name}", "a secret", fix)
     for name, value in request.environment.items():
         for row, _ in job_environment.rows(str(name), text(value), None):
@@ -176,7 +178,7 @@ OF_OTHER_RULES: Final = ("needed", "verbs")
 
 
 def advice(request: TrainingRequest) -> Iterator[Problem]:
-    """Yield what SageMaker takes and whoever writes it should know."""
+    """Yield advice: what SageMaker accepts and the user should know."""
     if request.library == 1:
         fix = "version 1 of the library is archived and ends at PyTorch 2.0; use another engine"
         yield Problem(f"HyperParameters.{MODEL_PARALLEL}", "sharded data parallelism, v1", fix)
@@ -197,7 +199,7 @@ def advice(request: TrainingRequest) -> Iterator[Problem]:
     yield from variable_advice(request)
     for name, value in request.environment.items():
         if SECRET.search(str(name)) and value:
-            fix = "whoever may describe the job reads it; have the program ask Secrets Manager"
+            fix = "everybody who may describe the job can read it; use Secrets Manager instead"
             yield Problem(f"Environment.{name}", "a secret, by its name", fix)
 
 

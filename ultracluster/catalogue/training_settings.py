@@ -51,11 +51,11 @@ def recipe_problems(where: str, name: object, program: str = OWN) -> Iterator[Pr
     """
     recipes = list(table(f"{program}_settings")["recipes"])
     if not name or not isinstance(name, str):
-        fix = f"the training program starts from a recipe of its own; write {choices(recipes)}"
+        fix = f"the training program needs one of its recipes; write {choices(recipes)}"
         yield Problem(where, MISSING if name is None else name, fix)
     elif name not in recipes and not name.endswith(".py"):
         near = difflib.get_close_matches(name, recipes, n=2) or recipes
-        fix = "the training program has no such recipe, and it is no path of a Python file"
+        fix = "the training program has no such recipe, and it is not the path of a Python file"
         yield Problem(where, name, f"{fix}; write {choices(near)}")
 
 
@@ -88,7 +88,7 @@ def _wrong(program: str, name: str, value: object) -> str | None:
     if kind == "flag" and str(value).lower() not in ("true", "false"):
         return "write true or false"
     if isinstance(kind, list) and value not in kind:
-        return f"there is no such choice; write {choices(kind)}"
+        return f"no such value; write {choices(kind)}"
     return None
 
 
@@ -141,7 +141,7 @@ def _together(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(f"{where}.model.heads", heads, fix)
     rotary = text(settings.get("model.positions")) == "rotary"
     if rotary and width and heads and width % heads == 0 and (width // heads) % 2:
-        fix = f"it turns pairs, and a head has {width // heads} values; write learned"
+        fix = f"it rotates pairs, and a head has {width // heads} values; write learned"
         yield Problem(f"{where}.model.positions", "rotary", fix)
     for name, value in (("heads", heads), ("sequence", sequence)):
         if ways and value and value % ways:

@@ -63,7 +63,7 @@ class Offers:
 
     def _open(self, path: str) -> TextIO:
         if not self._base.startswith(("https://", "http://")) or not path.startswith("/"):
-            raise OSError(f"{self._base}{path:.80} is no address of an offer file")
+            raise OSError(f"{self._base}{path:.80} is not the path of an offer file")
         return io.TextIOWrapper(urlopen(self._base + path, timeout=SECONDS), "utf-8")  # noqa: S310 - the scheme is looked at
 
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("build/dashboards"),
         metavar="FOLDER",
-        help="folder of the files, one for each dashboard (build/dashboards)",
+        help="folder for the files, one per dashboard (build/dashboards)",
     )
     parser.add_argument(
         "--from",
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=6.0,
         metavar="HOURS",
-        help="how far back the pages look, such as 0.5 (6)",
+        help="hours that the pages show, such as 0.5 (6)",
     )
 
 

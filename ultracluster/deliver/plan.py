@@ -95,7 +95,7 @@ def read(path: Path) -> Plan:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise UsageError(
-            f"{path}: it is no plan of a delivery: {where}: {first['msg']}; "
+            f"{path}: not a plan of `ultracluster deliver prepare`: {where}: {first['msg']}; "
             "write one by `ultracluster deliver prepare ENVIRONMENT`"
         ) from None
 

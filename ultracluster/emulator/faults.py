@@ -173,7 +173,7 @@ def _told(error: ValidationError) -> str:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"]]
     if not where:
-        return "it is no list of objects; write [{...}]"
+        return "not a list of objects; write [{...}]"
     place = f"rule {int(where[0]) + 1}" + (f", {'.'.join(where[1:])}" if where[1:] else "")
     words = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

@@ -65,7 +65,7 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
     """
     parameter = image_parameter(spec, login=whose == "login")
     if parameter is None:
-        why = "it has no login nodes; leave --login out"
+        why = "the environment has no login nodes; leave --login out"
         if whose != "login":
             why = f"AWS publishes no image here for {spec.nodes.instance_type}; write the id of "
             why += "one of yours in nodes.image"
@@ -74,7 +74,10 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
     pinned = own or spec.nodes.image
     today = _parameter_value(cloud, parameter)
     if not IMAGE.fullmatch(today):  # it may be written into a Python file
-        raise NoImageError(f"{parameter}: it holds {today!r:.80}, which is no id of an image")
+        raise NoImageError(
+            f"{parameter}: it holds {today!r:.80}, which is not an image id; "
+            "write the id of an image into that parameter"
+        )
     row = _described(cloud, today)
     if row is None:
         raise NoImageError(f"{parameter}: it names {today}, which {spec.region} does not have")
@@ -109,8 +112,12 @@ def _described(cloud: Cloud, image_id: str) -> Row | None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
-    parser.add_argument("--login", action="store_true", help="the login nodes' image")
-    parser.add_argument("--write", action="store_true", help="put today's id into the file")
+    parser.add_argument(
+        "--login", action="store_true", help="compare the login nodes' image instead"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write the newest image's id into the file"
+    )
     add_format(parser)
 
 
@@ -197,7 +204,9 @@ def rewritten(paths: list[Path], name: str, whose: str, value: str) -> tuple[Pat
     part, field = PLACES[whose]
     for path in paths:
         if path.suffix in SUFFIXES:
-            raise NoLiteralError(f"{path}: it is no Python; write {field} of {part} there by hand")
+            raise NoLiteralError(
+                f"{path}: not a Python file; write {field} of {part} there by hand"
+            )
         tree = ast.parse(path.read_bytes())
         for environment in _calls(tree, "EnvironmentSpec"):
             if not _is_text(_value(tree, environment, "name"), name):

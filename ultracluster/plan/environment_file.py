@@ -40,8 +40,8 @@ def environment_of(plan: Plan, path: Path) -> tuple[str, list[str]]:
     if not plan.bill.nodes_known:
         what = f"{question.instance_type} by {question.purchase} in {question.region}"
         raise PlanError(
-            f"--write: no price of {what} is known, and a ceiling that leaves it out would not "
-            "hold; write another --purchase or --region"
+            f"--write: no price of {what} is known, which the cost ceiling needs; write another "
+            f"--purchase or --region"
         )
     nodes, jobs = nodes_and_jobs(plan)
     stem = "" if printed else path.stem
@@ -65,7 +65,7 @@ def _loaded(source: str) -> EnvironmentSpec:
         try:
             (environment,) = load(path, EnvironmentSpec)
         except SpecError as error:
-            why = f"no environment can be this: {error.problems[0]}"
+            why = f"no environment is possible: {error.problems[0]}"
             raise PlanError(f"--write: {why}; write other --nodes or --purchase") from error
         except EnvironmentFileError as error:
             raise PlanError(f"--write: {error}") from error

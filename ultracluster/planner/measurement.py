@@ -167,7 +167,7 @@ def metrics(text: str) -> RunMeasurement:
                 rates.append(float(record.get("tokens_per_s") or 0))
                 memory = max(memory, float(record.get("memory_gib") or 0) * 2**30)
         except (TypeError, ValueError, OverflowError) as error:
-            raise MeasurementError(f"line {number} has a number that is none") from error
+            raise MeasurementError(f"line {number} has an invalid number") from error
     if start is None:
         raise MeasurementError("it holds no line with event `start`; give a whole metrics.jsonl")
     rates = rates[WARM_UP:] if len(rates) > 2 * WARM_UP else rates[len(rates) // 2 :]
@@ -179,7 +179,7 @@ def metrics(text: str) -> RunMeasurement:
         if isinstance(error, MeasurementError):
             raise
         why = f"{error!s:.60}"
-        raise MeasurementError(f"its settings lack the model or the layout ({why})") from error
+        raise MeasurementError(f"its settings have no model or no layout ({why})") from error
 
 
 def _records(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -201,7 +201,9 @@ def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> 
     """Return a whole number from 1 to what fits a file of settings."""
     found = values[name] if default is None else values.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= LARGEST_SETTING:
-        raise MeasurementError(f"its settings have {name} = {found!s:.60}, which is no such number")
+        raise MeasurementError(
+            f"its settings have {name} = {found!s:.60}, which is not a number in that range"
+        )
     return found
 
 
@@ -224,7 +226,7 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
     layers, width, heads, vocabulary, sequence = (_whole(model, name) for name in sizes)
     shape = ModelShape(layers, width, heads, vocabulary, sequence)
     for problem in shape.problems():
-        raise MeasurementError(f"its model cannot be: {problem}")
+        raise MeasurementError(f"its model is invalid: {problem}")
     return RunMeasurement(
         shape=shape,
         layout=Layout(

@@ -266,7 +266,7 @@ def alternatives(question: Question, days: float) -> Iterator[Alternative]:
 def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Alternative:
     """Return the fewest nodes of a type that need no longer."""
     if instances.find(name).zones(question.region) == ():
-        return Alternative(name, gpu, None, None, f"not sold in {question.region}")
+        return Alternative(name, gpu, None, None, f"not offered in {question.region}")
     sold = ways_to_buy(instances.find(name))
     most = next(each for each in LOOKED_AT if (question.nodes or 0) <= each)
     other = replace(

@@ -102,7 +102,7 @@ class Question:
         given = {"--nodes": self.nodes, "--days": self.days, "--budget": self.budget}
         several = [name for name, value in given.items() if value is not None]
         if len(several) > 1:
-            fix = "each follows from the others; write one of them"
+            fix = "only one of them can be given, as each determines the others; write one"
             them = "both" if len(several) == 2 else "all three"  # noqa: PLR2004
             yield Problem(" and ".join(several), them, fix)
 
@@ -118,7 +118,7 @@ class Question:
         gpu = gpu_of(instance)
         if gpu is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
-            fix = f"how fast {instance.accelerator.name} trains is not known here, only {known}"
+            fix = f"the training speed of {instance.accelerator.name} is not known, only of {known}"
             fix += f"; write {choices(comparable_types())}"
             yield Problem("--instance", self.instance_type, fix)
         elif self.software in SOFTWARE and not known_on(gpu, self.software):
@@ -126,20 +126,20 @@ class Question:
             fix += f"{self.instance_type} and write --calibrate metrics.jsonl"
             yield Problem("--software", self.software, fix)
         elif self.fp8 and not known_on(gpu, "compiled"):
-            fix = f"{gpu.name} has no products in 8 bits; leave --fp8 out, or write p5.48xlarge"
+            fix = f"{gpu.name} cannot multiply in 8 bits; leave --fp8 out, or write p5.48xlarge"
             yield Problem("--instance", self.instance_type, fix)
         regions = [region for region in sorted(prices.regions()) if instance.zones(region)]
         if not regions:
-            fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
+            fix = "no Region is known that offers it; write p6-b200.48xlarge"
             yield Problem("--instance", self.instance_type, fix)
             return
         if instance.zones(self.region) == ():
-            fix = f"{self.instance_type} is not sold there"
+            fix = f"{self.instance_type} is not offered there"
             yield Problem("--region", self.region, f"{fix}; write {choices(regions)}")
         if self.purchase not in OPTIONS:
             yield Problem("--purchase", self.purchase, f"write {choices(OPTIONS)}")
         elif self.purchase not in (sold := ways_to_buy(instance)):
-            fix = f"{self.instance_type} is not sold that way; write {choices(sold)}"
+            fix = f"{self.instance_type} cannot be bought that way; write {choices(sold)}"
             yield Problem("--purchase", self.purchase, fix)
 
     def _numbers(self) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ def why_it_does_not_fit(search: Search, question: Question, nodes: int) -> str:
     ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
     ways += [f"{layout.context} ranks that share its tokens"] if layout.context > 1 else []
     spread = f" by {' and '.join(ways)}" if ways else ""
-    asked = f"got {nodes}" if question.nodes else f"none of up to {nodes:,} will do"
+    asked = f"got {nodes}" if question.nodes else f"no number up to {nodes:,} is enough"
     return (
         f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
         f"{holding.needed / 2**30:,.1f} GiB on each {search.setup.gpu.name} even with one "
@@ -62,12 +62,12 @@ def _why_no_layout_is_left(search: Search, question: Question, nodes: int) -> st
     degrees = Search(search.setup, question.batch).choices.degrees()
     if only.tensor is not None and only.tensor not in degrees:
         there = choices([str(each) for each in degrees])
-        return f"{got}; a tensor degree divides heads and node; write {there}"
+        return f"{got}; a tensor degree must divide the heads and the GPUs of a node; write {there}"
     gpus, degree = nodes * per_node, (only.tensor or 1) * (only.pipeline or 1)
     sizes = partitions(gpus // degree, max(1, per_node // (only.tensor or 1)))
     if only.group is not None and only.group not in [p * degree for p in sizes]:
         groups = choices([str(p * degree) for p in sizes])
-        return f"{got}; {gpus:,} GPUs have no such groups of nodes; write {groups}"
+        return f"{got}; {gpus:,} GPUs cannot be divided into such groups; write {groups}"
     batch = question.batch_tokens
     if only.pipeline is not None and only.pipeline > 1:
         least = only.pipeline * (only.micro_batch or 1) * gpus // degree

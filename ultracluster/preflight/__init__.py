@@ -1,1 +1,1 @@
-"""Preflight: what an account lacks for an environment, asked of AWS before anything is spent."""
+"""Preflight: checks by API calls whether an account is ready for an environment."""

@@ -1,4 +1,4 @@
-"""Existing buckets that the file system is linked to: their Region, and the key of their data.
+"""Checks of existing buckets that the file system is linked to: Region and key policy.
 
 FSx reads and writes a bucket as a service-linked role whose name ends with the file system's id.
 The role has no KMS permission of its own, so that a statement for the account alone ("root") does
@@ -31,7 +31,7 @@ EXCLUDING: Final = {"NotPrincipal", "NotAction"}
 
 @dataclass(frozen=True)
 class Use:
-    """What FSx does with the key, for a file system that is not there yet."""
+    """The use of a key by FSx, for a file system that does not exist yet."""
 
     caller: Caller
     region: str
@@ -45,11 +45,11 @@ class Use:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What it calls: reading what is imported, and writing what is exported."""
+        """KMS actions of imports, and of exports if there are any."""
         return ("kms:Decrypt", "kms:GenerateDataKey") if self.exports else ("kms:Decrypt",)
 
     def facts(self) -> Mapping[str, Test]:
-        """Return the condition keys whose values are known beforehand."""
+        """Return the condition keys with known values."""
         domain = "amazonaws.com.cn" if self.caller.partition == "aws-cn" else "amazonaws.com"
         bucket = f"arn:{self.caller.partition}:s3:::{self.bucket}"
         known = {
@@ -68,7 +68,7 @@ def _is_one_of(values: Sequence[str], pattern: str) -> bool:
 
 
 def admits(policy: Sequence[Mapping[str, Any]], use: Use) -> bool | None:
-    """Return whether a policy's statements admit a use; None where conditions leave it open."""
+    """Return whether a policy's statements allow a use; None if that depends on conditions."""
     statements = [Statement(KEY, "resource", "", body, ()) for body in policy]
     verdicts = [_admits(statements, action, use) for action in use.actions]
     if all(verdicts):
@@ -91,7 +91,7 @@ def _admits(statements: Sequence[Statement], action: str, use: Use) -> bool | No
     return True if surely else None
 
 
-NONE_GIVEN: Final = "the file system is linked to no bucket that is there already"
+NONE_GIVEN: Final = "the file system is not linked to an existing bucket"
 NO_BUCKET: Final = ("NoSuchBucket", "404")
 NO_ENCRYPTION: Final = "ServerSideEncryptionConfigurationNotFoundError"
 """A bucket from before January 2023 that nobody gave a default encryption."""
@@ -122,11 +122,11 @@ def _region(situation: Situation) -> Iterator[Finding]:
             wanted = situation.spec.region
             yield failed(f"Region of {name}", region, wanted, fix, asked)
         else:
-            words = f"{region}; nothing is imported by itself, so it may be"
+            words = f"{region}; another Region is allowed, as auto_import is empty"
             yield passed(f"Region of {name}", words, asked)
 
 
-@check("bucket-key-policy", "FSx may use the keys of linked buckets")
+@check("bucket-key-policy", "Key policies of linked buckets allow FSx")
 def _key_policy(situation: Situation) -> Iterator[Finding]:
     repositories = _given(situation)
     if not repositories:
@@ -152,7 +152,7 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
     here = (situation.spec.region, situation.caller.account)
     region, owner = key.split(":")[3:5] if key.startswith("arn:") else here
     if (region, owner) != here:
-        why = f"it lies in {region} of account {owner}, and shows its policy only there"
+        why = f"it is in {region} of account {owner}, and its policy can be read only there"
         yield skipped(subject, why)
         return
     described = question("kms", "describe_key", KeyId=key)
@@ -175,13 +175,13 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
     use = Use(caller=situation.caller, region=situation.spec.region, bucket=bucket, exports=exports)
     verdict = admits(listed(statements), use)
     if verdict:
-        yield passed(subject, "its policy admits FSx's role for S3", asked)
+        yield passed(subject, "its policy allows FSx's role for S3", asked)
     elif verdict is None:
-        yield skipped(subject, "its policy may admit FSx: read its conditions", question=asked)
+        yield skipped(subject, "its policy allows FSx under conditions; read them", question=asked)
     else:
         yield failed(
             subject,
-            "its policy does not admit FSx",
+            "its policy does not allow FSx",
             f"{' and '.join(use.actions)} for {use.role}*",
             "add the statement that the FSx for Lustre User Guide gives under "
             '"Working with server-side encrypted Amazon S3 buckets"',

@@ -1,4 +1,4 @@
-"""The reservation or Capacity Block that the nodes are to run in."""
+"""Check of the reservation or Capacity Block of the nodes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,14 +31,18 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
         yield skipped("capacity", "the nodes are launched on demand; no API shows free capacity")
         return
     if asked_for.capacity_reservation_id is None:
-        yield skipped("capacity", "the reservation is made with the cluster, if there is capacity")
+        yield skipped(
+            "capacity", "the reservation is created with the cluster, if there is capacity"
+        )
         return
     name = asked_for.capacity_reservation_id
     asked = question("ec2", "describe_capacity_reservations", CapacityReservationIds=[name])
     answer = situation.ask_unless(asked, *UNKNOWN)
     if not answer or not answer["CapacityReservations"]:
         fix = "write the id of one of this account and Region, or have it shared with this account"
-        yield failed(name, "no such reservation here", "a reservation", fix, asked)
+        yield failed(
+            name, "no such reservation in this account and Region", "a reservation", fix, asked
+        )
         return
     yield from _judged(situation, answer["CapacityReservations"][0], asked)
 

@@ -18,11 +18,11 @@ from ultracluster.synthesis import Synthesis, SynthesisError
 from ultracluster.train.recipe_files import find_recipe
 
 RULES: Final = "fabric-rules"
-"""The one check that needs the environment's templates."""
+"""The only check that needs the environment's templates."""
 SECONDS: Final = 12.0
-"""For templates: a preflight is to end within 15 s, whatever else runs here."""
+"""Time limit for templates, in seconds: a preflight should end within 15 s."""
 PATIENT_SECONDS: Final = 300.0
-"""For templates where little else is looked at."""
+"""Time limit for templates if `--only` asks for this check, in seconds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="RECIPE",
-        help="a job that is to run on it, by name or Python file; may be given again",
+        help="a recipe to check as well, by name or Python file; may be repeated",
     )
     add_format(parser)
     parser.add_argument(
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CHECK",
-        help="run this check alone; may be given again; a name that there is not lists them all",
+        help="run only this check; may be repeated; a wrong name lists all checks",
     )
 
 

@@ -1,8 +1,7 @@
-"""The fabric rules over the environment's own templates.
+"""Check of the environment's templates by the fabric rules.
 
-What a template leaves open because it names something that is there already, a check of the
-account answers; the table says which. So nothing that a rule knows is asked twice, and nothing
-that it cannot tell is dropped.
+If a rule cannot tell from a template, because it names an existing resource, a check of the account
+answers the question; `ANSWERED_BY` says which one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,13 +28,13 @@ ANSWERED_BY: Final[Mapping[str, str]] = {
     "SAGEMAKER-7": "subnet-place",
     "SAFETY-16": "bucket-key-policy",
 }
-"""The check that finds out by asking the account what a rule cannot tell from a template."""
+"""By rule: the check that asks the account what the rule cannot tell from a template."""
 
 
-@check("fabric-rules", "The templates keep the fabric rules")
+@check("fabric-rules", "The templates pass the fabric rules")
 def _rules(situation: Situation) -> Iterator[Finding]:
     if situation.templates is None:
-        yield skipped("templates", "no template was synthesized for this look")
+        yield skipped("templates", "no templates were synthesized for this run")
         return
     try:
         report = situation.templates()
@@ -43,14 +42,14 @@ def _rules(situation: Situation) -> Iterator[Finding]:
         yield skipped(
             "templates",
             f"not synthesized: {' '.join(str(error).split())}",
-            "mend it; `--only fabric-rules` waits longer",
+            "fix the error; `--only fabric-rules` has a longer time limit",
         )
         return
     yield from judged(report)
 
 
 def judged(report: Report) -> Iterator[Finding]:
-    """Yield what the rules say of templates: errors fail, other findings are remarks."""
+    """Yield the results of the rules: errors fail the check, others are skipped."""
     for finding in report.findings:
         rule = report.rules[finding.rule]
         subject = f"{rule.id} at {finding.place.path}"
@@ -76,7 +75,7 @@ def judged(report: Report) -> Iterator[Finding]:
 
 
 def _open(report: Report) -> Iterator[Finding]:
-    """Yield what the templates leave open: who answers it, or how to look by hand."""
+    """Yield what rules cannot tell: which check answers it, or how to confirm it by hand."""
     answered: dict[str, set[str]] = {}
     for unknown in report.unknown:
         if unknown.rule in ANSWERED_BY:

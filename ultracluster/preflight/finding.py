@@ -1,4 +1,4 @@
-"""What a check says of an account."""
+"""Results of preflight checks."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from ultracluster.spec.recipe import RecipeSpec
 
 
 class Verdict(StrEnum):
-    """Whether the environment fits into the account."""
+    """The result of a check."""
 
     PASS = "PASS"  # noqa: S105 - no password
     FAIL = "FAIL"
@@ -25,49 +25,49 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One result of a check."""
 
     verdict: Verdict
     subject: str
     found: str
     wanted: str = ""
     fix: str = ""
-    """What to do, as a sentence; empty where there is nothing to do."""
+    """What to do, as a sentence; empty if there is nothing to do."""
     fix_command: str = ""
-    """The AWS CLI call that does it, where one call does."""
+    """The AWS CLI call that does it, if one call is enough."""
     question: Question | None = None
-    """The call that confirms it."""
+    """The API call that confirms the result."""
     by_hand: str = ""
-    """How to confirm it where no single call does, as a rule says it."""
+    """How to confirm the result, if no single API call does; taken from a rule."""
     missing_action: str = ""
-    """The IAM action that the caller would need, where that is why the check was skipped."""
+    """The IAM action that the caller lacks, if the check was skipped for that."""
     unanswered: bool = False
     """Whether AWS gave no answer for another reason than a missing permission."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """An environment, and the account that it is meant for."""
+    """An environment and the account that it is checked against."""
 
     spec: EnvironmentSpec
     inquiry: Inquiry
     caller: Caller
     now: datetime
     templates: Callable[[], Report] | None = None
-    """What the fabric rules say of its templates, once these are made."""
+    """Returns the results of the fabric rules, after the templates were synthesized."""
     recipes: tuple[RecipeSpec, ...] = ()
-    """Jobs that are to run on it; an environment itself names none."""
+    """Recipes of jobs that will run on it."""
 
     def ask(self, question: Question) -> Answer:
         """Return the account's answer.
 
         Raises:
-            UnansweredError: where there is none.
+            UnansweredError: if there is none.
         """
         return self.inquiry.ask(question)
 
     def ask_unless(self, question: Question, *codes: str) -> Answer | None:
-        """Return the account's answer; None where its error's code begins with one of some codes.
+        """Return the account's answer; None if the error code begins with one of the given codes.
 
         Raises:
             UnansweredError: where there is none for another reason.
@@ -80,7 +80,7 @@ class Situation:
             return None
 
     def of_environment(self, row: dict[str, Any]) -> bool:
-        """Whether a resource belongs to the environment, which is then deployed already."""
+        """Whether a resource belongs to the environment, by its tag."""
         tags = row.get("Tags") or ()
         own = (ENVIRONMENT_TAG, self.spec.name)
         return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
@@ -101,14 +101,14 @@ Examination = Callable[[Situation], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at, under a name that stays."""
+    """A check; its name never changes."""
 
     name: str
     what: str
     examine: Examination
 
     def findings(self, situation: Situation) -> tuple[Finding, ...]:
-        """Return what there is to say; a question without an answer is one of the things."""
+        """Return the findings; a question without an answer gives a skipped one."""
         found: list[Finding] = []
         try:
             for finding in self.examine(situation):
@@ -119,18 +119,18 @@ class Check:
 
 
 Frame = Callable[[Any], Examination]
-"""What turns a function into an examination: it says of what, or where there is nothing to do."""
+"""A decorator that passes the subject to a check, or skips the check."""
 
 
 def check(
     name: str, what: str, frame: Frame = lambda examine: examine
 ) -> Callable[[Callable[..., Any]], Check]:
-    """Return what makes the function below it a check."""
+    """Return a decorator that makes a function a check."""
     return lambda examine: Check(name, what, frame(examine))
 
 
 def of_each_fabric(examine: Examination) -> Examination:
-    """Return the examination of the environment's nodes and, as if they were, of each group's."""
+    """Return a check that runs for the environment's nodes and for each accelerated group."""
 
     def examined(situation: Situation) -> Iterator[Finding]:
         yield from examine(situation)
@@ -147,7 +147,7 @@ def of_each_fabric(examine: Examination) -> Examination:
 
 
 def passed(subject: str, found: str, question: Question | None = None) -> Finding:
-    """Return that something is as it must be."""
+    """Return a PASS."""
     return Finding(Verdict.PASS, subject, found, question=question)
 
 
@@ -160,24 +160,24 @@ def failed(
     *,
     fix_command: str = "",
 ) -> Finding:
-    """Return that something is not as it must be."""
+    """Return a FAIL."""
     return Finding(Verdict.FAIL, subject, found, wanted, fix, fix_command, question)
 
 
 def skipped(subject: str, why: str, fix: str = "", question: Question | None = None) -> Finding:
-    """Return that something does not apply, or that nobody can tell."""
+    """Return a SKIP: the check does not apply, or nobody can tell."""
     return Finding(Verdict.SKIP, subject, why, fix=fix, question=question)
 
 
 def unanswered(error: UnansweredError) -> Finding:
-    """Return that AWS did not say, and what would make it say."""
+    """Return a SKIP of a question that AWS did not answer, with what would help."""
     action = error.question.action
     if error.refused:
         return Finding(
             Verdict.SKIP,
             action,
             "no permission to read it",
-            fix=f"allow {action} to the caller, or run this as somebody who has it",
+            fix=f"give the caller the permission {action}, or run it as a caller that has it",
             question=error.question,
             missing_action=action,
         )
@@ -185,7 +185,7 @@ def unanswered(error: UnansweredError) -> Finding:
         Verdict.SKIP,
         action,
         f"no answer: {error.code}: {error.message}",
-        fix="try again; the check says nothing either way",
+        fix="try again; the check has no result",
         question=error.question,
         unanswered=True,
     )

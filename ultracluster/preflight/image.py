@@ -1,4 +1,4 @@
-"""The machine image of the nodes: there, and such that the instance type boots it."""
+"""Checks of machine images: whether they exist, and whether instance types can boot them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -48,7 +48,9 @@ def image(situation: Situation, name: str = "") -> Image:
     asked = question("ec2", "describe_images", ImageIds=[image_id])
     answer = situation.ask_unless(asked, *NO_IMAGE)
     rows = answer["Images"] if answer else []
-    return Image(image_id, rows[0] if rows else None, asked, "" if rows else "no such image here")
+    return Image(
+        image_id, rows[0] if rows else None, asked, "" if rows else "no such image in this Region"
+    )
 
 
 @check("image-exists", "The image of the nodes exists", of_each_fabric)
@@ -113,7 +115,7 @@ def _boot_mode(situation: Situation, found: Image, row: Row) -> Finding:
     return failed(subject, mode, wanted, fix, found.question)
 
 
-@check("image-root-device", "The root volume is the image's own", there("root device"))
+@check("image-root-device", "The root device name is that of the image", there("root device"))
 def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
     """A mapping of another name would add a second volume; a smaller one is refused."""
     nodes, name = situation.spec.nodes, row.get("RootDeviceName")
@@ -134,9 +136,9 @@ def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
     return failed(subject, f"{size} GiB", wanted, fix, found.question)
 
 
-@check("image-today", "What today's image changes against the pinned one")
+@check("image-today", "The newest image, compared to the pinned one")
 def _today(situation: Situation) -> Iterator[Finding]:
-    """A pinned image grows old in silence: its successor has fixes of driver, EFA and kernel."""
+    """A pinned image becomes outdated: newer ones have fixes of driver, EFA and kernel."""
     slurm, nodes = situation.spec.slurm, situation.spec.nodes
     pinned = {"nodes.image": (nodes.image, False)}
     if slurm is not None and slurm.login_image is not None:
@@ -144,9 +146,12 @@ def _today(situation: Situation) -> Iterator[Finding]:
     for field, (name, login) in pinned.items():
         parameter = image_parameter(situation.spec, login=login)
         if not name.startswith("ami-"):
-            yield skipped(field, "it is no id; a deployment takes the parameter's image")
+            yield skipped(
+                field,
+                "no image id; each deployment uses the parameter's current image",
+            )
         elif parameter is None:
-            yield skipped(field, "no parameter is known that would name a newer one")
+            yield skipped(field, "no SSM parameter of a newer image is known")
         else:
             yield _beside_todays(situation, field, image(situation, name), parameter)
 
@@ -165,7 +170,7 @@ def _beside_todays(situation: Situation, field: str, found: Image, parameter: st
     return passed(field, words, today.question)
 
 
-@check("login-image", "Nodes without EFA, as login nodes, boot their image")
+@check("login-image", "The types of nodes without EFA can boot their image")
 def _plain(situation: Situation) -> Iterator[Finding]:
     """Login nodes and CPU groups may be of another architecture, with an image of their own."""
     every = [_bootable(situation, each) for each in plain_nodes(situation.spec)]
@@ -206,12 +211,12 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
             found.row.get("ImageOwnerAlias") == "amazon"
             and "pcs" in str(found.row.get("Name", "")).lower()
         ):
-            words = f"PCS-ready, by AWS; whether it has Slurm {slurm.version} no API says"
+            words = f"an AWS PCS-ready image; no API tells whether it has Slurm {slurm.version}"
             yield passed(f"Slurm on {name}", words, found.question)
         else:
             yield skipped(
                 f"Slurm on {name}",
-                "no API says what is on an image of your own",
+                "no API tells what a custom image contains",
                 f"see that it has the PCS agent and Slurm {slurm.version}: a node without them "
                 "starts, is billed, and never becomes idle",
                 found.question,

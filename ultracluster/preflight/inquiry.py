@@ -1,6 +1,6 @@
-"""Asks AWS: each question once, however many checks want to know and on whatever thread.
+"""Calls AWS for the checks, each API call only once; thread-safe.
 
-A question is one API call that reads, for boto3 and as the same call of the AWS CLI.
+A question is one API call that only reads, for boto3 and as a command of the AWS CLI.
 """
 
 import json
@@ -16,12 +16,12 @@ from ultracluster.aws import Cloud, CloudError, iam_action
 
 CLI_SERVICES: Final = {"s3": "s3api"}
 PAGES: Final = ("MaxResults",)
-"""What concerns paging alone, which the CLI does by itself."""
+"""Parameters for paging, which the CLI does by itself."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A call that reads."""
+    """An API call that only reads."""
 
     service: str
     operation: str
@@ -29,7 +29,7 @@ class Question:
 
     @property
     def key(self) -> str:
-        """What is the same for two questions that have one answer."""
+        """A key that is equal for questions with the same answer."""
         return f"{self.service} {self.operation} {json.dumps(self.parameters, sort_keys=True)}"
 
     @property
@@ -69,12 +69,12 @@ def _values(value: Any) -> list[str]:
 
 
 AT_ONCE: Final = 8
-"""Calls that one check has under way. A dozen such checks stay below EC2's and IAM's request
-rates, and what AWS throttles nevertheless is asked again after a pause."""
+"""Parallel calls of one check. A dozen such checks stay below the request rates of EC2 and IAM;
+throttled calls are repeated."""
 
 
 class UnansweredError(Exception):
-    """A question that AWS refused, or that never reached it."""
+    """AWS refused a call, or could not be reached."""
 
     def __init__(self, question: Question, error: CloudError) -> None:
         self.question = question
@@ -89,14 +89,14 @@ Answer = dict[str, Any]
 
 @dataclass
 class Inquiry:
-    """The answers of one account so far."""
+    """The cached answers of one account."""
 
     cloud: Cloud
     answers: dict[str, Future[Answer]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, question: Question) -> Answer:
-        """Return the answer, by a call or from one that was made before.
+        """Return the answer of a call, from the cache if there is one.
 
         Raises:
             UnansweredError: where AWS refuses, or cannot be reached.
@@ -109,7 +109,7 @@ class Inquiry:
                 asked = self.cloud.ask(question.service, question.operation, **question.parameters)
                 answer.set_result(asked)
             except BaseException as error:  # noqa: BLE001  (`result` raises it)
-                # Whoever waits for the answer is told as well, so that no thread waits for ever.
+                # Threads that wait for the answer get the error as well, and do not wait for ever.
                 answer.set_exception(error)
         try:
             return answer.result()
@@ -117,7 +117,7 @@ class Inquiry:
             raise UnansweredError(question, error) from error
 
     def together(self, questions: Sequence[Question]) -> list[Answer]:
-        """Return the answers of several questions, asked at once.
+        """Return the answers of several calls, made in parallel.
 
         Raises:
             UnansweredError: where one is not answered.

@@ -1,4 +1,4 @@
-"""The quotas that an environment counts against: for each, what it adds and what is in use."""
+"""Checks of service quotas: what the environment adds, and what is in use."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -16,11 +16,11 @@ from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
 
-GIVEN_VPC: Final = "the environment uses a VPC that is there already"
+GIVEN_VPC: Final = "the environment uses an existing VPC"
 
 
 class Vcpus(NamedTuple):
-    """vCPUs that nodes of one type take on demand, and how they come about."""
+    """On-demand vCPUs of nodes of one type, with the calculation as text."""
 
     instance_type: str
     amount: int
@@ -88,7 +88,9 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     return min(sum(free), nodes.total)
 
 
-@check("quota-login-vcpus", "On-demand vCPUs of other families, as login nodes are", fitting)
+@check(
+    "quota-login-vcpus", "On-demand vCPUs of other families, such as those of login nodes", fitting
+)
 def _others(situation: Situation) -> Iterator[Need | Finding]:
     """Count what has a quota of its own: login nodes, CPU groups, groups of another family."""
     nodes = situation.spec.nodes
@@ -105,7 +107,7 @@ def _others(situation: Situation) -> Iterator[Need | Finding]:
         if not families:
             yield skipped(subject, "which quota its family counts against is not known")
         elif not each.amount:
-            yield skipped(subject, "EC2 knows no such type here; see login-offering")
+            yield skipped(subject, "the type does not exist in this Region; see login-offering")
         else:
             known.setdefault(families, []).append(each)
     for families, parts in known.items():
@@ -195,7 +197,7 @@ def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
     if situation.recipes:
         names = ", ".join(each.name for each in situation.recipes)
         return skipped(subject, f"{what} is in no recipe of {names}")
-    return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
+    return skipped(subject, "no recipe was given; --recipe NAME checks what its job needs")
 
 
 @check("quota-training-warm-pools", "SageMaker warm pools of recipes", fitting)

@@ -1,4 +1,4 @@
-"""What zone, Region and account have: types, endpoint services, bootstrap stack, PCS, who is told.
+"""Checks of zone, Region and account: types, endpoints, CDK bootstrap, PCS, notifications.
 
 Node groups and queues of a cluster of PCS, and what each size manages, cannot be raised: an
 environment's rules and the fabric rules hold them (`ultracluster/spec/part_rules.py`, SLURM-1).
@@ -35,7 +35,7 @@ def _instance_type(situation: Situation) -> Iterator[Finding]:
     yield _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
 
 
-@check("login-offering", "Types without EFA, as of login nodes, are offered")
+@check("login-offering", "Instance types without EFA, such as login nodes', are offered")
 def _plain_types(situation: Situation) -> Iterator[Finding]:
     every = plain_nodes(situation.spec)
     found = [_offered(situation, each.instance_type, each.type_field) for each in every]
@@ -99,7 +99,7 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
 
 @check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region")
 def _persistent_2(situation: Situation) -> Iterator[Finding]:
-    """No API says where PERSISTENT_2 is sold; a file system that is there does."""
+    """No API tells where PERSISTENT_2 is offered, but an existing file system shows it."""
     subject = f"PERSISTENT_2 in {situation.spec.region}"
     if situation.spec.storage.deployment_type != PERSISTENT_2:
         yield skipped(subject, f"the file system is {situation.spec.storage.deployment_type}")
@@ -110,7 +110,7 @@ def _persistent_2(situation: Situation) -> Iterator[Finding]:
         return
     yield skipped(
         subject,
-        "no API says where it is sold, and the account has none here to go by",
+        "no API tells where it is offered, and the account has no such file system here",
         "look at the FSx console's list of deployment types in this Region",
         FILE_SYSTEMS,
     )
@@ -146,30 +146,30 @@ def _version(situation: Situation) -> Iterator[Finding]:
 NOBODYS: Final = re.compile(
     r"[@.](example(\.(com|net|org))?|invalid|test|localhost)$", re.IGNORECASE
 )
-"""Domains that stand for others and belong to nobody (RFC 2606, RFC 6761)."""
+"""Example domains, which belong to nobody (RFC 2606, RFC 6761)."""
 
 
-@check("notify-addresses", "Somebody is told of money and idle capacity")
+@check("notify-addresses", "Somebody is notified of cost and idle capacity")
 def _notified(situation: Situation) -> Iterator[Finding]:
     notify = situation.spec.budget.notify
     if not notify:
         yield skipped(
             "budget.notify",
-            "nobody is named; the environment gets a topic that somebody has to subscribe to",
+            "budget.notify is empty; somebody has to subscribe to the environment's topic",
             f'write notify=("team@your-company.com",) in the budget of {situation.spec.name}',
         )
     for address in notify:
         if TOPIC_ARN.fullmatch(address):
-            yield passed(address, "a topic; who subscribes to it is not asked")
+            yield passed(address, "a topic; its subscribers are not checked")
         elif NOBODYS.search(address):
             yield failed(
                 address,
-                "a domain that stands for others: nobody reads what is sent there",
+                "an example domain, at which nobody reads mail",
                 "an address that somebody reads",
                 f"write it into budget.notify of the environment {situation.spec.name}",
             )
         else:
-            yield passed(address, "an address of a domain that can be somebody's")
+            yield passed(address, "an address of a real domain")
 
 
 REGIONS: Final = question(
@@ -192,7 +192,7 @@ def _region(situation: Situation) -> Iterator[Finding]:
         return
     known = {row["Value"] for row in situation.ask(REGIONS)["Parameters"]}
     if not known:
-        yield skipped(subject, "AWS's public parameters list no Region of it", question=REGIONS)
+        yield skipped(subject, "AWS's public parameters do not list its Regions", question=REGIONS)
     elif region in known:
         yield passed(subject, f"one of {len(known)} Regions", REGIONS)
     else:
@@ -209,7 +209,7 @@ def clusters_of_others(situation: Situation) -> int:
     return sum(not (row["name"] == planned and _is_own(situation, row)) for row in _rows(situation))
 
 
-@check("slurm-cluster", "The Slurm cluster can be made under its name")
+@check("slurm-cluster", "The name of the Slurm cluster is free")
 def _name(situation: Situation) -> Iterator[Finding]:
     """Names are unique in a Region, and one cluster at a time is made."""
     if situation.spec.slurm is None:

@@ -1,4 +1,4 @@
-"""What the deployer and CloudFormation may do, by IAM's own simulator.
+"""Checks of permissions of the deployer and of CloudFormation, by IAM's policy simulator.
 
 `cdk deploy` takes the roles of the bootstrap stack; CloudFormation then makes everything as
 its execution role. One action is asked for each kind of resource, on a name of the right form and
@@ -116,7 +116,7 @@ PCS: Final = ("pcs.amazonaws.com", "AWSServiceRoleForPCS")
 """What PCS manages EC2 as (AWS PCS user guide, service-linked roles, copy read 2026-11-24)."""
 
 
-@check("deployer-permissions", "The caller may take the bootstrap stack's roles")
+@check("deployer-permissions", "The caller may assume the roles of the bootstrap stack")
 def _deployer(situation: Situation) -> Iterator[Finding]:
     caller = situation.caller.arn
     kind = caller.split(":", 5)[5]
@@ -131,10 +131,10 @@ def _deployer(situation: Situation) -> Iterator[Finding]:
         return
     roles = [situation.role_arn(_bootstrap_role(situation, use)) for use in DEPLOYING]
     asked = [_simulation(principal, [ASSUME], [role]) for role in roles]
-    yield from _judged(situation, subject, asked, "allow these to the deployer")
+    yield from _judged(situation, subject, asked, "allow these actions to the deployer")
 
 
-@check("cloudformation-permissions", "CloudFormation may make it all")
+@check("cloudformation-permissions", "CloudFormation may create every resource")
 def _cloudformation(situation: Situation) -> Iterator[Finding]:
     role = _bootstrap_role(situation, "cfn-exec")
     subject = f"permissions of {role}"
@@ -144,14 +144,14 @@ def _cloudformation(situation: Situation) -> Iterator[Finding]:
         for resource, actions in needed(situation).items()
     ]
     try:
-        yield from _judged(situation, subject, asked, f"allow these to {role}")
+        yield from _judged(situation, subject, asked, f"allow these actions to {role}")
     except UnansweredError as error:
         if error.code != NO_ROLE:
             raise
         yield skipped(subject, "no such role: bootstrap first, see bootstrap-version")
 
 
-@check("service-linked-roles", "Roles of services that launch and store are there")
+@check("service-linked-roles", "Service-linked roles exist")
 def _service_roles(situation: Situation) -> Iterator[Finding]:
     # PCS launches the nodes of an environment with Slurm, and Auto Scaling those of others.
     launching = AUTO_SCALING if situation.spec.slurm is None else PCS
@@ -169,12 +169,12 @@ def _missing_role(situation: Situation, service: str, name: str) -> Finding:
     command = f"aws iam create-service-linked-role --aws-service-name {service}"
     answer = situation.ask_unless(asked, NO_ROLE)
     if answer is None:
-        why = "not there; made at the service's first use by whoever bootstraps and deploys"
+        why = "does not exist; it is created at the service's first use by the deployer"
         return skipped(name, why, question=asked)
     if all(r["EvalDecision"] == "allowed" or _open(r) for r in answer["EvaluationResults"]):
-        return passed(name, "not there; the service makes it at its first use", asked)
-    fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
-    found = "not there, and CloudFormation may not have it made"
+        return passed(name, "does not exist; the service creates it at its first use", asked)
+    fix = f"create it by hand, or allow iam:CreateServiceLinkedRole to {maker}"
+    found = "does not exist, and CloudFormation may not create it"
     return failed(name, found, "there", fix, asked, fix_command=command)
 
 
@@ -193,7 +193,7 @@ def _judged(
             continue
         if _open(row):
             keys = ", ".join(row["MissingContextValues"])
-            why = f"depends on {keys}, which only the call has"
+            why = f"depends on {keys}, which are known only at the real call"
             yield skipped(row["EvalActionName"], why, question=each)
         else:
             by_decision.setdefault(_decision(row), []).append((row, each))

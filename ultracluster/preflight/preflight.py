@@ -1,4 +1,4 @@
-"""Runs the checks, side by side, and says what came of them, to a reader and to a program."""
+"""Runs the checks in parallel, and prints the results as text or JSON."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -41,12 +41,12 @@ CHECKS: Final = tuple(
 NAMES: Final = tuple(check.name for check in CHECKS)
 
 SIDE_BY_SIDE: Final = 16
-"""Checks that run at a time: most of them wait for one or two answers."""
+"""Number of checks that run in parallel; most of them wait for one or two API calls."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found."""
+    """The findings of one check."""
 
     check: Check
     findings: tuple[Finding, ...]
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What all checks found, and where they looked."""
+    """The findings of all checks, with account and Region."""
 
     environment: str
     region: str
@@ -71,7 +71,7 @@ class Preflight:
 
     @property
     def exit_status(self) -> int:
-        """1 where something fails; 2 where AWS left something unanswered; else 0."""
+        """1 if a check fails; 2 if AWS did not answer a question; else 0."""
         if self.having(Verdict.FAIL):
             return SOME_FAIL
         open_ones = any(finding.unanswered for _, finding in self.having(Verdict.SKIP))
@@ -87,19 +87,18 @@ def preflight(
     templates: Callable[[], Report] | None = None,
     recipes: Sequence[RecipeSpec] = (),
 ) -> Preflight:
-    """Return what an account lacks for an environment; nothing in it is changed.
+    """Run all checks of an environment against an account; nothing is changed.
 
     Args:
         spec: the environment.
         cloud: the account, in the environment's Region.
-        now: the time, for what begins and ends.
-        only: names of checks; none takes all.
-        templates: what the fabric rules say of the environment's templates; None where nobody
-            makes any.
-        recipes: jobs that are to run on it.
+        now: the current time, for capacity that begins or ends.
+        only: names of checks; if empty, all run.
+        templates: returns the results of the fabric rules; None without synthesis.
+        recipes: recipes of jobs that will run on it.
 
     Raises:
-        CommandError: where nobody says which account it is.
+        CommandError: if the account cannot be determined.
     """
     caller = caller_of(cloud, spec.region)
     situation = Situation(spec, Inquiry(cloud), caller, now, templates, tuple(recipes))
@@ -124,7 +123,7 @@ COLOURS: Final[Mapping[Verdict, str]] = {
 
 
 def show(preflight: Preflight, console: Console) -> None:
-    """Print where it looked, all findings, what to do, and the calls that confirm them."""
+    """Print account, findings, what to do, and the AWS CLI calls that confirm them."""
     where = f"account {preflight.caller.account}, {preflight.region}"
     say(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)

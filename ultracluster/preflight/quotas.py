@@ -1,4 +1,4 @@
-"""Whether a service quota leaves room for what an environment adds to what is in use."""
+"""Compares service quotas to current usage plus what an environment adds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,26 +18,26 @@ from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.preflight.usage import Usage
 
 NO_SERVICE: Final = "NoSuchResourceException"
-"""Service Quotas knows nothing of the service in this Region."""
+"""Error code: Service Quotas does not know the service in this Region."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What an environment adds to the usage of a quota."""
+    """The amount that an environment adds to the usage of a quota."""
 
     quota: Quota
     amount: int
     made_of: str
-    """How the amount comes about, for a reader: `2 x p4d.24xlarge of 96 vCPU`."""
+    """The calculation of the amount, as text: `2 x p4d.24xlarge of 96 vCPU`."""
     in_use: Usage
-    """What the account uses beside the environment."""
+    """Returns the account's usage without the environment's."""
 
 
 Needs = Callable[[Situation], Iterator[Need | Finding]]
 
 
 def fitting(needs: Needs) -> Examination:
-    """Return the examination of needs by their quotas; what is no need is said as it is."""
+    """Return a check that compares needs to their quotas; other findings are kept."""
 
     def examine(situation: Situation) -> Iterator[Finding]:
         for each in needs(situation):
@@ -47,7 +47,7 @@ def fitting(needs: Needs) -> Examination:
 
 
 def fits(need: Need, situation: Situation) -> Finding:
-    """Return whether a quota leaves room for a need."""
+    """Return whether a quota is large enough for a need."""
     quota = need.quota
     row = limit(situation, quota)
     if row is None or row.get("Value") is None:
@@ -86,7 +86,7 @@ def fits(need: Need, situation: Situation) -> Finding:
 
 
 def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:
-    """Return the applied quota; its default where none was ever applied; None where unknown.
+    """Return the applied quota, or its default; None if it is not known.
 
     ListServiceQuotas leaves out what has no applied value (Service Quotas API reference).
     """

@@ -1,4 +1,4 @@
-"""Subnets that are there already, and what all checks of a given network ask."""
+"""Checks of existing subnets, and API calls that all checks of an existing network use."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -71,11 +71,11 @@ def route_table(tables: list[dict[str, Any]], subnet_id: str) -> dict[str, Any] 
 
 
 WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
-"""What lies in the first training subnet alone."""
+"""What is only in the first training subnet."""
 
 
 @check(
-    "subnet-place", "Given subnets exist, in the VPC and zone of the spec", given("given subnets")
+    "subnet-place", "Existing subnets are in the VPC and zone of the spec", given("given subnets")
 )
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
@@ -86,7 +86,9 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         if row is None:
             good = False
             fix = f"write the id of a subnet of this account and Region in {field}"
-            yield failed(subnet.subnet_id, "no such subnet here", "there", fix, asked)
+            yield failed(
+                subnet.subnet_id, "no such subnet in this account and Region", "there", fix, asked
+            )
             continue
         zone = row.get("AvailabilityZoneId")
         for words, is_there, wanted, name in (
@@ -104,7 +106,7 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         yield passed("given subnets", words, asked)
 
 
-@check("subnet-addresses", "Given subnets have enough free addresses", given("free addresses"))
+@check("subnet-addresses", "Existing subnets have enough free addresses", given("free addresses"))
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     free = {
@@ -113,7 +115,7 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
         if subnet.subnet_id in found
     }
     if len(free) < len(network.training_subnets):
-        yield skipped("free addresses", "a given subnet is missing; see subnet-place")
+        yield skipped("free addresses", "a subnet does not exist; see subnet-place")
         return
     parts = situation.spec.address_demand()
     words = " + ".join(f"{count:,} {part}" for part, count in parts.items() if count)
@@ -133,7 +135,11 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
         yield passed("free addresses", f"{there:,} free, {wanted:,} needed", asked)
 
 
-@check("subnet-public-addresses", "Given subnets give no public address", given("public addresses"))
+@check(
+    "subnet-public-addresses",
+    "Existing subnets assign no public addresses",
+    given("public addresses"),
+)
 def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """EC2 gives a public address only to an instance with one interface, and refuses others."""
     nodes = situation.spec.nodes

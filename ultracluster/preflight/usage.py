@@ -1,4 +1,4 @@
-"""What an account has in use of each quota, beside what the environment has of it already."""
+"""Current usage of each quota, without that of the environment itself."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -82,7 +82,7 @@ def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
 
 
 def others(asked: Question, key: str) -> Usage:
-    """Count what is there beside the environment's own."""
+    """Count resources that do not belong to the environment."""
 
     def count(situation: Situation) -> int:
         rows: list[dict[str, Any]] = situation.ask(asked)[key]

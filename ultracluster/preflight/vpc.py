@@ -1,4 +1,4 @@
-"""A VPC that is there already: what it is, DNS, routes, endpoints, network ACLs.
+"""Checks of an existing VPC: block, tenancy, DNS, routes, endpoints, network ACLs.
 
 Network ACLs judge what crosses a subnet's edge, both ways; within one subnet they see nothing.
 What must cross: HTTPS to AWS's services and the answers, and between several training subnets
@@ -21,14 +21,14 @@ ATTRIBUTES: Final = (
 )
 
 
-@check("vpc-shape", "The given VPC exists, with the block of the spec", given("given VPC"))
+@check("vpc-shape", "The existing VPC has the block of the spec", given("given VPC"))
 def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name = network.vpc_id
     asked = question("ec2", "describe_vpcs", Filters=[{"Name": "vpc-id", "Values": [name]}])
     rows = situation.ask(asked)["Vpcs"]
     if not rows:
         fix = "write the id of a VPC of this account and Region in network.vpc_id"
-        yield failed(name, "no such VPC here", "there", fix, asked)
+        yield failed(name, "no such VPC in this account and Region", "there", fix, asked)
         return
     (row,) = rows
     blocks = [each["CidrBlock"] for each in row.get("CidrBlockAssociationSet") or ()]
@@ -45,7 +45,7 @@ def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         yield passed(name, f"{network.cidr}, default tenancy", asked)
 
 
-@check("vpc-dns", "The given VPC resolves names", given("DNS of the VPC"))
+@check("vpc-dns", "The existing VPC resolves DNS names", given("DNS of the VPC"))
 def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name, wrong = network.vpc_id, []
     for attribute, key, option in ATTRIBUTES:
@@ -55,7 +55,7 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
             yield skipped(f"DNS of {name}", "no such VPC; see vpc-shape")
             return
         if not answer[key]["Value"]:
-            fix = "switch it on: endpoints and the file system are found by name"
+            fix = "enable it: endpoints and the file system are found by DNS names"
             command = f"aws ec2 modify-vpc-attribute --vpc-id {name} --enable-dns-{option}"
             command += f" --region {situation.spec.region}"
             subject = f"{attribute} of {name}"
@@ -63,7 +63,7 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
     yield from wrong or [passed(f"DNS of {name}", "resolution and host names are on", asked)]
 
 
-@check("vpc-routes", "Given subnets reach AWS by NAT or endpoints", given("routes"))
+@check("vpc-routes", "Existing subnets reach AWS by NAT gateway or endpoints", given("routes"))
 def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked = of_vpc("describe_route_tables", network)
     tables = situation.ask(asked)["RouteTables"]
@@ -78,10 +78,10 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
         open_ones = [r["GatewayId"] for r in default if "igw-" in str(r.get("GatewayId"))]
         subject, wanted = f"default route of {subnet.subnet_id}", "a NAT gateway, or none"
         if any(route.get("State") == "blackhole" for route in default):
-            found = "a black hole: what it leads to is gone"
+            found = "a blackhole route: its target no longer exists"
             faults.append(failed(subject, found, wanted, "replace the route", asked))
         elif open_ones:
-            fix = "use private subnets: nodes have no public address, so nothing answers them"
+            fix = "use private subnets: nodes have no public address for answers"
             found = f"the internet gateway {open_ones[0]}"
             faults.append(failed(subject, found, wanted, fix, asked))
         elif not default and (missing := _not_reached(situation, network, table, subnet)):
@@ -94,7 +94,7 @@ def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Find
                 of_vpc("describe_vpc_endpoints", network),
             )
             faults.append(way)
-    good = passed("routes", "AWS's services are reached from every subnet", asked)
+    good = passed("routes", "every subnet reaches the AWS services", asked)
     yield from faults or [good]
 
 
@@ -117,7 +117,7 @@ def _not_reached(
     return [name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached]
 
 
-@check("vpc-endpoints", "Endpoints to add are not there already", given("endpoints to add"))
+@check("vpc-endpoints", "Endpoints to add do not exist yet", given("endpoints to add"))
 def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """Two endpoints of a service with private DNS cannot be in one VPC."""
     if not network.interface_endpoints:
@@ -143,7 +143,7 @@ def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
         for name in network.interface_endpoints
         if name in there
     ]
-    yield from twice or [passed("endpoints to add", "none of them is there already", asked)]
+    yield from twice or [passed("endpoints to add", "none of them exists yet", asked)]
 
 
 TCP: Final = "6"
@@ -156,7 +156,7 @@ ANSWERS: Final = range(32768, 61000)
 
 @dataclass(frozen=True)
 class Traffic:
-    """What must cross the edge of a subnet."""
+    """Traffic that must cross the edge of a subnet."""
 
     words: str
     egress: bool
@@ -165,7 +165,7 @@ class Traffic:
     peer: str
 
 
-@check("vpc-network-acls", "Network ACLs admit fabric, Lustre and HTTPS", given("network ACLs"))
+@check("vpc-network-acls", "Network ACLs allow EFA, Lustre and HTTPS", given("network ACLs"))
 def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, good = of_vpc("describe_network_acls", network), True
     acls = situation.ask(asked)["NetworkAcls"]
@@ -184,7 +184,7 @@ def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findin
             subject = f"{traffic.words} of {subnet.subnet_id}"
             good &= verdict is True
             if verdict is None:
-                why = f"{acl['NetworkAclId']} admits it in part; read its rules"
+                why = f"{acl['NetworkAclId']} allows a part of it; read its rules"
                 yield skipped(subject, why, question=asked)
             elif not verdict:
                 yield failed(
@@ -196,7 +196,7 @@ def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findin
                     asked,
                 )
     if good:
-        yield passed("network ACLs", "admit what the environment needs", asked)
+        yield passed("network ACLs", "allow what the environment needs", asked)
 
 
 def needed(services: str, peers: Sequence[str]) -> Iterator[Traffic]:

@@ -83,7 +83,7 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"ImageId is read from {name}")
         else:
             fix = f"write {READ_BY_EC2}{name}, or the id of an image"
-            yield Fault(f"ImageId is the text {read.shown(source)}, which is no image's id", fix)
+            yield Fault(f"ImageId is the text {read.shown(source)}, which is not an image id", fix)
 
 
 def images(node: Node) -> list[tuple[str, bool]]:

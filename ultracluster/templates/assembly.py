@@ -74,7 +74,8 @@ def stacks(
     manifest = directory / MANIFEST
     if not manifest.is_file():
         raise UnreadableError(
-            f"{directory}: it is no cloud assembly (it has no {MANIFEST}); name its files instead"
+            f"{directory}: not a cloud assembly, because it has no {MANIFEST}; "
+            "name template files instead"
         )
     if depth > _DEEPEST:
         raise UnreadableError(f"{directory}: its assemblies are nested too deeply")
@@ -84,7 +85,7 @@ def stacks(
     try:
         artifacts = json_of(manifest, text_of(manifest))["artifacts"].items()
     except (KeyError, TypeError, AttributeError):
-        raise UnreadableError(f"{manifest}: it is no manifest of a cloud assembly") from None
+        raise UnreadableError(f"{manifest}: not the manifest of a cloud assembly") from None
     for name, artifact in artifacts:
         properties = mapping(mapping(artifact).get("properties"))
         kind = mapping(artifact).get("type")

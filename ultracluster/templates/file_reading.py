@@ -64,9 +64,9 @@ def parsed(path: Path, text: str, *, of_app: bool = False) -> Document:
 
 def _check(path: Path, body: Any) -> None:
     if not isinstance(body, dict):
-        raise UnreadableError(f"{path}: it is no CloudFormation template, but {_kind(body)}")
+        raise UnreadableError(f"{path}: not a CloudFormation template, but {_kind(body)}")
     if not isinstance(body.get("Resources"), dict):
-        raise UnreadableError(f"{path}: it is no CloudFormation template: it has no Resources")
+        raise UnreadableError(f"{path}: not a CloudFormation template: it has no Resources")
     for title, section in body.items():
         longest = max(map(len, map(str, section)), default=0) if isinstance(section, dict) else 0
         if longest > LONGEST_NAME:

@@ -73,17 +73,19 @@ def _loader(path: Path, text: str) -> Iterator[Any]:
         yield loader
     except yaml.MarkedYAMLError as error:
         if DEEP_BY_PYYAML in str(error.problem):
-            raise UnreadableError(f"{path}: it is nested too deeply") from None
+            raise UnreadableError(f"{path}: its nesting is too deep") from None
         mark = error.problem_mark or error.context_mark
         # What is missing at the end is missing on the last line, not on one behind it.
         last = text.rstrip().count("\n") + 1
         where = f"{path}:{min(mark.line + 1, last)}" if mark is not None else str(path)
-        raise UnreadableError(f"{where}: it is no YAML: {error.problem or error.context}") from None
+        raise UnreadableError(
+            f"{where}: not valid YAML: {error.problem or error.context}"
+        ) from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise UnreadableError(f"{path}: it is no YAML: {reason[:200]}") from None
+        raise UnreadableError(f"{path}: not valid YAML: {reason[:200]}") from None
     except (RecursionError, _DepthError):
-        raise UnreadableError(f"{path}: it is nested too deeply") from None
+        raise UnreadableError(f"{path}: its nesting is too deep") from None
     finally:
         if loader is not None:
             loader.dispose()

@@ -44,7 +44,7 @@ def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
     found = jobs_of(arguments, arguments.environment)
     deployed = found.deployed
     if "slurm-queue" not in deployed.values:
-        raise UsageError(f"{deployed.name}: it has no Slurm; leave --slurm out")
+        raise UsageError(f"{deployed.name}: the environment has no Slurm; leave --slurm out")
     node = LoginNode(found.cloud, deployed.name, deployed.region, arguments.user)
     return SlurmJobs(node, deployed, arguments.mount.rstrip("/"))
 
@@ -75,7 +75,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         return status
     _say(console, judged)
     if not judged.problems:
-        say(console, f"{arguments.request}: nothing is wrong with it that can be told here.")
+        say(console, f"{arguments.request}: no problem was found.")
     return status
 
 
@@ -104,7 +104,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
 def submit_to_slurm(arguments: argparse.Namespace, console: Console) -> int:
     for option in SAGEMAKER_ALONE:
         if getattr(arguments, option):
-            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
+            raise UsageError(f"--{option} is for SageMaker jobs; leave it out with --slurm")
     recipe, jobs = find_recipe(arguments.recipe), slurm_jobs(arguments)
     called = arguments.run_name or recipe.name
     problems = [*run_problems(called, jobs.deployed.name), *jobs.problems(recipe)]

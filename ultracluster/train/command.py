@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe(recipes, nargs="*")
     check = verbs.add_parser("check", help="check a CreateTrainingJob request without sending it")
     check.add_argument("request", help="JSON file in the API's own names; - is standard input")
-    add_environment(check, "--environment", help="judge it for this deployed environment, too")
+    add_environment(check, "--environment", help="also check it against this deployed environment")
     submit = verbs.add_parser("submit", help="start a training job")
     add_environment(submit)
     add_recipe(submit)
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run",
         dest="run_name",
         metavar="NAME",
-        help="name that checkpoints are found by (the recipe's)",
+        help="name of the run, by which checkpoints are found (the recipe's)",
     )
     submit.add_argument("--name", help="name of the job (environment, run and time)")
     submit.add_argument("--image", help="tag in the environment's repository, or a URI")
@@ -39,16 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit.add_argument(
         "--unattended",
         action="store_true",
-        help="let the environment's state machine start it, and again where capacity lacks",
+        help="start it by the state machine, and again while there is no capacity",
     )
-    status = verbs.add_parser("status", help="show where a job is")
+    status = verbs.add_parser("status", help="show the state of a job")
     status.add_argument("--wait", action="store_true", help="follow the job until it ends")
-    logs = verbs.add_parser("logs", help="print what all hosts of a job write")
+    logs = verbs.add_parser("logs", help="print the logs of all hosts of a job")
     logs.add_argument("--follow", action="store_true", help="until the job ends")
     logs.add_argument("--minutes", type=float, help="only the last so many minutes")
     stop = verbs.add_parser("stop", help="stop a job; it has 120 s to write a checkpoint")
     jobs = verbs.add_parser("list", help="list the environment's jobs, newest first")
-    jobs.add_argument("--all", action="store_true", help="also jobs of other names")
+    jobs.add_argument("--all", action="store_true", help="jobs with other names as well")
     for each in (status, logs, stop, jobs):
         add_environment(each)
     for each in (status, logs, stop):
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("--user", default="ubuntu", help="Unix user on the login node (ubuntu)")
         each.add_argument("--mount", default="/fsx", help="where nodes mount Lustre (/fsx)")
     for each in (check, submit, status, logs, stop, jobs):
-        each.add_argument("--region", help="where it is, for an environment that has no file here")
+        each.add_argument("--region", help="Region of an environment that has no file here")
     for each in (recipes, check, submit, status, stop, jobs):
         add_format(each)
 

@@ -36,7 +36,7 @@ def find_recipe(name: str) -> RecipeSpec:
         if len(found) == 1:
             return found[0]
         held = ", ".join(recipe.name for recipe in found)
-        raise UsageError(f"{name}: it holds {held}; name a file that holds one recipe")
+        raise UsageError(f"{name}: it defines {held}; name a file that defines one recipe")
     return named(name, {recipe.name: recipe for recipe in registered()}, FOLDER)
 
 

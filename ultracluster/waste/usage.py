@@ -187,7 +187,7 @@ def node_price(spec: EnvironmentSpec, nodes: NodesSpec) -> Decimal:
 
 def _cells(line: str) -> list[str]:
     if not ROW.fullmatch(line):
-        raise UsageError(f"the login node answered {line[:80]!r}, which is no row of sacct's")
+        raise UsageError(f"the login node answered {line[:80]!r}, which is not a row of sacct")
     return line.split("|")
 
 

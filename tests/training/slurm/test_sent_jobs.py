@@ -214,8 +214,8 @@ def test_what_slurm_refuses_is_said_in_its_words(road: Road):
 @pytest.mark.parametrize(
     ("given", "changes", "words", "status"),
     [
-        (["--image", "v2"], {}, "--image is of SageMaker's jobs", 2),
-        (["--unattended"], {}, "--unattended is of SageMaker's jobs", 2),
+        (["--image", "v2"], {}, "--image is for SageMaker jobs", 2),
+        (["--unattended"], {}, "--unattended is for SageMaker jobs", 2),
         (["--run", "../up"], {}, 'write "up"', 1),
         (["--user", "o'brien; rm -rf /"], {}, "Unix users have small letters", 2),
         (["--user", "-x"], {}, "expected one argument", 2),

@@ -84,7 +84,9 @@ class Record:
     def _read(self) -> Iterator[Row]:
         lines = text_of(self._path).splitlines() if self._path.exists() else []
         if lines and not HEAD.fullmatch(lines[0]):
-            raise UnreadableError(f"{self._path}: it is no record of a campaign; name another file")
+            raise UnreadableError(
+                f"{self._path}: not a record of `rehearse --campaign`; name another file"
+            )
         if not lines or lines[0] != self._head:
             return
         for line in lines[1:]:
