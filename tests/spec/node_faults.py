@@ -23,6 +23,7 @@ AMI = "ami-0123456789abcdef0"
 ARM_IMAGE = DEEP_LEARNING_AMI.replace("x86_64", "arm64")
 TYPE = "nodes.instance_type"
 ZONE = "availability_zone_id"
+ITSELF = "write the value itself"
 ROOM = {"network.training_subnet_cidrs": ("10.0.0.0/18",)}
 
 NAMES = [
@@ -36,6 +37,19 @@ NAMES = [
     fault("name too long", P4D, "name", "a" * 25, f'write "{"a" * 24}"', "a" * 24),
     fault("name that is cut at a hyphen", P4D, "name", f"{'a' * 23}-b", "aaa", "a" * 23),
     fault("name that is a number", P4D, "name", 5, "write a text", "dev"),
+    # What `CfnParameter.value_as_string` and its like return.
+    fault("name as a token", P4D, "name", "${Token[TOKEN.16]}", ITSELF, "dev"),
+    fault("Region as a token", P4D, "region", "${Token[AWS.Region.4]}", ITSELF, "us-east-1"),
+    fault("image as a token", P4D, "nodes.image", "a${Token[TOKEN.16]}", ITSELF, AMI),
+    fault("count as a token", P4D, "nodes.count", -1.8881545897087048e289, ITSELF, 2),
+    fault(
+        "blocks as a token",
+        P4D,
+        "network.training_subnet_cidrs",
+        ["#{Token[TOKEN.16]}"],
+        ITSELF,
+        ("10.0.0.0/18",),
+    ),
     fault("account with hyphens", P4D, "account", "1111-2222-3333", "write 12 digits", "1" * 12),
     fault("account of eleven digits", P4D, "account", "1" * 11, "write 12 digits", "1" * 12),
     fault("account as a number", P4D, "account", 111122223333, "write a text", "1" * 12),

@@ -195,7 +195,8 @@ def test_what_is_no_environment_is_one_line(
     [
         (
             "name: cpu",
-            "the fields fit AcceleratedGroupSpec or CpuGroupSpec; say which one with spec:  ",
+            "the fields fit AcceleratedGroupSpec or CpuGroupSpec; say which one with spec: "
+            "AcceleratedGroupSpec or CpuGroupSpec",
         ),
         ("spec: Cpu, name: cpu", "got spec: Cpu; write AcceleratedGroupSpec or CpuGroupSpec"),
     ],
