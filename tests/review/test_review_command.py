@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
+from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed, subnets
 from tests.rules.cluster_templates import ref, resource
 from ultracluster import command_line
 from ultracluster.catalogue.prices import on_demand, price
@@ -380,6 +380,27 @@ def test_nodes_of_two_groups_beyond_one_reservation_are_billed_once(tmp_path: Pa
     assert each is not None
     (full,) = (row.value for row in rows if row.what == "At full size")
     assert full.startswith(f"{9 * each.usd:,.2f} USD an hour")
+
+
+def test_nodes_that_are_called_servers_count_once(tmp_path: Path):
+    """Their interfaces were counted as those of a file system's servers as well."""
+    launch = {"LaunchTemplateData": {"InstanceType": "m5.large"}}
+    nodes = {
+        "MaxSize": "7",
+        "VPCZoneIdentifier": [ref("S0")],
+        "LaunchTemplate": {"LaunchTemplateId": ref("Template"), "Version": "1"},
+    }
+    group = resource("AWS::AutoScaling::AutoScalingGroup", nodes)
+    resources = {
+        **subnets(1),
+        "Template": resource("AWS::EC2::LaunchTemplate", launch),
+        "Web": {**group, "Metadata": {"aws:cdk:path": "Mine/Web servers"}},
+    }
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"Resources": resources}))
+    rows = [row for each in reviewed([str(path)]).numbers for row in each.rows]
+
+    assert [row.value for row in rows if row.what == "Network interfaces per Region"] == ["7"]
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,8 @@ def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
 def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
     """Return how many network interfaces there are, as far as that is known."""
     count = sum(len(subnet.nats) + len(subnet.endpoints) for subnet in subnets)
-    count += sum(u.count or 0 for s in subnets for u in s.uses if u.what.endswith(" servers"))
+    servers = [system.servers for subnet in subnets for system in subnet.file_systems]
+    count += sum(number for number in servers if isinstance(number, int))
     for nodes in found:
         if isinstance(nodes.count, int) and not isinstance(nodes.interfaces, NotKnown):
             count += nodes.count * max(len(nodes.interfaces), 1)
