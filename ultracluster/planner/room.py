@@ -1,7 +1,5 @@
 """Which partition sizes of a kind fit into memory, and what scarce memory costs the others."""
 
-import math
-from bisect import bisect_left
 from typing import Final
 
 from ultracluster.planner.layout import Kind, Layout, Setup
@@ -31,52 +29,25 @@ def holding(setup: Setup, kind: Kind, p: int, flags: Flags) -> Memory:
 class Room:
     """What is known of the memory of one kind, of which larger partitions take less."""
 
-    __slots__ = ("between", "finest", "none", "of", "plenty")
+    __slots__ = ("known", "none", "of", "plenty")
 
     def __init__(self, setup: Setup, kind: Kind, flags: Flags) -> None:
-        """Look at two partition sizes.
-
-        What does not fit however finely it is split needs no look at each size; and nothing of a
-        stage is gathered, so that all but its part of the state is the same for every size.
-        """
         self.of = setup, kind, flags
-        self.between: dict[int, float] = {}
-        """Layers in flight that there is no memory for, by partition."""
-        self.plenty, self.none = FINEST, 0
+        self.known: dict[int, float] = {}
+        self.plenty, self.none = FINEST + 1, 0
         """The smallest partition known to leave room for all layers in flight, and the largest one
         known not to fit."""
-        finest = self._holding(FINEST)
-        self.finest = finest.needed
-        if not finest.fits:
-            self.none = FINEST
-        elif setup.stack.keeps_weights(kind.pipeline):
-            state = self._holding(1).needed - finest.needed
-            self.plenty = math.ceil(state / max(finest.capacity - finest.needed, 1.0))
-            self.none = self.plenty - 1
-
-    def _holding(self, p: int) -> Memory:
-        setup, kind, flags = self.of
-        return holding(setup, kind, p, flags)
+        # What does not fit however finely it is split needs no look at each size.
+        self.shortage(FINEST)
 
     def shortage(self, p: int) -> float | None:
         """Return the layers in flight without memory; None where a size does not fit."""
-        if p < self.plenty and p not in self.between:
-            found = self._holding(p)
+        if p < self.plenty and p not in self.known:
+            setup, kind, flags = self.of
+            found = holding(setup, kind, p, flags)
             if not found.fits:
-                self.none = max(self.none, self._largest(p, found))
+                self.none = max(self.none, p)
                 return None
-            self.between[p] = found.shortage(self.of[0].stack.live_layers)
-            self.plenty = self.plenty if self.between[p] else p
-        return self.between.get(p, 0.0)
-
-    def _largest(self, p: int, found: Memory) -> int:
-        """Return the largest partition that does not fit, where a given one does not.
-
-        What is needed falls with the partition as a chord of it does, or faster.
-        """
-        share = (found.capacity - self.finest) / (found.needed - self.finest)
-        fits = math.ceil(p / share) if share else FINEST
-        if not self._holding(fits - 1).fits:
-            return fits - 1
-        sizes = range(p + 1, fits - 1)
-        return p + bisect_left(sizes, True, key=lambda size: self._holding(size).fits)
+            self.known[p] = found.shortage(setup.stack.live_layers)
+            self.plenty = self.plenty if self.known[p] else p
+        return self.known.get(p, 0.0)

@@ -1,6 +1,6 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -60,7 +60,7 @@ class Family(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A family with one of its micro-batches on so many GPUs."""
+    """A micro-batch of a family on so many GPUs."""
 
     gpus: int
     flags: Flags
@@ -69,8 +69,6 @@ class Work(NamedTuple):
     """Passes of a step, those counted that a stage waits."""
     sequences: int
     """Of a step."""
-    ways: list[Way]
-    """The fastest first."""
 
 
 @dataclass
@@ -132,7 +130,7 @@ class Search:
                     break
                 if self._most(family, gpus) <= good:
                     continue
-                for each in self._of(family, gpus, good, every_way=all_of_them):
+                for each in self._of(family, gpus, good):
                     best = max(best, each.rate)
                     good = 0.0 if all_of_them else max(good, each.rate * (1 - INDIFFERENCE))
                     found.append(each)
@@ -153,51 +151,35 @@ class Search:
         passes = self.batch * family.share / gpus + family.kind.pipeline
         return family.rate * gpus * passes / (passes + family.waiting)
 
-    def _of(
-        self, family: Family, gpus: int, good: float, *, every_way: bool
-    ) -> Iterator[Candidate]:
+    def _of(self, family: Family, gpus: int, good: float) -> Iterator[Candidate]:
         """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
         ranks = gpus // family.kind.gpus_of_a_rank
-        every = self._partitions(ranks, family.kind)
-        for work in self._works(family, gpus, good):
-            sizes = every
-            for way in work.ways:
-                if not sizes or work.sequences < good * work.passes * way.busy:
-                    break
-                if self._room(way, work.flags).none < ranks:
-                    slower = yield from self._of_way(family, work, way, sizes, good)
-                    sizes = every if every_way else slower
-
-    def _works(self, family: Family, gpus: int, good: float) -> Iterator[Work]:
-        """Yield the micro-batches with which a family may reach a rate on so many GPUs."""
-        context, ranks = family.kind.context, gpus // family.kind.gpus_of_a_rank
+        sizes = self._partitions(ranks, family.kind)
         for ways in family.by_micro_batch:
-            kind, busy, _ = ways[0]
+            kind = ways[0].kind
             accumulation = self.passes_of(kind, ranks)
-            sequences = kind.micro_batch * ranks * accumulation // context
+            sequences = kind.micro_batch * ranks * accumulation // kind.context
             asked = kind.micro_batch in {1, self.only.micro_batch}
             if not asked and abs(sequences / self.batch - 1) > BATCH_DEVIATION:
                 continue
-            count = accumulation + family.waiting
-            if sequences >= good * count * busy:
-                flags = accumulation > 1, gpus > self.per_node
-                yield Work(gpus, flags, accumulation, count, sequences, ways)
+            flags = accumulation > 1, gpus > self.per_node
+            work = Work(gpus, flags, accumulation, accumulation + family.waiting, sequences)
+            for way in ways:
+                if sequences < good * work.passes * way.busy:
+                    break
+                if self._room(way, flags).none < ranks:
+                    yield from self._of_way(family, work, way, sizes, good)
 
     def _of_way(
         self, family: Family, work: Work, way: Way, sizes: list[int], good: float
-    ) -> Generator[Candidate, None, list[int]]:
-        """Yield the partition sizes of a way that reach a rate.
-
-        Returned are those with which a way may be better that computes longer: what has all the
-        memory that it could use only gains where computing is hidden behind sending.
-        """
+    ) -> Iterator[Candidate]:
+        """Yield the partition sizes of a way that reach a rate."""
         kind, busy, room = way.kind, way.busy, way.rooms[work.flags]
         count, sequences, stack = work.passes, work.sequences, self.setup.stack
         once, shown = stack.keeps_weights(kind.pipeline), not stack.zero_1
-        slower = list[int]()
-        for place, p in enumerate(sizes):
+        for p in sizes:
             if p <= room.none:
-                return slower + sizes[place:]
+                return
             sending, sent, optimizer = family.beside.get(p) or self._beside(family, p)
             alone = count * busy + sent * shown + optimizer if once else count * max(busy, sent)
             if sequences < good * alone:
@@ -205,20 +187,14 @@ class Search:
             hop = self._hop(work.gpus, kind, p)
             micro, ending = passes(self.setup, kind, busy, sending, hop)
             if sequences < good * (count * micro + ending + optimizer):
-                if not once:
-                    slower.append(p)
                 continue
             layers = room.shortage(p)
             if layers is None:
-                slower.append(p)
-                continue
+                return
             short = busy * self.setup.stack.shortage * layers
             rate = sequences / (count * (micro + short) + ending + optimizer)
             if rate >= good:
                 yield Candidate(rate, kind, work.accumulation, p)
-            if short or not (once or busy >= sent):
-                slower.append(p)
-        return slower
 
     def _room(self, way: Way, flags: Flags) -> Room:
         found = way.rooms.get(flags)
