@@ -193,7 +193,7 @@ def test_what_is_no_environment_is_one_line(
 @pytest.mark.parametrize(
     ("group", "says"),
     [
-        ("name: cpu", "the fields fit AcceleratedGroupSpec or CpuGroupSpec; say which one with spec"),
+        ("name: cpu", "the fields fit AcceleratedGroupSpec or CpuGroupSpec; say which one with"),
         ("spec: Cpu, name: cpu", "got spec: Cpu; write AcceleratedGroupSpec or CpuGroupSpec"),
     ],
 )
