@@ -220,7 +220,8 @@ def _cost(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") -> Ite
         if sheet.lines:
             yield from _cost_of(sheet, f"every node at once; {NOT_TOLD}", "no node runs")
         else:
-            named = _unpriced(sheet) or "nothing priced"
+            named = _unpriced(sheet)
+            named = f"no price is known of {named}" if named else "nothing that has a price"
             yield Row("Cost", "not known", f"{named}; {NOT_TOLD}")
         if missing:
             yield Row("Not in the sum", "not known", ", ".join(missing))

@@ -173,3 +173,30 @@ def test_what_stands_beside_an_acl_entry_opens_nothing():
     before, after = ({"s": {"Resources": {"E": entry | more}}} for more in ({}, {"DependsOn": "X"}))
     (change,) = changes(before, after)
     assert change.dangers == (Danger.HARMLESS,)
+
+
+def test_a_condition_that_changes_is_named():
+    """Less and more of the same call "under a condition" says nothing of what a role lost."""
+
+    def template(instance):
+        only = {"ForAllValues:StringEquals": {"sagemaker:InstanceTypes": instance}}
+        always = {"StringEquals": {"aws:ResourceAccount": "111122223333"}}
+        statement = {
+            "Effect": "Allow",
+            "Action": "sagemaker:CreateTrainingJob",
+            "Resource": "*",
+            "Condition": {**only, **always},
+        }
+        policy = {
+            "PolicyName": "p",
+            "PolicyDocument": {"Statement": [statement]},
+            "Roles": ["launcher"],
+        }
+        return {"S": {"Resources": {"Jobs": {"Type": "AWS::IAM::Policy", "Properties": policy}}}}
+
+    (change,) = changes(template("ml.p4d.24xlarge"), template("ml.p5.48xlarge"))
+    less, more = change.what.split("; ")
+    assert "may do less" in less
+    assert "sagemaker:instancetypes is ml.p4d.24xlarge" in less
+    assert "sagemaker:instancetypes is ml.p5.48xlarge" in more
+    assert "111122223333" not in change.what

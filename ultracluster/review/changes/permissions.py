@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from ultracluster.model.grants import Cover, Grant, claims_of
+from ultracluster.model.grants import Conditions, Cover, Grant, claims_of
 from ultracluster.model.model import Model
 from ultracluster.model.policies import (
     ATTACHED,
@@ -14,7 +14,7 @@ from ultracluster.model.policies import (
     Statement,
     statements_of,
 )
-from ultracluster.review.access.sentences import principal
+from ultracluster.review.access.sentences import condition, principal
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import ANY, Edit, Effect, when
 from ultracluster.review.naming import Names, named
@@ -55,8 +55,12 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
         for allowed, denied in ((gained, gone), (gone, gained))
     )
     who = _who(edit, every)
+    was, now = (
+        frozenset(c for each in claims_of(m.once, some) for c in each.conditions)
+        for m, some in ((edit.pair.old, old), (edit.pair.new, new))
+    )
     if wider:
-        words = _words(edit, wider)
+        words = _words(edit, wider, was)
         says = {
             "trust": f"{who} can be assumed in a new way: {words}",
             "resource": f"{who} gives access to more: {words}",
@@ -67,7 +71,7 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
         advice = "name the actions, the resources and the conditions that are needed"
         yield Effect(Danger.LOOSENS_SECURITY, says, IAM, advice)
     if narrower:
-        words = _words(edit, narrower)
+        words = _words(edit, narrower, now)
         says = {
             "trust": f"{who} can no longer be assumed as before: {words}",
             "resource": f"{who} gives access to less, and what needs it is refused: {words}",
@@ -117,19 +121,25 @@ def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
-def _words(edit: Edit, some: Sequence[Grant]) -> str:
+def _words(edit: Edit, some: Sequence[Grant], known: Conditions) -> str:
+    """Return what is allowed, under which of the conditions that are not known before or after."""
     names = edit.pair.names
-    grouped: dict[tuple[str, str, bool], dict[str, None]] = {}
+    grouped: dict[tuple[str, str, str], dict[str, None]] = {}
     for grant in some:
-        key = (grant.resource, grant.principal, bool(grant.conditions))
+        new = [
+            condition(operator, name, sorted(map(names.readable, values)))
+            for operator, name, values in grant.conditions - known
+        ]
+        under = _some(sorted(new), " and ", " and ") or "under a condition"
+        key = (grant.resource, grant.principal, under if grant.conditions else "")
         grouped.setdefault(key, {})[_action(grant.written or grant.action)] = None
     trust = all(grant.action.startswith("sts:") and grant.resource == "*" for grant in some)
     parts = []
-    for (resource, by, conditional), actions in grouped.items():
+    for (resource, by, under), actions in grouped.items():
         words = _some(sorted(actions), ", ", " and ")
         words += "" if trust else f" on {_place(names, resource)}"
         words += f" by {_principal(names, by)}" if by else ""
-        parts.append(words + (" under a condition" if conditional else ""))
+        parts.append(f"{words} {under}".rstrip())
     return _some(parts, "; ", "; and ")
 
 

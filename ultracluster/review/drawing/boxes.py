@@ -111,7 +111,7 @@ def subnet_box(subnet: Subnet, context: Context) -> Block:
     if jobs:
         content.append(Chips(jobs, "SageMaker puts interfaces of its jobs here"))
     if subnet.also:
-        content.append(Chips([(f"{n.name}: drawn above", "") for n in subnet.also], "also here"))
+        content.append(Chips([(n.name, "") for n in subnet.also], "also here, and drawn above"))
     if subnet.endpoints:
         chips = [(endpoint.service, "endpoint") for endpoint in subnet.endpoints]
         label = f"{len(chips)} interface endpoint{'' if len(chips) == 1 else 's'}"
