@@ -105,6 +105,38 @@ def test_the_same_edit_within_values_that_differ_is_one_group():
     assert group.cause == "Policies.PolicyDocument.Statement.Action: s3:GetObject → s3:*"
 
 
+def test_an_entry_that_several_lists_get_is_one_group():
+    """One rule opens three security groups, whatever other rules they have."""
+    opened = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
+
+    def template(*more):
+        return {
+            "S": {
+                "Resources": {
+                    f"Group{count}": {
+                        "Type": "AWS::EC2::SecurityGroup",
+                        "Properties": {
+                            "GroupDescription": "x",
+                            "SecurityGroupIngress": [
+                                {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+                                for port in range(count)
+                            ]
+                            + list(more),
+                        },
+                    }
+                    for count in range(3)
+                }
+            }
+        }
+
+    (group,) = grouped(changes(template(), template(opened)))
+
+    assert len(group.places) == 3
+    assert group.cause == (
+        'SecurityGroupIngress (an entry): none → {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}'
+    )
+
+
 def test_the_same_lines_of_scripts_that_differ_are_one_group():
     """One line that all nodes get is one decision, whatever else their scripts do."""
 

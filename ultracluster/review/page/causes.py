@@ -13,7 +13,7 @@ from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import canonical
 from ultracluster.templates import resolved_values
 
-LONGEST_OF_A_CAUSE: Final = 60
+LONGEST_OF_A_CAUSE: Final = 100
 """Characters of a value that a cause quotes; of a longer one it says only that it changes."""
 MOST_EDITS: Final = 2
 """Edits of a section that its cause quotes."""
@@ -102,7 +102,10 @@ def _key(change: Change) -> object:
 
 def _edit(change: Change) -> tuple[str, Any, Any]:
     """Return where a property differs, as narrowly as one place has it, and both values there."""
-    name, before, after = change.property.removeprefix("@"), change.before, change.after
+    name = change.property.removeprefix("@")
+    before, after = _entries_that_differ(change.before, change.after)
+    if before is not change.before or after is not change.after:
+        name += " (an entry)"
     while True:
         keys: list[Any] = []
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -120,6 +123,20 @@ def _edit(change: Change) -> tuple[str, Any, Any]:
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         before, after = _lines_that_differ(before, after)
     return name, before, after
+
+
+def _entries_that_differ(before: Any, after: Any) -> tuple[Any, Any]:
+    """Return two values, of lists of which one has an entry more that entry alone."""
+    lists = [[] if value is None else value for value in (before, after)]
+    if all(isinstance(value, list) for value in lists):
+        texts = [[canonical(entry) for entry in value] for value in lists]
+        gone, new = (
+            [entry for entry, text in zip(own, mine, strict=True) if text not in other]
+            for own, mine, other in zip(lists, texts, reversed(texts), strict=True)
+        )
+        if len(gone) + len(new) == 1:
+            return next(iter(gone), None), next(iter(new), None)
+    return before, after
 
 
 def _lines_that_differ(before: str, after: str) -> tuple[str, str]:
