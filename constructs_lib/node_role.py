@@ -5,7 +5,7 @@ from typing import Final
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, Dependable
 
 from constructs_lib.permissions import EVERY_OBJECT, add_policy, allow, data_statements
 from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
@@ -110,4 +110,5 @@ class SlurmNodeRole(Construct):
             description="Registration with AWS PCS",
         )
         self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)
-        """The profile that a node group of PCS names."""
+        """The profile that a node group of PCS names; who depends on it waits for the policies."""
+        Dependable.implement(self.instance_profile, Dependable.of(self))

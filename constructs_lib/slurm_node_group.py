@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_pcs as pcs
-from constructs import Construct
+from constructs import Construct, Dependable
 
 from constructs_lib.acknowledgement import acknowledge
 
@@ -28,7 +28,8 @@ class SlurmNodeGroup(Construct):
         name: 3 to 25 letters, digits and hyphens.
         instance_type: EC2 instance type, the same as the template's.
         launch_template: the launch template of the instances.
-        instance_profile: an instance profile that PCS accepts (`SlurmNodeRole`).
+        instance_profile: an instance profile that PCS accepts. The group waits for the policies
+            of a `SlurmNodeRole`: nodes register as soon as they run.
         subnets: the subnets of the instances.
         least: minimum number of instances.
         most: maximum number of instances.
@@ -75,6 +76,10 @@ class SlurmNodeGroup(Construct):
             slurm_configuration=configured({} if feature is None else {"Features": feature}),
         )
         """The L1 resource."""
+        for root in Dependable.of(instance_profile).dependency_roots:
+            for part in root.node.find_all():
+                if isinstance(part, iam.CfnManagedPolicy):
+                    self.resource.add_resource_dependency(part)
         acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
         """The group's id, for queues."""

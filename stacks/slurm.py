@@ -153,8 +153,7 @@ class Slurm(Construct):
     def _node_group(
         self, construct_id: str, template: NodeTemplate, **given: Any
     ) -> SlurmNodeGroup:
-        """Define a node group that depends on the policies of its role."""
-        group = SlurmNodeGroup(
+        return SlurmNodeGroup(
             self,
             f"{self._size}{construct_id}",
             cluster_id=self._cluster.cluster_id,
@@ -162,10 +161,6 @@ class Slurm(Construct):
             instance_profile=self._profile,
             **{"subnets": self._network.training_subnets, **given},
         )
-        for part in self._role.node.find_all():
-            if isinstance(part, iam.CfnManagedPolicy):
-                group.resource.add_resource_dependency(part)
-        return group
 
     def _nodes(self, nodes: NodesSpec) -> SlurmNodeGroup:
         return self._node_group(

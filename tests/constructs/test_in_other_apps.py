@@ -40,7 +40,7 @@ from constructs_lib import (
     SlurmSecurityGroup,
     UnattendedTraining,
 )
-from tests.constructs.alone import CONSTRUCTS, NODES, define
+from tests.constructs.alone import CONSTRUCTS, NODES, define, slurm_queue
 from tests.constructs.bare import Surroundings, bare_stack, listed, only, resources, text
 from ultracluster.registry.schemas import replaced_by
 
@@ -173,6 +173,19 @@ def test_a_launch_template_is_taken_by_batch():
     made = only(stack, "AWS::Batch::ComputeEnvironment")["Properties"]["ComputeResources"]
     (logical_id,) = resources(stack, "AWS::EC2::LaunchTemplate")
     assert made["LaunchTemplate"]["LaunchTemplateId"] == {"Ref": logical_id}
+
+
+def test_slurm_s_nodes_wait_for_what_their_role_may():
+    """A node that may not register yet is replaced, again and again, and each is billed."""
+    stack = bare_stack("us-east-1")
+    slurm_queue(stack, Surroundings(stack))
+
+    (group,) = resources(stack, "AWS::PCS::ComputeNodeGroup").values()
+    assert {
+        name
+        for name, policy in resources(stack, "AWS::IAM::ManagedPolicy").items()
+        if "SlurmRole" in text(policy["Properties"]["Roles"])
+    } <= set(group["DependsOn"])
 
 
 def storage(stack: cdk.Stack, vpc: ec2.IVpc) -> LustreStorage:
