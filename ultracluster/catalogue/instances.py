@@ -122,12 +122,12 @@ class InstanceType:
 
     @property
     def lustre_interfaces(self) -> int:
-        """EFA devices that its Lustre client takes, 0 where it can be none over EFA.
+        """EFA devices that its Lustre client takes, 0 where it is known to be none over EFA.
 
         As AWS's script has it: each counts against the 1,024 connections that a file system takes
         (FSx for Lustre guide, "Configuring EFA clients", read 2026-11-27).
         """
-        if not self.lustre_over_efa:
+        if self.lustre_over_efa is False:
             return 0
         return LUSTRE_INTERFACES.get(self.name, 2 if self.network_cards.count > 1 else 1)
 
