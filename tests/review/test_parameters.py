@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.review.subjects import reviewed
 from ultracluster.cli import main
+from ultracluster.review.changes.change import Danger
 
 CLOSED = "s3:GetObject"
 OPENS = {"Fn::If": ["IsOpen", "s3:*", CLOSED]}
@@ -63,3 +65,35 @@ def test_a_statement_is_said_as_the_parameter_makes_it(given: list[str], tmp_pat
     found = json.loads((tmp_path / "out" / "S.json.json").read_text())
     (own,) = [s for s in found["statements"] if s["kind"] == "identity"]
     assert "s3:*" in json.dumps(own) or "everything in s3" in own["sentence"], own
+
+
+def exporting(condition: str | None, holds_for: str) -> dict[str, Any]:
+    """Return a template that exports a topic, under a condition or always."""
+    output = {"Value": {"Ref": "Topic"}, "Export": {"Name": "topic"}}
+    return {
+        "Parameters": {"Open": {"Type": "String", "Default": "no"}},
+        "Conditions": {"Shared": {"Fn::Equals": [{"Ref": "Open"}, holds_for]}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"Topic": {**output, **({"Condition": condition} if condition else {})}},
+    }
+
+
+@pytest.mark.parametrize("before", [exporting(None, "no"), exporting("Shared", "yes")])
+def test_an_export_that_the_parameter_takes_away_fails(before: dict[str, Any], tmp_path: Path):
+    """CloudFormation keeps what a stack imports; it was called a harmless change of an output."""
+    imported = {"TopicArn": {"Fn::ImportValue": "topic"}, "Protocol": "sqs", "Endpoint": "q"}
+    reader = {"Type": "AWS::SNS::Subscription", "Properties": imported}
+    for folder, template in (("old", before), ("new", exporting("Shared", "no"))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "A.json").write_text(json.dumps(template))
+        reading = {"Resources": {"Reader": reader}}
+        (tmp_path / folder / "B.json").write_text(json.dumps(reading))
+
+    def exports(value: str) -> list[str]:
+        options = {"parameters": {"Open": value}}
+        found = reviewed([str(tmp_path / "new")], str(tmp_path / "old"), **options).changes
+        return [c.what for c in found if Danger.FAILS in c.dangers and c.resource == "Outputs"]
+
+    (fails,) = exports("yes")
+    assert "B imports the export Topic that is removed" in fails
+    assert exports("no") == []

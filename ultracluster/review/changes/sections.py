@@ -9,7 +9,7 @@ from ultracluster.review.changes.update import Effect
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.review.tables import EXPORTS, NAMES, PARAMETERS, TERMINATION
 from ultracluster.templates.resolved import Template
-from ultracluster.templates.scope import mapping, section
+from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
 from ultracluster.templates.texts import identity
 
@@ -23,7 +23,7 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
         for title in sorted({*old, *new} - {"Resources"}, key=str):
             was, now = old.get(title), new.get(title)
             entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
-            if canonical(was) == canonical(now):
+            if canonical(was) == canonical(now) and not (entries and title == "Outputs"):
                 continue
             if title not in ("Outputs", "Parameters") or not entries:
                 place = Difference(stack, str(title), "")
@@ -31,12 +31,14 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
                 continue
             for name in sorted({*(was or {}), *(now or {})}, key=str):
                 values = (was or {}).get(name), (now or {}).get(name)
-                if canonical(values[0]) == canonical(values[1]):
-                    continue
+                alike = canonical(values[0]) == canonical(values[1])
                 if title == "Outputs":
                     place = Difference(stack, "Outputs", dotted((str(name),)))
-                    yield _line(place, *values, _output(stack, str(name), *values, exports))
-                else:
+                    effect = _output(stack, str(name), *values, exports)
+                    # What is written alike may still export something else, or nothing.
+                    if not alike or effect.danger is not Danger.HARMLESS:
+                        yield _line(place, *values, effect)
+                elif not alike:
                     yield from _parameter(stack, str(name), *values)
 
 
@@ -70,7 +72,8 @@ class _Exports:
     """Who exports and who imports what."""
 
     def __init__(self, templates: ResolvedTemplates) -> None:
-        self._value = templates.stacks.evaluation(lambda _: False).value
+        self._evaluation = templates.stacks.evaluation(lambda _: False)
+        self._value = self._evaluation.value
         self._scopes = templates.stacks.scopes
         self._types = types_of(templates.variants)
         self.importers: dict[str, set[str]] = {}
@@ -84,10 +87,15 @@ class _Exports:
         """Return the name and the value that an output exports."""
         scope, output = self._scopes.get(stack), mapping(output)
         name = section(output, "Export").get("Name")
-        if scope is None or name is None:
+        if scope is None or name is None or self._is_not_made(scope, output.get("Condition")):
             return None, None
         value = value_alike(self._value(output.get("Value"), scope), self._types)
         return identity(self._value(name, scope)), identity(value)
+
+    def _is_not_made(self, scope: Scope, condition: Any) -> bool:
+        """Whether it is sure that a condition does not hold."""
+        known = isinstance(condition, str) and self._evaluation.settled(scope, condition)
+        return known and not self._evaluation.truth(scope, condition)
 
 
 def _output(
