@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.heartbeat import PAUSE_SECONDS, Heartbeat
 from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
 from training.pace import Mark, Marks
 from training.problems import UserError
-from training.record import FILE, Record, say, step_text, step_values
+from training.record import FILE, Teller, step_values
 from training.settings import ModelSettings, RunSettings
 
 PEAK_TFLOPS = (
@@ -69,39 +68,29 @@ class Report:
     marks: Marks
 
 
-@dataclass
-class Metrics:
-    """The record of a run on one rank; ranks other than 0 write nothing."""
+class Metrics(Teller):
+    """What one rank of this program tells of a run; rank 0 speaks."""
 
-    model: ModelSettings
-    launch: Launch
-    device: torch.device
-    run: RunSettings
-    record: Record | None = None
-
-    def __post_init__(self) -> None:
-        """Open the record; a resumed run goes on in the same one."""
-        self.path, self.peak = self.run.path, peak_tflops(self.device, self.run.peak_tflops)
-        self.gpus, self.speaks = self.launch.world, self.launch.rank == 0
-        self.heart = Heartbeat(self.launch.rank, self.launch.local_rank)
-        self.checkpoint_every = 0
-        self.flops = flops_per_token(self.model)
-        if self.path and self.speaks:
+    def __init__(
+        self, model: ModelSettings, launch: Launch, device: torch.device, run: RunSettings
+    ) -> None:
+        super().__init__(
+            run.path,
+            launch.rank,
+            launch.local_rank,
+            print_every=run.print_every,
+            checkpoint_every=0,
+        )
+        self.model, self.device, self.gpus = model, device, launch.world
+        self.peak, self.flops = peak_tflops(device, run.peak_tflops), flops_per_token(model)
+        if launch.rank == 0:
             try:
-                self.record = Record(Path(self.path), say)
+                self.speak()
             except OSError as error:
                 raise UserError(
-                    f"run.path = {self.path!r}: {Path(self.path) / FILE} cannot be written "
+                    f"run.path = {run.path!r}: {Path(str(run.path)) / FILE} cannot be written "
                     f"({error.strerror}); write a folder that you may write"
                 ) from None
-
-    def event(self, name: str, text: str, **values: Any) -> None:
-        """Say and record something that is not a step."""
-        if self.speaks:
-            if name in ("start", "checkpoint"):
-                self.heart.committed()
-            say(text)
-            self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
         self.checkpoint_every = int(settings["checkpoint"]["every"])
@@ -121,48 +110,21 @@ class Metrics:
             torch=torch.__version__,
         )
 
-    def step(self, step: int, *, seconds: float, skipped: int = 0, **rest: Any) -> None:
+    def step(self, step: int, *, skipped: int = 0, **rest: Any) -> None:
         """Record one finished step.
 
         Args:
             step: Counted from 1.
-            seconds: From the end of the step before to the end of this one.
             skipped: Steps in a row up to this one that had no finite gradient.
             **rest: What else of a step `training.record.step_values` takes.
         """
-        self.heart.stepped(seconds)
-        if not self.speaks:
-            return
         values = step_values(
             step,
-            seconds=seconds,
             ranks=self.gpus,
             flops=self.flops,
             peak=self.peak and self.peak * 1e12,
             memory=memory_gib(self.device),
             **rest,
         )
-        self.heart.figures(values, self.checkpoint_every)
-        if step % self.run.print_every == 0 or step == 1 or skipped:
-            note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
-            say(step_text(values) + note)
-        self._record({**values, "skipped": skipped > 0})
-
-    def pause(self) -> None:
-        """Announce what takes longer than a step: a checkpoint, or a validation."""
-        self.heart.promise(PAUSE_SECONDS)
-
-    def _record(self, values: dict[str, Any]) -> None:
-        if self.record:
-            self.record.write(values)
-
-    def sync(self) -> None:
-        """Return when what was recorded is on the disk: before a checkpoint says that it was."""
-        self.pause()
-        if self.record:
-            self.record.sync()
-
-    def close(self) -> None:
-        self.heart.close()
-        if self.record:
-            self.record.close()
+        note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
+        self.stepped(values, note, skipped=skipped > 0)

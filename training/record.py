@@ -1,4 +1,4 @@
-"""What a run says to people, and its lines for machines: one JSON object each, in one file.
+"""What a run tells people and nodes, and its lines for machines: JSON objects, in one file.
 
 A file that cannot be written does not end the run: lines wait in memory, and follow in their order
 as soon as there is room again. A line is whole or not there: what a crash left of one is removed by
@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
+
+from training.heartbeat import PAUSE_SECONDS, Heartbeat
 
 FILE: Final = "metrics.jsonl"
 MOST_WAITING: Final = 64 * 2**20
@@ -180,3 +182,77 @@ def _end_of_lines(file: int) -> int:
         if found >= 0:
             return at + found + 1
     return 0
+
+
+class Teller:
+    """What one rank tells of a run: its node in any case, people and the record if it speaks.
+
+    Args:
+        folder: `run.path`; None records nothing.
+        rank: Of all ranks.
+        gpu: Index of its GPU on the node.
+        print_every: Steps between the lines of steps for people.
+        checkpoint_every: Steps between checkpoints; 0 where there are none.
+    """
+
+    def __init__(
+        self, folder: str | None, rank: int, gpu: int, *, print_every: int, checkpoint_every: int
+    ) -> None:
+        self.folder = folder
+        self.print_every, self.checkpoint_every = print_every, checkpoint_every
+        self.heart = Heartbeat(rank, gpu)
+        self.speaks = False
+        self.record: Record | None = None
+
+    def speak(self) -> None:
+        """Have this rank be the one that speaks; a resumed run goes on in the same record.
+
+        Raises:
+            OSError: If the folder can never be written.
+        """
+        self.speaks = True
+        if self.folder:
+            self.record = Record(Path(self.folder), say)
+        self.heart.committed()
+
+    def event(self, name: str, text: str, **values: Any) -> None:
+        """Say and record something that is not a step."""
+        if self.speaks:
+            if name in ("start", "checkpoint"):
+                self.heart.committed()
+            say(text)
+            self._write({"event": name, "text": text, **values})
+
+    def stepped(self, values: dict[str, Any], note: str = "", **more: Any) -> None:
+        """Tell, say and record a finished step.
+
+        Args:
+            values: As `step_values` has them.
+            note: What is said of it besides.
+            **more: What is recorded of it besides.
+        """
+        self.heart.stepped(values["seconds"])
+        if self.speaks:
+            self.heart.figures(values, self.checkpoint_every)
+            if values["step"] % self.print_every == 0 or values["step"] == 1 or note:
+                say(step_text(values) + note)
+            self._write({**values, **more})
+
+    def _write(self, values: dict[str, Any]) -> None:
+        if self.record:
+            self.record.write(values)
+
+    def pause(self) -> None:
+        """Announce what takes longer than a step: a checkpoint, or a validation."""
+        self.heart.promise(PAUSE_SECONDS)
+
+    def sync(self) -> None:
+        """Return when what was recorded is on the disk: before a checkpoint says that it was."""
+        self.pause()
+        if self.record:
+            self.record.sync()
+
+    def close(self) -> None:
+        self.heart.close()
+        if self.record:
+            self.record.close()

@@ -42,10 +42,17 @@ def train(settings: Settings) -> int:
     cuda = device.choose().type == "cuda"
     from training.failure import Witness
     from training.hang import Guard
-    from training.torchtitan.record import NotFiniteError, Record
+    from training.record import Teller
+    from training.torchtitan.record import NotFiniteError
     from training.torchtitan.trainer import configuration
 
-    record = Record(settings.run.path, launch, settings.checkpoint.every)
+    record = Teller(
+        settings.run.path,
+        launch.rank,
+        launch.local_rank,
+        print_every=settings.run.print_every,
+        checkpoint_every=settings.checkpoint.every,
+    )
     run: Any = configuration(settings, record, layout, cuda=cuda).build()
     witness = Witness(launch)
     run.follow(launch, settings)
@@ -69,7 +76,7 @@ def train(settings: Settings) -> int:
     guard.close()
     status = ended(run, record, settings) if saved else UNSAVED
     witness.close()
-    record.heart.close()
+    record.close()
     return status
 
 

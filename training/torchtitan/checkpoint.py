@@ -6,11 +6,10 @@ from typing import Any
 
 from torchtitan.components.checkpointer import CheckpointManager
 
-from training.heartbeat import PAUSE_SECONDS
 from training.launch.contract import committed
 from training.manifest import of_the_moment
 from training.problems import NodeError, UserError, failed, first_line
-from training.torchtitan.record import Record
+from training.record import Teller
 
 
 class Checkpoints(CheckpointManager):
@@ -20,7 +19,7 @@ class Checkpoints(CheckpointManager):
     class Config(CheckpointManager.Config):
         """torchtitan's own, and who is told."""
 
-        record: Record
+        record: Teller
 
     def __init__(self, config: Config, **given: Any) -> None:
         super().__init__(config, **given)
@@ -41,7 +40,7 @@ class Checkpoints(CheckpointManager):
 
     def now(self, step: int) -> bool:
         """Write the state of a step, and return whether that succeeded."""
-        self.record.heart.promise(PAUSE_SECONDS)
+        self.record.pause()
         if step in {self.written, self.writing}:
             self.maybe_wait_for_saving()
         if self.written != step:
@@ -57,7 +56,7 @@ class Checkpoints(CheckpointManager):
 
     def _save(self, curr_step: int, last_step: bool = False) -> bool:  # noqa: FBT001, FBT002
         if self._should_save(curr_step, last_step):
-            self.record.heart.promise(PAUSE_SECONDS)
+            self.record.pause()
         try:
             began = super()._save(curr_step, last_step)
         except Exception as error:  # noqa: BLE001 - a full disk is no reason to end a healthy run

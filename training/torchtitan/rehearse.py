@@ -12,7 +12,7 @@ from torch.distributed.pipelining._utils import extract_tensor_meta
 from torch.distributed.tensor import DTensor, Shard
 
 from training.ledger import GRADIENTS, OPTIMIZER, WEIGHTS, fake_world, outside, states
-from training.mesh import Launch
+from training.record import Teller
 from training.rehearse import Rehearsal
 from training.torchtitan import device
 from training.torchtitan.layout import INTERLEAVED
@@ -40,12 +40,11 @@ def rehearse(settings: Settings, rank: int, world: int, node: int) -> Rehearsal:
         settings = replace(settings, data=data)
     layout = settings.placed(world, node)
     _prepare()
-    from training.torchtitan.record import Record
     from training.torchtitan.trainer import configuration
 
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank % node))
-    record = Record(settings.run.path, Launch(rank, world, rank % node, node), 0)
-    record.open = lambda: None  # type: ignore[method-assign] # nothing is written
+    record = Teller(settings.run.path, rank, rank % node, print_every=1, checkpoint_every=0)
+    record.speak = lambda: None  # type: ignore[method-assign] # nothing is written
     record.heart.path = None
     config = configuration(settings, record, layout, cuda=False)
     config.checkpoint.enable = False

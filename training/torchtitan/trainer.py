@@ -20,11 +20,12 @@ from torchtitan.trainer import Trainer
 from training.blame import Blame
 from training.mesh import Launch
 from training.pace import COMPUTES, DATA, OTHERS, Marks
+from training.record import Teller
 from training.torchtitan.checkpoint import Checkpoints
 from training.torchtitan.data import NoTokenizer, Tokens
 from training.torchtitan.layout import Layout
 from training.torchtitan.models import spec
-from training.torchtitan.record import Record, Steps
+from training.torchtitan.record import Steps
 from training.torchtitan.settings import Settings
 
 RECOMPUTE = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
@@ -40,7 +41,7 @@ class Run(Trainer):
     class Config(Trainer.Config):
         """torchtitan's own, and the record."""
 
-        record: Record
+        record: Teller
 
     def __init__(self, config: Config) -> None:
         self.told = False
@@ -74,7 +75,7 @@ class Run(Trainer):
             self.device,
             record.heart,
             tell=record.event,
-            speaks=record.speaks,
+            speaks=lambda: record.speaks,
             folder=settings.run.path,
             together=max(inside, parallel.expert_parallel),
             stages=parallel.pipeline_parallel,
@@ -194,7 +195,7 @@ def pipeline_step(
     )
 
 
-def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: bool) -> Run.Config:
+def configuration(settings: Settings, record: Teller, layout: Layout, *, cuda: bool) -> Run.Config:
     """Return what torchtitan is told."""
     parallel, numerics, optimizer = settings.parallel, settings.numerics, settings.optimizer
     model = spec(settings.model.family, settings.model.flavor)
@@ -273,7 +274,5 @@ def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: b
         compile=CompileConfig(enable=numerics.compile and cuda),
         comm=CommConfig(init_timeout_seconds=FIRST_SECONDS, train_timeout_seconds=STEP_SECONDS),
         debug=DebugConfig(seed=settings.run.seed, deterministic=numerics.deterministic),
-        metrics=Steps.Config(
-            record=record, print_every=settings.run.print_every, disable_color_printing=True
-        ),
+        metrics=Steps.Config(record=record, disable_color_printing=True),
     )

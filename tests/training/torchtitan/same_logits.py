@@ -16,9 +16,8 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from training.mesh import Launch  # noqa: E402
+from training.record import Teller  # noqa: E402
 from training.torchtitan.recipes import chosen  # noqa: E402
-from training.torchtitan.record import Record  # noqa: E402
 from training.torchtitan.trainer import configuration  # noqa: E402
 
 
@@ -34,7 +33,7 @@ def main(folder: str, tokens: str) -> None:
                 f"run.path={scratch}",
             ],
         )
-        record = Record(scratch, Launch(), 0)
+        record = Teller(scratch, 0, 0, print_every=1, checkpoint_every=0)
         run = configuration(settings, record, settings.placed(1, 1), cuda=False).build()
         run.checkpointer.load()
         model = run.model_parts[0]
