@@ -6,24 +6,18 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Final,
     Literal,
     NamedTuple,
-    TypeVar,
+    Self,
     get_args,
     get_origin,
     get_type_hints,
 )
 
 from training.problems import Problem, UserError
-
-if TYPE_CHECKING:
-    from training.settings import Settings
-
-Whole = TypeVar("Whole", bound="Settings")
 
 
 class Bounds(NamedTuple):
@@ -101,29 +95,48 @@ def _out_of_range(value: Any, least: float, most: float | None) -> tuple[str, st
     return None
 
 
-def overridden(settings: Whole, changes: Mapping[str, str]) -> Whole:
-    """Return settings with `part.name` replaced by the value its text stands for."""
-    parts: dict[str, dict[str, object]] = {}
-    for name, text in changes.items():
-        part, _, leaf = name.partition(".")
-        known = get_type_hints(type(getattr(settings, part, None)))
-        if not is_dataclass(getattr(settings, part, None)) or leaf not in known:
-            names = [
-                f"{p.name}.{f.name}"
-                for p in fields(settings)
-                for f in fields(getattr(settings, p.name))
-            ]
-            last = leaf or part
-            near = [n for n in names if n.endswith(f".{last}")]
-            near = near or [n for n in names if n.startswith(f"{name}.")]
-            near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-            hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
-            raise UserError(f"--set {name}={text}: no such setting; {hint}")
-        parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
-    changed: dict[str, Any] = {
-        part: replace(getattr(settings, part), **values) for part, values in parts.items()
-    }
-    return replace(settings, **changed)
+class Checked:
+    """Settings of a run, in parts, of which none that cannot be is ever made.
+
+    Raises:
+        UserError: With every problem of every part.
+    """
+
+    def __post_init__(self) -> None:
+        if error := UserError.of(self.problems()):
+            raise error
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield everything that cannot be."""
+        yield from value_problems(self)
+
+    def override(self, changes: Mapping[str, str]) -> Self:
+        """Return these settings with `part.name` replaced by the value its text stands for.
+
+        Raises:
+            UserError: If a name does not exist or a text is not of its type.
+        """
+        parts: dict[str, dict[str, object]] = {}
+        for name, text in changes.items():
+            part, _, leaf = name.partition(".")
+            known = get_type_hints(type(getattr(self, part, None)))
+            if not is_dataclass(getattr(self, part, None)) or leaf not in known:
+                raise UserError(f"--set {name}={text}: no such setting; {self._hint(name)}")
+            parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
+        changed: dict[str, Any] = {
+            part: replace(getattr(self, part), **values) for part, values in parts.items()
+        }
+        return replace(self, **changed)  # type: ignore[type-var]
+
+    def _hint(self, name: str) -> str:
+        """Say which settings may have been meant."""
+        parts = fields(self)  # type: ignore[arg-type]
+        names = [f"{p.name}.{f.name}" for p in parts for f in fields(getattr(self, p.name))]
+        last = name.partition(".")[2] or name
+        near = [n for n in names if n.endswith(f".{last}")]
+        near = near or [n for n in names if n.startswith(f"{name}.")]
+        near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        return f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
 
 
 def parse(name: str, text: str, kind: Any) -> object:

@@ -7,13 +7,22 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from training import limits
-from training.limits import LEAST_SHARE, OTHER_TYPE, Amount, Bounds, Count, Positive, Seed, Share
-from training.problems import Problem, UserError, choices, divisors
+from training.limits import (
+    LEAST_SHARE,
+    OTHER_TYPE,
+    Amount,
+    Bounds,
+    Checked,
+    Count,
+    Positive,
+    Seed,
+    Share,
+)
+from training.problems import Problem, choices, divisors
 
 LEAST_KEPT: Final = 2
 """Checkpoints: one to use and one to fall back to."""
@@ -194,16 +203,36 @@ class CheckpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """Length and record of the run."""
+class AnyRunSettings:
+    """Length and watch of a run of either program."""
 
     steps: Positive
     """Optimizer steps from the beginning of training, resumed ones included."""
-    path: str | None = None
-    """Folder for metrics.jsonl; None prints only."""
     seed: Seed = 0
     """Decides weights and order of data, on any number of GPUs."""
     print_every: Positive = 10
+    slowest: Amount = 0.0
+    """Times the median rank from which on a rank that holds the others up ends the run after a
+    checkpoint, for its node to be left out; 0 never: it is named all the same."""
+    hang_seconds: Amount = 30.0
+    """Beyond three times what is usual between two layers, without any progress, after which the
+    rank that hangs is named; after three times as long the run ends. 0 never."""
+
+    def problems(self) -> Iterator[Problem]:
+        if 0 < self.slowest <= 1:
+            why, fix = (
+                "is passed by the median itself",
+                "write more than 1, as in 1.3, or 0 for never",
+            )
+            yield Problem("run.slowest", self.slowest, why, fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(AnyRunSettings):
+    """Length and record of the run."""
+
+    path: str | None = None
+    """Folder for metrics.jsonl; None prints only."""
     peak_tflops: Amount = 0.0
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
     timeout_minutes: Annotated[float, Bounds(0.1, 1440)] = 10.0
@@ -215,31 +244,11 @@ class RunSettings:
     and no checkpoint is written while it lasts; 0 never."""
     most_spiked: Count = 100
     """Spikes among the last steps, twice as many, before the run ends; 0 for any."""
-    slowest: Amount = 0.0
-    """Times the median rank from which on a rank that holds the others up ends the run after a
-    checkpoint, for its node to be left out; 0 never: it is named all the same."""
-    hang_seconds: Amount = 30.0
-    """Beyond three times what is usual between two layers, without any progress, after which the
-    rank that hangs is named; after three times as long the run ends. 0 never."""
-
-    def problems(self) -> Iterator[Problem]:
-        return run_problems(self.slowest)
-
-
-def run_problems(slowest: float) -> Iterator[Problem]:
-    """Yield what of a run cannot be, whichever program it is of."""
-    if 0 < slowest <= 1:
-        why = "is passed by the median itself"
-        yield Problem("run.slowest", slowest, why, "write more than 1, as in 1.3, or 0 for never")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """One run, complete.
-
-    Raises:
-        UserError: With every problem of every part, when the values cannot be.
-    """
+class Settings(Checked):
+    """One run, complete."""
 
     model: ModelSettings
     data: DataSettings
@@ -249,12 +258,8 @@ class Settings:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
-    def __post_init__(self) -> None:
-        if error := UserError.of(self.problems()):
-            raise error
-
     def problems(self) -> Iterator[Problem]:
-        single = list(limits.value_problems(self))
+        single = list(super().problems())
         yield from single
         if any(problem.why == OTHER_TYPE for problem in single):
             return
@@ -267,11 +272,3 @@ class Settings:
                 fix = choices([n for n in divisors(size) if n <= ways][-3:])
                 why = f"does not divide model.{name} = {size}"
                 yield Problem("parallel.tensor_parallel", ways, why, fix)
-
-    def override(self, changes: Mapping[str, str]) -> Self:
-        """Return these settings with `part.name` replaced by the value its text stands for.
-
-        Raises:
-            UserError: If a name does not exist or a text is not of its type.
-        """
-        return limits.overridden(self, changes)

@@ -4,13 +4,13 @@ The names are those of `training.settings` wherever both programs have the thing
 PyTorch: a mistake is found before nodes load it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from training.limits import Amount, Bounds, Count, Positive, Seed, overridden, value_problems
+from training.limits import Bounds, Checked, Count, Positive
 from training.problems import Problem, UserError
-from training.settings import OptimizerSettings, run_problems
+from training.settings import AnyRunSettings, OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
 
 
@@ -97,22 +97,11 @@ class CheckpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
+class RunSettings(AnyRunSettings):
     """Length and record of the run."""
 
-    steps: Positive
-    """Optimizer steps from the beginning of training, resumed ones included."""
     path: str
     """Folder for metrics.jsonl and for what torchtitan dumps."""
-    seed: Seed = 0
-    """Decides weights and order of data."""
-    print_every: Positive = 10
-    slowest: Amount = 0.0
-    """Times the median rank from which on a rank that holds the others up ends the run after a
-    checkpoint, for its node to be left out; 0 never: it is named all the same."""
-    hang_seconds: Amount = 30.0
-    """Beyond three times what is usual between two layers, without any progress, after which the
-    rank that hangs is named; after three times as long the run ends. 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +117,7 @@ class WeightsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Checked):
     """One complete run."""
 
     model: ModelSettings
@@ -140,22 +129,13 @@ class Settings:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     weights: WeightsSettings = field(default_factory=WeightsSettings)
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot be.
-
-        Raises:
-            UserError: With every problem there is.
-        """
-        found = list(value_problems(self)) or [
-            *self.optimizer.problems(),
-            *run_problems(self.run.slowest),
-        ]
+    def problems(self) -> Iterator[Problem]:
+        found = [*super().problems()] or [*self.optimizer.problems(), *self.run.problems()]
+        yield from found
         if not found:
             model = self.model
-            faults = model_faults(model.family, model.flavor, model.sequence)
-            found = [Problem(*fault) for fault in faults]
-        if error := UserError.of(found or [Problem(*fault) for fault in self.layout().faults()]):
-            raise error
+            faults = list(model_faults(model.family, model.flavor, model.sequence))
+            yield from (Problem(*each) for each in faults or self.layout().faults())
 
     def layout(self, world: int = 0, node: int = 0) -> Layout:
         """Return how the run lies on ranks; 0 says that their number is not known."""
@@ -186,7 +166,3 @@ class Settings:
         if error := UserError.of(Problem(*fault) for fault in layout.faults()):
             raise error
         return layout
-
-    def override(self, changes: Mapping[str, str]) -> Self:
-        """Return a copy with `part.name` replaced by the value its text stands for."""
-        return overridden(self, changes)  # type: ignore[type-var]
