@@ -85,15 +85,8 @@ class Situation:
         own = (ENVIRONMENT_TAG, self.spec.name)
         return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
 
-    def arn(self, service: str, resource: str) -> str:
-        partition, account = self.caller.partition, self.caller.account
-        return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
-
-    def iam_arn(self, resource: str) -> str:
-        return f"arn:{self.caller.partition}:iam::{self.caller.account}:{resource}"
-
     def role_arn(self, name: str) -> str:
-        return self.iam_arn(f"role/{name}")
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
 
 
 Examination = Callable[[Situation], Iterator[Finding]]

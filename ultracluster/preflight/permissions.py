@@ -7,7 +7,9 @@ reads policies alone: a condition whose value it is not given is said to be open
 as a refusal.
 """
 
+import tomllib
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
@@ -19,89 +21,32 @@ from ultracluster.synthesis import qualifier
 HEX: Final = "0123456789abcdef0"
 
 
+NEEDED: Final = tomllib.loads((files("ultracluster.preflight") / "needed.toml").read_text("utf-8"))
+
+
 def needed(situation: Situation) -> dict[str, list[str]]:
     """Return the actions by the resource that they are asked for on."""
+    spec, caller = situation.spec, situation.caller
+    has = {
+        "every environment": True,
+        "a network of its own": isinstance(spec.network, NetworkSpec),
+        "a NAT gateway": getattr(spec.network, "public_subnet_cidr", None) is not None,
+        "interface endpoints": bool(spec.network.interface_endpoints),
+        "a placement group": spec.nodes.placement_group,
+        "a reservation": spec.nodes.makes_reservation,
+        "an Auto Scaling group": spec.slurm is None,
+        "Slurm": spec.slurm is not None,
+        "an image of its own": spec.node_image is not None,
+        "data repositories": bool(spec.storage.data_repositories),
+    }
+    names = {"partition": caller.partition, "region": spec.region, "account": caller.account}
+    names |= {"name": spec.name, "small": spec.name.lower(), "path": ROLE_PATH}
     grants: dict[str, list[str]] = {}
-    for action, resource in _pairs(situation):
-        grants.setdefault(resource, []).append(action)
+    for what, actions in NEEDED.items():
+        for action, resource in actions.items() if has[what] else ():
+            on = resource.format(**names, hex=HEX, short=HEX[:10])
+            grants.setdefault(on, []).append(action)
     return grants
-
-
-def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
-    name, arn = situation.spec.name, situation.arn
-    partition = situation.caller.partition
-    for action, kind in _ec2(situation):
-        yield f"ec2:{action}", arn("ec2", kind)
-    if situation.spec.slurm is None:
-        group = f"autoScalingGroup:*:autoScalingGroupName/{name}-Cluster-Nodes"
-        yield "autoscaling:CreateAutoScalingGroup", arn("autoscaling", group)
-    else:
-        yield from _slurm(situation)
-    if situation.spec.node_image is not None:
-        for action, kind in IMAGE_BUILDER.items():
-            yield f"imagebuilder:{action}", arn("imagebuilder", f"{kind}/{name}-nodes")
-    yield "fsx:CreateFileSystem", arn("fsx", f"file-system/fs-{HEX}")
-    if situation.spec.storage.data_repositories:
-        association = f"association/fs-{HEX}/dra-{HEX}"
-        yield "fsx:CreateDataRepositoryAssociation", arn("fsx", association)
-    yield "s3:CreateBucket", f"arn:{partition}:s3:::{name.lower()}-storage-data"
-    yield "kms:CreateKey", "*"
-    yield "iam:CreateRole", situation.role_arn(f"{name}-Cluster-NodeRole")
-    yield "iam:PassRole", situation.role_arn(f"{name}-Cluster-NodeRole")
-    yield "logs:CreateLogGroup", arn("logs", f"log-group:/aws/fsx/{name}")
-    machine = f"stateMachine:{name}-Training-Unattended"
-    yield "states:CreateStateMachine", arn("states", machine)
-    yield "ssm:PutParameter", arn("ssm", f"parameter/ultracluster/{name}/instance-type")
-    yield "ecr:CreateRepository", arn("ecr", f"repository/{name}-training-images")
-
-
-IMAGE_BUILDER: Final = {
-    "CreateComponent": "component",
-    "CreateImageRecipe": "image-recipe",
-    "CreateInfrastructureConfiguration": "infrastructure-configuration",
-    "CreateDistributionConfiguration": "distribution-configuration",
-    "CreateImagePipeline": "image-pipeline",
-}
-"""What the stack of an image of one's own makes, by the resource that IAM knows it as."""
-
-
-def _slurm(situation: Situation) -> Iterator[tuple[str, str]]:
-    """Yield what PCS asks of whoever has it make a cluster and its node groups.
-
-    PCS calls EC2 and Secrets Manager in the caller's name when it is asked (AWS PCS user guide,
-    "Minimum permissions", copy read 2026-11-24).
-    """
-    arn = situation.arn
-    cluster = f"cluster/pcs_{HEX[:10]}"
-    yield "pcs:CreateCluster", arn("pcs", "cluster/*")
-    yield "pcs:CreateComputeNodeGroup", arn("pcs", f"{cluster}/computenodegroup/*")
-    yield "pcs:CreateQueue", arn("pcs", f"{cluster}/queue/*")
-    yield "ec2:CreateNetworkInterface", arn("ec2", f"network-interface/eni-{HEX}")
-    yield "ec2:CreateFleet", arn("ec2", "fleet/*")
-    yield "ec2:RunInstances", arn("ec2", "instance/*")
-    secret = f"secret:pcs!slurm-secret-pcs_{HEX[:10]}"
-    for action in ("CreateSecret", "TagResource"):
-        yield f"secretsmanager:{action}", arn("secretsmanager", secret)
-    profile = f"instance-profile/{ROLE_PATH[1:]}{situation.spec.name}"
-    yield "iam:CreateInstanceProfile", situation.iam_arn(profile)
-
-
-def _ec2(situation: Situation) -> Iterator[tuple[str, str]]:
-    spec = situation.spec
-    yield "CreateSecurityGroup", f"security-group/sg-{HEX}"
-    yield "CreateLaunchTemplate", f"launch-template/lt-{HEX}"
-    if isinstance(spec.network, NetworkSpec):
-        yield "CreateVpc", f"vpc/vpc-{HEX}"
-        yield "CreateSubnet", f"subnet/subnet-{HEX}"
-        if spec.network.public_subnet_cidr is not None:
-            yield "CreateNatGateway", f"natgateway/nat-{HEX}"
-            yield "AllocateAddress", f"elastic-ip/eipalloc-{HEX}"
-    if spec.network.interface_endpoints:
-        yield "CreateVpcEndpoint", f"vpc-endpoint/vpce-{HEX}"
-    if spec.nodes.placement_group:
-        yield "CreatePlacementGroup", f"placement-group/{spec.name}-Cluster-PlacementGroup"
-    if spec.nodes.makes_reservation:
-        yield "CreateCapacityReservation", f"capacity-reservation/cr-{HEX}"
 
 
 DEPLOYING: Final = ("deploy", "file-publishing")
