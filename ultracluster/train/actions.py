@@ -182,7 +182,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    jobs, since = _those(arguments), _since(arguments)
+    since, jobs = _since(arguments), _those(arguments)
     name, written = arguments.job or jobs.newest(), 0
     # Without --follow nobody asks for a job of Slurm's: it may be forgotten, and its file is there.
     run = jobs.run(name) if arguments.follow or not arguments.slurm else None
