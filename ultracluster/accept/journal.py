@@ -8,8 +8,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -74,9 +74,10 @@ class Journal:
 def _is_entry(value: object) -> bool:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         return False
-    needed = DETAILS.get(value.get("kind", ""), {"?"})
+    remover = REMOVERS.get(value.get("kind", ""))
+    named = {name for name in value if value[name] or name == "instance"}
     # Without an instance a command is of the login node; all else has a name, or means too much.
-    return needed <= {name for name in value if value[name] or name == "instance"}
+    return remover is not None and {"kind", *signature(remover).parameters} - {"scene"} == named
 
 
 def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
@@ -126,8 +127,9 @@ def _end_commands(scene: "Scene", say: Callable[[str], None]) -> bool:
 
 
 def _take_away(scene: "Scene", entry: Entry) -> None:
+    details = {name: value for name, value in entry.items() if name != "kind"}
     try:
-        _patiently(scene, lambda: REMOVERS[entry["kind"]](scene, entry))
+        _patiently(scene, lambda: REMOVERS[entry["kind"]](scene, **details))
     except CloudError as error:
         if error.code not in ABSENT and "does not exist" not in error.message:
             raise
@@ -145,60 +147,60 @@ def _patiently(scene: "Scene", act: Callable[[], T]) -> T:
     return act()
 
 
-def _queue(scene: "Scene", entry: Entry) -> None:
-    url = scene.cloud.ask("sqs", "get_queue_url", QueueName=entry["name"])["QueueUrl"]
+def _queue(scene: "Scene", name: str) -> None:
+    url = scene.cloud.ask("sqs", "get_queue_url", QueueName=name)["QueueUrl"]
     scene.cloud.ask("sqs", "delete_queue", QueueUrl=url)
 
 
-def _subscription(scene: "Scene", entry: Entry) -> None:
-    rows = scene.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=entry["topic"])
+def _subscription(scene: "Scene", topic: str, name: str) -> None:
+    rows = scene.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=topic)
     for row in rows["Subscriptions"]:
-        if row["Endpoint"].endswith(f":{entry['name']}"):
+        if row["Endpoint"].endswith(f":{name}"):
             scene.cloud.ask("sns", "unsubscribe", SubscriptionArn=row["SubscriptionArn"])
 
 
-def _objects(scene: "Scene", entry: Entry) -> None:
+def _objects(scene: "Scene", bucket: str, prefix: str) -> None:
     """Delete every version: the bucket keeps them otherwise."""
-    where = {"Bucket": entry["bucket"]}
-    found = scene.cloud.ask("s3", "list_object_versions", **where, Prefix=entry["prefix"])
+    where = {"Bucket": bucket}
+    found = scene.cloud.ask("s3", "list_object_versions", **where, Prefix=prefix)
     rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
     for row in rows:
         named = {"Key": row["Key"], "VersionId": row["VersionId"]}
         scene.cloud.ask("s3", "delete_object", **where, **named)
 
 
-def _execution(scene: "Scene", entry: Entry) -> None:
-    execution = scene.cloud.ask("stepfunctions", "describe_execution", executionArn=entry["arn"])
+def _execution(scene: "Scene", arn: str) -> None:
+    execution = scene.cloud.ask("stepfunctions", "describe_execution", executionArn=arn)
     if execution["status"] == "RUNNING":
-        scene.cloud.ask("stepfunctions", "stop_execution", executionArn=entry["arn"])
+        scene.cloud.ask("stepfunctions", "stop_execution", executionArn=arn)
 
 
-def _training_job(scene: "Scene", entry: Entry) -> None:
-    named = {"TrainingJobName": entry["name"]}
+def _training_job(scene: "Scene", name: str) -> None:
+    named = {"TrainingJobName": name}
     with suppress(CloudError):
         status = scene.cloud.ask("sagemaker", "describe_training_job", **named)["TrainingJobStatus"]
         if status == "InProgress":
             scene.cloud.ask("sagemaker", "stop_training_job", **named)
 
 
-def _shell(scene: "Scene", entry: Entry) -> None:
+def _shell(scene: "Scene", instance: str, command: str) -> None:
     """Run the command that undoes; a node that is gone has nothing to undo."""
     try:
-        said = scene.root(entry["command"], entry["instance"])
+        said = scene.root(command, instance)
     except CloudError as error:
-        if entry["instance"] and error.code == GONE:
+        if instance and error.code == GONE:
             return
         raise
     if said.status:
         raise CommandError(said.text)
 
 
-def _change_set(scene: "Scene", entry: Entry) -> None:
-    named = {"StackName": entry["stack"], "ChangeSetName": entry["name"]}
+def _change_set(scene: "Scene", stack: str, name: str) -> None:
+    named = {"StackName": stack, "ChangeSetName": name}
     scene.cloud.ask("cloudformation", "delete_change_set", **named)
 
 
-REMOVERS: Final[Mapping[str, Callable[["Scene", Entry], None]]] = {
+REMOVERS: Final[Mapping[str, Callable[..., None]]] = {
     "queue": _queue,
     "subscription": _subscription,
     "objects": _objects,
@@ -207,13 +209,4 @@ REMOVERS: Final[Mapping[str, Callable[["Scene", Entry], None]]] = {
     SHELL: _shell,
     "change set": _change_set,
 }
-DETAILS: Final[Mapping[str, AbstractSet[str]]] = {
-    "queue": {"name"},
-    "subscription": {"topic", "name"},
-    "objects": {"bucket", "prefix"},
-    "execution": {"arn"},
-    "training job": {"name"},
-    SHELL: {"command", "instance"},
-    "change set": {"stack", "name"},
-}
-"""What an entry of each kind has, besides."""
+"""What takes a thing of each kind away; its parameters are what an entry of it has besides."""

@@ -8,7 +8,7 @@ from ultracluster.exit_status import CommandError
 from ultracluster.spec.recipe import MOUNT
 from ultracluster.train.deployed import Deployed, read
 from ultracluster.train.jobs import EXECUTION, Jobs
-from ultracluster.train.submission import channel
+from ultracluster.train.submission import placed
 
 INSTANCE: Final = "ml.m5.large"
 CANARY_SECONDS: Final = 300
@@ -47,17 +47,8 @@ def _request(scene: Scene, deployed: Deployed) -> dict[str, Any]:
             "ContainerEntrypoint": ["/bin/sh", "-c"],
             "ContainerArguments": [f"ls {MOUNT} && sleep {CANARY_SECONDS}"],
         },
-        "RoleArn": deployed["execution-role-arn"],
-        "InputDataConfig": [channel(deployed)],
-        "OutputDataConfig": {
-            "S3OutputPath": f"s3://{deployed['data-bucket']}/output",
-            "KmsKeyId": deployed["data-key-arn"],
-        },
+        **placed(deployed),
         "ResourceConfig": {"InstanceType": INSTANCE, "InstanceCount": 1, "VolumeSizeInGB": 30},
-        "VpcConfig": {
-            "SecurityGroupIds": list(deployed.listed("security-group-ids")),
-            "Subnets": list(deployed.listed("subnet-ids")),
-        },
         "StoppingCondition": {"MaxRuntimeInSeconds": 2 * CANARY_SECONDS},
         "Tags": [{"Key": "ultracluster:environment", "Value": deployed.name}],
     }

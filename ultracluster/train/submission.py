@@ -77,24 +77,13 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
             **({"ContainerEntrypoint": list(entrypoint)} if entrypoint else {}),
         },
         "HyperParameters": recipe.hyperparameters(run),
-        "RoleArn": deployed["execution-role-arn"],
-        "InputDataConfig": [channel(deployed)],
-        "OutputDataConfig": {
-            "S3OutputPath": f"s3://{bucket}/output",
-            "KmsKeyId": deployed["data-key-arn"],
-            # A model's weights do not become smaller by it, and a node waits for it.
-            "CompressionType": "NONE",
-        },
+        **placed(deployed),
         "ResourceConfig": {
             "InstanceType": recipe.instance.sagemaker_training_type,
             "InstanceCount": recipe.nodes,
             # Of no effect where the disk is local NVMe; every client that is known sends it.
             "VolumeSizeInGB": recipe.volume_gib,
             **({"KeepAlivePeriodInSeconds": warm} if warm else {}),
-        },
-        "VpcConfig": {
-            "SecurityGroupIds": list(deployed.listed("security-group-ids")),
-            "Subnets": list(deployed.listed("subnet-ids")),
         },
         "StoppingCondition": {n: value for n, value in stopping.items() if value is not None},
         "CheckpointConfig": {
@@ -113,20 +102,31 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
     }
 
 
-def channel(deployed: Deployed) -> dict[str, Any]:
-    """Return the file system as a channel of a job."""
+def placed(deployed: Deployed) -> dict[str, Any]:
+    """Return the members of a request that any job of an environment has: role, data, network."""
+    file_system = {
+        "FileSystemId": deployed["file-system-id"],
+        "FileSystemType": "FSxLustre",
+        # All of it, to be read and written: data and checkpoints are folders of it.
+        "FileSystemAccessMode": "rw",
+        "DirectoryPath": f"/{deployed['lustre-mount-name']}",
+    }
+    channel = {"ChannelName": CHANNEL, "InputMode": "File"}
     return {
-        "ChannelName": CHANNEL,
-        "DataSource": {
-            "FileSystemDataSource": {
-                "FileSystemId": deployed["file-system-id"],
-                "FileSystemType": "FSxLustre",
-                # All of it, to be read and written: data and checkpoints are folders of it.
-                "FileSystemAccessMode": "rw",
-                "DirectoryPath": f"/{deployed['lustre-mount-name']}",
-            }
+        "RoleArn": deployed["execution-role-arn"],
+        "InputDataConfig": [
+            {**channel, "DataSource": {"FileSystemDataSource": file_system}},
+        ],
+        "OutputDataConfig": {
+            "S3OutputPath": f"s3://{deployed['data-bucket']}/output",
+            "KmsKeyId": deployed["data-key-arn"],
+            # A model's weights do not become smaller by it, and a node waits for it.
+            "CompressionType": "NONE",
         },
-        "InputMode": "File",
+        "VpcConfig": {
+            "SecurityGroupIds": list(deployed.listed("security-group-ids")),
+            "Subnets": list(deployed.listed("subnet-ids")),
+        },
     }
 
 
