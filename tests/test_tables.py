@@ -3,9 +3,9 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from ultracluster.tables import Column, Rows
+from ultracluster.visible import console
 
 NAMES = ("environments/ultracluster.py:17", "aws ec2 describe-vpcs --vpc-ids vpc-0123456789abcdef0")
 PROSE = "A sentence that explains the row and is long enough to be folded in a narrow terminal."
@@ -17,7 +17,7 @@ def printed(width: int) -> list[str]:
     for name in NAMES:
         rows.add(name, "1,234", f"[bold] {PROSE}", NAMES[1])
     file = io.StringIO()
-    Console(file=file, width=width).print(rows)
+    console(file=file, width=width).print(rows)
     return file.getvalue().splitlines()
 
 
@@ -39,6 +39,30 @@ def test_it_is_a_table_where_it_fits_and_lines_where_it_does_not():
     assert not any("┃" in line or "│" in line for line in printed(60))
 
 
-def test_nothing_is_cut_where_a_name_is_wider_than_the_terminal():
-    """It is broken then, as a terminal would break it."""
-    assert NAMES[1].replace(" ", "") in "".join(printed(30)).replace(" ", "")
+@pytest.mark.parametrize("width", [30, 40])
+def test_a_name_that_is_wider_than_the_terminal_is_one_line(width: int):
+    """The terminal itself breaks it, so that it can be copied whole."""
+    assert sum(NAMES[1] in line for line in printed(width)) == 3
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_long_word_in_prose_is_whole(width: int):
+    """Names of log groups and images stand in sentences, and were broken where these folded."""
+    log_group = "/aws/lambda/dev-Network-AB681ED1AC93C89AACF46B0A27CE987EB1F6510300D18A1879B4"
+    rows = Rows([Column("type"), Column("id"), Column("why", "prose")])
+    rows.add("AWS::Logs::LogGroup", log_group, f"Lambda made it: aws logs {log_group} {PROSE}")
+    file = io.StringIO()
+    console(file=file, width=width).print(rows)
+
+    assert file.getvalue().count(log_group) == 2
+    assert all(len(line) <= width or log_group in line for line in file.getvalue().splitlines())
+
+
+def test_numbers_stand_below_each_other():
+    file = io.StringIO()
+    rows = Rows([Column("stack"), Column("resources", "number")])
+    rows.add("Network", "7")
+    console(file=file, width=60).print(rows)
+
+    (row,) = (line for line in file.getvalue().splitlines() if "Network" in line)
+    assert [cell.removesuffix(" ") for cell in row.split("│")[1:3]] == [" Network", "         7"]

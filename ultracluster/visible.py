@@ -100,6 +100,10 @@ def console(**options: Any) -> "Console":
                 text = segment.text if segment.control else printed(segment.text)
                 yield segment if text == segment.text else Segment(text, segment.style)
 
+        def print(self, *objects: Any, **how: Any) -> None:
+            # What is wider than a terminal is left to it: cut, it could not be copied.
+            super().print(*objects, **{"crop": False, **how})
+
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would end the program, with the exit code of a finding
 

@@ -23,7 +23,7 @@ from ultracluster.emulator.process import Report
 from ultracluster.prove.deployment import Resource
 from ultracluster.prove.leftovers import Leftover
 from ultracluster.rehearse.cdk import Cdk, CdkError, Event, reasons
-from ultracluster.rehearse.display import Display, _table
+from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.rehearsal import Rehearsal
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -167,16 +167,6 @@ class Reporting:
 
     def report(self) -> Report:
         return Report(unfired=self._unfired)
-
-
-def test_numbers_of_a_table_stand_below_each_other():
-    out = io.StringIO()
-    table = _table("Stacks", "stack", "resources>")
-    table.add_row("Network", "7")
-    Console(file=out, width=60).print(table)
-
-    (row,) = (line for line in out.getvalue().splitlines() if "Network" in line)
-    assert [cell.removesuffix(" ") for cell in row.split("│")[1:3]] == [" Network", "         7"]
 
 
 @pytest.mark.parametrize("unfired", [(), ('{"type": "*"}',)])

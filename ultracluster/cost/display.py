@@ -1,5 +1,6 @@
 """Cost sheets of environments, also of those that their own ceiling refuses."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ copied into environments, so that none is broken. What follows from other column
 def show(estimate: Estimate, console: Console) -> None:
     sheet, spec = estimate.sheet, estimate.spec
     found = page(sheet)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         # A file or a pipe is as wide as the longest name of an item wants it to be.
         console.width = max(console.width, WIDEST)
     narrow = console.width < NARROW

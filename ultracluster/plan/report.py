@@ -9,7 +9,6 @@ from importlib.resources import files
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from ultracluster.style_sheet import style_sheet
 from ultracluster.tables import Column, Rows
@@ -81,9 +80,9 @@ BLOCKS: Final = " ▏▎▍▌▋▊▉"
 
 
 def show(report: Report, console: Console) -> None:
-    facts = Table(title=report.title, show_header=False, title_justify="left")
+    facts = Rows([Column(""), Column("", "prose")], title=report.title)
     for fact in report.facts:
-        facts.add_row(*fact)
+        facts.add(*fact)
     console.print(facts)
     for section in report.sections:
         if section.columns:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ultracluster.audit.report import Report
@@ -30,6 +29,7 @@ from ultracluster.preflight.finding import Check, Finding, Situation, Verdict
 from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
+from ultracluster.tables import Column, Rows
 
 MODULES: Final = (
     *(needs, offerings, capacity, subnets, vpc, image, buckets, permissions, fabric_rules),
@@ -150,11 +150,8 @@ def show(preflight: Preflight, console: Console) -> None:
 
 
 def _table(preflight: Preflight, console: Console) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
     # A name is what is written after --only: it stays in one piece.
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Rows([Column(""), Column(""), Column("", "prose")], boxed=False)
     # What does not apply is grouped by its reason.
     beside: dict[str, list[str]] = {}
     for result in preflight.results:
@@ -165,7 +162,7 @@ def _table(preflight: Preflight, console: Console) -> None:
             colour = COLOURS[finding.verdict]
             wanted = f"; wanted: {finding.wanted}" if finding.wanted else ""
             words = Text(f"{finding.subject}: {finding.found}{wanted}")
-            table.add_row(Text(finding.verdict, style=colour), Text(result.check.name), words)
+            table.add(Text(finding.verdict, style=colour), Text(result.check.name), words)
     console.print(table)
     for why, names in beside.items():
         say(console, f"SKIP {', '.join(names)}: {why}")

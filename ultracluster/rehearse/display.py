@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from ultracluster.prove.leftovers import Leftover
 from ultracluster.prove.proof import Results, as_document, failures, table_of
 from ultracluster.rehearse.cdk import Event
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.tables import Column, Rows
 
 FREE: Final = "free addresses"
 
@@ -79,8 +79,8 @@ class Display:
         demand = sum(spec.address_demand().values())
         reserved = facts.get("reserved")
         self.console.print()
-        table = _table(f"{spec.name}: what was built (emulated)", "", ">")
-        table.show_header = False
+        title = f"{spec.name}: what was built (emulated)"
+        table = Rows([Column(""), Column("", "number")], title=title)
         for name, value in (
             ("nodes", f"{nodes:,} x {spec.nodes.instance_type}"),
             (instance.accelerator.plural, instance.accelerator.total(nodes)),
@@ -92,7 +92,7 @@ class Display:
             ("addresses used now, free", f"{total - free:,}, {free:,}"),
             ("addresses used, free at full size", f"{demand:,}, {total - demand:,}"),
         ):
-            table.add_row(name, value)
+            table.add(name, value)
         self.console.print(table)
 
     def left(self, found: Sequence[Leftover]) -> None:
@@ -110,10 +110,11 @@ class Display:
         if not there:
             self.console.print("Nothing is left of the environment.")
         else:
-            table = _table("Left after destroy, on purpose", "type", "id", "why")
+            columns = [Column("type"), Column("id"), Column("why", "prose")]
+            table = Rows(columns, title="Left after destroy, on purpose")
             for entry in (each for each in there if each.expected):
                 resource = entry.resource
-                table.add_row(resource.resource_type, resource.physical_id, entry.reason)
+                table.add(resource.resource_type, str(resource.physical_id), entry.reason)
             self.console.print(table)
         for entry in found:
             if not entry.expected:
@@ -132,13 +133,3 @@ class Display:
     def fault(self, text: str) -> None:
         self.record["faults"].append(text)
         self.console.print(f"✗ {text}", style="red", highlight=False, soft_wrap=True, markup=False)
-
-
-def _table(title: str, *columns: str) -> Table:
-    """Return a table; a column whose name ends with `>` is set to the right."""
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        right = name.endswith(">")
-        justify: Literal["left", "right"] = "right" if right else "left"
-        table.add_column(name.removesuffix(">"), justify=justify, overflow="fold")
-    return table
