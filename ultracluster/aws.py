@@ -67,7 +67,7 @@ ACTIONS: Final = {
 reference, read 2026-11-27)."""
 
 
-NO_CREDENTIALS: Final = (
+SIGN_IN: Final = (
     "; sign in with `aws sso login` or `aws configure`, or name a profile in AWS_PROFILE"
 )
 WHAT_TO_DO: Final = {
@@ -75,10 +75,23 @@ WHAT_TO_DO: Final = {
         (
             *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
             *("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"),
-            *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"),
+            *("ExpiredToken", "ExpiredTokenException"),
         ),
-        NO_CREDENTIALS,
+        SIGN_IN,
     ),
+    **dict.fromkeys(
+        ("InvalidClientTokenId", "UnrecognizedClientException"),
+        f"{SIGN_IN}; or enable the Region in the account",
+    ),
+    **dict.fromkeys(
+        ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"),
+        "; look at the network and its proxy (HTTPS_PROXY), and at AWS_ENDPOINT_URL if it is set",
+    ),
+    **dict.fromkeys(
+        ("ConfigParseError", "InvalidConfigError"),
+        "; correct ~/.aws/config, or the file that AWS_CONFIG_FILE names",
+    ),
+    "InvalidEndpoint": "; correct AWS_ENDPOINT_URL, or unset it",
     "ProfileNotFound": "; `aws configure list-profiles` lists those that there are",
 }
 """What the user can do about an error, by its code; it is added to AWS's message."""
@@ -114,6 +127,11 @@ class CloudError(CommandError):
     def refused(self) -> bool:
         """Whether the caller has no permission for the call."""
         return self.code.startswith(REFUSED)
+
+    @property
+    def no_stack(self) -> bool:
+        """Whether CloudFormation says that it has no such stack."""
+        return self.code == "ValidationError" and "does not exist" in self.message
 
     @property
     def action(self) -> str:
@@ -160,15 +178,9 @@ def caller_of(cloud: Cloud, region: str) -> Caller:
     """Return the caller.
 
     Raises:
-        CommandError: if the account cannot be determined.
+        CloudError: if the account cannot be determined.
     """
-    try:
-        who = cloud.ask("sts", "get_caller_identity")
-    except CloudError as error:
-        raise CommandError(
-            f"{error}; give credentials and a Region that the account has enabled "
-            f"(aws sts get-caller-identity --region {region})"
-        ) from error
+    who = cloud.ask("sts", "get_caller_identity")
     return Caller(who["Account"], who["Arn"], region, os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
@@ -271,9 +283,13 @@ class Account:
             if service not in self._clients:
                 # An endpoint on loopback is reached without the shell's proxy.
                 own = Config(proxies={}) if self._endpoint_url else None
-                self._clients[service] = self._session.client(
-                    service,
-                    endpoint_url=self._endpoint_url,
-                    config=RETRIES.merge(own) if own else RETRIES,
-                )
+                try:
+                    self._clients[service] = self._session.client(
+                        service,
+                        endpoint_url=self._endpoint_url,
+                        config=RETRIES.merge(own) if own else RETRIES,
+                    )
+                except ValueError as error:
+                    words = str(error)
+                    raise CloudError("boto3", "client", "InvalidEndpoint", words) from error
             return self._clients[service]

@@ -14,7 +14,7 @@ import pytest
 from environments.staging import STAGING
 from tests.accept.conftest import World
 from ultracluster.accept import journal
-from ultracluster.aws import Account
+from ultracluster.aws import Account, CloudError
 from ultracluster.cli import main
 from ultracluster.exit_status import UsageError
 
@@ -122,6 +122,21 @@ def test_a_lost_network_leaves_a_journal(world: World, monkeypatch: pytest.Monke
     world.door.silent, world.door.before = False, lambda _: None
     assert journal.clean_up(world.scene(), world.said.append) == []
     assert world.left_in_account() == []
+
+
+def test_what_nobody_was_asked_about_stays_known(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Without a token of SSO, which "does not exist", a thing was taken for one that is gone."""
+
+    def unsigned(*_: object) -> None:
+        words = "Token for corp does not exist"
+        raise CloudError("sqs", "delete_queue", "SSOTokenLoadError", words, answered=False)
+
+    monkeypatch.setattr(journal, "TRIES", 1)
+    monkeypatch.setitem(journal.REMOVERS, "queue", unsigned)
+    scene = world.scene()
+    scene.journal.will_make("queue", name="accept-other")
+
+    assert [each["name"] for each in journal.clean_up(scene, world.said.append)] == ["accept-other"]
 
 
 def test_what_cannot_be_taken_away_stays_known(world: World):

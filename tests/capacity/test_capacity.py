@@ -245,7 +245,7 @@ def test_no_account_is_one_line(planted, capsys):
     who = ("sts", "get_caller_identity")
     planted().answers[who] = refusal(who, "NoCredentialsError")
     assert main(["capacity", "dev", "--recipe", "gpt-1b"]) == 2
-    assert "give credentials" in capsys.readouterr().err
+    assert "sign in with `aws sso login`" in capsys.readouterr().err
 
 
 def test_an_offer_in_another_zone_is_said_to_be(planted, capsys):

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from ultracluster.aws import CloudError
+from ultracluster.cli import main
 from ultracluster.deliver import plan as plans
 from ultracluster.deliver.plan import Change, Plan, PreparedStack, digest, execute, refusals
 from ultracluster.drift import Drifted
@@ -187,3 +189,37 @@ def test_it_stops_at_the_first_that_does_not_come_to_its_end(
 
 def test_a_stack_that_is_gone_has_not_come_to_its_end():
     assert execute(Account(gone=True), PLAN, lambda _: None) is False
+
+
+def test_ctrl_c_says_that_cloudformation_goes_on(monkeypatch: pytest.MonkeyPatch):
+    """What was begun there does not stop with the command, which said that it had."""
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="goes on with dev-Network, and no later stack"):
+        execute(Account(statuses=("UPDATE_IN_PROGRESS",)), PLAN, lambda _: None)
+
+
+def test_a_token_that_does_not_exist_is_no_stack_that_does_not():
+    """It was the same to a drift, which found no differences in no stacks."""
+    account: Any = Mock()
+    words = "Token for corp does not exist"
+    account.ask.side_effect = CloudError("cloudformation", "describe_stacks", "SSO", words)
+    with pytest.raises(CloudError, match=words):
+        plans.described(account, "dev-Network")
+
+
+def test_a_drift_of_nothing_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """It was "no differences in 0 stacks", with the exit code 2 and no reason."""
+    monkeypatch.setattr("ultracluster.deliver.command.Account", lambda *_, **__: Account(gone=True))
+
+    assert main(["deliver", "drift", "dev"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "ERROR dev: none of its stacks is in us-east-1; deploy it: npx cdk deploy 'dev/*'\n"
+    )

@@ -1,5 +1,7 @@
 """What is left after destroy is what is meant to be left."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from environments.dev import DEV
@@ -62,6 +64,17 @@ def test_dev_leaves_nothing(deployer):
     # CDK's own functions have run, and Lambda's log of it is in no stack.
     assert {entry.resource.resource_type for entry in found} == {"AWS::Logs::LogGroup"}
     assert all("aws logs delete-log-group" in entry.reason for entry in found)
+
+
+def test_what_nobody_answers_is_not_gone():
+    """A token of SSO that "does not exist" says nothing of a bucket."""
+    words = "Token for corp does not exist"
+    error = CloudError("s3", "head_bucket", "SSOTokenLoadError", words, answered=False)
+    cloud = Mock()
+    cloud.ask.side_effect = error
+    bucket = Mock(resource_type="AWS::S3::Bucket", physical_id="data")
+    with pytest.raises(CloudError, match=words):
+        list(leftovers(cloud, [bucket]))
 
 
 def orphaned_group(cloud, vpc):

@@ -131,7 +131,8 @@ def _take_away(scene: "Scene", entry: Entry) -> None:
     try:
         _patiently(scene, lambda: REMOVERS[entry["kind"]](scene, **details))
     except CloudError as error:
-        if error.code not in ABSENT and "does not exist" not in error.message:
+        gone = error.code in ABSENT or "does not exist" in error.message
+        if not (error.answered and gone):
             raise
 
 

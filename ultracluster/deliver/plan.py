@@ -196,7 +196,7 @@ def described(cloud: Cloud, name: str) -> dict[str, Any] | None:
     try:
         answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
     except CloudError as error:
-        if "does not exist" not in error.message:
+        if not error.no_stack:
             raise
         return None
     row: dict[str, Any] = answer["Stacks"][0]
@@ -277,7 +277,11 @@ def execute(cloud: Cloud, plan: Plan, note: Callable[[str], None]) -> bool:
             continue
         asked = {"StackName": stack.name, "ChangeSetName": stack.change_set}
         cloud.ask("cloudformation", "execute_change_set", **asked)
-        row = until(partial(described, cloud, stack.name), _rests, pause=SOON) or GONE
+        try:
+            row = until(partial(described, cloud, stack.name), _rests, pause=SOON) or GONE
+        except KeyboardInterrupt:
+            goes_on = f"CloudFormation goes on with {stack.name}, and no later stack was begun"
+            raise KeyboardInterrupt(goes_on) from None
         status, reason = row["StackStatus"], row.get("StackStatusReason", "")
         note(f"{stack.name}: {status}{reason and f': {reason}'}")
         if status not in WELL:

@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Compare a deployed environment with what was asked for; change nothing."""
     spec, path = find(arguments.environment)
     cloud = ReadOnly(Account(spec.region, account=spec.account))
-    caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis, progress("asking AWS"):
+        caller = caller_of(cloud, spec.region)
         deployment = Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name))
         if not any(resource.physical_id for resource in deployment.resources):
             raise CommandError(

@@ -100,7 +100,7 @@ class Deployment:
         try:
             answer = self._cloud.ask("cloudformation", "list_stack_resources", StackName=name)
         except CloudError as error:
-            if "does not exist" not in error.message:
+            if not error.no_stack:
                 raise
             return {}
         return {entry["LogicalResourceId"]: entry for entry in answer["StackResourceSummaries"]}

@@ -92,6 +92,8 @@ def _there(cloud: Cloud, resource_type: str, physical_id: str) -> bool:
         rows = described(cloud, resource_type, physical_id)
     except CloudError as error:
         # "Does not exist" has a different code in every service.
+        if not error.answered:
+            raise
         if ABSENT_CODE.search(error.code) or ABSENT_WORDS.search(error.message):
             return False
         raise

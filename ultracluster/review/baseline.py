@@ -220,7 +220,7 @@ def deployed(subject: Subject, region: str | None) -> Fetch:
             )
             described = account.ask("cloudformation", "describe_stacks", StackName=stack)
         except CloudError as error:
-            if error.code == "ValidationError" and "does not exist" in error.message:
+            if error.no_stack:
                 return None
             raise SubjectError(f"--baseline deployed: {error}") from error
         protected = described["Stacks"][0].get("EnableTerminationProtection") is True

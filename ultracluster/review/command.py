@@ -148,7 +148,14 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
-    return synthesized(*find(given[0]))
+    spec, path = find(given[0])
+    if arguments.baseline == "deployed":
+        # Asked before a synthesis, which takes a while.
+        from ultracluster.aws import Account, caller_of  # noqa: PLC0415
+
+        with progress("asking AWS"):
+            caller_of(Account(spec.region, account=spec.account), spec.region)
+    return synthesized(spec, path)
 
 
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
