@@ -145,6 +145,7 @@ MAY_IMPORT = {
         "aws_cdk",
         "constructs_lib",
         "rich",
+        "ultracluster.command_line",
         "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.spec",

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -270,6 +271,9 @@ def test_the_command_alone_prints_help(capsys: pytest.CaptureFixture[str]):
     [
         (["adit", "x"], "did you mean audit?"),
         (["train", "sumbit"], "did you mean submit?"),
+        (["--vesion"], "--vesion (did you mean --version?); see ultracluster --help"),
+        (["check", "--fromat=json"], "(did you mean --format?); see ultracluster check --help"),
+        (["deliver", "drift", "dev", "--jsn"], "see ultracluster deliver drift --help"),
         (["check", "Stagign"], "did you mean staging?"),
         (["train", "recipes", "gpt-50b"], "did you mean gpt-50b-mics?"),
         (["preflight", "dev", "--only", "fabric-rule"], "did you mean fabric-rules?"),
@@ -278,13 +282,8 @@ def test_the_command_alone_prints_help(capsys: pytest.CaptureFixture[str]):
 def test_a_misspelled_word_is_recognized(
     capsys: pytest.CaptureFixture[str], given: list[str], meant: str
 ):
-    """Commands, environments, recipes and checks."""
-    try:
-        status = main(given)
-    except SystemExit as error:
-        status = int(str(error.code))
-
-    assert status == 2
+    """Commands, options, environments, recipes and checks."""
+    assert main(given) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR ")
     assert meant in line
@@ -297,6 +296,48 @@ def test_json_also_says_why_there_is_none(broken: Path, capsys: pytest.CaptureFi
     document = json.loads(capsys.readouterr().out)
     assert document["exit_status"] == 1
     assert len(document["errors"]) == 8
+
+
+@pytest.mark.parametrize("asked", [["--format", "json"], ["--format=json"], ["--json"]])
+def test_a_command_line_that_cannot_be_read_is_json_as_well(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["check", "dev", *asked, "--fromat"]) == 2
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_status"] == 2
+    assert "did you mean --format?" in document["errors"][0]
+
+
+def test_files_that_were_written_are_listed_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for words in (["init", str(tmp_path / "mine")], ["dashboards", "dev", "--output", "."]):
+        given = [str(tmp_path) if word == "." else word for word in words]
+        assert main([*given, "--format", "json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        folder = Path(document.get("folder", ""))
+        assert document["files"]
+        assert all((folder / file).is_file() for file in document["files"])
+
+
+@pytest.mark.parametrize("given", [["check"], ["check", "--json"]])
+def test_ctrl_c_is_one_line_also_while_a_command_is_loaded(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The packages of AWS and of the CDK take most of a second, in which it was a stack trace."""
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+
+    assert main(given) == 130
+    out, err = capsys.readouterr()
+    line = "Interrupted; everything that was started has been stopped."
+    assert err == f"\n{line}\n"
+    assert not out or json.loads(out) == {"errors": [line], "exit_status": 130}
+    assert bool(out) is ("--json" in given)
 
 
 def test_an_unexpected_error_is_one_line_with_a_code_of_its_own(
@@ -389,6 +430,90 @@ def test_nobody_listens():
     done = command("check", "dev", stdout=None, preexec_fn=lambda: os.close(1))
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+ASK_AWS = (
+    *("preflight dev", "prove dev", "retry dev", "accept dev", "image dev", "cost dev --refresh"),
+    *("deliver prepare dev", "deliver drift dev", "review dev --baseline deployed"),
+    *("capacity dev --recipe gpt-1b", "dashboards dev --from cloudwatch --output {folder}"),
+    *("train submit dev gpt-1b", "train status dev", "train logs dev", "train stop dev"),
+    *("train list dev", "train check examples/requests/training-job.json --environment dev"),
+)
+
+
+@pytest.mark.parametrize("words", ASK_AWS)
+def test_without_credentials_it_is_one_line_that_says_what_to_do(words: str, tmp_path: Path):
+    """And a person sees meanwhile that AWS is asked."""
+    terminal, child = os.openpty()
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    settings |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "TERM": "xterm"}
+    given = words.format(folder=tmp_path).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "ultracluster.cli", *given],
+        cwd=ROOT,
+        env=settings,
+        stdout=subprocess.PIPE,
+        stderr=child,
+        check=False,
+    )
+    os.close(child)
+    shown = os.read(terminal, 2**16).decode()
+    os.close(terminal)
+
+    assert done.returncode == 2
+    assert re.search("asking|synthesizing", shown)
+    (line,) = (each for each in shown.splitlines() if "ERROR" in each)
+    assert line.count("sign in with `aws sso login` or `aws configure`") == 1
+    assert line.count(";") == 1 + ("--refresh" in words)
+
+
+SSO = """
+[default]
+sso_session = corp
+sso_account_id = 111122223333
+sso_role_name = Admin
+[sso-session corp]
+sso_start_url = https://example.awsapps.com/start
+sso_region = us-east-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"AWS_CONFIG_FILE": "{folder}/config"}, "SSOTokenLoadError: .*; sign in with"),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, "Invalid endpoint: nonsense; correct AWS_ENDPOINT_URL"),
+        ({"AWS_PROFILE": "gone"}, "could not be found; `aws configure list-profiles`"),
+        ({"AWS_CONFIG_FILE": __file__}, "Unable to parse config file: .*; correct ~/.aws/config"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_one_line(
+    settings: dict[str, str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """Without a token of SSO a drift was "no differences": the token "does not exist"."""
+    (tmp_path / "config").write_text(SSO)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value.format(folder=tmp_path))
+
+    assert main(["deliver", "drift", "dev"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert re.search(says, line)
+
+
+def test_help_breaks_no_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """`--node-fault user-of-` and `another-name` cannot be typed."""
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main(["rehearse", "--help"])
+    shown = capsys.readouterr().out.replace(",", "").split()
+    assert {"user-of-another-name", "homes-unmounted", "fabric-manager-dead"} <= set(shown)
 
 
 def command(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from ultracluster.command_line import Parser, not_installed, print_json
+from ultracluster.command_line import Parser, RawHelp, not_installed, print_json
 from ultracluster.exit_status import (
     ALL_WELL,
     COULD_NOT_RUN,
@@ -65,7 +66,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
         prog="ultracluster",
         description="EC2 UltraCluster training environments on AWS.",
         epilog=f"exit codes:\n{codes}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=RawHelp,
     )
     # To know it takes a tenth of a second.
     version = _version() if any(word.startswith("--v") for word in words) else ""
@@ -93,11 +94,16 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    root, status = parser(words), ALL_WELL
-    arguments = argparse.Namespace(command=None, debug=False, json=False)
+    status = ALL_WELL
+    # Also of a command line that cannot be read, a program reads why.
+    as_json = bool({"--json", "--format=json"} & {*words}) or (
+        ("--format", "json") in pairwise(words)
+    )
+    arguments = argparse.Namespace(command=None, debug=False, json=as_json)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C
     try:
+        root = parser(words)  # imports the command, which may take a while
         root.parse_args(words, arguments)
         if arguments.command is None:
             root.print_help()
@@ -105,8 +111,11 @@ def _run(words: Sequence[str]) -> int:
             arguments.json = getattr(arguments, "format", None) == "json"
             status = arguments.run(arguments, terminal())
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted; everything that was started has been stopped.\n")
+    except KeyboardInterrupt as error:
+        line = f"Interrupted; {str(error) or 'everything that was started has been stopped'}."
+        sys.stderr.write(f"\n{line}\n")
+        if arguments.json:
+            print_json({"errors": [line], "exit_status": INTERRUPTED})
         return INTERRUPTED
     except BrokenPipeError:
         _print_no_more()  # whoever reads has read enough, as `head` does

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ultracluster.environments import written_names
-from ultracluster.exit_status import COULD_NOT_RUN, UsageError
+from ultracluster.exit_status import UsageError
 from ultracluster.suggestions import did_you_mean
 from ultracluster.visible import console, visible
 
@@ -27,8 +28,22 @@ EXTRAS: Final = {
 STANDARD_OUTPUT: Final = "-"
 
 
+class Help(argparse.HelpFormatter):
+    """Help in which no word is broken: what a user types may have dashes in it."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+class RawHelp(Help, argparse.RawDescriptionHelpFormatter):
+    """Such help, with a table below it as it was written."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, with a suggestion for misspelled words."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"formatter_class": Help, **given})
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is not sys.stdout:
@@ -37,8 +52,19 @@ class Parser(argparse.ArgumentParser):
         file.write(message)  # argparse would call it well where there is no room for it
         file.flush()
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            # Refused by the parser of the command that they were written for.
+            self.error(f"unrecognized arguments: {', '.join(map(self._with_meant, rest))}")
+        return found, rest
+
+    def _with_meant(self, word: str) -> str:
+        name = word.partition("=")[0]
+        return word + (did_you_mean(name, self._option_string_actions) if "-" in word[:1] else "")
+
     def error(self, message: str) -> NoReturn:
-        self.exit(COULD_NOT_RUN, f"ERROR {message}; see {self.prog} --help\n")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # argparse has `suggest_on_error` since Python 3.14 only.

@@ -206,13 +206,13 @@ def test_refresh_writes_the_table_and_shows_what_changed(
 def test_a_price_list_that_does_not_answer_leaves_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """One line, exit status 1, and the sheet as it was."""
+    """One line, the exit status of what could not be done, and the sheet as it was."""
     path = write(tmp_path, "budget=BudgetSpec(ceiling_usd_per_day=9000),")
     with serving([]) as server:
         server.refusal = "AccessDeniedException"
         for key, value in server.settings.items():
             monkeypatch.setenv(key, value)
-        assert main(["cost", path, "--refresh"]) == 1
+        assert main(["cost", path, "--refresh"]) == 2
 
     out, err = capsys.readouterr()
     (line,) = err.splitlines()

@@ -178,7 +178,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
 
     assert main(given) == 130
 
-    shown = capsys.readouterr().out
+    (shown,) = capsys.readouterr().err.strip().splitlines()
     (name,) = {word for word in shown.split() if word.startswith("dev-left-")}
     assert f"{name} goes on" in shown
     assert f"ultracluster train stop dev {name}" in shown

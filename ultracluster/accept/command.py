@@ -21,7 +21,14 @@ from ultracluster.accept.report import document, page
 from ultracluster.accept.scene import Scene
 from ultracluster.accept.session import STAGES, Say, Session
 from ultracluster.aws import Account, caller_of
-from ultracluster.command_line import add_environment, add_format, print_json, say, write_output
+from ultracluster.command_line import (
+    add_environment,
+    add_format,
+    print_json,
+    progress,
+    say,
+    write_output,
+)
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
 from ultracluster.prove.deployment import Deployment, stack_templates
@@ -97,14 +104,17 @@ def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
     """Yield the environment in its account, while its templates are there."""
     spec, path = find(arguments.environment)
     cloud = Account(spec.region, account=spec.account)
-    caller = caller_of(cloud, spec.region)
     folder = arguments.output or Path("build", "accept", spec.name)
     with Synthesis(spec, path) as synthesis:
+        with progress("synthesizing, and asking AWS"):
+            caller = caller_of(cloud, spec.region)
+            templates = stack_templates(synthesis.stage().parent, spec.name)
+            deployment = Deployment(cloud, templates)
         yield Scene(
             spec=spec,
             cloud=cloud,
             caller=caller,
-            deployment=Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name)),
+            deployment=deployment,
             journal=Journal(folder / "journal.json"),
             run=f"accept-{secrets.token_hex(3)}",
             user=arguments.user,

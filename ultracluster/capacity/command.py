@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "demand (CapacityReservationSpec), or plan with fewer --nodes"
         )
     account, where = Account(spec.region, account=spec.account), spec.availability_zone_id
-    place, first = caller_of(account, spec.region).place, _first(arguments.first)
+    first = _first(arguments.first)
     with progress("asking what is offered"):
+        place = caller_of(account, spec.region).place
         market = Market(account, spec.region, asked.instance, where, needed, size, first)
         offers, said = market.found()
     if arguments.json:

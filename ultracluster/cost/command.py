@@ -2,7 +2,7 @@
 
 ultracluster cost ENVIRONMENT [--format json] [--refresh] [--offers]
 
-Exit status 0 where the ceiling holds, 1 where it does not, where something has no price, or where
+Exit status 0 where the ceiling holds, 1 where it does not or where something has no price, 2 where
 the Price List gave no answer.
 """
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, print_json, progress
 from ultracluster.environments import find_path, named, registered
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.visible import console as new_console
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.offers and not arguments.refresh:
         raise UsageError("--offers says what --refresh reads; write both")
     found = _estimates(arguments.environment)
-    good = True
+    status = ALL_WELL
     if arguments.refresh:
         notes = faults if arguments.json else console
-        good = _refresh(found, notes, faults, arguments.offers)
+        status = _refresh(found, notes, faults, arguments.offers)
         found = _estimates(arguments.environment)
     if arguments.json:
         print_json([as_json(estimate) for estimate in found])
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             show(estimate, console)
         for problem in estimate.problems:
             faults.print(f"ERROR {problem}", markup=False)
-            good = False
-    return ALL_WELL if good else SOME_FAIL
+            status = status or SOME_FAIL
+    return status
 
 
 def _estimates(name: str) -> "tuple[Estimate, ...]":
@@ -77,13 +77,13 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
 
 def _refresh(
     found: "tuple[Estimate, ...]", notes: Console, faults: Console, offers: str | None
-) -> bool:
+) -> int:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
     from ultracluster.cost.offers import Offers  # noqa: PLC0415
     from ultracluster.cost.price_list import prices_of, region_to_ask  # noqa: PLC0415
     from ultracluster.cost.price_table import store  # noqa: PLC0415
 
-    good, source = True, "offers" if offers else ""
+    status, source = ALL_WELL, "offers" if offers else ""
     for region in dict.fromkeys(estimate.spec.region for estimate in found):
         items = {
             quantity.item
@@ -97,11 +97,11 @@ def _refresh(
                 answers = tuple(prices_of(sorted(items), region, cloud))
         except CloudError as error:
             faults.print(f"ERROR {error}; the table is as it was", markup=False)
-            return False
+            return COULD_NOT_RUN
         change = store(region, answers, datetime.now(UTC).date(), source=source)
         for line in change.lines:
             notes.out(line, highlight=False)
         for fault in change.faults:
             faults.print(f"ERROR {fault}", markup=False)
-        good = good and not change.faults
-    return good
+            status = SOME_FAIL
+    return status

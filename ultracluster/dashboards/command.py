@@ -15,7 +15,14 @@ from typing import Any, Final
 from rich.console import Console
 
 from ultracluster.catalogue.alarms import over
-from ultracluster.command_line import add_environment, say, write_output
+from ultracluster.command_line import (
+    add_environment,
+    add_format,
+    print_json,
+    progress,
+    say,
+    write_output,
+)
 from ultracluster.dashboards.page import page, series
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, UsageError
@@ -44,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOURS",
         help="hours that the pages show, such as 0.5 (6)",
     )
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -55,18 +63,24 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     until = time.time()
     since = until - 3600 * arguments.hours
     arguments.output.mkdir(parents=True, exist_ok=True)
+    written = dict[Path, str]()
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"
         text = json.dumps(grafana(dashboard, spec.name), indent=1) + "\n"
         write_output(file, text, "--output")
-        say(console, f"{file}: {len(dashboard.panels)} panels")
+        written[file] = f"{len(dashboard.panels)} panels"
         if asked:
             drawn = file.with_suffix(".html")
-            text = draw(dashboard, spec.name, asked, since, until)
+            with progress(f"asking {asked.name}"):
+                text = draw(dashboard, spec.name, asked, since, until)
             write_output(drawn, text, "--output")
-            say(console, f"{drawn}: drawn from {asked.name}")
+            written[drawn] = f"drawn from {asked.name}"
+    if arguments.json:
+        print_json({"environment": spec.name, "files": list(written)})
+        return ALL_WELL
     say(
         console,
+        *(f"{file}: {what}" for file, what in written.items()),
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
         "(docs/operate/metrics.md).",
     )

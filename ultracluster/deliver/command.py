@@ -22,7 +22,7 @@ from ultracluster.command_line import (
 from ultracluster.deliver.plan import Plan, described, execute, prepare, read, refusals
 from ultracluster.drift import drift
 from ultracluster.environments import find
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, CommandError, UsageError
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.synthesis import Synthesis
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     executes.add_argument("--approved", metavar="MARK", help="of the plan, as its page has it")
     drifts = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
     add_environment(drifts)
-    for each in (executes, drifts):
+    for each in (prepares, executes, drifts):
         add_format(each)
 
 
@@ -66,21 +66,29 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     from ultracluster.deliver.page import page_of  # noqa: PLC0415
 
     cloud = Account(spec.region, account=spec.account)
-    caller = caller_of(cloud, spec.region)
     with Synthesis(spec, path) as synthesis:
-        stage = synthesis.stage()
+        with progress(f"synthesizing {spec.name}"):
+            caller, stage = caller_of(cloud, spec.region), synthesis.stage()
         if synthesis.refused:
-            say(console, f"{spec.name}: a gate refuses its templates; see `npx cdk synth`")
+            words = f"{spec.name}: a gate refuses its templates; see `npx cdk synth`"
+            if arguments.json:
+                print_json({"environment": spec.name, "problems": [words]})
+            else:
+                say(console, words)
             return SOME_FAIL
         with progress("publishing assets and preparing change sets"):
             own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
             Cdk(own).run([*PUBLISH, "--app", str(stage)])
             plan = prepare(cloud, caller, spec.name, spec.region, stage)
-        pages = page_of(spec, stage, cloud, plan) if shown else {}
+        with progress("comparing what was prepared with what is deployed"):
+            pages = page_of(spec, stage, cloud, plan) if shown else {}
     write_output(arguments.output, plan.text, "--output")
     for ending, text in pages.items():
         write_output(arguments.output.with_suffix(ending), text, "--output")
-    if shown:
+    if shown and arguments.json:
+        file = str(arguments.output)
+        print_json(plan.model_dump() | {"mark": plan.mark, "problems": plan.problems, "file": file})
+    elif shown:
         _show(plan, console)
         say(console, *(str(arguments.output.with_suffix(each)) for each in pages))
     return SOME_FAIL if plan.problems else ALL_WELL
@@ -127,8 +135,13 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
 def _drift(arguments: argparse.Namespace, console: Console) -> int:
     spec, _ = find(arguments.environment)
     cloud = Account(spec.region, account=spec.account)
-    there = [name for name in spec.stack_names if described(cloud, name)]
     with progress("asking CloudFormation for drift"):
+        there = [name for name in spec.stack_names if described(cloud, name)]
+        if not there:
+            raise CommandError(
+                f"{spec.name}: none of its stacks is in {spec.region}; "
+                f"deploy it: npx cdk deploy '{spec.name}/*'"
+            )
         found = [str(each) for name in there for each in drift(cloud, name)]
     if arguments.json:
         print_json({"environment": spec.name, "stacks": there, "drifted": found})
@@ -136,6 +149,4 @@ def _drift(arguments: argparse.Namespace, console: Console) -> int:
         for words in found:
             say(console, words)
         say(console, f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks")
-    if not there:
-        return COULD_NOT_RUN
     return SOME_FAIL if found else ALL_WELL

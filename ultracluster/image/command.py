@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.catalogue.images import Difference, differences
-from ultracluster.command_line import add_environment, add_format, print_json, say
+from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import FOLDER, find, project_folder
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, CommandError
 from ultracluster.spec.data_files import SUFFIXES
@@ -122,11 +122,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-
     spec, path = find(arguments.environment)
-    found = comparison(
-        spec, Account(spec.region, account=spec.account), "login" if arguments.login else "nodes"
-    )
+    with progress("asking AWS"):
+        cloud = Account(spec.region, account=spec.account)
+        found = comparison(spec, cloud, "login" if arguments.login else "nodes")
     written = None
     if arguments.write and found.today != found.pinned:
         written = _write(spec.name, path, found)

@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
+from ultracluster.command_line import add_format, print_json
 from ultracluster.exit_status import ALL_WELL, UsageError
 
 PLACEHOLDER: Final = "my-cluster"
@@ -25,6 +26,7 @@ OF_EXTRA: Final = re.compile(r"""extra == ["'](?P<extra>\w+)["']""")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="made here; its name becomes the environment's")
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -42,6 +44,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
+    if arguments.json:
+        print_json({"environment": name, "folder": folder, "files": sorted(texts)})
+        return ALL_WELL
     into = "" if folder.resolve() == Path.cwd() else f"cd {folder}, "
     for line in (
         f"{folder} is a project with the environment {name}:",

@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 
 from ultracluster.aws import Account, Cloud, caller_of
-from ultracluster.command_line import add_environment, add_format, print_json, say
+from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
@@ -29,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Say what each stack needs, and lift the protection of those that were never created."""
     spec, _ = find(arguments.environment)
-    cloud = Account(spec.region, account=spec.account)
-    caller = caller_of(cloud, spec.region)
-    found = list(stacks(cloud, spec.stack_names))
+    with progress("asking CloudFormation"):
+        cloud = Account(spec.region, account=spec.account)
+        caller = caller_of(cloud, spec.region)
+        found = list(stacks(cloud, spec.stack_names))
     for stack in found:
         if stack.lifts:
             lift(cloud, stack)

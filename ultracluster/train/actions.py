@@ -11,7 +11,7 @@ from ultracluster.aws import Account
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import advice
-from ultracluster.command_line import print_json, say
+from ultracluster.command_line import print_json, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.problem import Problem
@@ -35,8 +35,9 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
     else:
         spec, _ = find(environment)
         name, region, account = spec.name, spec.region, spec.account
-    cloud = Account(region, account=account)
-    return Jobs(cloud, read(cloud, name, region))
+    with progress("asking AWS"):
+        cloud = Account(region, account=account)
+        return Jobs(cloud, read(cloud, name, region))
 
 
 def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
@@ -66,7 +67,8 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     unknown: list[str] = []
     if arguments.environment:
         jobs = jobs_of(arguments, arguments.environment)
-        place, unknown = survey(jobs.cloud, jobs.deployed)
+        with progress("asking AWS"):
+            place, unknown = survey(jobs.cloud, jobs.deployed)
     hints = list(advice(parsed(request))) if isinstance(request, Mapping) else []
     judged = Prepared(request, request_problems(request, place), hints, unknown)
     status = SOME_FAIL if judged.problems else ALL_WELL
@@ -85,7 +87,8 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         recipe = recipe.model_copy(update={"image": arguments.image})
     jobs = jobs_of(arguments, arguments.environment)
     now = datetime.now(UTC)
-    prepared = prepare(recipe, jobs, now, run=arguments.run_name, name=arguments.name)
+    with progress("asking AWS"):
+        prepared = prepare(recipe, jobs, now, run=arguments.run_name, name=arguments.name)
     name = str(prepared.request["TrainingJobName"])
     if not arguments.json:
         console.print(display.recipe_table(recipe, prepared.request))
@@ -137,7 +140,7 @@ def _sent(
     """Follow what was sent, if that was asked for; return how it ended."""
     run = ended = None
     if arguments.wait:
-        with display.display_of(console, arguments.environment, name):
+        with display.display_of(arguments.environment, name):
             run = run_of(name)
             ended = display.until_over(run, console, quiet=arguments.json)
     if arguments.json:
@@ -170,7 +173,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     """Show where a job is, or an unattended run whose job has not begun."""
     jobs = _those(arguments)
     name = arguments.job or jobs.newest()
-    with display.display_of(console, jobs.deployed.name, name):
+    with display.display_of(jobs.deployed.name, name):
         run = jobs.run(name)
         waits = arguments.wait
         found = display.until_over(run, console, quiet=arguments.json) if waits else next(run.looks)
@@ -198,7 +201,7 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
         written += printed()
         return over
 
-    with display.display_of(console, jobs.deployed.name, name):
+    with display.display_of(jobs.deployed.name, name):
         display.followed(look, bool)
     if not written:
         say(console, f"{name}: nothing has been written; a job writes when its program starts.")
@@ -227,7 +230,8 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
 
 def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = _those(arguments)
-    rows = jobs.rows(everything=arguments.all)
+    with progress("asking AWS"):
+        rows = jobs.rows(everything=arguments.all)
     if rows and not arguments.json:
         table = display.slurm_table if arguments.slurm else display.jobs_table
         console.print(table(rows))

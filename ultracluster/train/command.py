@@ -11,13 +11,11 @@ import argparse
 from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, add_recipe
-from ultracluster.exit_status import INTERRUPTED
 from ultracluster.train.actions import ACTIONS
-from ultracluster.train.display import DisplayEndedError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     recipes = verbs.add_parser("recipes", help="show the recipes of this project")
     add_recipe(recipes, nargs="*")
     check = verbs.add_parser("check", help="check a CreateTrainingJob request without sending it")
@@ -67,7 +65,4 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # Names of SageMaker's jobs begin with their environment's.
     job = getattr(arguments, "job", None) or ""
     arguments.slurm = getattr(arguments, "slurm", False) or (job.isascii() and job.isdigit())
-    try:
-        return ACTIONS[arguments.verb](arguments, console)
-    except DisplayEndedError:
-        return INTERRUPTED
+    return ACTIONS[arguments.verb](arguments, console)

@@ -46,11 +46,8 @@ def say_problem(problem: Problem, word: str = "ERROR") -> None:
     faults.print(f"{word} {problem}", markup=False)
 
 
-def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
+def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Group:
     groups = recipe.cluster.world // recipe.partition_size
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column()
-    table.add_column(overflow="fold")  # an image that is cut cannot be copied
     facts = {
         "job": request["TrainingJobName"],
         "model": f"{recipe.model.parameters / 1e9:,.2f} billion parameters",
@@ -62,9 +59,14 @@ def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
         "checkpoints": f"every {recipe.checkpoint.every_steps:,} steps",
         "at most": duration(request["StoppingCondition"]["MaxRuntimeInSeconds"]),
     }
-    for name, value in facts.items():
-        table.add_row(Text(name, style="dim"), Text(str(value)))
-    return table
+    lines = (Text.assemble((f"{name:<18}", "dim"), str(value)) for name, value in facts.items())
+    return Group(*map(_whole, lines))
+
+
+def _whole(line: Text) -> Text:
+    """Let the terminal break a line that is too wide: what it shows is copied."""
+    line.no_wrap, line.overflow = True, "ignore"
+    return line
 
 
 def recipes_table(recipes: Iterable[RecipeSpec]) -> Rows:
@@ -133,7 +135,7 @@ def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> 
     if pool := job.get("WarmPoolStatus"):
         parts.append(Text(f"warm pool: {pool['Status']}"))
     if artifacts := (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts"):
-        parts.append(Text(f"output: {artifacts}"))
+        parts.append(_whole(Text(f"output: {artifacts}")))
     return Group(*parts)
 
 
@@ -267,27 +269,17 @@ def output_of(jobs: SlurmJobs, number: str, console: Console) -> Printer:
     return printed
 
 
-class DisplayEndedError(Exception):
-    """Somebody does not look at a job any more, which goes on; how to find it again was said."""
-
-
 @contextmanager
-def display_of(console: Console, environment: str, name: str) -> Iterator[None]:
-    """Let Ctrl-C end what is shown of a job, and say that the job goes on.
-
-    Raises:
-        DisplayEndedError: in the place of the interruption.
-    """
+def display_of(environment: str, name: str) -> Iterator[None]:
+    """Let Ctrl-C end what is shown of a job, and say that the job goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        say(
-            console,
-            f"\n{name} goes on; only the display has ended.",
-            f"  ultracluster train status {environment} {name}",
-            f"  ultracluster train stop {environment} {name}",
-        )
-        raise DisplayEndedError from None
+        verbs = "ultracluster train"
+        raise KeyboardInterrupt(
+            f"{name} goes on: {verbs} status {environment} {name} shows it, and "
+            f"{verbs} stop {environment} {name} stops it"
+        ) from None
 
 
 def told(console: Console, document: Any, words: str, *, as_json: bool) -> None:

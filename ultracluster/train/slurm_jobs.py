@@ -13,6 +13,7 @@ from typing import Final
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.training_engines import ENGINE, RECIPE, SETTINGS
 from ultracluster.catalogue.training_settings import OWN
+from ultracluster.command_line import progress
 from ultracluster.exit_status import CommandError, UsageError
 from ultracluster.problem import Problem
 from ultracluster.run_command import GONE, RunCommand, login_node
@@ -58,7 +59,8 @@ class LoginNode:
         instance = self._instance()
         words = shlex.join(["bash", "-c", program, "ultracluster", *arguments])
         try:
-            said = RunCommand(self.cloud, instance).run(words, self.user)
+            with progress("asking a login node"):
+                said = RunCommand(self.cloud, instance).run(words, self.user)
         except CloudError as error:
             if error.code == GONE:
                 raise LoginNodeError(

@@ -64,8 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "slurm=SlurmSpec(accounting_days=365)"
         )
     node = LoginNode(Account(spec.region, account=spec.account), spec.name, spec.region, "root")
-    with progress("asking a login node"):
-        text = node.run(QUESTION, f"{given[1]}{unit}")
+    text = node.run(QUESTION, f"{given[1]}{unit}")
     looked_at = Decimal(given[1]) * hours
     found = usage(spec, text, looked_at)
     if arguments.metrics and spec.observability:
