@@ -97,3 +97,22 @@ def test_an_export_that_the_parameter_takes_away_fails(before: dict[str, Any], t
     (fails,) = exports("yes")
     assert "B imports the export Topic that is removed" in fails
     assert exports("no") == []
+
+
+@pytest.mark.parametrize("before", [{}, {"Mail": {"Type": "String", "Default": "x"}}])
+def test_a_parameter_without_default_fails_only_where_nobody_gives_it(
+    before: dict[str, Any], tmp_path: Path
+):
+    """Whoever reviews with `--parameter` deploys with it."""
+    for folder, declared in (("old", before), ("new", {"Mail": {"Type": "String"}})):
+        (tmp_path / folder).mkdir()
+        template = {"Parameters": declared, "Resources": {"T": {"Type": "AWS::SNS::Topic"}}}
+        (tmp_path / folder / "S.json").write_text(json.dumps(template))
+
+    def worst(**parameters: str) -> Danger:
+        options = {"parameters": parameters}
+        (change,) = reviewed([str(tmp_path / "new")], str(tmp_path / "old"), **options).changes
+        return change.worst
+
+    assert worst() is Danger.FAILS
+    assert worst(Mail="a@example.com") is Danger.HARMLESS

@@ -39,7 +39,8 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
                     if not alike or effect.danger is not Danger.HARMLESS:
                         yield _line(place, *values, effect)
                 elif not alike:
-                    yield from _parameter(stack, str(name), *values)
+                    given = str(name) in after.parameters
+                    yield from _parameter(stack, str(name), *values, given=given)
 
 
 def _section(name: str) -> Effect:
@@ -121,23 +122,23 @@ def _verb(was: Any, now: Any) -> str:
     return "is new" if was is None else "is removed" if now is None else "changes"
 
 
-def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
+def _parameter(stack: str, name: str, was: Any, now: Any, *, given: bool) -> Iterator[Change]:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
-            danger, what = _declared(path[0] if path else "", name, new)
+            danger, what = _declared(path[0] if path else "", name, new, given=given)
             yield _line(place, old, new, Effect(danger, what, PARAMETERS))
         return
     effect = Effect(Danger.HARMLESS, f"parameter {name} {_verb(was, now)}", PARAMETERS)
-    if isinstance(now, Mapping) and "Default" not in now:
+    if isinstance(now, Mapping) and "Default" not in now and not given:
         what = f"parameter {name} has no default: a deployment that does not give it fails"
         effect = Effect(Danger.FAILS, what, PARAMETERS, "give it a default, or pass it")
     yield _line(Difference(stack, "Parameters", dotted((name,))), was, now, effect)
 
 
-def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
+def _declared(part: str, name: str, new: Any, *, given: bool) -> tuple[Danger, str]:
     """Return what it does that a part of a parameter's declaration changes."""
-    if part == "Default" and new is None:
+    if part == "Default" and new is None and not given:
         says = f"parameter {name} has no default any more: who never gave it must give it now"
         return Danger.FAILS, says
     hidden = part == "NoEcho" and str(new).lower() == "true"
