@@ -90,8 +90,8 @@ def test_an_export_that_the_parameter_takes_away_fails(before: dict[str, Any], t
         (tmp_path / folder / "B.json").write_text(json.dumps(reading))
 
     def exports(value: str) -> list[str]:
-        options = {"parameters": {"Open": value}}
-        found = reviewed([str(tmp_path / "new")], str(tmp_path / "old"), **options).changes
+        new, old = str(tmp_path / "new"), str(tmp_path / "old")
+        found = reviewed([new], old, parameters={"Open": value}).changes
         return [c.what for c in found if Danger.FAILS in c.dangers and c.resource == "Outputs"]
 
     (fails,) = exports("yes")
@@ -110,8 +110,8 @@ def test_a_parameter_without_default_fails_only_where_nobody_gives_it(
         (tmp_path / folder / "S.json").write_text(json.dumps(template))
 
     def worst(**parameters: str) -> Danger:
-        options = {"parameters": parameters}
-        (change,) = reviewed([str(tmp_path / "new")], str(tmp_path / "old"), **options).changes
+        new, old = str(tmp_path / "new"), str(tmp_path / "old")
+        (change,) = reviewed([new], old, parameters=parameters).changes
         return change.worst
 
     assert worst() is Danger.FAILS

@@ -139,7 +139,7 @@ class Spec(BaseModel):
         faulty = {problem.field for problem in found}
         found = [better.get(p.field, p) if p.got is MISSING else p for p in found]
         found += [p for p in ruled if p.got is not MISSING or p.field not in faulty]
-        found = [replace(p, fix=LATER) if _is_token(p.got) else p for p in found]
+        found = [replace(p, fix=LATER) if OF_CDK.search(str(p.got)) else p for p in found]
         if found:
             source = source_line(sys._getframe(1), HERE)  # noqa: SLF001
             report(self, [replace(p, source=p.source or source) for p in found])
@@ -219,10 +219,6 @@ def _number_problem(value: object, field: FieldInfo | None) -> str:
     # Literal[1, 2] takes True for 1, however strict it is.
     odd = type(value) is not int and any(get_origin(kind) is Literal for kind in kinds)
     return "write a whole number" if odd and type(value) not in kinds else ""
-
-
-def _is_token(value: object) -> bool:
-    return isinstance(value, str | list | float) and bool(OF_CDK.search(str(value)))
 
 
 def _hide_mappings(value: Any) -> Any:
