@@ -47,6 +47,20 @@ def test_an_endpoint_without_a_group_is_in_one_that_no_template_has():
     assert "FABRIC-35" not in said(verdict(changed(CLUSTER, changes)))
 
 
+@pytest.mark.parametrize(
+    ("region", "own"), [("us-gov-west-1", "usgw1-az1"), ("cn-northwest-1", "cnnw1-az1")]
+)
+def test_a_zone_of_another_region_is_told_where_zones_are_not_known(region: str, own: str):
+    """No dump has the zones of GovCloud and China, and how their ids begin is known."""
+
+    def judged(zone: str):
+        return verdict(changed(CLUSTER, {"Near.AvailabilityZoneId": zone}), region=region)
+
+    assert "CAPACITY-5" in said(judged("use1-az6"))
+    assert "CAPACITY-5" not in said(judged(own))
+    assert open_questions(judged(own), "CAPACITY-5") == [f"the zones of {region} are not known"]
+
+
 @pytest.mark.parametrize("rule", ["SAGEMAKER-10", "SAGEMAKER-20"])
 def test_a_field_of_a_request_that_is_not_known_decides_no_other(rule: str):
     """How long a job waits cannot be compared with how long it runs, where that is a parameter."""

@@ -164,10 +164,12 @@ def _sold(name: str, region: str | Unknown, zone: str) -> Iterator[Fault]:
     """Yield a fault where a type of the catalogue is not sold in a Region, or in a zone of it."""
     if isinstance(region, Unknown):
         raise UndeterminedError(region.because)
-    zones = instances.find(name).zones(region)
-    if zones is None:
+    zones, prefix = instances.find(name).zones(region), instances.zone_id_prefix(region)
+    if prefix and not zone.startswith(f"{prefix}-"):
+        yield Fault(f"{zone} is in another Region", fix=f"write one such as {prefix}-az1")
+    elif zones is None:
         raise UndeterminedError(f"the zones of {region} are not known")
-    if not zones:
+    elif not zones:
         yield Fault(
             f"{name} is not offered in {region}",
             fix="write another InstanceType, or another Region",
