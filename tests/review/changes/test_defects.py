@@ -105,7 +105,7 @@ def test_a_queue_that_points_at_nodes_of_nobody_fails():
 
     (change,) = changes(before, after)
     assert change.worst is Danger.FAILS
-    assert "where its cluster has no node group nobodys" in change.what
+    assert "where its cluster has no node group of the id nobodys" in change.what
 
 
 @pytest.mark.parametrize("again", [{"Ref": "Nodes"}, {"Fn::GetAtt": ["Nodes", "Arn"]}])

@@ -42,8 +42,8 @@ def nodes_of_queue(edit: Edit) -> Iterator[Effect]:
     for group in _others(now, was):
         name = _group(edit.pair.new, group)
         if name is None:
-            says = f"where its cluster has no node group {_id(group)}, which no given template "
-            says += f"makes, the update of {edit.name} fails"
+            says = f"where its cluster has no node group of the id {_id(group)}, which no "
+            says += f"given template makes, the update of {edit.name} fails"
             yield Effect(Danger.FAILS, says, QUEUES, "write the Id of a node group of its cluster")
         else:
             yield Effect(Danger.INTERRUPTS, f"jobs of {edit.name} also run on {name}", QUEUES)
