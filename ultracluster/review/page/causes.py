@@ -114,7 +114,7 @@ def _edit(change: Change) -> tuple[str, Any, Any]:
                 break
         elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
             keys = list(range(len(after)))
-        differ = [key for key in keys if canonical(before[key]) != canonical(after[key])]
+        differ = [key for key in keys if before[key] != after[key]]
         if len(differ) != 1:
             break
         before, after = before[differ[0]], after[differ[0]]
@@ -128,7 +128,7 @@ def _edit(change: Change) -> tuple[str, Any, Any]:
 def _entries_that_differ(before: Any, after: Any) -> tuple[Any, Any]:
     """Return two values, of lists of which one has an entry more that entry alone."""
     lists = [[] if value is None else value for value in (before, after)]
-    if all(isinstance(value, list) for value in lists):
+    if all(isinstance(value, list) for value in lists) and len(lists[0]) != len(lists[1]):
         texts = [[canonical(entry) for entry in value] for value in lists]
         gone, new = (
             [entry for entry, text in zip(own, mine, strict=True) if text not in other]
