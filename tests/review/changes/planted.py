@@ -251,6 +251,20 @@ STORAGE = (
         ("1 day", "3 days"),
     ),
     Planted(
+        "an alarm that tells nobody",
+        put("Cluster/Observability/gpu-lost", "ActionsEnabled", False),
+        LOOSENS,
+        "Cluster/Observability/gpu-lost",
+        ("nobody is told",),
+    ),
+    Planted(
+        "an alarm removed",
+        drop("Cluster/Observability/gpu-lost"),
+        LOOSENS,
+        "Cluster/Observability/gpu-lost",
+        ("nobody is told",),
+    ),
+    Planted(
         "objects expire",
         put("Storage/Data", "LifecycleConfiguration.Rules.0.ExpirationInDays", 30),
         LOSES,
