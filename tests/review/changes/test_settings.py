@@ -104,6 +104,7 @@ def changed(
         ),
         ("Function", "Code.S3Key", "b", Danger.CANNOT_TELL, "program"),
         ("Function", "Timeout", 3, Danger.INTERRUPTS, "3 seconds instead of 900"),
+        ("Alarm", "AlarmActions", [], Danger.LOOSENS_SECURITY, "no longer tells"),
     ],
 )
 def test_a_setting_is_classed_by_what_it_does(resource, path, value, danger, says):
@@ -116,7 +117,7 @@ def test_a_setting_is_classed_by_what_it_does(resource, path, value, danger, say
 @pytest.mark.parametrize(
     ("resource", "path", "value"),
     [
-        ("Alarm", "AlarmActions", []),
+        ("Alarm", "EvaluationPeriods", 2),
         ("Db", "DBInstanceClass", "db.t3.large"),
         ("Eks", "Version", "1.34"),
         ("Volume", "Size", 1000),
