@@ -535,6 +535,15 @@ def completions(line: str, completed: Path) -> list[str]:
     return [word.strip() for word in completed.read_text().split("\n")]
 
 
+def test_shells_complete_rules_checks_and_baselines(tmp_path: Path):
+    file = tmp_path / "completions"
+
+    assert {"FABRIC-1", "FABRIC-13"} <= {*completions("ultracluster audit --explain FAB", file)}
+    assert completions("ultracluster preflight dev --only fab", file) == ["fabric-rules"]
+    assert completions("ultracluster review dev --baseline dep", file) == ["deployed"]
+    assert completions("ultracluster review dev --format merm", file) == ["mermaid"]
+
+
 def test_shells_complete_commands_options_environments_and_recipes(tmp_path: Path):
     """By argcomplete; docs/command-line.md says how a shell is told."""
     file = tmp_path / "completions"

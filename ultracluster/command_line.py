@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
@@ -93,9 +93,14 @@ def _add_named(
     """Let argcomplete offer names in addition to files."""
     text = "a name, or the path of a Python or YAML file"
     argument = parser.add_argument(name, **{"help": text, **more})
+    complete(argument, lambda: written_names(*kind))
+
+
+def complete(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
+    """Let shells complete an argument by words that are looked for only then."""
 
     def completer(prefix: str, **_: Any) -> list[str]:
-        return [word for word in written_names(*kind) if word.startswith(prefix)]
+        return [word for word in words() if word.startswith(prefix)]
 
     argument.completer = completer  # type: ignore[attr-defined]
 

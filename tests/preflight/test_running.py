@@ -137,7 +137,7 @@ def test_without_an_identity_nothing_is_run():
     cloud = Answering()
     cloud.change("sts", "get_caller_identity", error("NoCredentialsError", "Unable to locate"))
 
-    with pytest.raises(CommandError, match=r"NoCredentialsError.*get-caller-identity"):
+    with pytest.raises(CommandError, match=r"NoCredentialsError.*; sign in with"):
         preflight(GIVEN, cloud, NOW)
 
 

@@ -13,6 +13,7 @@ shell, a Dockerfile, a request to SageMaker, or a file of variables.
 import argparse
 import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from ultracluster.command_line import (
     STANDARD_OUTPUT,
     add_format,
+    complete,
     parameters_of,
     progress,
     write_output,
@@ -66,7 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-unknown", action="store_true", help="also list what the templates leave open"
     )
-    parser.add_argument("--explain", metavar="RULE", help="print the page of a rule, and end")
+    explain = "print the page of a rule, and end"
+    complete(parser.add_argument("--explain", metavar="RULE", help=explain), _rules)
+
+
+def _rules() -> Iterable[str]:
+    from ultracluster.rules.engine import RULES  # noqa: PLC0415  (judging alone needs it)
+
+    return RULES
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

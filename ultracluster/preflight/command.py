@@ -8,7 +8,14 @@ from rich.console import Console
 
 from ultracluster.audit.report import Report, judged
 from ultracluster.aws import Account
-from ultracluster.command_line import add_environment, add_format, add_recipe, print_json, progress
+from ultracluster.command_line import (
+    add_environment,
+    add_format,
+    add_recipe,
+    complete,
+    print_json,
+    progress,
+)
 from ultracluster.environments import find
 from ultracluster.exit_status import UsageError
 from ultracluster.input_files import Sources
@@ -36,13 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a recipe to check as well, by name or Python file; may be repeated",
     )
     add_format(parser)
-    parser.add_argument(
+    only = parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="CHECK",
         help="run only this check; may be repeated; a wrong name lists all checks",
     )
+    complete(only, lambda: NAMES)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

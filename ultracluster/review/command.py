@@ -24,6 +24,7 @@ from ultracluster.command_line import (
     EXTRAS,
     STANDARD_OUTPUT,
     add_environment,
+    complete,
     need,
     parameters_of,
     progress,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from ultracluster.review.subject import Subject
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
+BASELINES: Final = ("golden", "deployed", "none")
+"""Besides paths and revisions."""
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
 WRITTEN: Final = re.compile(r"^availability_zone_id\s*:", re.MULTILINE)
@@ -55,12 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="an environment (a name, or a Python or YAML file), templates, or a cdk.out",
     )
-    parser.add_argument(
+    against = parser.add_argument(
         "--baseline",
         help="golden, deployed, none, a path, or a git revision whose golden templates are taken; "
         "golden where there are golden templates",
     )
-    parser.add_argument("--format", default="html", help=f"{', '.join(FORMATS)}; several by commas")
+    complete(against, lambda: BASELINES)
+    written = f"{', '.join(FORMATS)}; several by commas"
+    complete(parser.add_argument("--format", default="html", help=written), lambda: FORMATS)
     parser.add_argument(
         "--output",
         type=Path,
