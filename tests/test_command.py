@@ -193,15 +193,18 @@ def test_check_reports_the_problems_of_all_files(
         ("x = undefined_name\n", ":1: NameError: name 'undefined_name' is not defined"),
         ("x = 1\n", "the file defines no environment"),
         (None, "no such file"),
+        (Path, "it is a directory; write the path of a file"),
     ],
 )
 def test_a_file_that_holds_no_environment_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | type | None, words: str
 ):
     """What is wrong with the file, and where; never a stack trace."""
     path = tmp_path / "mine.py"
-    if content is not None:
-        path.write_text(content)
+    if content is Path:
+        path.mkdir()
+    elif content is not None:
+        path.write_text(str(content))
 
     assert main(["check", str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -370,6 +373,30 @@ def test_a_path_that_cannot_be_written_is_one_line(
 
     assert main(["dashboards", "dev", "--output", str(file / "in")]) == 2
     assert capsys.readouterr().err == f"ERROR {file / 'in'}: Not a directory\n"
+
+
+@pytest.mark.parametrize("words", [("dashboards", "dev"), ("accept", "dev")])
+def test_several_files_do_not_go_to_standard_output(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """`-` was the name of a folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT))
+    path = ROOT / "environments" / f"{words[1]}.py"
+    assert main([words[0], str(path), "--output", "-"]) == 2
+    line = "ERROR --output -: several files are written; name a folder\n"
+    assert capsys.readouterr().err == line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["audit", "review"])
+def test_a_template_that_is_not_there_is_one_line(command: str, capsys: pytest.CaptureFixture[str]):
+    """A review asked for a Python file in its place."""
+    assert main([command, "gone.template.json"]) == 2
+    assert capsys.readouterr().err == "ERROR gone.template.json: No such file or directory\n"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
@@ -143,6 +143,31 @@ def say(shown: "Console", *lines: str, style: str | None = None) -> None:
     """Print lines without wrapping, so that commands can be copied."""
     for line in lines:
         shown.out(line, style=style, highlight=False)
+
+
+def printed_option(files: Mapping[str, Path | None], *, as_json: bool) -> str:
+    """Return the option whose document takes the place of the tables; empty where none does.
+
+    Raises:
+        UsageError: where two would write to standard output.
+    """
+    options = [f"{name} -" for name, path in files.items() if str(path) == STANDARD_OUTPUT]
+    options += ["--format json"] if as_json else []
+    if len(options) > 1:
+        raise UsageError(f"{' and '.join(options)} write to standard output; write one to a file")
+    return "".join(options)
+
+
+def made_folder(path: Path) -> Path:
+    """Return the folder that `--output` names, which is made where it is not there.
+
+    Raises:
+        UsageError: where it is standard output.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        raise UsageError("--output -: several files are written; name a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def write_output(path: Path, text: str, option: str) -> None:

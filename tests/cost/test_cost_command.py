@@ -203,6 +203,16 @@ def test_refresh_writes_the_table_and_shows_what_changed(
     assert "not written: this is no checkout" in out
 
 
+def test_a_pipe_is_as_wide_as_columns_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A sheet was 132 columns wide in any pipe."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["cost", "ultracluster"]) == 0
+    table = capsys.readouterr().out.partition("\nat most")[0].partition("Price of one")[0]
+    assert max(map(len, table.splitlines()[:25])) <= 80
+
+
 def test_a_price_list_that_does_not_answer_leaves_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

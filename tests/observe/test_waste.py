@@ -115,6 +115,12 @@ def test_the_command_tells_and_writes_what_jobs_left_idle(
     out = capsys.readouterr().out
     assert "Jobs with the most idle GPU hours" in out
     assert "<td>7</td><td>ada</td>" in file.read_text()
+    assert main([*words, "--html", "-"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert main([*words, "--html", "-", "--json"]) == 2
+    assert "--html - and --format json write to standard output" in capsys.readouterr().err
     assert main([*words, "--format", "json"]) == 0
     (job,) = json.loads(capsys.readouterr().out)["jobs"]
     assert job["job"] == "7"

@@ -204,14 +204,20 @@ def test_a_file_that_holds_no_environment_is_one_line(write, text, says):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["none.py", "."])
-def test_a_missing_file_is_one_line(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("none.py", "no such file; write the path of a Python or YAML file"),
+        (".", "it is a directory; write the path of a file"),
+    ],
+)
+def test_a_missing_file_is_one_line(tmp_path, name, says):
     """Also where the path is a folder."""
     path = tmp_path / name
 
     with pytest.raises(EnvironmentFileError) as caught:
         load(path, EnvironmentSpec)
-    assert str(caught.value) == f"{path}: no such file; write the path of a Python or YAML file"
+    assert str(caught.value) == f"{path}: {says}"
 
 
 def test_faults_explain_why_a_file_did_not_run(write):

@@ -24,6 +24,7 @@ from ultracluster.aws import Account, caller_of
 from ultracluster.command_line import (
     add_environment,
     add_format,
+    made_folder,
     print_json,
     progress,
     say,
@@ -104,7 +105,7 @@ def _scene(arguments: argparse.Namespace) -> Iterator[Scene]:
     """Yield the environment in its account, while its templates are there."""
     spec, path = find(arguments.environment)
     cloud = Account(spec.region, account=spec.account)
-    folder = arguments.output or Path("build", "accept", spec.name)
+    folder = made_folder(arguments.output or Path("build", "accept", spec.name))
     with Synthesis(spec, path) as synthesis:
         with progress("synthesizing, and asking AWS"):
             caller = caller_of(cloud, spec.region)
@@ -133,7 +134,6 @@ def _consents(stage: str) -> bool:
 
 def _write(session: Session, folder: Path, tell: Say, *, as_json: bool) -> None:
     found = document(session)
-    folder.mkdir(parents=True, exist_ok=True)
     write_output(folder / "report.json", f"{json.dumps(found, indent=2)}\n", "--output")
     write_output(folder / "report.html", page(session), "--output")
     if as_json:

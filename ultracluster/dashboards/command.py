@@ -18,6 +18,7 @@ from ultracluster.catalogue.alarms import over
 from ultracluster.command_line import (
     add_environment,
     add_format,
+    made_folder,
     print_json,
     progress,
     say,
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     asked = source(arguments.source, spec.region, spec.account) if arguments.source else None
     until = time.time()
     since = until - 3600 * arguments.hours
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    made_folder(arguments.output)
     written = dict[Path, str]()
     for dashboard in dashboards():
         file = arguments.output / f"{spec.name}-{dashboard.name}.json"

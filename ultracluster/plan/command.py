@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ultracluster.command_line import STANDARD_OUTPUT, add_format, print_json, write_output
+from ultracluster.command_line import add_format, print_json, printed_option, write_output
 from ultracluster.exit_status import ALL_WELL, UsageError
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     from ultracluster.planner.question import PlanError  # noqa: PLC0415
     from ultracluster.planner.uncertainty import uncertainty  # noqa: PLC0415
 
-    printed, said = _printed(arguments), list[str]()
+    files = {"--html": arguments.html, "--write": arguments.write}
+    printed, said = printed_option(files, as_json=arguments.json), list[str]()
     try:
         asked = question(arguments)
         found = plan(asked)
@@ -149,13 +150,3 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
         for line in said:
             console.out(line, highlight=False)
     return ALL_WELL
-
-
-def _printed(arguments: argparse.Namespace) -> list[str]:
-    """Return the option whose document goes to standard output in place of the tables."""
-    files = {"--html -": arguments.html, "--write -": arguments.write}
-    options = [option for option, path in files.items() if str(path) == STANDARD_OUTPUT]
-    options += ["--format json"] if arguments.json else []
-    if len(options) > 1:
-        raise UsageError(f"{' and '.join(options)} write to standard output; write one to a file")
-    return options

@@ -177,8 +177,8 @@ def _files(path: Path, subject: Subject) -> Baseline:
         raise SubjectError(f"--baseline {path}: {why}")
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
-        why = "; ".join(sources.errors) or "it holds no templates"
-        raise SubjectError(f"--baseline {path}: {why}")
+        why = "; ".join(sources.errors) or f"{path}: it holds no templates"
+        raise SubjectError(f"--baseline: {why}")
     names = {t.name: _alike(t.stack_name or t.name, wanted) for t in sources.templates}
     sources.rename(dict.fromkeys(names, wanted[0]) if path.is_file() else names)
     return Baseline(str(path), sources.templates)

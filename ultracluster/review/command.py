@@ -136,6 +136,8 @@ def _names_environment(given: list[str]) -> bool:
     first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
     if given[0].endswith((".yaml", ".yml")) and first[0].is_file():
         return WRITTEN.search(text_of(first[0])) is not None
+    if given[0].endswith((".json", ".template")):
+        return False
     if given[0].endswith(".py") or not any(path.exists() for path in first):
         return True
     from ultracluster.review.subject import without_templates  # noqa: PLC0415

@@ -152,6 +152,8 @@ def _run(
     path: Path, collection: Collection, kind: type[Spec], module_name: str | None = None
 ) -> Mapping[str, Any]:
     """Run a file as a module that others may import, and return its namespace."""
+    if path.is_dir():
+        raise EnvironmentFileError(f"{path}: it is a directory; write the path of a file")
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python or YAML file")
     if path.suffix in data_files.SUFFIXES:

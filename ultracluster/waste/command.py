@@ -17,6 +17,7 @@ from ultracluster.command_line import (
     add_environment,
     add_format,
     print_json,
+    printed_option,
     progress,
     say,
     write_output,
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if given is None:
         raise UsageError(f"--since {arguments.since}: write a number and h, d or w, such as 7d")
     unit, hours = UNITS[given[2]]
+    printed = printed_option({"--html": arguments.html}, as_json=arguments.json)
     spec, _ = find(arguments.environment)
     if arguments.metrics and spec.observability is None:
         raise UsageError(
@@ -82,6 +84,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         write_output(arguments.html, page(spec.name, arguments.since, found), "--html")
     if arguments.json:
         print_json({"environment": spec.name, **asdict(found, dict_factory=_numbers)})
+    if printed:
         return ALL_WELL
     for part in parts(spec.name, arguments.since, found):
         if isinstance(part, str):

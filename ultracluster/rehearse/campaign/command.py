@@ -19,7 +19,13 @@ from rich.console import Console
 
 from ultracluster.aws import CloudError
 from ultracluster.catalogue.prices import on_demand
-from ultracluster.command_line import print_json, say, write_output
+from ultracluster.command_line import (
+    STANDARD_OUTPUT,
+    print_json,
+    printed_option,
+    say,
+    write_output,
+)
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.prove.deployment import StackTemplate, stack_templates
@@ -165,6 +171,7 @@ def run(
             f"{spec.name} is in a VPC of yours, which each emulated AWS would have by another id; "
             "give a campaign an environment that makes its own network"
         )
+    printed_option({"--page": arguments.page}, as_json=arguments.json)
     shown = new_console(stderr=True) if arguments.json else console
     with Synthesis(spec, path) as synthesis:
         assembly = synthesis.stage().parent
@@ -188,8 +195,8 @@ def run(
 def _told(
     arguments: argparse.Namespace, spec: EnvironmentSpec, rows: list[Row], console: Console
 ) -> int:
-    page = markdown(spec.name, rows)
-    if arguments.page:
+    page, printed = markdown(spec.name, rows), str(arguments.page) == STANDARD_OUTPUT
+    if arguments.page and not printed:
         with suppress(OSError):  # what is wrong with the folder is wrong with the file
             arguments.page.parent.mkdir(parents=True, exist_ok=True)
         write_output(arguments.page, page, "--page")
