@@ -20,7 +20,7 @@ from ultracluster.given_file import UnreadableError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
-from ultracluster.rehearse.campaign.command import Campaign, _hear, digest, markdown, summary
+from ultracluster.rehearse.campaign.command import Campaign, _hear, digest
 from ultracluster.rehearse.campaign.cycle import (
     BETWEEN,
     KEPT,
@@ -30,6 +30,7 @@ from ultracluster.rehearse.campaign.cycle import (
     Row,
     changed,
 )
+from ultracluster.rehearse.campaign.page import markdown, summary
 from ultracluster.rehearse.direct import delete
 from ultracluster.rehearse.machine.faults import NAMES
 

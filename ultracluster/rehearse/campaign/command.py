@@ -1,4 +1,4 @@
-"""`rehearse --campaign`: every fault, resumable, side by side; its tables, in Markdown."""
+"""`rehearse --campaign`: every fault, resumable, side by side."""
 
 import argparse
 import hashlib
@@ -6,12 +6,11 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from ultracluster.prove.deployment import StackTemplate, stack_templates
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import Between
 from ultracluster.rehearse.campaign.cycle import BETWEEN, OPERATIONS, Cycle, Record, Row
+from ultracluster.rehearse.campaign.page import markdown
 from ultracluster.rehearse.cdk import CdkError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
@@ -212,96 +212,3 @@ def _hear(console: Console, row: Row) -> None:
     end = "; ".join(row.problems) or row.ended or row.note
     words = " ".join(filter(None, (sign, row.operation, f"{row.stack}/{row.logical_id}", end)))
     say(console, words)
-
-
-COLUMNS: Final = ("stack", "type", "resources", *OPERATIONS, "s", "node-min", "USD", "problems")
-OF_NONE: Final = ("fault", "ended", "again", "s", "what it shows", "problems")
-INTRODUCTION: Final = """\
-Written by `ultracluster rehearse --campaign --page` against the emulated AWS. Each resource fails
-once to be created, once to be changed and once to be deleted. After each failure the operation is
-repeated without a fault, and the services are asked for what is left. `as it must` is: a creation
-ends in ROLLBACK_COMPLETE, an update in UPDATE_ROLLBACK_COMPLETE, a deletion in DELETE_FAILED, with
-the reason; the repetition in CREATE_, UPDATE_ or DELETE_COMPLETE, and nothing is left that no
-deletion policy keeps. Times and money are of the emulated clock: AWS takes longer."""
-AS_IT_MUST: Final = (
-    ("ROLLBACK_COMPLETE", "CREATE_COMPLETE"),
-    ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE"),
-    ("DELETE_FAILED", "DELETE_COMPLETE"),
-)
-
-
-def by_type(rows: Iterable[Row]) -> list[tuple[str, ...]]:
-    """Return a line for each type of each stack, and how many of its faults ended in which way."""
-    of_resources = [row for row in rows if row.stack != BETWEEN]
-    ordered = sorted(of_resources, key=lambda row: (row.stack, row.kind))
-    return [_line(list(each)) for _, each in groupby(ordered, lambda row: (row.stack, row.kind))]
-
-
-def _line(rows: list[Row]) -> tuple[str, ...]:
-    ends = [_ends([row for row in rows if row.operation == each]) for each in OPERATIONS]
-    minutes, usd = sum(row.node_minutes for row in rows), sum(row.usd for row in rows)
-    return (
-        rows[0].stack,
-        rows[0].kind,
-        str(len({row.logical_id for row in rows})),
-        *ends,
-        f"{sum(row.seconds for row in rows):.0f}",
-        *((f"{minutes:.1f}", f"{usd:.2f}") if minutes else ("", "")),
-        str(sum(len(row.problems) for row in rows) or "none"),
-    )
-
-
-def _ends(rows: list[Row]) -> str:
-    """Return how faults of one operation ended, and how its repetition did."""
-    said = [row.note or _end(row) for row in rows]
-    counts = [(each, said.count(each)) for each in dict.fromkeys(said)]
-    return "; ".join(each if len(counts) == 1 else f"{count} {each}" for each, count in counts)
-
-
-def _end(row: Row) -> str:
-    end = (row.ended, row.retried)
-    return "as it must" if end in AS_IT_MUST and not row.problems else ", then ".join(end)
-
-
-def between(rows: Iterable[Row]) -> list[tuple[str, ...]]:
-    """Return a line for each fault that is of no resource."""
-    return [
-        (row.logical_id, row.ended, row.retried, f"{row.seconds:.0f}", row.note, row.wrong)
-        for row in sorted(rows, key=lambda row: row.logical_id)
-        if row.stack == BETWEEN
-    ]
-
-
-def summary(rows: Sequence[Row]) -> str:
-    wrong = sum(bool(row.problems) for row in rows)
-    untried = sum(not row.ended for row in rows)
-    usd, minutes = sum(row.usd for row in rows), sum(row.seconds for row in rows) / 60
-    return (
-        f"{len(rows) - untried} faults, of which {wrong} ended otherwise than they must; "
-        f"{untried} that no template can have; {minutes:.1f} minutes, "
-        f"and {usd:,.2f} USD of reserved capacity"
-    )
-
-
-def markdown(environment: str, rows: Sequence[Row]) -> str:
-    """Return the page of an environment, as the command writes it."""
-    wrong = [row for row in rows if row.problems]
-    parts = [
-        f"# Campaign of faults: {environment}\n",
-        f"{INTRODUCTION}\n",
-        f"{summary(rows)}.\n",
-        *_rows(COLUMNS, by_type(rows)),
-        "\n## Between calls\n",
-        *_rows(OF_NONE, between(rows)),
-        *(["\n## What ended otherwise than it must\n"] if wrong else []),
-        *(f"* {row.stack}/{row.logical_id} ({row.operation}): {row.wrong}" for row in wrong),
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _rows(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{' --- |' * len(columns)}"
-    for line in lines:
-        cells = (" ".join(cell.split()).replace("|", "\\|") for cell in line)
-        yield f"| {' | '.join(cells)} |"
