@@ -8,6 +8,8 @@ from constructs import Construct
 
 from constructs_lib.permissions import arn
 from constructs_lib.retention import removal_policy
+from ultracluster.catalogue.instances import InstanceType, zone_problems
+from ultracluster.problem import SpecError
 from ultracluster.spec.nodes import NodesSpec
 
 
@@ -26,6 +28,9 @@ class ClusterPlacement(Construct):
         availability_zone_id: the zone of a reservation.
         reservation_tags: tags of the new reservation, under which unused hours are charged;
             `cdk.Tags` does not reach it.
+
+    Raises:
+        SpecError: if the stack's Region has no such zone, or the zone does not offer the type.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class ClusterPlacement(Construct):
     def _reservation(
         self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
     ) -> ec2.CfnCapacityReservation:
+        check_zone(self, zone_id, spec.instance)
         group = self.placement_group_name
         return ec2.CfnCapacityReservation(
             self,
@@ -119,3 +125,11 @@ class ClusterPlacement(Construct):
             if tags
             else None,
         )
+
+
+def check_zone(construct: Construct, zone_id: str, instance: InstanceType | None = None) -> None:
+    """Refuse a zone that the construct's Region does not have, or that does not sell a type."""
+    region = cdk.Stack.of(construct).region
+    known = not cdk.Token.is_unresolved(region) and not cdk.Token.is_unresolved(zone_id)
+    if known and (problems := list(zone_problems(region, zone_id, instance))):
+        raise SpecError(problems)

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.permissions import add_policy, allow, arn, service_of_the_account
+from constructs_lib.placement import check_zone
 from constructs_lib.retention import log_group, removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
@@ -25,6 +26,9 @@ class TrainingNetwork(Construct):
         log_key: the key of the flow logs; its policy must allow CloudWatch Logs.
         keep: whether VPC and training subnets are kept when the stack is deleted. A kept file
             system has network interfaces in them, so that their deletion would fail.
+
+    Raises:
+        SpecError: if the stack's Region has no such zone.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class TrainingNetwork(Construct):
         keep: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
+        check_zone(self, availability_zone_id)
         self._zone_id = availability_zone_id
 
         self.vpc: ec2.IVpc = ec2.Vpc(

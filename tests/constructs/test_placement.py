@@ -3,9 +3,11 @@
 from typing import Any
 
 import aws_cdk as cdk
+import pytest
 
 from constructs_lib.placement import ClusterPlacement
 from tests.constructs.bare import bare_stack, only, resources
+from ultracluster.problem import SpecError
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 
 ID = "cr-0123456789abcdef0"
@@ -20,6 +22,23 @@ def placed(count: int = 512, **nodes: Any) -> tuple[cdk.Stack, ClusterPlacement]
         availability_zone_id="use1-az6",
     )
     return stack, placement
+
+
+@pytest.mark.parametrize(
+    ("zone", "says"),
+    [
+        ("us-east-1a", "a zone name differs from account to account; write use1-az"),
+        ("usw2-az1", "us-east-1 has no such zone id; write use1-az"),
+        ("use1-az3", "p4d.24xlarge is not sold in that zone; write use1-az"),
+    ],
+)
+def test_a_zone_that_cannot_be_is_refused(zone: str, says: str):
+    """EC2 would refuse it while the stack is deployed, after whatever else is made first."""
+    nodes = NodesSpec(
+        instance_type="p4d.24xlarge", count=2, capacity_reservation=CapacityReservationSpec()
+    )
+    with pytest.raises(SpecError, match=f'availability_zone_id: got "{zone}"; {says}'):
+        ClusterPlacement(bare_stack("us-east-1"), "It", spec=nodes, availability_zone_id=zone)
 
 
 def test_on_demand_nodes_get_a_group_and_no_reservation():

@@ -8,6 +8,7 @@ from aws_cdk.assertions import Match, Template
 
 from constructs_lib.training_network import ExistingTrainingNetwork, TrainingNetwork
 from tests.constructs.bare import bare_stack, only, resources, text
+from ultracluster.problem import SpecError
 from ultracluster.spec.network import (
     INTERFACE_ENDPOINTS,
     ExistingNetworkSpec,
@@ -68,6 +69,14 @@ def test_every_subnet_is_in_the_zone_by_its_id(routed: cdk.Stack):
     assert {s["CidrBlock"] for s in subnets} == {*TWO_SUBNETS, "10.0.240.0/28"}
     assert {s["AvailabilityZoneId"] for s in subnets} == {"use1-az6"}
     assert not any("AvailabilityZone" in s for s in subnets)
+
+
+def test_a_zone_of_another_region_is_refused():
+    """The VPC would be made, and each of its subnets refused."""
+    with pytest.raises(SpecError, match=r"usw2-az1.*us-east-1 has no such zone id; write use1-az"):
+        TrainingNetwork(
+            bare_stack("us-east-1"), "It", spec=NetworkSpec(), availability_zone_id="usw2-az1"
+        )
 
 
 def test_no_subnet_gives_public_addresses(routed: cdk.Stack):

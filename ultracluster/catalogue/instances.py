@@ -11,13 +11,16 @@ right, and of the others nothing.
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final, Literal, TypeVar, cast
 
 from ultracluster.catalogue.values import table
-from ultracluster.problem import choices
+from ultracluster.problem import Problem, choices
+
+ZONE: Final = "availability_zone_id"
+ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 
 class UnknownInstanceTypeError(LookupError):
@@ -171,6 +174,28 @@ def zones_by_region() -> Mapping[str, list[str]]:
 def zone_id_prefix(region: str) -> str | None:
     """Return how the zone ids of a Region begin whose zones are not known, `usge1` for example."""
     return cast("str | None", table("instances")["zone_id_prefixes"].get(region))
+
+
+def zone_problems(
+    region: str, zone: str, instance: InstanceType | None = None
+) -> Iterator[Problem]:
+    """Yield why a zone id cannot be used: no such zone, or a type that it does not offer."""
+    zones = zones_by_region().get(region)
+    sold = instance.zones(region) if instance else None
+    if zones is None:
+        prefix = zone_id_prefix(region)
+        if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
+            fix = f"zone ids of {region} begin with {prefix} (aws ec2 describe-availability-"
+            fix += f"zones lists them); write one such as {prefix}-az1"
+            yield Problem(ZONE, zone, fix)
+    elif zone not in zones:
+        why = f"{region} has no such zone id"
+        if ZONE_NAME.fullmatch(zone):
+            why = "a zone name such as us-east-1a means another zone in each account"
+        yield Problem(ZONE, zone, f"{why}; write {choices(sold or zones)}")
+    elif instance and sold is not None and zone not in sold:
+        fix = f"{instance.name} is not offered in that zone; write {choices(sold)}"
+        yield Problem(ZONE, zone, fix)
 
 
 @cache

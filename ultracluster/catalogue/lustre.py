@@ -239,7 +239,7 @@ def _efa(deployment: str, properties: Values, configuration: Values) -> Iterator
     field = "LustreConfiguration.EfaEnabled"
     if deployment != "PERSISTENT_2":
         yield Problem(
-            field, True, f"{deployment} does not support EFA; remove it, or write PERSISTENT_2"
+            field, True, f"{deployment} does not support EFA; remove it, or use PERSISTENT_2"
         )
         return
     # Intelligent-Tiering needs it with and without EFA, and says so itself.

@@ -29,8 +29,6 @@ from ultracluster.spec.slurm import SlurmSpec
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
 
-ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
-
 STACKS: Final = ("Network", "Image", "Storage", "Training", "Cluster")
 """The last words of an environment's stack names, in the order of their deployment."""
 
@@ -163,22 +161,10 @@ class EnvironmentSpec(Spec):
             yield self.problem_of("region", fix)
 
     def _zone_problems(self) -> Iterator[Problem]:
-        region, zone, field = self.region, self.availability_zone_id, "availability_zone_id"
-        zones, sold = instances.zones_by_region().get(region), self._sold(region)
-        if zones is None:
-            prefix = instances.zone_id_prefix(region)
-            if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
-                fix = f"zone ids of {region} begin with {prefix} (aws ec2 describe-availability-"
-                fix += f"zones lists them); write one such as {prefix}-az1"
-                yield Problem(field, zone, fix)
-        elif zone not in zones:
-            why = f"{region} has no such zone id"
-            if ZONE_NAME.fullmatch(zone):
-                why = "a zone name such as us-east-1a means another zone in each account"
-            yield Problem(field, zone, f"{why}; write {choices(sold or zones)}")
-        elif sold is not None and zone not in sold:
-            fix = f"{self.nodes.instance_type} is not offered in that zone; write {choices(sold)}"
-            yield Problem(field, zone, fix)
+        instance = None
+        with suppress(UndeterminedError):
+            instance = self.nodes.instance
+        yield from instances.zone_problems(self.region, self.availability_zone_id, instance)
 
     @rule
     def _zone_sells_the_types_of_groups(self) -> Iterator[Problem]:
