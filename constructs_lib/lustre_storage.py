@@ -37,7 +37,8 @@ class LustreStorage(LustreFileSystem):
         vpc: the network of the subnet.
         subnet: the subnet of the file system, which is in one zone.
         clients: security groups of clients; `add_client` adds others later.
-        bucket: the bucket of data repositories without `bucket_name`.
+        bucket: the bucket of data repositories without `bucket_name`. The policy of its key must
+            allow the FSx role for S3, as that of `DataKey` does.
         key: the customer key; needed if `spec.customer_key` is True.
         log_key: the key of the log group; its policy must allow CloudWatch Logs.
 

@@ -27,9 +27,9 @@ def placed(count: int = 512, **nodes: Any) -> tuple[cdk.Stack, ClusterPlacement]
 @pytest.mark.parametrize(
     ("zone", "says"),
     [
-        ("us-east-1a", "a zone name differs from account to account; write use1-az"),
+        ("us-east-1a", "a zone name such as us-east-1a means another zone in each account; write use1-az"),
         ("usw2-az1", "us-east-1 has no such zone id; write use1-az"),
-        ("use1-az3", "p4d.24xlarge is not sold in that zone; write use1-az"),
+        ("use1-az3", "p4d.24xlarge is not offered in that zone; write use1-az"),
     ],
 )
 def test_a_zone_that_cannot_be_is_refused(zone: str, says: str):
