@@ -29,6 +29,8 @@ def _modules() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return list(_modules())
     if name not in _modules():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

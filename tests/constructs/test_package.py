@@ -61,6 +61,14 @@ def test_specs_start_no_node():
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
+def test_a_star_brings_what_type_checkers_say_it_does():
+    """It brought the names of this module's own imports, and no construct."""
+    names: dict[str, object] = {}
+    exec("from constructs_lib import *", names)  # noqa: S102 - a star stands in no function
+
+    assert names.keys() - {"__builtins__"} == set(NAMES)
+
+
 def test_a_name_that_is_not_there_is_an_import_error():
     """As of any other package."""
     command = "from constructs_lib import FabricSecurtyGroup"
