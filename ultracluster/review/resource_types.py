@@ -98,7 +98,7 @@ class ResourceType:
 KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "amount": ("less", "more", ""),
     "switch": ("danger", "otherwise", "{path} of {name} is no longer {was}"),
-    "part": ("gone", "changed", "{path} of {name} is another one from now on"),
+    "part": ("gone", "changed", "{path} of {name} changes"),
     "members": ("lost", "gained", ""),
     "note": ("danger", "otherwise", ""),
 }
