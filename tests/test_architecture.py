@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "ultracluster.exit_status",
         "ultracluster.problem",
         "ultracluster.spec",
+        "ultracluster.tables",
         "rich",
         "ultracluster.visible",
     },

@@ -93,6 +93,8 @@ class Rows:
             first, *others = map(_text, row)
             yield Text(first.plain, style=first.style or "bold", overflow="ignore")
             for column, cell in zip(self.columns[1:], others, strict=True):
+                if not cell:
+                    continue
                 title = Text(f"  {column.title}: " if column.title else "  ")
                 whole = column.kind != "prose"
                 if whole and title.cell_len + cell.cell_len > width:

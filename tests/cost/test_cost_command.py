@@ -211,6 +211,13 @@ def test_a_pipe_is_as_wide_as_columns_says(
     assert main(["cost", "ultracluster"]) == 0
     table = capsys.readouterr().out.partition("\nat most")[0].partition("Price of one")[0]
     assert max(map(len, table.splitlines()[:25])) <= 80
+    for columns in ("60", "40"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["cost", "ultracluster"]) == 0
+        shown = capsys.readouterr().out
+        assert "nodes, reserved\n" in shown  # it was cut away, and the numbers to "271,923.…"
+        assert "USD/month: 8,271,004.59" in shown
+        assert "…" not in shown
 
 
 def test_a_price_list_that_does_not_answer_leaves_the_table(

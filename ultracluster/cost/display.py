@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from ultracluster.environments import project_folder
 from ultracluster.problem import Problem, SpecError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import read
+from ultracluster.tables import Column, Rows
 
 MONEY: Final = ("ceiling_usd_per_day", "prices", "price_region")
 FIELDS: Final = ("budget", *(f"budget.{name}" for name in MONEY))
@@ -69,6 +71,9 @@ NARROW: Final = 120
 """Columns of a terminal below which the names and prices of items stand under the table: they are
 copied into environments, so that none is broken. What follows from other columns is left out."""
 
+NARROWEST: Final = 76
+"""Columns below which numbers of the table would be cut."""
+
 
 def show(estimate: Estimate, console: Console) -> None:
     sheet, spec = estimate.sheet, estimate.spec
@@ -77,7 +82,9 @@ def show(estimate: Estimate, console: Console) -> None:
         # A file or a pipe is as wide as the longest name of an item wants it to be.
         console.width = max(console.width, WIDEST)
     narrow = console.width < NARROW
-    console.print(_table(found, f"{spec.name} in {sheet.region}: what it costs", narrow=narrow))
+    title = f"{spec.name} in {sheet.region}: what it costs"
+    table = _rows if console.width < NARROWEST else partial(_table, narrow=narrow)
+    console.print(table(found, title))
     if estimate.has_budget:
         for limit in limits(sheet, spec.budget):
             console.out(limit.replace("`", ""), highlight=False)
@@ -87,6 +94,17 @@ def show(estimate: Estimate, console: Console) -> None:
     _list(console, "Sources", [f"[{n}] {text}" for n, text in enumerate(found.sources, start=1)])
     for title, texts in found.lists:
         _list(console, title, [f"- {text}" for text in texts])
+
+
+def _rows(found: Page, title: str) -> Rows:
+    """Return the narrow table for a terminal in which its numbers would be cut."""
+    names = ("quantity", "USD/day", "USD/month", "idle/day")
+    rows = Rows([Column("what for"), *(Column(name, "number") for name in names)], title=title)
+    for row in found.rows:
+        rows.add(row.purpose, row.quantity, *row.full[1:], row.idle_per_day)
+    rows.add("at full size", "", *found.full[1:], found.idle[1])
+    rows.add("idle", "", *found.idle[1:], "")
+    return rows
 
 
 def _table(found: Page, title: str, *, narrow: bool) -> Table:
