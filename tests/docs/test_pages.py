@@ -7,8 +7,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stderr
-from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from tests.docs import aws_cli
 from tests.docs.pages import PAGES, ROOT, Page
 from tests.wheel import wheel
 from ultracluster.cli import parser
+from ultracluster.exit_status import UsageError
 from ultracluster.spec.base import Spec
 
 BASES = r"Construct|efs\.FileSystem|LustreFileSystem|NodeTemplate|OwnSecurityGroup"
@@ -110,16 +109,13 @@ def refusal(words: list[str]) -> str:
         or {"--help", "--version", "[--nodes]"} & set(given)
     ):
         return ""
-    with redirect_stderr(StringIO()) as told:
-        try:
-            if words[0] == "ultracluster":
-                parser(given).parse_args(given)
-            elif words[0] == "aws" and tuple(given[:2]) not in aws_cli.OWN:
-                aws_cli.read(given)
-        except SystemExit:
-            return told.getvalue()
-        except aws_cli.UsageError as error:
-            return str(error)
+    try:
+        if words[0] == "ultracluster":
+            parser(given).parse_args(given)
+        elif words[0] == "aws" and tuple(given[:2]) not in aws_cli.OWN:
+            aws_cli.read(given)
+    except (UsageError, aws_cli.UsageError) as error:
+        return str(error)
     return ""
 
 
