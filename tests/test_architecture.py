@@ -13,7 +13,7 @@ STANDARD_LIBRARY = __import__("sys").stdlib_module_names
 MAY_IMPORT = {
     "ultracluster/problem.py": set(),
     "ultracluster/spec": {
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
         "ultracluster.problem",
         "pydantic",
         "pydantic_core",
@@ -34,26 +34,26 @@ MAY_IMPORT = {
         "ultracluster.spec",
         "ultracluster.tables",
         "rich",
-        "ultracluster.visible",
+        "ultracluster.safe_output",
     },
     "ultracluster/catalogue": {
         "ultracluster.catalogue",
         "ultracluster.partitions",
         "ultracluster.problem",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
     },
     "ultracluster/templates": {
         "ultracluster.partitions",
         "ultracluster.templates",
         "yaml",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
     },
     "ultracluster/job_files": {
         "ultracluster.job_files",
         "ultracluster.model",
         "ultracluster.templates",
         "yaml",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
     },
     "ultracluster/model": {
         "ultracluster.model",
@@ -108,8 +108,8 @@ MAY_IMPORT = {
         "jinja2",
         "markupsafe",
         "rich",
-        "ultracluster.given_file",
-        "ultracluster.visible",
+        "ultracluster.untrusted_file",
+        "ultracluster.safe_output",
     },
     "ultracluster/emulator": {
         "pydantic",
@@ -125,7 +125,7 @@ MAY_IMPORT = {
         "hypercorn",
         "jsonschema",
         "ministack",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
     },
     # Against any account, by anybody who may read: nothing of the emulated AWS, no CDK CLI.
     "ultracluster/prove": {
@@ -170,7 +170,7 @@ MAY_IMPORT = {
         "ultracluster.drift",
         "ultracluster.environments",
         "ultracluster.exit_status",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
         "ultracluster.partitions",
         "ultracluster.prove",
         "ultracluster.rehearse",
@@ -200,8 +200,8 @@ MAY_IMPORT = {
         "ultracluster.train",
         "ultracluster.waiting",
         "rich",
-        "ultracluster.given_file",
-        "ultracluster.visible",
+        "ultracluster.untrusted_file",
+        "ultracluster.safe_output",
     },
     "ultracluster/audit/cfn_lint.py": {"ultracluster", "cfnlint"},
     "ultracluster/audit": {
@@ -212,8 +212,8 @@ MAY_IMPORT = {
         "ultracluster.rules",
         "ultracluster.templates",
         "rich",
-        "ultracluster.given_file",
-        "ultracluster.visible",
+        "ultracluster.untrusted_file",
+        "ultracluster.safe_output",
     },
     "ultracluster/planner": {
         "ultracluster.planner",
@@ -221,7 +221,7 @@ MAY_IMPORT = {
         "ultracluster.cost.quantities",
         "ultracluster.cost.sheet",
         "ultracluster.problem",
-        "ultracluster.given_file",
+        "ultracluster.untrusted_file",
     },
     "ultracluster/capacity": {
         "ultracluster.aws",

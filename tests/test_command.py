@@ -265,7 +265,12 @@ def test_the_command_alone_prints_help(capsys: pytest.CaptureFixture[str]):
 
     shown = capsys.readouterr().out
     assert all(f"    {name}" in shown for name in COMMANDS)
-    for words in ("  0    nothing is wrong", "  1    problems", "  2    it could", "  130  inter"):
+    for words in (
+        "  0    nothing is wrong",
+        "  1    problems",
+        "  2    the command could not run",
+        "  130  inter",
+    ):
         assert words in shown
 
 
@@ -408,7 +413,10 @@ def test_a_full_disk_is_one_line(words: tuple[str, ...]):
         done = command(*words, stdout=full)
 
     assert done.returncode == 2
-    assert done.stderr == "ERROR the output cannot be written: No space left on device\n"
+    assert done.stderr == (
+        "ERROR the output cannot be written: No space left on device; "
+        "free space, or write elsewhere\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("check", "dev"), ("cost", "dev", "--json")])

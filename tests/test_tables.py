@@ -4,8 +4,8 @@ import io
 
 import pytest
 
+from ultracluster.safe_output import console
 from ultracluster.tables import Column, Rows
-from ultracluster.visible import console
 
 NAMES = ("environments/ultracluster.py:17", "aws ec2 describe-vpcs --vpc-ids vpc-0123456789abcdef0")
 PROSE = "A sentence that explains the row and is long enough to be folded in a narrow terminal."

@@ -1,4 +1,4 @@
-"""Run a command that must not outlive whoever started it.
+"""Runs a command that ends when its parent process ends.
 
     python -m ultracluster.child_process COMMAND [ARGUMENT ...]
 

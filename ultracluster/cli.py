@@ -22,8 +22,8 @@ from ultracluster.exit_status import (
     UNEXPECTED,
     explained,
 )
-from ultracluster.given_file import EffortError
-from ultracluster.visible import clean_output, console
+from ultracluster.safe_output import clean_output, console
+from ultracluster.untrusted_file import EffortError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ultracluster.environments import written_names
 from ultracluster.exit_status import UsageError
+from ultracluster.safe_output import console, visible
 from ultracluster.suggestions import did_you_mean
-from ultracluster.visible import console, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,8 +4,8 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from ultracluster.given_file import EffortError, UnreadableError
 from ultracluster.problem import EnvironmentFileError, Problem, SpecError
+from ultracluster.untrusted_file import EffortError, UnreadableError
 
 ALL_WELL: Final = 0
 SOME_FAIL: Final = 1

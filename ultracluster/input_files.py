@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ultracluster.given_file import UnreadableError, text_of
 from ultracluster.job_files import reading as job_files
 from ultracluster.rules.acknowledgements import Acknowledgement, paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
@@ -14,6 +13,7 @@ from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup, Template
 from ultracluster.templates.scope import as_text, is_list, mapping, section
 from ultracluster.templates.stacks import Stacks
+from ultracluster.untrusted_file import UnreadableError, text_of
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What follows from the name of a Region: its partition, and the domain of its hosts.
+"""Partition and host domain of a Region.
 
 Source: botocore's `partitions.json`, read 2026-11-23.
 """

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from ultracluster.aws import Account
 from ultracluster.exit_status import UsageError
-from ultracluster.given_file import LARGEST_BYTES, plain_json
+from ultracluster.untrusted_file import LARGEST_BYTES, plain_json
 
 CLOUDWATCH: Final = "cloudwatch"
 """The word for CloudWatch instead of a server's address."""

@@ -27,7 +27,7 @@ OWN_LINE: Final = "failed to run commands:"
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """Status and output of a command: at most 24,000 and 8,000 characters (SSM API)."""
 
     status: int
@@ -52,7 +52,7 @@ class RunCommand:
     comment: str = ""
     """Comment of the commands, for `under_way`; at most 100 characters (SSM API)."""
 
-    def run(self, command: str, user: str = ROOT) -> Said:
+    def run(self, command: str, user: str = ROOT) -> CommandResult:
         """Run a bash command as a user, with that user's login shell, and wait for its end.
 
         Neither the shell of Run Command nor Systems Manager's own `{{ }}` sees the text: it travels
@@ -78,7 +78,7 @@ class RunCommand:
         status = int(answer.get("ResponseCode", -1))
         errors = str(answer.get("StandardErrorContent") or (answer["Status"] if status else ""))
         own = (line for line in errors.splitlines(keepends=True) if not line.startswith(OWN_LINE))
-        return Said(status, str(answer.get("StandardOutputContent") or ""), "".join(own))
+        return CommandResult(status, str(answer.get("StandardOutputContent") or ""), "".join(own))
 
     def _answer(self, command_id: str) -> dict[str, Any]:
         named = {"CommandId": command_id, "InstanceId": self.instance_id}

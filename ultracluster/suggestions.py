@@ -1,4 +1,4 @@
-"""What a misspelled word was probably meant to be."""
+"""Suggestions for misspelled words."""
 
 import difflib
 from collections.abc import Iterable

@@ -11,12 +11,12 @@ from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.rehearse.machine.acceptance import node_groups
 from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, seen
-from ultracluster.rehearse.machine.room import LOGIN
-from ultracluster.run_command import RunCommand, Said
+from ultracluster.rehearse.machine.virtual_cluster import LOGIN
+from ultracluster.run_command import CommandResult, RunCommand
 
 if TYPE_CHECKING:
     from ultracluster.aws import Account
-    from ultracluster.rehearse.machine.room import Room
+    from ultracluster.rehearse.machine.virtual_cluster import VirtualCluster
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Shell:
         """Start what is to be started."""
         return ""
 
-    def run(self, command: str, *_: object, **__: object) -> Said:
+    def run(self, command: str, *_: object, **__: object) -> CommandResult:
         """Run a command's last part here: the first sees to the table of mounts."""
         done = subprocess.run(
             ["/bin/sh", "-c", command.partition(";")[2].partition(";")[2]],
@@ -41,11 +41,11 @@ class Shell:
             text=True,
             check=False,
         )
-        return Said(done.returncode, f"{self.name}: {done.stdout}", done.stderr)
+        return CommandResult(done.returncode, f"{self.name}: {done.stdout}", done.stderr)
 
 
 @dataclass
-class FakeRoom:
+class FakeCluster:
     """Slurm's word on two nodes, and machines that are switched on and off."""
 
     states: dict[str, frozenset[str]]
@@ -72,9 +72,11 @@ class FakeRoom:
 
 def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
     """By the deployed launch template; who terminates one takes the machine, and Slurm is told."""
-    room = FakeRoom({"n1": frozenset({"IDLE", "POWERING_UP"}), "n2": frozenset({"POWERED_DOWN"})})
+    cluster = FakeCluster(
+        {"n1": frozenset({"IDLE", "POWERING_UP"}), "n2": frozenset({"POWERED_DOWN"})}
+    )
     cloud = world.deployed.cloud
-    with Fleet(cast("Room", room), tmp_path, lambda: None) as fleet:
+    with Fleet(cast("VirtualCluster", cluster), tmp_path, lambda: None) as fleet:
         login, nodes = node_groups(cloud, world.deployed.deployment)
         fleet.start(cloud, login, nodes)
         # The emulated PCS launched the login node already: another one would have no machine.
@@ -83,7 +85,7 @@ def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
         fleet._look()
         (row,) = world.scene().nodes()
         tags = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
-        assert (row["PrivateIpAddress"], sorted(room.machines)) == ("10.77.0.2", [LOGIN, "n1"])
+        assert (row["PrivateIpAddress"], sorted(cluster.machines)) == ("10.77.0.2", [LOGIN, "n1"])
         assert row["Placement"]["GroupName"] == world.nodes.account["group"]
         assert tags["ultracluster:environment"] == "staging"
 
@@ -94,10 +96,10 @@ def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
         assert "/run/stand-in/mounts" in done.stderr
 
         cloud.ask("ec2", "terminate_instances", InstanceIds=[row["InstanceId"]])
-        room.states["n1"] = frozenset({"ALLOCATED"})
+        cluster.states["n1"] = frozenset({"ALLOCATED"})
         fleet._look()
-        assert sorted(room.machines) == [LOGIN]
-        assert room.asked == [
+        assert sorted(cluster.machines) == [LOGIN]
+        assert cluster.asked == [
             f"scontrol update NodeName=n1 State={state} Reason=terminated"
             for state in ("DOWN", "POWER_DOWN_FORCE")
         ]

@@ -203,7 +203,7 @@ def test_what_this_repository_ships_for_jobs_is_clean():
     [
         ("a.json", '{"TrainingJobName": ', "not valid JSON"),
         ("a.yaml", "TrainingJobName: [", "not valid YAML"),
-        ("a.yaml", "TrainingJobName: " + "[" * 400 + "]" * 400, "nested too deeply"),
+        ("a.yaml", "TrainingJobName: " + "[" * 400 + "]" * 400, "nesting is too deep"),
         ("a.yaml", "apiVersion: v1\nkind: Service\n", "no rule reads manifests of Kubernetes"),
         ("a.yaml.tpl", "apiVersion: {{ .v }}\nkind: Job\n", "no rule reads manifests"),
         ("a.txt", "hello", "not a CloudFormation template"),

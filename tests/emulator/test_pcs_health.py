@@ -100,7 +100,7 @@ REFUSED = {
     "at least one member": {},
     "when mode is NONE": {"healthMonitoring": {"mode": "NONE", "repairAction": "AUTO"}},
     "NVIDIA GPUs": {"deepHealthChecks": {"onStart": {"profile": "QUICK"}}},
-    "there is no such value": {"healthMonitoring": {"mode": "ON"}},
+    "the field has no such value": {"healthMonitoring": {"mode": "ON"}},
     "Missing required": {"deepHealthChecks": {}},
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.mutators import LOG
-from ultracluster import given_file
+from ultracluster import untrusted_file
 from ultracluster.accept.journal import Journal
 from ultracluster.cli import main
 from ultracluster.exit_status import (
@@ -20,12 +20,12 @@ from ultracluster.exit_status import (
     UNEXPECTED,
     UsageError,
 )
-from ultracluster.given_file import LARGEST_BYTES, UnreadableError, json_of, text_of
 from ultracluster.job_files import dockerfile
 from ultracluster.model.policies import compiled
 from ultracluster.model.shell_variables import LONGEST_VALUE, assignments
 from ultracluster.rehearse.campaign.cycle import Record
 from ultracluster.templates import yaml_document
+from ultracluster.untrusted_file import LARGEST_BYTES, UnreadableError, json_of, text_of
 
 HEAD = "TrainingJobName: a\na0: &a0 {x: 1}\n"
 NESTED = HEAD + "".join(
@@ -221,7 +221,7 @@ def test_what_takes_too_much_ends_in_one_line(limit, words, tmp_path):
     file = tmp_path / "k.yaml"
     request = "TrainingJobName: a\nHyperParameters: {a: b, c: d}\n---\n"
     file.write_text(request * 4_000)
-    program = f"from ultracluster import cli, given_file; given_file.{limit} = 0.05\n"
+    program = f"from ultracluster import cli, untrusted_file; untrusted_file.{limit} = 0.05\n"
     program += f"raise SystemExit(cli.main(['audit', {str(file)!r}]))"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
@@ -278,11 +278,11 @@ def test_a_file_allows_its_time_once(tmp_path, monkeypatch):
     file, other = tmp_path / "a", tmp_path / "b"
     file.write_text("x")
     other.write_text("y")
-    monkeypatch.setattr(given_file, "SECONDS", 0.1)
-    with given_file.bounded("audit"):
+    monkeypatch.setattr(untrusted_file, "SECONDS", 0.1)
+    with untrusted_file.bounded("audit"):
         for path in (file, other, *[file] * 100):
             text_of(path)
-        with pytest.raises(given_file.EffortError, match=r"0\.2 s"):
+        with pytest.raises(untrusted_file.EffortError, match=r"0\.2 s"):
             sum(1 for _ in range(10**9))
 
 
@@ -346,7 +346,7 @@ def test_a_record_of_a_campaign_is_no_other_file(line, tmp_path):
     """It is written anew at the beginning: another file would be lost."""
     file = tmp_path / "environment.py"
     file.write_text(f"{line}\nkept")
-    with pytest.raises(UnreadableError, match="no record"):
+    with pytest.raises(UnreadableError, match="not a record of"):
         Record(file, "1")
     assert file.read_text() == f"{line}\nkept"
 

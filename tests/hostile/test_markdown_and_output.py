@@ -14,8 +14,8 @@ from tests.hostile.mutators import on_login_node
 from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.review.page.pages import LONGEST, code, escaped, fitted
+from ultracluster.safe_output import UNSAFE, console, visible
 from ultracluster.templates.texts import leaves
-from ultracluster.visible import UNSAFE, console, visible
 
 ROOT = Path(__file__).parents[2]
 NASTY = "A\x1b[2K\x1b[1A\x9b8m\u202eB\u2066\x07\r"
@@ -220,7 +220,7 @@ def test_all_consoles_are_made_in_one_place():
     makers = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "ultracluster").rglob("*.py")
-        if re.search(r"(?<!\w)Console\(", path.read_text()) and path.name != "visible.py"
+        if re.search(r"(?<!\w)Console\(", path.read_text()) and path.name != "safe_output.py"
     ]
     assert makers == []
     assert visible("a\tb\n") == "a\tb\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.hostile.mutators import KINDS, Kind, hurt
 from ultracluster.cli import main
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
-from ultracluster.visible import UNSAFE
+from ultracluster.safe_output import UNSAFE
 
 TOLD = (ALL_WELL, SOME_FAIL, COULD_NOT_RUN)
 MOST_PRINTED = 2_000_000

@@ -12,9 +12,9 @@ from tests.observe.hour import CALM, Server
 from tests.observe.node import START
 from ultracluster.cli import main
 from ultracluster.dashboards.command import Dashboard, Panel, dashboards, draw
-from ultracluster.dashboards.page import page, told
+from ultracluster.dashboards.page import page, with_unit
 from ultracluster.prometheus import Prometheus, source
-from ultracluster.visible import UNSAFE
+from ultracluster.safe_output import UNSAFE
 
 PANELS = [
     pytest.param(panel, id=f"{each.name}-{panel.title}")
@@ -91,7 +91,7 @@ def test_a_line_is_interrupted_where_nothing_was_measured():
     [(0.425, "percentunit", "42.5 %"), (2.5e9, "Bps", "2.5 GB/s"), (0.0, "s", "0 s")],
 )
 def test_values_have_their_units(value: float, unit: str, text: str):
-    assert told(value, unit) == text
+    assert with_unit(value, unit) == text
 
 
 @pytest.mark.parametrize(

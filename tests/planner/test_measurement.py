@@ -349,7 +349,7 @@ def test_a_step_without_a_rate_is_refused(written: str, value: object):
     lines = [json.loads(line) for line in written.splitlines()]
     lines[20]["tokens_per_s"] = value
 
-    with pytest.raises(MeasurementError, match=r"line 21 has a number|no finished step"):
+    with pytest.raises(MeasurementError, match=r"line 21 has an invalid number|no finished step"):
         metrics("\n".join(map(json.dumps, lines)))
 
 

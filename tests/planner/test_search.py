@@ -27,9 +27,9 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
+from ultracluster.planner.partition_memory import PartitionMemory, holding
 from ultracluster.planner.plan import Planner, alternatives, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
-from ultracluster.planner.room import Room, holding
 from ultracluster.planner.search import Search
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.stack import find
@@ -154,10 +154,10 @@ def test_a_size_that_was_not_looked_at_fits_where_its_own_memory_does(
     """The search looks at few sizes, in any order, and takes the rest from those."""
     setup, flags = search(of_size(size)).setup, (True, True)
     kind = Kind(1, micro, activations)
-    room = Room(setup, kind, flags)
+    memory_of_kind = PartitionMemory(setup, kind, flags)
 
     for p in sizes:
-        fits = p > room.none and room.shortage(p) is not None
+        fits = p > memory_of_kind.none and memory_of_kind.shortage(p) is not None
         assert fits == holding(setup, kind, p, flags).fits
 
 

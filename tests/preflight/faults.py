@@ -53,7 +53,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         raised(RESERVED, "InvalidCapacityReservationId.NotFound"),
         "capacity-reservation",
         RESERVATION,
-        "no such reservation in this",
+        "no such reservation in this account and Region",
     ),
     "block for a reservation": (
         altered("ec2", RESERVED, **block()),
@@ -119,7 +119,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         answered("ec2", "describe_subnets", Subnets=[subnet(0)]),
         "subnet-place",
         SUBNETS[1],
-        "no such subnet in this",
+        "no such subnet in this account and Region",
     ),
     "subnet in another zone": (
         altered("ec2", "describe_subnets", AvailabilityZoneId="use1-az1"),
@@ -155,7 +155,12 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         f"public addresses of {SUBNETS[0]}",
         "given at launch",
     ),
-    "no VPC": (answered("ec2", "describe_vpcs", Vpcs=[]), "vpc-shape", VPC, "no such VPC in this"),
+    "no VPC": (
+        answered("ec2", "describe_vpcs", Vpcs=[]),
+        "vpc-shape",
+        VPC,
+        "no such VPC in this account and Region",
+    ),
     "VPC's block": (
         altered("ec2", "describe_vpcs", CidrBlock="10.9.0.0/16"),
         "vpc-shape",

@@ -109,7 +109,10 @@ def test_an_environment_without_buckets_is_told_so(check: str):
 
     found = finding(check, Answering(), GIVEN.model_copy(update={"storage": storage}))
 
-    assert (found.verdict, "no bucket" in found.found) == (Verdict.SKIP, True)
+    assert (found.verdict, "not linked to an existing bucket" in found.found) == (
+        Verdict.SKIP,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

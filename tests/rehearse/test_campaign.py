@@ -16,7 +16,6 @@ from rich.console import Console
 from environments.ultracluster import ULTRACLUSTER
 from tests.made_before import copied
 from ultracluster.cli import main
-from ultracluster.given_file import UnreadableError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.between import ENDPOINT, Between
@@ -33,6 +32,7 @@ from ultracluster.rehearse.campaign.cycle import (
 from ultracluster.rehearse.campaign.page import markdown, summary
 from ultracluster.rehearse.direct import delete
 from ultracluster.rehearse.machine.faults import NAMES
+from ultracluster.untrusted_file import UnreadableError
 
 GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
 

@@ -18,11 +18,12 @@ from tests.stacks.synthesized import existing
 from ultracluster.aws import CloudError
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, UsageError
-from ultracluster.given_file import UnreadableError
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.campaign import command, cycle
 from ultracluster.rehearse.campaign.cycle import Row
+from ultracluster.rehearse.campaign.page import markdown
 from ultracluster.rehearse.cdk import CdkError
+from ultracluster.untrusted_file import UnreadableError
 
 EMPTY: dict[str, Any] = {"Resources": {}}
 BEFORE = StackTemplate("ultracluster-Before", "Before", EMPTY, termination_protection=False)
@@ -140,7 +141,7 @@ def test_a_campaign_tells_what_it_tries_and_how_it_ended(
         words = "The campaign ended early, and goes on where it is started again"
         assert rest == [f"{words}: {error}"]
     else:
-        assert page.read_text() == command.markdown("ultracluster", ours.record.rows)
+        assert page.read_text() == markdown("ultracluster", ours.record.rows)
         assert "# Campaign of faults: ultracluster" in rest
 
 

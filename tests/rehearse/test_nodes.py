@@ -20,12 +20,12 @@ from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.machine.faults import FAULTS
 from ultracluster.rehearse.machine.image import image
 from ultracluster.rehearse.machine.rehearsal import JOB, boot_findings, job_runs
-from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import (
     BootedNodes,
     booted_nodes,
     text_of,
 )
+from ultracluster.rehearse.machine.virtual_cluster import VirtualCluster
 
 CLOUD = "root/etc/cloud/cloud.cfg.d/99_ultracluster.cfg"
 MODULES = ("cloud_init_modules", "cloud_config_modules", "cloud_final_modules")
@@ -38,33 +38,33 @@ def booted(environment: str) -> BootedNodes:
 
 
 @pytest.fixture(scope="module")
-def room() -> Iterator[Room]:
+def cluster() -> Iterator[VirtualCluster]:
     """One node of staging, with the controller of its Slurm beside it."""
-    with Room(image(), booted("staging"), ("n1",)) as room:
-        yield room
+    with VirtualCluster(image(), booted("staging"), ("n1",)) as cluster:
+        yield cluster
 
 
 @pytest.mark.needs("qemu")
-def test_a_node_boots_takes_a_job_and_is_drained_where_it_is_unfit(room: Room):
-    (node,) = room.nodes
+def test_a_node_boots_takes_a_job_and_is_drained_where_it_is_unfit(cluster: VirtualCluster):
+    (node,) = cluster.nodes
     node.wait_for_boot()
     wrong = [each for each in boot_findings(node, training=True, slurm=True) if not each.ok]
     assert not wrong
-    room.start_slurm()
-    healthy = job_runs(room, "a healthy node takes a job")
+    cluster.start_slurm()
+    healthy = job_runs(cluster, "a healthy node takes a job")
     assert healthy.ok, healthy
 
     # What breaks the check itself: nothing on the node can tell whether it is fit.
     (fault,) = (each for each in FAULTS if each.name == "check-broken")
     node.ask(fault.plant)
-    job = room.submit(JOB)
-    room.until("the node is drained", lambda: room.states()["n1"].startswith("drain"))
+    job = cluster.submit(JOB)
+    cluster.until("the node is drained", lambda: cluster.states()["n1"].startswith("drain"))
 
-    assert fault.reason in room.reason("n1")
+    assert fault.reason in cluster.reason("n1")
     # It waits for another node, and for no operator.
-    room.until("the job is back", lambda: room.job(job)["JobState"] == "PENDING")
-    assert room.job(job)["Priority"] != "0"
-    assert not Path(room.shared / f"slurm-{job}.out").exists()
+    cluster.until("the job is back", lambda: cluster.job(job)["JobState"] == "PENDING")
+    assert cluster.job(job)["Priority"] != "0"
+    assert not Path(cluster.shared / f"slurm-{job}.out").exists()
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "ultracluster"])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.files import in_file
-from ultracluster.given_file import UnreadableError
 from ultracluster.templates import file_reading as document
 from ultracluster.templates import yaml_document
 from ultracluster.templates.file_reading import read
+from ultracluster.untrusted_file import UnreadableError
 
 EVERY_TAG = """\
 AWSTemplateFormatVersion: 2010-09-09

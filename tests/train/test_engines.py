@@ -257,7 +257,7 @@ def parameters(**values: object) -> str:
             parameters(hybrid_shard_degree=128, tensor_parallel_degree=2),
             "with 2 GPUs to a layer",
         ),
-        ("mp_parameters", "hybrid_shard_degree=128", "no JSON"),
+        ("mp_parameters", "hybrid_shard_degree=128", "not valid JSON"),
         ("sagemaker_torch_distributed_enabled", "false", "write true"),
         ("sagemaker_mpi_enabled", "true", "starts the processes already"),
         ("sagemaker_instance_type", "ml.p4d.24xlarge", "with quotes"),

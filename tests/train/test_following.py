@@ -205,9 +205,9 @@ def test_what_may_not_be_asked_is_left_out_and_said():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
-        ('{"TrainingJobName": "a", "TrainingJobName": "b"}', "there 2 times"),
-        ("[" * 100_000, "nested too deep"),
+        ("{", "not valid JSON"),
+        ('{"TrainingJobName": "a", "TrainingJobName": "b"}', "written 2 times"),
+        ("[" * 100_000, "nesting is too deep"),
     ],
 )
 def test_a_file_that_is_no_request_is_one_line(

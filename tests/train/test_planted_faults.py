@@ -121,7 +121,7 @@ PLANTED = [
     ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; everybody who may describe'),
     ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; everybody who may describe'),
     # Engines.
-    (OWN, "{", "no JSON"),
+    (OWN, "{", "not valid JSON"),
     (OWN, settings(parallel__partition_size=48), "does not divide the 128 GPUs"),
     (OWN, settings(parallel__partition_size=0), "does not divide"),
     (OWN, settings(parallel__tensor_parallel=3), "does not divide the 8 GPUs of one"),
@@ -131,7 +131,7 @@ PLANTED = [
     (OWN, settings(parallel__partitionsize=16), "write parallel.partition_size"),
     (OWN, settings(train__partition_size=16), "write parallel.partition_size"),
     (OWN, settings(parallel__partition_size="sixteen"), "write a whole number"),
-    (OWN, settings(numerics__dtype="fp16"), "no such choice; write bf16, fp32 or fp64"),
+    (OWN, settings(numerics__dtype="fp16"), "no such value; write bf16, fp32 or fp64"),
     (OWN, settings(numerics__compile="yes"), 'numerics.compile: got "yes"; write true or false'),
     (OWN, settings(optimizer__learning_rate="fast"), "write a number, 0 or more"),
     (OWN, settings(optimizer__clip_norm="nan"), "write a number, 0 or more"),

@@ -33,8 +33,8 @@ from ultracluster.command_line import (
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
 from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.safe_output import console as new_console
 from ultracluster.synthesis import Synthesis
-from ultracluster.visible import console as new_console
 
 ALL: Final = "all"
 MOST_PATIENCE: Final = 100

@@ -1,4 +1,4 @@
-"""The last stage: a deployment changes nothing, and nothing that was started is left."""
+"""The last stage: another deployment changes nothing, and no resource of the acceptance is left."""
 
 import json
 from typing import Final

@@ -1,4 +1,4 @@
-"""What an acceptance made, in a file that outlives it, and how each of it is taken away.
+"""The journal: a file with every resource that the acceptance created, and how to delete each.
 
 A thing is written down before it is made: whatever ends the program in between, `--clean-up` knows
 what there may be. To take away what is not there is no error.
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import CommandError, UsageError
-from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.run_command import GONE, under_way
+from ultracluster.untrusted_file import UnreadableError, json_of, text_of
 
 if TYPE_CHECKING:
     from ultracluster.accept.scene import Scene

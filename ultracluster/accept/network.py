@@ -1,4 +1,4 @@
-"""The stage without nodes: what was deployed, its image, and who is told of money."""
+"""The stage without nodes: deployed resources, image, and notifications of cost."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The stage of two nodes: what each of them is, and what they do together."""
+"""The stage of two nodes: checks of each node, and tests of both together."""
 
 import re
 import shlex

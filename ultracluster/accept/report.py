@@ -1,4 +1,4 @@
-"""What an acceptance found, and of what only an account can tell; a page and a document of it."""
+"""The report of an acceptance as HTML and JSON, with the facts that only an account can tell."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence

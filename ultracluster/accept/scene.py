@@ -1,4 +1,4 @@
-"""What a step of an acceptance has at hand, what it says, and what a stage costs."""
+"""The types of steps and stages, their access to account and nodes, and the cost of a stage."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ultracluster.exit_status import CommandError
 from ultracluster.preflight.inquiry import Question
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proof import Evidence
-from ultracluster.run_command import ROOT, RunCommand, Said, instances, login_node
+from ultracluster.run_command import ROOT, CommandResult, RunCommand, instances, login_node
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 from ultracluster.waiting import until
@@ -68,7 +68,7 @@ class Scene:
         self.commands.append(Question(service, operation, parameters).command(self.spec.region))
         return self.cloud.ask(service, operation, **parameters)
 
-    def shell(self, command: str, user: str = "", instance: str = "") -> Said:
+    def shell(self, command: str, user: str = "", instance: str = "") -> CommandResult:
         """Run a command on an instance, the login node if none is named, as the jobs' user."""
         who = user or self.user
         self.commands.append(f"{who}@{instance or 'login node'}: {command}")
@@ -80,7 +80,7 @@ class Scene:
         """What every command on a node is sent with, also by a run that was killed."""
         return f"ultracluster accept {self.spec.name}"
 
-    def root(self, command: str, instance: str = "") -> Said:
+    def root(self, command: str, instance: str = "") -> CommandResult:
         return self.shell(command, ROOT, instance)
 
     @property

@@ -1,1 +1,1 @@
-"""The fabric rules over anybody's CloudFormation templates."""
+"""The command `ultracluster audit`: the fabric rules over any CloudFormation templates."""

@@ -28,9 +28,9 @@ from ultracluster.command_line import (
     write_output,
 )
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
-from ultracluster.given_file import bounded
-from ultracluster.visible import console as new_console
-from ultracluster.visible import printed, visible
+from ultracluster.safe_output import console as new_console
+from ultracluster.safe_output import printed, visible
+from ultracluster.untrusted_file import bounded
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 FAIL_ON: Final = ("error", "warning", "info", "never")

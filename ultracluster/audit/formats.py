@@ -1,4 +1,4 @@
-"""The audit for programs: JSON, SARIF 2.1.0 for code scanning, and JUnit XML.
+"""Audit reports for programs: JSON, SARIF 2.1.0 for code scanning, and JUnit XML.
 
 Source: OASIS Static Analysis Results Interchange Format 2.1.0, read 2026-11-24. A question that
 a template leaves open is a result of kind `open`, which is neither pass nor fail. JUnit has a suite

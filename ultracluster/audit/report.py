@@ -1,4 +1,4 @@
-"""Every rule over every group of templates, and what an audit says before it is written."""
+"""Runs every rule over every group of templates, and collects the findings."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

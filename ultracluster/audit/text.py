@@ -1,4 +1,4 @@
-"""The audit for people: as lines or as a table, then what the rules say, then a sum.
+"""Audit reports for people: lines or a table, the texts of the rules, and a summary.
 
 nodes.yaml:17: error FABRIC-2 Nodes: no egress to a member of Fabric with IpProtocol -1; fix: ...
 

@@ -1,1 +1,1 @@
-"""What can be bought ahead: Capacity Blocks and training plans, held against a planned run."""
+"""The command `ultracluster capacity`: Capacity Blocks and training plans for a planned run."""

@@ -1,4 +1,4 @@
-"""What AWS offers to buy ahead, and what of it a run needs; every call only reads."""
+"""Offers of Capacity Blocks and training plans, compared to a planned run; it only reads."""
 
 import math
 import shlex

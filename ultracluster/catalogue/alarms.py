@@ -1,4 +1,4 @@
-"""The alarms: on what nodes, Slurm and programs measure, and on what AWS does, as values."""
+"""The tables of alarms: on metrics of nodes, Slurm and programs, and of AWS services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def over(query: str, environment: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class AlarmText:
     """What whoever is woken by an alarm reads."""
 
     name: str
@@ -35,7 +35,7 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alarm(Told):
+class Alarm(AlarmText):
     """An alarm on what nodes report."""
 
     query: str
@@ -51,7 +51,7 @@ class Alarm(Told):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceAlarm(Told):
+class ServiceAlarm(AlarmText):
     """An alarm on what AWS measures of one thing, or writes into a log; see the table's head."""
 
     of: str

@@ -1,4 +1,4 @@
-"""Which data repository associations a Lustre file system takes, over CloudFormation properties."""
+"""Which data repository associations FSx accepts, as rules over CloudFormation properties."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

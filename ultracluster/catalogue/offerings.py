@@ -1,4 +1,4 @@
-"""How Capacity Blocks and training plans are sold: sizes, lengths, types.
+"""Sizes, durations and instance types of Capacity Blocks and training plans.
 
 Sizes and lengths of blocks: EC2 User Guide "Capacity Blocks for ML" and API reference
 DescribeCapacityBlockOfferings; of plans: SageMaker developer guide "Search training plan

@@ -1,4 +1,4 @@
-"""How a model's state may lie on the GPUs of a job: arithmetic that every engine shares.
+"""How a model's state can be divided over the GPUs of a job; arithmetic for all engines.
 
 A partition group is a run of consecutive ranks that holds one copy of the model state (MiCS, arXiv
 2205.00119; DeepSpeed's mics_utils.py numbers them the same way). It fills nodes or divides one.

@@ -1,4 +1,4 @@
-"""What AWS Parallel Computing Service (PCS) sells (`slurm.toml`), over CloudFormation's values."""
+"""Limits and settings of AWS Parallel Computing Service (PCS); its tables are `slurm.toml`."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the hyperparameters of a training job may hold, for each engine, by the request alone.
+"""Rules over the hyperparameters of a training job, for each engine.
 
 Names and exact values: SageMaker SDK 2.257.1 and the model parallel library's reference as noted in
 the training facts (c.1, read 2026-11-23); DeepSpeed's mics_utils.py; training/mesh.py for our own.

@@ -1,4 +1,4 @@
-"""A CreateTrainingJob request as a value: read once, at the door, and judged as often as one likes.
+"""A CreateTrainingJob request as a frozen value, which all rules read.
 
 What is not as the service's model has it is None or empty here: the model says so itself. A value
 that a template leaves open is neither text nor number, and counts as given where a field only has

@@ -1,4 +1,4 @@
-"""Reading of plain values that somebody else wrote: what is not as expected is None or empty.
+"""Reads untrusted JSON values: a value of another type is None or empty.
 
 And of the catalogue's own tables, which are JSON and TOML files in this folder.
 """
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.given_file import UnreadableError, json_of
+from ultracluster.untrusted_file import UnreadableError, json_of
 
 LARGEST_NUMBER: Final = 2**31 - 1
 WHOLE: Final = re.compile(r"-?[0-9]{1,18}")

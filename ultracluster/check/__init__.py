@@ -1,1 +1,1 @@
-"""The command that judges environment files."""
+"""The command `ultracluster check`."""

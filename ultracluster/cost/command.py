@@ -1,4 +1,4 @@
-"""The console command.
+"""The command `ultracluster cost`.
 
 ultracluster cost ENVIRONMENT [--format json] [--refresh] [--offers]
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from ultracluster.command_line import add_environment, add_format, print_json, progress
 from ultracluster.environments import find_path, named, registered
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
-from ultracluster.visible import console as new_console
+from ultracluster.safe_output import console as new_console
 
 if TYPE_CHECKING:
     from ultracluster.cost.display import Estimate

@@ -1,4 +1,4 @@
-"""AWS's public offer files: the Price List for everybody, without an account.
+"""Reads prices from AWS's public offer files, without an account.
 
 `region_index.json` of a service names its newest file of each Region, whose products and prices
 stand apart, by SKU (AWS Billing user guide, "Getting price list files manually" and "Reading the

@@ -1,4 +1,4 @@
-"""The Price List API: how it is asked for an item, and what of its answer is the item's price.
+"""Reads prices from AWS's Price List API.
 
 Filters of EC2 instances are those of its documentation (pricing API, botocore 1.44.5). Those of
 the other services follow what public programs ask (read 2026-11-24); none was tried against AWS:

@@ -1,4 +1,4 @@
-"""The dated price table of a checkout: what the Price List said, written down."""
+"""Updates the price table of a checkout with prices from the Price List."""
 
 import json
 import runpy

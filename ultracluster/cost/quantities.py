@@ -1,4 +1,4 @@
-"""How much of what an environment uses, at full size and idle.
+"""The billed quantities of an environment, at full size and idle.
 
 Full size is every node and every SageMaker instance at the same time: the environment admits
 both at once, and a ceiling that a user can pass by using what is there would be none. What no

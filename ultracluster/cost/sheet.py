@@ -1,4 +1,4 @@
-"""A cost sheet: quantities at their prices, and what has none.
+"""The cost sheet: quantities with their prices, and items without a known price.
 
 A sheet knows nothing of environments: whoever has quantities (an environment, a plan that is not
 yet one) gets a sheet of them.

@@ -1,4 +1,4 @@
-"""The command, and dashboards in Grafana's JSON, made of one table of panels."""
+"""The command `ultracluster dashboards`, and dashboards as Grafana's JSON."""
 
 import argparse
 import json

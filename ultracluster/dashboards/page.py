@@ -1,4 +1,4 @@
-"""Dashboards drawn as pages, from any Prometheus: for whoever has no Grafana at hand."""
+"""Dashboards as HTML pages, from CloudWatch or any Prometheus, without Grafana."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
     return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), legend).strip()
 
 
-def told(value: float, unit: str) -> str:
+def with_unit(value: float, unit: str) -> str:
     """Return a value with the unit that Grafana has for it."""
     if unit == "percentunit":
         return f"{100 * value:.3g} %"
@@ -102,14 +102,14 @@ def _chart(panel: Mapping[str, Any], since: float, until: float) -> dict[str, An
     return {
         "title": panel["title"],
         "kind": panel["kind"],
-        "low": told(low, panel["unit"]),
-        "high": told(high, panel["unit"]),
+        "low": with_unit(low, panel["unit"]),
+        "high": with_unit(high, panel["unit"]),
         "lines": [
             {
                 "name": name,
                 "path": path(points),
                 "colour": COLOURS[number] if number < NAMED else "--line",
-                "now": told(points[-1][1], panel["unit"]) if points else "",
+                "now": with_unit(points[-1][1], panel["unit"]) if points else "",
             }
             for number, (name, points) in enumerate(lines)
         ],

@@ -1,1 +1,1 @@
-"""A change of a deployed environment: prepared, approved, executed as approved."""
+"""The command `ultracluster deliver`: prepares a change for approval, and executes it."""

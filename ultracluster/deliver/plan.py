@@ -1,4 +1,4 @@
-"""What a delivery is going to do: a change set of each stack, prepared and not executed.
+"""The plan of a delivery: a change set for each stack, to be approved and then executed.
 
 A change set cannot be altered once it is made, and CloudFormation makes it obsolete when its stack
 is changed otherwise (AWS CloudFormation user guide, "Update CloudFormation stacks using change
@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ultracluster.aws import Caller, Cloud, CloudError
 from ultracluster.drift import UNCHANGED, Drifted, drift, finished
 from ultracluster.exit_status import UsageError
-from ultracluster.given_file import json_of, text_of
 from ultracluster.partitions import url_suffix
 from ultracluster.templates.assembly import MANIFEST, StackArtifact, stacks
+from ultracluster.untrusted_file import json_of, text_of
 from ultracluster.waiting import until
 
 CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)

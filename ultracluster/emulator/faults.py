@@ -1,4 +1,4 @@
-"""Failures on purpose: what fails, so that rollback, retry and clean-up can be rehearsed.
+"""Injected faults: which calls fail, to rehearse rollback, retry and clean-up.
 
 A fault file is a JSON list of rules, read again whenever it was written, so that a test or a person
 can change it while the emulator runs; every count then begins anew. A rule is about a resource
@@ -26,9 +26,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ultracluster.given_file import UnreadableError, json_of, once, text_of
 from ultracluster.registry import schemas
 from ultracluster.service_model import model as model_of
+from ultracluster.untrusted_file import UnreadableError, json_of, once, text_of
 
 OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
 OF_ONE_TYPE: Final = {"run": "SageMaker::TrainingJob", "launch": "AWS::EC2::Instance"}

@@ -1,4 +1,4 @@
-"""What CloudFormation asks of a resource type, and where modelled resources are kept."""
+"""The interface of resource types to CloudFormation, and the store of their resources."""
 
 import secrets
 import uuid

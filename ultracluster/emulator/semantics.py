@@ -1,4 +1,4 @@
-"""What the services accept beyond what the registry's schemas say.
+"""Rules of the services beyond the registry's schemas.
 
 The rules are the catalogue's, the same that refuse a bad spec at synthesis; this module is the
 one that turns each problem into a refusal.

@@ -1,1 +1,1 @@
-"""The machine image of an environment: today's beside the pinned one, written into its file."""
+"""The command `ultracluster image`: compares the newest image to the pinned one."""

@@ -1,4 +1,4 @@
-"""The console command.
+"""The command `ultracluster image`.
 
 ultracluster image ENVIRONMENT [--login] [--write]
 

@@ -1,1 +1,1 @@
-"""The command that starts a project."""
+"""The command `ultracluster init`: starts a project."""

@@ -1,1 +1,1 @@
-"""Files that start jobs and are no templates: scripts, Dockerfiles, requests and manifests."""
+"""Reads files that start jobs: scripts, Dockerfiles, requests and files of variables."""

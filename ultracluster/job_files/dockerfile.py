@@ -1,4 +1,4 @@
-"""The environment that the last stage of a Dockerfile leaves to its containers."""
+"""Reads the environment variables of the last stage of a Dockerfile."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.given_file import UnreadableError
 from ultracluster.job_files import dockerfile
 from ultracluster.model.job_environments import JOB_FILE, LINES
 from ultracluster.model.jobs import TRAINING_JOB
 from ultracluster.model.shell_variables import Assignment, assignments, file_assignments
 from ultracluster.templates import yaml_document
 from ultracluster.templates.file_reading import Document, parsed_json
+from ultracluster.untrusted_file import UnreadableError
 
 LARGEST_BYTES: Final = 2_000_000
 """Scripts have kilobytes; more is data."""

@@ -1,7 +1,7 @@
-"""What statements allow, in parts that can be compared: is everything that one allows in another?
+"""Compares policy statements: whether one allows everything that another allows.
 
-The comparison is sound and not complete: where it says that a grant covers another, it does;
-where conditions or exclusions are too different to compare, it says that it does not.
+The comparison is sound and not complete: if it says that a grant covers another, that is true; if
+conditions or exclusions are too different to compare, it says no.
 """
 
 import re
@@ -28,7 +28,7 @@ NEGATED: Final = "not"
 PATTERNS: Final = ("stringlike", "arnlike", "arnequals")
 """Beginnings of operators whose values are patterns."""
 WILD: Final = "\ue000" * 64
-"""What stands for a wildcard of a narrower pattern: longer than any run of `?`."""
+"""Replaces a wildcard of a narrower pattern; longer than any run of `?`."""
 EXACT: Final = ("bool", "null", "numeric", "date")
 """Beginnings of operators whose values are compared for equality only."""
 
@@ -90,7 +90,7 @@ def claims_of(
 
 
 class Cover:
-    """What several statements say together, asked for one grant after the other.
+    """Answers for many grants whether one of several statements covers them.
 
     A statement covers a grant if it covers each of its parts. What covers a part is worked out once
     for each text, as a number with one bit for each statement: policies may name hundreds of

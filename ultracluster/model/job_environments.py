@@ -1,4 +1,4 @@
-"""The environments that jobs run in, wherever a template or a job file writes them."""
+"""Environment variables of jobs and nodes, from templates and job files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import UndeterminedError
 
 JOB_FILE: Final = "UltraCluster::JobFile"
-"""Type of the resource that stands for a script, a Dockerfile or a file of variables."""
+"""Resource type for a script, a Dockerfile or a file of variables."""
 
 BATCH: Final = "AWS::Batch::JobDefinition"
 
@@ -35,7 +35,7 @@ INSTALLER: Final = (
     re.compile(r"EFA(?:_INSTALLER)?_VERSION\W{1,3}(\d+\.\d+\.\d+)"),
     re.compile(r"aws-efa-installer-(\d+\.\d+\.\d+)"),
 )
-"""Where people write which plugin, or which EFA installer, they build with."""
+"""Where scripts name the version of the plugin or of the EFA installer."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class JobEnvironment:
     variables: tuple[tuple[str, Any, int | None], ...]
     """Name, resolved value, and line where that is known."""
     texts: tuple[str, ...] = ()
-    """What may say which plugin it runs with."""
+    """Texts that may name the version of the plugin."""
     job: TrainingJob | None = None
 
     @cached_property
     def plugin(self) -> Version | None:
-        """Version of aws-ofi-nccl, None where nothing states it."""
+        """Version of aws-ofi-nccl; None if it is not stated."""
         stated = "\n".join(
             (*self.texts, *(f"{n}={v}" for n, v, _ in self.variables if isinstance(v, str)))
         )

@@ -1,4 +1,4 @@
-"""What launches EC2 instances: by which template, of which types, where and how many."""
+"""Resources that launch EC2 instances: launch templates, types, subnets and numbers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Launcher:
                     yield reference
 
     def types(self) -> list[Any]:
-        """Return the instance types that it asks for itself, none where it leaves that open."""
+        """Return its own instance types; none if it leaves them to the launch template."""
         if self.kind == "pcs":
             return [part(e, "InstanceType") for e in items(self.properties, "InstanceConfigs")]
         if self.kind == "batch":
@@ -88,7 +88,7 @@ class Launcher:
         return -(-most // vcpus_each)
 
     def _overrides(self) -> list[Any]:
-        """Return what a group or a fleet may launch in place of its template."""
+        """Return the overrides of a group or a fleet."""
         found = items(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides")
         if self.kind == "fleet":
             for config in items(self.properties, "LaunchTemplateConfigs"):
@@ -96,7 +96,7 @@ class Launcher:
         return found
 
     def images(self) -> list[Any]:
-        """Return the images that take the place of the launch template's."""
+        """Return images that override the launch template's."""
         if self.kind == "batch":
             entries = items(self.properties, "ComputeResources", "Ec2Configuration")
             found = [part(entry, "ImageIdOverride") for entry in entries]
@@ -112,10 +112,10 @@ class Launcher:
         return items(self.properties, *where) if where else []
 
     def most(self) -> int | None:
-        """Return how many instances it launches at most.
+        """Return the highest number of instances.
 
         Raises:
-            UndeterminedError: where that is not known, as of Batch with types of unknown vCPU.
+            UndeterminedError: if it is not known, for example of Batch with types of unknown vCPU.
         """
         if self.kind == "instance":
             return 1

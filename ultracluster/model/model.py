@@ -1,8 +1,8 @@
-"""One normalised model of everything that rules speak of, built from a variant.
+"""The model of resolved templates that rules and review read, built from a variant.
 
-Building it reads nothing that may be unknown. Its parts, here and in the other modules of this
-folder, read when a rule asks them: each raises `UndeterminedError`, which says why it cannot tell,
-where what it needs is not known before a deployment or is not in the given templates.
+Building it reads no value that may be unknown. Its parts, here and in the other modules of this
+folder, are read when a rule needs them. They raise `UndeterminedError` with the reason if a value
+is not known before a deployment or is not in the given templates.
 """
 
 import re
@@ -55,7 +55,7 @@ IN_ARN: Final = re.compile(r"\barn:[^:\s]*:[a-z0-9-]+:([a-z]{2}(?:-[a-z]+)+-\d):
 
 
 def named(node: Node) -> set[Key]:
-    """Return what a node's user data refers to, nothing where it is not known."""
+    """Return the keys of resources that a node's user data refers to; none if not known."""
     try:
         return {to.key for to in read.links(read.part(node.launch, "UserData"))}
     except UndeterminedError:
@@ -72,13 +72,13 @@ class Model:
 
     variant: Variant
     kept: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False, compare=False)
-    """What was made of single values before. Variants share the values in which they agree, and
-    models of one judgement share this."""
+    """Cached results of `once`. Variants share equal values, and the models of one audit share this
+    cache."""
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     _waited: dict[Key, set[Key]] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, value: object, make: Callable[[], T]) -> T:
-        """Return what is made of a value that variants share, made once under a name."""
+        """Return the cached result of a computation on a value that variants share."""
         found: T
         place = (name, id(value))
         if place not in self.kept:
@@ -87,10 +87,10 @@ class Model:
         found = self.kept[place][1]
         return found
 
-    def made(self, make: Callable[["Model"], T]) -> T:
-        """Return what a function makes of the whole model, made once: an index, most often.
+    def cached(self, make: Callable[["Model"], T]) -> T:
+        """Return the cached result of a function of the whole model, mostly an index.
 
-        It raises no `UndeterminedError`: what it cannot tell is a part of what it returns.
+        The function raises no `UndeterminedError`: what it cannot tell is a part of its result.
         """
         if make not in self._made:
             self._made[make] = make(self)
@@ -119,14 +119,14 @@ class Model:
     def at(self, key: Key) -> ResolvedResource | None:
         return self._by_key.get(key)
 
-    def found(self, value: object, *kinds: str) -> ResolvedResource | None:
-        """Return the resource that a value refers to, None where it is none of these types."""
+    def find(self, value: object, *kinds: str) -> ResolvedResource | None:
+        """Return the resource that a value refers to; None if it has none of these types."""
         resource = self._by_key.get(read.key(value))
         return resource if resource and resource.resource_type in kinds else None
 
-    def given(self, value: object, *kinds: str) -> ResolvedResource:
+    def get(self, value: object, *kinds: str) -> ResolvedResource:
         """Return the resource that a value refers to."""
-        resource = self.found(value, *kinds)
+        resource = self.find(value, *kinds)
         if resource is None:
             raise read.not_given(read.key(value), "")
         return resource
@@ -142,12 +142,12 @@ class Model:
 
     @cached_property
     def nodes(self) -> Sequence[Node]:
-        """Launch templates and instances with whoever launches them."""
+        """Launch templates and instances, each with the resource that launches it."""
         return read_nodes(self.resources)
 
     @cached_property
     def nodes_without_template(self) -> Sequence[Node]:
-        """What is launched from no launch template of the templates; rules cannot judge it."""
+        """Nodes without a launch template in the given templates; rules cannot check them."""
         return tuple(read_nodes_without_template(self.resources, self.nodes))
 
     @cached_property
@@ -195,7 +195,7 @@ class Model:
 
     @cached_property
     def statements_by_owner(self) -> Owned:
-        """The same by their kind and who has them."""
+        """Statements by kind and owner."""
         return by_owner(self.statements)
 
     @cached_property
@@ -208,8 +208,8 @@ class Model:
         return tuple(one for one in self.identities if one.resource.resource_type == ROLE)
 
     def roles_named(self, names: Iterable[Key]) -> list[Identity]:
-        """Return the roles that some references lead to, in the order of the templates."""
-        known = self.made(_numbered_roles)
+        """Return the roles of some references, in the order of the templates."""
+        known = self.cached(_numbered_roles)
         found = (known[name] for name in set(names) if name in known)
         return [role for _, role in sorted(found, key=itemgetter(0))]
 
@@ -231,7 +231,7 @@ class Model:
 
     @cached_property
     def region(self) -> str | None:
-        """Region that the templates go to: as it was given, or the one that most ARNs name."""
+        """Region of the templates: as given, or the one that most ARNs name."""
         if isinstance(self.variant.region, str):
             return self.variant.region
         named = Counter(m[1] for r in self.resources for m in IN_ARN.finditer(self.words(r)))
@@ -239,14 +239,14 @@ class Model:
         return first if count > next_count else None
 
     def words(self, resource: ResolvedResource) -> str:
-        """Return every text of a resource, a line each, for a search in all of them."""
+        """Return all strings of a resource, one per line, to search them."""
         return self.once(
             "words", resource, lambda: "\n".join(read.texts_within(dict(resource.properties)))
         )
 
     @cached_property
     def clients(self) -> Mapping[Key, Sequence[Node]]:
-        """Nodes by what their user data refers to, as a mount does to a file system."""
+        """Nodes by the resources in their user data, such as a mounted file system."""
         links = partial(self.once, "links")
         return index(self.nodes, lambda node: links(node.launch, lambda: named(node))).found
 
@@ -266,7 +266,7 @@ class Model:
         found: set[Key] = set()
         for profile in stated:
             with suppress(UndeterminedError):
-                made = self.found(profile, "AWS::IAM::InstanceProfile")
+                made = self.find(profile, "AWS::IAM::InstanceProfile")
                 found.update(read.keys(made.properties, "Roles") if made else [read.key(profile)])
         for job in self.of("AWS::Batch::JobDefinition"):
             found.update(link.key for link in read.links(job.properties))

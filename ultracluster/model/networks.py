@@ -21,7 +21,7 @@ CHOSEN: Final = re.compile(r"Fn::Select (\d+) of (Fn::GetAZs .+)")
 
 
 class Zone(NamedTuple):
-    """An Availability Zone as far as a template tells it."""
+    """An Availability Zone, as far as a template names it."""
 
     form: str
     """`id`, `name`, the list that it is chosen from, or `?` where nothing is known of it."""
@@ -68,7 +68,7 @@ class Subnet(ModelResource):
         return zone_of(self.resource)
 
     def addresses(self) -> int:
-        """Return how many IPv4 addresses it has to give."""
+        """Return the number of its usable IPv4 addresses."""
         block = read.text(self.properties, "CidrBlock")
         if block is None:
             raise UndeterminedError(f"no block of {self.place.logical_id} is written")
@@ -78,13 +78,13 @@ class Subnet(ModelResource):
             raise UndeterminedError(f"{block} is no block of addresses") from None
 
     def gives_public_addresses(self) -> bool:
-        """Whether an instance gets a public address in it unasked."""
+        """Whether instances get public addresses in it by default."""
         return read.flag(self.properties, "MapPublicIpOnLaunch") or False
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Everything of the templates that has an address."""
+    """VPCs, subnets, routes and endpoints of the templates."""
 
     subnets: Mapping[Key, Subnet]
     by_type: Mapping[str, Sequence[ResolvedResource]]
@@ -168,7 +168,7 @@ class Networks:
         return index(found, lambda each: [read.key(each.properties, "RouteTableId")])
 
     def default_routes(self, table: Key) -> Iterator[ResolvedResource]:
-        """Yield the routes of a table that everything takes which no other route takes."""
+        """Yield the default routes of a table."""
         for route in self._routes.of(table):
             if any(read.text(route.properties, name) in ANYWHERE for name in DESTINATIONS):
                 yield route

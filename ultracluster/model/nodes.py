@@ -1,4 +1,4 @@
-"""EC2 nodes: launch templates and instances, and who launches them, where and how many."""
+"""EC2 nodes: launch templates and instances, with the resources that launch them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
 
 @dataclass(frozen=True)
 class Node:
-    """Instances that are launched alike."""
+    """Instances with the same launch template and the same launching resource."""
 
     place: Place
     launch: Mapping[str, Any] | Any
@@ -59,7 +59,7 @@ class Node:
         return [e for e in self.interfaces() if read.text(e, "InterfaceType") in EFA_TYPES]
 
     def addresses(self) -> int:
-        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP."""
+        """Return the number of private IPv4 addresses of one instance; `efa-only` has none."""
         interfaces = self.interfaces()
         if not interfaces:
             return 1
@@ -90,7 +90,7 @@ class Node:
         return list(found.values())
 
     def primary_groups(self) -> list[Any]:
-        """Return the security groups of the interface that everything but EFA goes through."""
+        """Return the security groups of the primary interface."""
         cards = self.interfaces()
         first = [
             card
@@ -128,7 +128,7 @@ class Node:
         return read.part(self.reservation_target(), "CapacityReservationId")
 
     def reservation_target(self) -> Any:
-        """Return what it targets of reservations, one or a resource group, None where nothing."""
+        """Return the reservation or resource group that it targets; None if there is none."""
         specification = read.part(self.launch, "CapacityReservationSpecification")
         return read.settled(specification, "CapacityReservationTarget")
 
@@ -137,7 +137,7 @@ class Node:
         return self.market() == "capacity-block" or self._bought() == "CAPACITY_BLOCK"
 
     def on_spot(self) -> bool:
-        """Whether it is bought on Spot, all of it."""
+        """Whether all of it is on Spot capacity."""
         batch = read.text(self._own("ComputeResources", "Type"))
         fleet = read.text(self._own("TargetCapacitySpecification", "DefaultTargetCapacityType"))
         return self.market() == "spot" or "SPOT" in (self._bought(), batch, (fleet or "").upper())
@@ -146,18 +146,18 @@ class Node:
         return read.text(self._own("PurchaseOption") or self._own("CapacityType"))
 
     def _own(self, *path: str) -> Any:
-        """Return what whoever launches it says itself."""
+        """Return the launching resource's own settings."""
         return read.part(self.launcher.properties, *path) if self.launcher else None
 
     def market(self) -> str | None:
         return read.text(self.launch, "InstanceMarketOptions", "MarketType")
 
     def most(self) -> int | None:
-        """Return how many of them there are at most, None where nobody says."""
+        """Return the highest number of instances; None if it is not stated."""
         return self.launcher.most() if self.launcher else None
 
     def alone(self) -> bool:
-        """Whether there is never more than one; a number that is left open may be more."""
+        """Whether there is never more than one instance; an unknown number may be more."""
         try:
             return self.most() in (0, 1)
         except UndeterminedError:
@@ -247,7 +247,7 @@ def _references(launcher: Launcher) -> list[Key]:
 
 
 def described(node: Node) -> str:
-    """Return who launches a node, for a message."""
+    """Return the name of the launching resource, for messages."""
     return read.shown((node.launcher or node).place.logical_id)
 
 

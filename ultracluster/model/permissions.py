@@ -1,7 +1,7 @@
-"""Whether somebody may do something: policies read for one question at a time.
+"""Evaluates policies: whether a principal may do something.
 
-Only what is sure counts. A condition on something that the question does not say may hold, so
-that an Allow is taken to allow; a Deny denies only where all of its conditions surely hold.
+Unknown conditions are taken to hold for an Allow, and not for a Deny: a Deny counts only if all of
+its conditions surely hold.
 """
 
 import re
@@ -37,7 +37,7 @@ UNSAID: Final = re.compile(r"<\?")
 
 @dataclass(frozen=True)
 class Question:
-    """Whether a principal may do something under some circumstances."""
+    """A request to evaluate: action, principal, resource and condition keys."""
 
     action: str
     principal: Test | None = None
@@ -48,13 +48,13 @@ class Question:
     """What is known of condition keys, in lower case: whether a condition's value is met."""
 
     def allowed(self, statements: Iterable[Statement]) -> bool:
-        """Whether some statement may allow it and none surely denies it."""
+        """Whether a statement may allow it and none surely denies it."""
         mine = [each for each in statements if self.is_meant_by(each)]
         denied = any(not e.allows() and self.holds(e.body) is True for e in mine)
         return not denied and any(e.allows() and self.holds(e.body) is not False for e in mine)
 
     def is_meant_by(self, statement: Statement) -> bool:
-        """Whether a statement speaks of action, principal and resource, whatever it conditions."""
+        """Whether a statement matches action, principal and resource, without its conditions."""
         body, may = statement.body, statement.allows()
         return (
             does(statement, self.action)
@@ -91,7 +91,7 @@ def _principals(body: Mapping[str, Any], test: Test) -> list[bool | None]:
 
 
 def does(statement: Statement, action: str) -> bool:
-    """Whether a statement speaks of an action, by Action or by NotAction."""
+    """Whether a statement's Action or NotAction matches an action."""
     excluded = [written(each).lower() for each in listed(statement.body.get("NotAction"))]
     if excluded:
         return not any(pattern_matches(pattern, action.lower()) for pattern in excluded)

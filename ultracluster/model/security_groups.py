@@ -1,4 +1,4 @@
-"""Security groups, and whom they admit in both directions."""
+"""Security groups and their rules."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,13 +43,13 @@ DEFAULT_EGRESS: Final = {"IpProtocol": EVERY_PROTOCOL, "CidrIp": "0.0.0.0/0"}
 
 @dataclass(frozen=True)
 class GroupRule:
-    """One rule of a group: what it lets pass, and from or to whom."""
+    """One rule of a group: ports, protocol and peer."""
 
     place: Place
     direction: Direction
     stated: Mapping[str, Any] | Unknown
     separate: bool = False
-    """Whether it is a resource of its own."""
+    """Whether the rule is a separate resource."""
     certain: bool = True
     """False for EC2's default egress rule where other egress rules may have replaced it."""
 
@@ -82,7 +82,7 @@ class GroupRule:
         return None if peer == NOBODY else Flow(self.direction, peer, self.traffic)
 
     def is_open_to_the_internet(self) -> bool:
-        """Whether anybody on the internet passes with everything."""
+        """Whether it allows all traffic from or to the whole internet."""
         return self.kind == "cidr" and self.passes_everything() and read.text(self.peer) in ANYWHERE
 
 
@@ -100,11 +100,11 @@ class SecurityGroup:
 
 @dataclass(frozen=True)
 class SecurityGroups:
-    """The security groups of all templates, and the rules that nobody can assign."""
+    """The security groups of all templates, and rules whose group is not known."""
 
     known: Mapping[Key, SecurityGroup]
     outside: Mapping[Key, tuple[GroupRule, ...]]
-    """Rules that the templates add to groups which are not theirs."""
+    """Rules that the templates add to groups outside of the templates."""
     stray: tuple[GroupRule, ...]
     """Rules whose group is not known."""
 
@@ -114,7 +114,7 @@ class SecurityGroups:
         return {}
 
     def members_exchange(self, members: Sequence[Any], direction: Direction) -> bool:
-        """Whether some member of a set of groups lets everything pass from or to a member.
+        """Whether a set of groups allows all traffic between its members, in one direction.
 
         A card is in all groups of the set, and so are the cards of its peers: it is enough that
         one of them names any of them.

@@ -1,1 +1,1 @@
-"""From a model to an environment, its price and its time: the command `ultracluster plan`."""
+"""The command `ultracluster plan`: from a model to nodes, layout, time and cost."""

@@ -1,11 +1,10 @@
-"""From the words of a command line to a question, each number read with one clear message."""
+"""Reads the arguments of `ultracluster plan` into a question."""
 
 import argparse
 import math
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.given_file import bounded, text_of
 from ultracluster.plan.command import MODEL
 from ultracluster.planner import shape as shapes
 from ultracluster.planner.goodput import RATES
@@ -14,6 +13,7 @@ from ultracluster.planner.measurement import MeasurementError, metrics
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.question import PlanError, Question
 from ultracluster.problem import Problem, choices
+from ultracluster.untrusted_file import bounded, text_of
 
 SIZES: Final = [option for option in MODEL if option != "--parameters"]
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}

@@ -1,4 +1,4 @@
-"""A plan as plain values: what `--json` prints, and what the table and the page are made of."""
+"""A plan as plain values, for JSON, table and page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace

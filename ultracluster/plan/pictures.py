@@ -1,4 +1,4 @@
-"""The picture of a plan that needs drawing: its curve of scaling, as inline SVG.
+"""The scaling curve of a plan as inline SVG.
 
 Colours are the page's, so that both themes have theirs; bars are elements of the page.
 """

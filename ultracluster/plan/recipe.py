@@ -1,4 +1,4 @@
-"""What a recipe asks of the planner: its own layout, on its own nodes."""
+"""A recipe as a question to the planner."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What a plan says to people: facts and sections of rows, in the terminal and as one HTML file.
+"""The report of a plan, for the terminal and as one HTML file.
 
 The page has its pictures in it: nothing is fetched, both themes are served.
 """

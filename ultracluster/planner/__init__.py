@@ -1,1 +1,1 @@
-"""What a model takes to train: memory, time, storage, money. Pure functions over frozen values."""
+"""Calculates memory, time, storage and cost of training; pure functions over frozen values."""

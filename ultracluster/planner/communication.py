@@ -1,4 +1,4 @@
-"""Seconds that collectives take: bytes over the slowest link, and one latency for each hop."""
+"""Time of collectives: bytes over the slowest link, and one latency per hop."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Failures, checkpoints and what is left of the time."""
+"""Goodput: the share of time that remains after failures, restarts and checkpoints."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is trained on what, how it is laid out over GPUs, and which layout is chosen."""
+"""Layouts of a model over GPUs, and their degrees of parallelism."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

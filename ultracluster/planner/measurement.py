@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ultracluster.given_file import json_of
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
 from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import step
+from ultracluster.untrusted_file import json_of
 
 WARM_UP: Final = 10
 """Steps at the beginning of a run that are left out: compilation, allocation, first files."""

@@ -1,4 +1,4 @@
-"""What a planner finds: outcomes, layouts that were not chosen, and what a reader must know."""
+"""Results of the search: the chosen layout, rejected ones, and notes for the reader."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is asked of the planner, and what cannot be asked."""
+"""The question to the planner, and its validation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
-from ultracluster.planner.room import FINEST, Flags, Room, anywhere
+from ultracluster.planner.partition_memory import FINEST, Flags, PartitionMemory, anywhere
 from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
 
 BATCH_DEVIATION: Final = 0.1
@@ -33,7 +33,7 @@ class Way(NamedTuple):
     kind: Kind
     busy: float
     """Seconds of a pass."""
-    rooms: dict[Flags, Room]
+    memories: dict[Flags, PartitionMemory]
     """What was asked for so far."""
 
 
@@ -167,18 +167,18 @@ class Search:
             for way in ways:
                 if sequences < good * work.passes * way.busy:
                     break
-                if self._room(way, flags).none < ranks:
+                if self._memory_of(way, flags).none < ranks:
                     yield from self._of_way(family, work, way, sizes, good)
 
     def _of_way(
         self, family: Family, work: Work, way: Way, sizes: list[int], good: float
     ) -> Iterator[Candidate]:
         """Yield the partition sizes of a way that reach a rate."""
-        kind, busy, room = way.kind, way.busy, way.rooms[work.flags]
+        kind, busy, memory_of_kind = way.kind, way.busy, way.memories[work.flags]
         count, sequences, stack = work.passes, work.sequences, self.setup.stack
         once, shown = stack.keeps_weights(kind.pipeline), not stack.zero_1
         for p in sizes:
-            if p <= room.none:
+            if p <= memory_of_kind.none:
                 return
             sending, sent, optimizer = family.beside.get(p) or self._beside(family, p)
             alone = count * busy + sent * shown + optimizer if once else count * max(busy, sent)
@@ -188,7 +188,7 @@ class Search:
             micro, ending = passes(self.setup, kind, busy, sending, hop)
             if sequences < good * (count * micro + ending + optimizer):
                 continue
-            layers = room.shortage(p)
+            layers = memory_of_kind.shortage(p)
             if layers is None:
                 return
             short = busy * self.setup.stack.shortage * layers
@@ -196,10 +196,10 @@ class Search:
             if rate >= good:
                 yield Candidate(rate, kind, work.accumulation, p)
 
-    def _room(self, way: Way, flags: Flags) -> Room:
-        found = way.rooms.get(flags)
+    def _memory_of(self, way: Way, flags: Flags) -> PartitionMemory:
+        found = way.memories.get(flags)
         if found is None:
-            found = way.rooms[flags] = Room(self.setup, way.kind, flags)
+            found = way.memories[flags] = PartitionMemory(self.setup, way.kind, flags)
         return found
 
     def passes_of(self, kind: Kind, ranks: int) -> int:

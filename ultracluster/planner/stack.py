@@ -1,4 +1,4 @@
-"""The software that is planned for: what a GPU does with it, and how sure that is."""
+"""The training software that a plan assumes: its speed, memory and uncertainty."""
 
 import json
 from collections.abc import Mapping

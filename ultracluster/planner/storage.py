@@ -1,4 +1,4 @@
-"""The Lustre file system that a plan needs: enough room, enough speed, and sold by FSx."""
+"""The Lustre file system of a plan: capacity and throughput that FSx offers."""
 
 import math
 from collections.abc import Sequence

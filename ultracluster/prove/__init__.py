@@ -1,1 +1,1 @@
-"""Proof by API calls that read that a deployed environment is what it was asked to be."""
+"""The command `ultracluster prove`: compares deployed resources to the spec by API calls."""

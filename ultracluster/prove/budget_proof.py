@@ -1,4 +1,4 @@
-"""Proof of the budget and of the alarms: what they watch, and who is told."""
+"""Proofs of budget and alarms."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""What was deployed: templates beside what CloudFormation made of them, and what services show."""
+"""A deployed environment: templates, CloudFormation's resources, and the services' answers."""
 
 import json
 import tomllib

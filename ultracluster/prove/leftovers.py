@@ -1,4 +1,4 @@
-"""What services show of an environment: of its resources, and beside them by tag and name."""
+"""Finds resources of an environment that are left, by tag and name."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Proof of the network: subnets, routes, endpoints, and who may reach whom."""
+"""Proofs of the network: subnets, routes, endpoints, security groups."""
 
 from collections.abc import Iterator
 from typing import Any

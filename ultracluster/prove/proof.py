@@ -1,4 +1,4 @@
-"""Proof by API calls that what an environment asks for is there, and how it is shown."""
+"""The types of proofs, and how results are shown."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

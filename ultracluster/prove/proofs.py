@@ -1,4 +1,4 @@
-"""What is proved of a deployed environment, area by area."""
+"""The table of all proofs, by area."""
 
 from typing import Final
 

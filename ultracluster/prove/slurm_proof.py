@@ -1,4 +1,4 @@
-"""Proof of Slurm: the controller, who reaches it, and what it launches on which template."""
+"""Proofs of Slurm: controller, ports, node groups, queues and logs."""
 
 from collections.abc import Iterator
 from typing import Any

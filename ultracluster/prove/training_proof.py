@@ -1,4 +1,4 @@
-"""Proof of what jobs need: roles and policies, images, and the parameters that lead to it all."""
+"""Proofs for training jobs: roles, policies, images and parameters."""
 
 import json
 from collections import Counter

@@ -11,7 +11,7 @@ from ultracluster.command_line import EXTRAS, add_environment, add_format, need,
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.machine.faults import NAMES
-from ultracluster.visible import console as new_console
+from ultracluster.safe_output import console as new_console
 
 if TYPE_CHECKING:
     from ultracluster.emulator.faults import Rule

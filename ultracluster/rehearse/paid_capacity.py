@@ -1,4 +1,4 @@
-"""Paid capacity: from when to when a stack held a reservation, and what came after it."""
+"""The time during which a rehearsed stack had a paid reservation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

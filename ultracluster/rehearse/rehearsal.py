@@ -1,4 +1,4 @@
-"""The steps of a rehearsal, from synthesis to what is left after destroy."""
+"""The steps of a rehearsal, from synthesis to the search for resources that are left."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What an environment takes from a user's account, made in the emulated AWS in its place."""
+"""Creates in the emulated AWS the existing resources that an environment names."""
 
 from pathlib import Path
 from typing import Final

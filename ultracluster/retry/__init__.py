@@ -1,1 +1,1 @@
-"""The command `ultracluster retry`: what a deployment that failed needs before the next one."""
+"""The command `ultracluster retry`: what each stack needs after a failed deployment."""

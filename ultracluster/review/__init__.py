@@ -1,1 +1,1 @@
-"""What will be built, what will change and what it risks, on one page."""
+"""The command `ultracluster review`: resources, changes and risks on one page."""

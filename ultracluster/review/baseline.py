@@ -1,4 +1,4 @@
-"""What templates are compared with: golden ones, those of a git revision, files, or what runs."""
+"""The baseline of a comparison: golden templates, a git revision, files, or deployed stacks."""
 
 import ast
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.environments import project_folder
-from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.templates.file_reading import parsed
 from ultracluster.templates.resolved import Template
+from ultracluster.untrusted_file import UnreadableError, json_of, text_of
 
 SUFFIX: Final = ".template.json"
 PROTECTED: Final = ("Network", "Storage")

@@ -1,4 +1,4 @@
-"""What is bought by templates that no environment stands behind, as far as they tell it.
+"""Cost of templates without an environment, as far as it is known from them.
 
 Nodes, file systems, NAT gateways, interface endpoints and Slurm. Not counted is what no template
 tells: traffic, and how much lies in buckets, volumes and logs.

@@ -32,8 +32,8 @@ from ultracluster.command_line import (
 )
 from ultracluster.environments import find, registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
-from ultracluster.given_file import bounded, text_of
 from ultracluster.review.changes.change import Danger, at_least
+from ultracluster.untrusted_file import bounded, text_of
 
 if TYPE_CHECKING:
     from ultracluster.review.report import Review

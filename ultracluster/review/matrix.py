@@ -118,9 +118,9 @@ def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
 def _blocks(model: Model) -> Iterator[tuple[Key, str]]:
     """Yield each group with the block of its VPC."""
     for group in model.security_groups:
-        resource = model.found(group.key, GROUP)
+        resource = model.find(group.key, GROUP)
         with suppress(UndeterminedError):
-            vpc = model.given(resource and resource.properties.get("VpcId"), "AWS::EC2::VPC")
+            vpc = model.get(resource and resource.properties.get("VpcId"), "AWS::EC2::VPC")
             yield group.key, text(vpc.properties.get("CidrBlock")) or ""
 
 

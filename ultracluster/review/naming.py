@@ -1,4 +1,4 @@
-"""What resources, references, values, amounts and prices are called for a reader."""
+"""Names of resources, references, values, amounts and prices in reports."""
 
 import re
 from collections.abc import Iterable, Mapping

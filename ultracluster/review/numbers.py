@@ -1,4 +1,4 @@
-"""How much of everything: from the templates, and from the environment where there is one."""
+"""Key figures: nodes, GPUs, storage, addresses and cost."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Everything that a review has to say, before it is written in any format."""
+"""The results of a review, independent of the output format."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

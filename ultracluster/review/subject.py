@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ultracluster.command_line import progress
 from ultracluster.environments import project_folder
 from ultracluster.exit_status import CommandError
-from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.input_files import Sources
 from ultracluster.synthesis import STAGE, Synthesis
 from ultracluster.templates.assembly import MANIFEST
 from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import mapping
+from ultracluster.untrusted_file import UnreadableError, json_of, text_of
 
 if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec

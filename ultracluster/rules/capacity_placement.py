@@ -34,7 +34,7 @@ def in_a_cluster_group(model: Model, node: Node) -> bool:
         UndeterminedError: where the group is somebody else's.
     """
     stated = node.placement_group()
-    return stated is not None and _strategy(model.given(stated, GROUP)) == "cluster"
+    return stated is not None and _strategy(model.get(stated, GROUP)) == "cluster"
 
 
 @nodes.fatal(
@@ -113,7 +113,7 @@ def _unused(model: Model) -> list[str]:
 
 def kept_apart(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.placement_group() if node.efa_interfaces() else None
-    group = None if stated is None else model.given(stated, GROUP)
+    group = None if stated is None else model.get(stated, GROUP)
     if group is not None and _strategy(group) in ("spread", "partition"):
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
 
@@ -122,8 +122,8 @@ def in_no_group(model: Model, node: Node) -> Iterator[Fault]:
     apart = node.launcher is None or node.alone() or node.in_a_block() or not node.efa_interfaces()
     if apart or node.placement_group() is not None:
         return
-    stated, unused = node.reservation(), model.made(_unused)
-    reserved = stated and model.found(stated, RESERVATION)
+    stated, unused = node.reservation(), model.cached(_unused)
+    reserved = stated and model.find(stated, RESERVATION)
     if reserved and reserved.properties.get("PlacementGroupArn") is not None:
         return  # That one says more.
     if not reserved and not unused and node.reservation_target():
@@ -140,7 +140,7 @@ def in_a_group_of_nobody(model: Model, node: Node) -> Iterator[Fault]:
     resource = model.at(named)
     if resource is not None and resource.resource_type != GROUP:
         yield Fault(f"{read.shown(stated)} is {resource.resource_type}")
-    elif isinstance(named, str) and (unused := model.made(_unused)):
+    elif isinstance(named, str) and (unused := model.cached(_unused)):
         yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")
 
 

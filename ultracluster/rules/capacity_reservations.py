@@ -32,7 +32,7 @@ def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedReso
     stated = node.reservation()
     if stated is None:
         return None
-    return model.given(stated, RESERVATION) if certain else model.found(stated, RESERVATION)
+    return model.get(stated, RESERVATION) if certain else model.find(stated, RESERVATION)
 
 
 def _group_beside_a_block(_model: Model, node: Node) -> Iterator[Fault]:
@@ -57,7 +57,7 @@ def _group_of_the_reservation(model: Model, node: Node) -> Iterator[Fault]:
             f"{name} is in {read.shown(own)}, its nodes are in no placement group",
             fix="write Placement: {GroupName: <Ref of the group>} for the nodes",
         )
-    elif isinstance(group, str) and model.found(own, GROUP) is None:
+    elif isinstance(group, str) and model.find(own, GROUP) is None:
         return
     elif not isinstance(group, Link | str) or not read.same(own, group):
         yield Fault(f"{name} is in {read.shown(own)}, its nodes are in {read.shown(group)}")
@@ -105,7 +105,7 @@ def launch_from_a_block(model: Model, node: Node) -> Iterator[Fault]:
     elif stated == "":
         # A parameter whose empty default stands for "must be given", most likely.
         raise UndeterminedError("the id of the block is an empty text")
-    elif stated and model.found(stated, RESERVATION):
+    elif stated and model.find(stated, RESERVATION):
         # An id that is not of the templates is whatever it is: that is for a look at the account.
         yield Fault(f"MarketType {BLOCK} with {read.shown(stated)}, an on-demand reservation")
 

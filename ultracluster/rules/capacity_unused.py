@@ -38,7 +38,7 @@ def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterato
     # One that some node names: naming it is of no use to the others.
     if (read.text(reservation.properties, "InstanceMatchCriteria") or "open") != "open":
         return
-    for _ in model.made(_by_reservation).of(reservation.place.key):
+    for _ in model.cached(_by_reservation).of(reservation.place.key):
         yield Fault("InstanceMatchCriteria is open")
         return
 

@@ -140,7 +140,7 @@ def _most(model: Model, node: Node) -> int | None:
     stated = node.reservation()
     if stated is None:
         raise UndeterminedError("it is not known what the group of reservations holds")
-    reservation = model.given(stated, "AWS::EC2::CapacityReservation")
+    reservation = model.get(stated, "AWS::EC2::CapacityReservation")
     return read.number(reservation.properties, "InstanceCount")
 
 

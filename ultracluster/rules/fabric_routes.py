@@ -50,7 +50,7 @@ def _further_blocks(model: Model) -> Index[ResolvedResource]:
 def _blocks(model: Model, vpc: Key) -> list[str]:
     """Return the address blocks of a VPC of the templates, none where one is not known."""
     resource = model.at(vpc)
-    more = model.made(_further_blocks).of(vpc)
+    more = model.cached(_further_blocks).of(vpc)
     found = [r.properties.get("CidrBlock") for r in (*([resource] if resource else []), *more)]
     return [block for block in found if isinstance(block, str)] if all(found) else []
 
@@ -77,7 +77,7 @@ def _nodes_by_vpc(model: Model) -> Index[tuple[Node, Subnet]]:
 
 def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
     """Yield name, block of addresses and security groups of the nodes in a VPC."""
-    for node, subnet in model.made(_nodes_by_vpc).of(vpc):
+    for node, subnet in model.cached(_nodes_by_vpc).of(vpc):
         block = read.text(subnet.properties, "CidrBlock") or ""
         yield described(node), block, list(map(read.key, node.primary_groups()))
 
@@ -198,14 +198,14 @@ def s3_without_nat(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     if any(read.text(e.properties, "VpcEndpointType") == "Interface" for e in endpoints):
         return
     served = {name for e in endpoints for name in read.keys(e.properties, "RouteTableIds")}
-    for subnet in list(model.made(_used).of(vpc.place.key)):
+    for subnet in list(model.cached(_used).of(vpc.place.key)):
         table = model.networks.route_table(subnet)
         if table is None or table in served:
             continue
         if _leads_to(model, table, "NatGatewayId", NAT):
             yield Fault(
                 f"{read.shown(table)} of {read.shown(subnet)} has no endpoint for S3, and leads to "
-                f"a NAT gateway{model.made(_monthly)}"
+                f"a NAT gateway{model.cached(_monthly)}"
             )
         elif endpoints and not list(model.networks.default_routes(table)):
             yield Fault(f"{read.shown(table)} of {read.shown(subnet)} has no way to S3")

@@ -90,7 +90,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
             name = (piece.partition(":log-group:")[2], *pieces[index + 1 :])
             if name[0]:
                 return Text(name) if len(name) > 1 else name[0]
-    group = model.found(stated, "AWS::Logs::LogGroup")
+    group = model.find(stated, "AWS::Logs::LogGroup")
     if group is None:
         raise UndeterminedError(f"{read.shown(stated)} is known only once it is deployed")
     # CloudFormation makes a name of stack and logical id where none is written.

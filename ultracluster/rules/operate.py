@@ -146,7 +146,7 @@ def _watched(model: Model) -> frozenset[Key]:
     check=f"aws cloudwatch describe-alarms --query \"MetricAlarms[?Namespace=='{RESERVED}']\"",
 )
 def reservation_with_alarm(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    watched = model.made(_watched)
+    watched = model.cached(_watched)
     # An alarm that names none is for all of them.
     if watched.isdisjoint(("", reservation.place.key)):
         yield Fault("no alarm is on its use")

@@ -64,9 +64,9 @@ def _without_its_key(model: Model, resource: ResolvedResource) -> Iterator[Fault
     for stated in keys_of(resource):
         if stated is None:
             continue
-        found = model.found(stated, "AWS::KMS::Key", "AWS::KMS::Alias")
+        found = model.find(stated, "AWS::KMS::Key", "AWS::KMS::Alias")
         if found and found.resource_type == "AWS::KMS::Alias":
-            found = model.found(found.properties.get("TargetKeyId"), "AWS::KMS::Key")
+            found = model.find(found.properties.get("TargetKeyId"), "AWS::KMS::Key")
         if found and not kept_at_deletion(found):
             yield Fault(
                 f"{found.place.logical_id} is deleted with its stack, this "
@@ -99,7 +99,7 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
     if read.settled(system.resource.deletion_policy) not in KEPT:
         return
     for stated in (*system.groups(), *read.items(system.properties, "SubnetIds")):
-        found = model.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
+        found = model.find(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
         if found and read.settled(found.deletion_policy) not in KEPT:
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
@@ -178,7 +178,7 @@ def _paths(model: Model) -> Index[Any]:
 
 def _linked_paths(model: Model, bucket: ResolvedResource) -> list[str]:
     """Return the prefixes of a bucket that file systems are linked to."""
-    linked = model.made(_paths).found.get(bucket.place.key, ())
+    linked = model.cached(_paths).found.get(bucket.place.key, ())
     return [read.written(path).rpartition("\x00/")[2] for path in linked]
 
 
@@ -207,7 +207,7 @@ def _data_expires(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
     for prefix, days in _expiring(bucket):
         paths = _linked_paths(model, bucket)
         hit = [path for path in paths if path.startswith(prefix) or prefix.startswith(path)]
-        of_jobs = not prefix and days <= SHORT and any(model.made(_written).of(bucket.place.key))
+        of_jobs = not prefix and days <= SHORT and any(model.cached(_written).of(bucket.place.key))
         if hit or of_jobs:
             what = f"/{hit[0]}" if hit else "what jobs write"
             yield Fault(f"{what} expires after {days} days")

@@ -214,7 +214,7 @@ def _counted(model: Model) -> tuple[dict[tuple[str, str], str], str | None]:
     check="aws ec2 describe-instances --filters Name=tag:<key>,Values=<value>",
 )
 def nodes_in_the_budget(model: Model, node: Node) -> Iterator[Fault]:
-    counted, because = model.made(_counted)
+    counted, because = model.cached(_counted)
     if because is not None:
         raise UndeterminedError(because)
     for kind in ("instance", "volume"):

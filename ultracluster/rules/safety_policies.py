@@ -71,10 +71,10 @@ def key_of(model: Model, stated: Any) -> ResolvedResource:
     Raises:
         UndeterminedError: where it is not in the templates.
     """
-    found = model.given(stated, KEY, "AWS::KMS::Alias")
+    found = model.get(stated, KEY, "AWS::KMS::Alias")
     if found.resource_type == KEY:
         return found
-    return model.given(found.properties.get("TargetKeyId"), KEY)
+    return model.get(found.properties.get("TargetKeyId"), KEY)
 
 
 def _key_faults(
@@ -134,7 +134,7 @@ def _of_topic(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
 
 def _of_association(model: Model, association: ResolvedResource) -> Iterator[Fault]:
     stated = association.properties.get("DataRepositoryPath")
-    bucket = next((b for link in read.links(stated) if (b := model.found(link, BUCKET))), None)
+    bucket = next((b for link in read.links(stated) if (b := model.find(link, BUCKET))), None)
     if bucket is None:
         raise UndeterminedError("its bucket is not in the given templates")
     circumstances: dict[str, Test] = {
@@ -153,7 +153,7 @@ def _is_fsx(marked: str) -> bool | None:
 
 def _of_bucket(model: Model, bucket: ResolvedResource) -> Iterator[Fault]:
     stated = read.part(bucket.properties, "LoggingConfiguration", "DestinationBucketName")
-    target = None if stated is None else model.found(stated, BUCKET)
+    target = None if stated is None else model.find(stated, BUCKET)
     if target is None or read.text(target.properties, "AccessControl") == "LogDeliveryWrite":
         return
     context = {**OF_SERVICE, "aws:sourcearn": _is_of(bucket)}

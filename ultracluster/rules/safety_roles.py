@@ -86,7 +86,7 @@ def _missing(
 def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | None]:
     """Return whether a resource of a statement is the log group that flow logs go to."""
     stated = log.properties.get("LogGroupName") or log.properties.get("LogDestination")
-    found = [model.found(link, "AWS::Logs::LogGroup") for link in read.links(stated)]
+    found = [model.find(link, "AWS::Logs::LogGroup") for link in read.links(stated)]
     group = found[0] if found else None
     written_name = stated if group is None else group.properties.get("LogGroupName")
     name = token(written_name or UNNAMED).rpartition(":log-group:")[2].partition(":*")[0]

@@ -98,7 +98,7 @@ def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
         wanted = {name for pattern, name in ROOTS if pattern.search(image)}
         if len(wanted) == 1 and own.isdisjoint(wanted):
             yield Fault(f"DeviceName {min(own)}, that of {image.split()[-1]} is {wanted.pop()}")
-    by_image, because = model.made(_root_devices)
+    by_image, because = model.cached(_root_devices)
     others: dict[int, _Root] = {}
     for each in mine:
         for theirs, roots in by_image.get(each, {}).items():

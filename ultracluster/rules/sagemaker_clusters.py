@@ -51,7 +51,7 @@ def _scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     if stated is None:
         return
     if read.begins(stated, "s3://") and read.shown(stated).startswith("s3://<"):
-        bucket = model.given(stated, "AWS::S3::Bucket")
+        bucket = model.get(stated, "AWS::S3::Bucket")
         name = bucket.properties.get("BucketName")
         if name is None:
             yield Fault(
@@ -185,7 +185,7 @@ def _by_place(model: Model) -> Index[Statement]:
 
 def _makes_identities(model: Model, statement: Statement) -> bool:
     """Whether a policy, or another one of its holders, allows making roles or users."""
-    every = [*model.made(_by_place).of(statement.place.key)]
+    every = [*model.cached(_by_place).of(statement.place.key)]
     for owner in statement.owners:
         every += model.statements_by_owner.get(("identity", owner), ())
     return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)

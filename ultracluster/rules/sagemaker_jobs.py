@@ -65,7 +65,7 @@ def _file_systems(model: Model) -> dict[Key, FileSystem]:
 def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
     for channel, source in job.file_systems():
         name = read.part(source, "FileSystemId")
-        systems = model.made(_file_systems)
+        systems = model.cached(_file_systems)
         keys = read.keys(name) if systems else []
         system = next((systems[key] for key in keys if key in systems), None)
         subnets = job.subnets()
@@ -150,7 +150,7 @@ def _path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
         known = read.beginning(stated)
         # `fsx` is the mount name of SCRATCH_1 alone; elsewhere it is where nodes mount it.
         named = read.keys(source, "FileSystemId")
-        systems = model.made(_file_systems)
+        systems = model.cached(_file_systems)
         own = [systems[key].deployment_type() for key in named if key in systems]
         of_nodes = own not in ([], ["SCRATCH_1"]) and known.startswith("/fsx/")
         if stated is None or (known and not known.startswith("/")) or of_nodes:

@@ -48,7 +48,7 @@ PARTS: Final = {kind: _by_cluster(kind) for kind in (GROUP, QUEUE)}
 
 
 def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
-    return list(model.made(PARTS[kind]).of(cluster.place.key))
+    return list(model.cached(PARTS[kind]).of(cluster.place.key))
 
 
 def _too_small(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
@@ -80,7 +80,7 @@ def _controller_elsewhere(model: Model, cluster: ResolvedResource) -> Iterator[F
         yield Fault(f"{len(stated)} subnets", fix="write one subnet; node groups may have others")
     for name in read.keys(stated):
         subnet = model.networks.subnets.get(name)
-        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
+        vpc = subnet and model.find(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
         if vpc and read.text(vpc.properties, "InstanceTenancy") == "dedicated":
             yield Fault(
                 f"{vpc.place.logical_id} has InstanceTenancy dedicated",
@@ -102,7 +102,7 @@ cluster_that_pcs_takes = clusters.fatal(
 
 def roles_of(model: Model, profile: Any) -> list[Identity]:
     """Return the roles of an instance profile."""
-    named = read.keys(model.given(profile, "AWS::IAM::InstanceProfile").properties, "Roles")
+    named = read.keys(model.get(profile, "AWS::IAM::InstanceProfile").properties, "Roles")
     found = model.roles_named(named)
     if len(found) < len(named):
         raise UndeterminedError("the role of its instance profile is not in the given templates")
@@ -206,7 +206,7 @@ def _purged_at(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
 
 def _set_otherwise(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     stated = resource.properties.get("ClusterId")
-    cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
+    cluster = resource if stated is None else model.find(stated, "AWS::PCS::Cluster")
     version = None if cluster is None else read.text(cluster.properties, "Scheduler", "Version")
     for each in read.items(resource.properties, "SlurmConfiguration", "SlurmCustomSettings"):
         name = read.text(each, "ParameterName")

@@ -18,9 +18,9 @@ from typing import Any, Final, get_args
 
 import yaml
 
-from ultracluster.given_file import UnreadableError, refuse_depth, text_of
 from ultracluster.problem import EnvironmentFileError
 from ultracluster.spec.base import Spec
+from ultracluster.untrusted_file import UnreadableError, refuse_depth, text_of
 
 SUFFIXES: Final = (".yaml", ".yml")
 PLAIN: Final = (str, int, float, bool, type(None))

@@ -1,1 +1,1 @@
-"""Reading any CloudFormation, and resolving it as far as the templates themselves allow."""
+"""Reads CloudFormation templates, and resolves them as far as their own content allows."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.templates.scope import mapping
+from ultracluster.untrusted_file import UnreadableError, json_of, text_of
 
 MANIFEST: Final = "manifest.json"
 _STACK: Final = "aws:cloudformation:stack"

@@ -1,4 +1,4 @@
-"""The section `Rules` of a template: which values of its parameters CloudFormation takes together.
+"""Evaluates the section `Rules` of a template: which parameter values CloudFormation accepts.
 
 Source: CloudFormation User Guide, rules and rule-specific intrinsic functions, read 2026-11-27.
 """

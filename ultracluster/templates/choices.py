@@ -1,4 +1,4 @@
-"""What is assumed where templates leave a condition open, so that no two assumptions disagree.
+"""Consistent assumptions about conditions that templates leave open.
 
 An assumption is made of an atom: that a value is a certain text, that two values are the same, or
 that a condition holds of which nothing else is known. What is assumed of a value is its value

@@ -1,4 +1,4 @@
-"""Values of expressions and conditions in given templates, under what is assumed."""
+"""Evaluates expressions and conditions of templates under a set of assumptions."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

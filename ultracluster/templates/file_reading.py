@@ -1,4 +1,4 @@
-"""Reading a template, and how that fails; JSON here, YAML in `yaml_document`."""
+"""Reads a template file; JSON here, YAML in `yaml_document`."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from json import JSONDecoder
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.given_file import UnreadableError, json_of, plain_json, text_of
+from ultracluster.untrusted_file import UnreadableError, json_of, plain_json, text_of
 
 LONGEST_NAME: Final = 255
 """Characters of the name of a resource, a parameter, a mapping or an output (CloudFormation

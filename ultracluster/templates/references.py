@@ -1,4 +1,4 @@
-"""Functions that follow a name: to a parameter, a resource, a mapping, a condition or an export."""
+"""Intrinsic functions that refer to a parameter, resource, mapping, condition or export."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Reading of resolved values: what is not known stops the reader, who then says why.
+"""Reads resolved values; an unknown value raises UndeterminedError with the reason.
 
 Rules read through these functions only. None of them guesses: where a value is `Unknown`, or a
 reference whose value exists only after a deployment, `UndeterminedError` carries the reason to

@@ -1,4 +1,4 @@
-"""Given templates together: what their names mean, what they export, and which belong together."""
+"""The given templates together: names, exports, nested stacks and independent groups."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

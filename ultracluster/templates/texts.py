@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from ultracluster.given_file import json_of
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
+from ultracluster.untrusted_file import json_of
 
 Part = str | Link | Unknown
 LONGEST: Final = 1_000_000

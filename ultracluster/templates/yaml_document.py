@@ -13,8 +13,8 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ultracluster.given_file import DEEPEST, UnreadableError, refuse_depth
 from ultracluster.templates.file_reading import Document, by_id
+from ultracluster.untrusted_file import DEEPEST, UnreadableError, refuse_depth
 
 try:
     from yaml import CSafeLoader as _Loader

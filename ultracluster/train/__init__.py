@@ -1,1 +1,1 @@
-"""SageMaker training jobs: a recipe submitted to an environment, and the job followed."""
+"""The command `ultracluster train`: submits recipes to an environment, and follows jobs."""

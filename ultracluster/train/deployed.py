@@ -1,4 +1,4 @@
-"""What a deployed environment says of itself, and what AWS says of it right now."""
+"""A deployed environment: its SSM parameters, and its current state in AWS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

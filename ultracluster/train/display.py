@@ -14,11 +14,11 @@ from rich.text import Text
 
 from ultracluster.command_line import print_json, say
 from ultracluster.problem import Problem
+from ultracluster.safe_output import console as new_console
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
 from ultracluster.train.jobs import EXECUTION, TRAINING, Described, Jobs, Run
 from ultracluster.train.slurm_jobs import BLOCK, SlurmJobs
-from ultracluster.visible import console as new_console
 from ultracluster.waiting import until
 
 COLOURS: Final[Mapping[str, str]] = {

@@ -9,10 +9,10 @@ from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import alone
 from ultracluster.environments import find_path, named, project_folder
 from ultracluster.exit_status import UsageError
-from ultracluster.given_file import json_of, once, text_of
 from ultracluster.problem import Problem
 from ultracluster.spec.loading import load, load_folder
 from ultracluster.spec.recipe import RecipeSpec
+from ultracluster.untrusted_file import json_of, once, text_of
 
 FOLDER: Final = "recipes"
 

@@ -1,4 +1,4 @@
-"""A recipe made into a CreateTrainingJob request, judged, and sent."""
+"""Creates a CreateTrainingJob request from a recipe, checks it and sends it."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,1 +1,1 @@
-"""Who uses the nodes that are paid for, and what nobody uses: from Slurm's accounting."""
+"""The command `ultracluster waste`: used and unused node hours, from Slurm's accounting."""

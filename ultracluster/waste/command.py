@@ -1,4 +1,4 @@
-"""The command `ultracluster waste`: who used what, and what nobody did, told and as a page."""
+"""The command `ultracluster waste`, with its tables and its page."""
 
 import argparse
 import re

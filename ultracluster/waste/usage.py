@@ -1,4 +1,4 @@
-"""What Slurm's accounting says of users and nodes, and the nodes' own measurements of jobs."""
+"""Reads usage by user and job from Slurm's accounting and the nodes' metrics."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What stands before the emulated services: who may ask them, and calls that fail on purpose.
+"""Checks before each emulated call: credentials, and injected faults.
 
 The emulated AWS runs the code of functions as the user who started it. Other users and other
 programs reach its port, and so does every page in a browser, by `fetch` or by a name that leads to

@@ -1,4 +1,4 @@
-"""What services find in a VPC, and the interfaces and instances that they put into it."""
+"""VPC resources for other services: subnets, network interfaces and instances."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence

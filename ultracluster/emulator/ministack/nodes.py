@@ -1,4 +1,4 @@
-"""Instances that run commands: a program of the user's in the place of what runs on them.
+"""Run Command on emulated instances: a program given by the caller answers.
 
 MiniStack keeps commands and their states, and would run them in containers. Here a program gets an
 instance's id as its argument and the script on standard input: tests answer as a node would, and

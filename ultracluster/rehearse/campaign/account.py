@@ -1,4 +1,4 @@
-"""One emulated account in which stacks of an environment fail, are looked at, and are removed."""
+"""An emulated account in which the stacks of a campaign are deployed and removed."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Faults that are of no single resource: between calls, in a rollback, at a launch, in the CLI."""
+"""Faults of a campaign that concern no single resource: rollback, launch, CLI."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

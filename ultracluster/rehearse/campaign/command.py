@@ -33,10 +33,10 @@ from ultracluster.rehearse.campaign.between import Between
 from ultracluster.rehearse.campaign.cycle import BETWEEN, OPERATIONS, Cycle, Record, Row
 from ultracluster.rehearse.campaign.page import markdown
 from ultracluster.rehearse.cdk import CdkError
+from ultracluster.safe_output import console as new_console
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import Synthesis
-from ultracluster.visible import console as new_console
 
 AT_ONCE: Final = 16
 """Resources that share an emulated AWS, one after the other."""

@@ -1,4 +1,4 @@
-"""What a resource goes through: it fails to be created, to be changed and to be deleted.
+"""The faults of one resource: its creation, change and deletion fail, one after the other.
 
 Each failure is followed by its repetition without a fault, and by a look at what services have.
 Each is a row, and rows are kept in a file, so that a campaign can be interrupted.
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.aws import CloudError
-from ultracluster.given_file import UnreadableError, plain_json, text_of
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.registry.schemas import Schema, schema
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Inventory, Place
 from ultracluster.rehearse.paid_capacity import paid_capacity
+from ultracluster.untrusted_file import UnreadableError, plain_json, text_of
 
 BETWEEN: Final = "between calls"
 

@@ -20,8 +20,8 @@ from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.machine.fleet import INSTANCE, DataRepositories, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.rehearsal import Finding
-from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
 from ultracluster.rehearse.machine.user_data import booted_nodes
+from ultracluster.rehearse.machine.virtual_cluster import DISKS, LOGIN, VirtualCluster
 from ultracluster.rehearse.rehearsal import Rehearsal
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -70,21 +70,21 @@ class NodeAcceptance(Rehearsal):
         del keep
         cdk, cloud, deployment = self._account(emulator, assembly)
         with ExitStack() as stack:
-            room = stack.enter_context(self._room(deployment))
-            prepare(room.shared, self._training)
+            cluster = stack.enter_context(self._cluster(deployment))
+            prepare(cluster.shared, self._training)
             with self._display.step("cdk deploy"):
                 self._deploy(cdk, assembly)
-            store = DataRepositories(self._spec, deployment, cloud, room.shared)
-            fleet = stack.enter_context(Fleet(room, self._folder, store.synchronize))
-            self._begin(room, fleet, cloud, deployment)
-            session = self._accept(room, deployment, cloud)
+            store = DataRepositories(self._spec, deployment, cloud, cluster.shared)
+            fleet = stack.enter_context(Fleet(cluster, self._folder, store.synchronize))
+            self._begin(cluster, fleet, cloud, deployment)
+            session = self._accept(cluster, deployment, cloud)
         left = [f"not taken away: {entry}" for entry in session.left]
         wrong = [Finding("all", words, ok=False, found="") for words in (*fleet.problems, *left)]
         self.findings += wrong
         return session.status == 0 and not wrong
 
-    def _room(self, deployment: Deployment) -> Room:
-        return Room(
+    def _cluster(self, deployment: Deployment) -> VirtualCluster:
+        return VirtualCluster(
             self._image,
             booted_nodes(deployment.stacks),
             NODES,
@@ -93,16 +93,18 @@ class NodeAcceptance(Rehearsal):
             disk_bytes=(self._spec.nodes.instance.local_nvme_gb or 0) * 10**9 // DISKS,
         )
 
-    def _begin(self, room: Room, fleet: Fleet, cloud: Cloud, deployment: Deployment) -> None:
+    def _begin(
+        self, cluster: VirtualCluster, fleet: Fleet, cloud: Cloud, deployment: Deployment
+    ) -> None:
         with self._display.step("Boot the login node") as step:
-            seconds = room.controller.wait_for_boot()
-            room.controller.ask("systemctl start slurmctld")
+            seconds = cluster.controller.wait_for_boot()
+            cluster.controller.ask("systemctl start slurmctld")
             step.result = f"up {seconds:.0f} s after power-on"
         self.findings.append(Finding(LOGIN, "boots", ok=True, found=step.result, seconds=seconds))
         fleet.start(cloud, *node_groups(cloud, deployment))
 
-    def _accept(self, room: Room, deployment: Deployment, cloud: Cloud) -> Session:
-        version = room.slurm("sinfo --version").split()[1].rpartition(".")[0]
+    def _accept(self, cluster: VirtualCluster, deployment: Deployment, cloud: Cloud) -> Session:
+        version = cluster.slurm("sinfo --version").split()[1].rpartition(".")[0]
         slurm = self._spec.slurm and self._spec.slurm.model_copy(update={"version": version})
         scene = Scene(
             # Debian's Slurm is of another version than the cluster's.

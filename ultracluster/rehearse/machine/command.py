@@ -15,10 +15,10 @@ from ultracluster.rehearse.machine.image import Image, accelerator, image, need_
 from ultracluster.rehearse.machine.machine import MachineError
 from ultracluster.rehearse.machine.rehearsal import Finding, rehearse
 from ultracluster.rehearse.machine.user_data import BootedNodes, booted_nodes
+from ultracluster.safe_output import console as new_console
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.synthesis import Synthesis
 from ultracluster.tables import Column, Rows
-from ultracluster.visible import console as new_console
 
 StandIns = Sequence[tuple[str, str]]
 STAND_INS: Final = (

@@ -1,4 +1,4 @@
-"""What can be wrong with a node, planted on a machine, and what Slurm must then say of it."""
+"""Node faults to plant on a virtual machine, and the drain reason that Slurm must show."""
 
 import tomllib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""In the place of PCS and of Systems Manager's agent: an instance for each machine of a room.
+"""Emulates PCS's instances and Systems Manager's agent for the machines of a virtual cluster.
 
 Slurm says which nodes it needs and which are idle (its power saving, as under PCS). Each gets an
 instance of the emulated EC2 by its deployed launch template, and a machine with that template's
@@ -25,7 +25,7 @@ from ultracluster.emulator.process import REBOOT
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.slurm_proof import GROUP_TAG
 from ultracluster.rehearse.machine.machine import MachineError
-from ultracluster.rehearse.machine.room import LOGIN, Room
+from ultracluster.rehearse.machine.virtual_cluster import LOGIN, VirtualCluster
 from ultracluster.run_command import SECONDS, instances
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.lustre import DataRepositorySpec
@@ -72,19 +72,21 @@ class NodeGroup:
 
 
 class Fleet:
-    """The instances of a room, for as long as the context lasts.
+    """The instances of a cluster, for as long as the context lasts.
 
     Args:
-        room: whose nodes are switched on as Slurm needs them.
+        cluster: whose nodes are switched on as Slurm needs them.
         folder: where `INSTANCE` is put, which the emulated AWS starts for each command.
         synchronized: called before and after each command: what FSx would do by then.
     """
 
-    def __init__(self, room: Room, folder: Path, synchronized: Callable[[], None]) -> None:
-        self._room, self._synchronized = room, synchronized
+    def __init__(
+        self, cluster: VirtualCluster, folder: Path, synchronized: Callable[[], None]
+    ) -> None:
+        self._cluster, self._synchronized = cluster, synchronized
         self._names: dict[str, str] = {}
         self._over = threading.Event()
-        self._pool = ThreadPoolExecutor(len(room.addresses) + 1)
+        self._pool = ThreadPoolExecutor(len(cluster.addresses) + 1)
         self.problems: list[str] = []
         """What a machine or the emulated AWS did not do."""
         self._door = Listener(str(folder / "door"), "AF_UNIX")
@@ -126,24 +128,24 @@ class Fleet:
         running = self._running()
         for instance, name in list(self._names.items()):
             if instance not in running and name != LOGIN:
-                if name in self._room.machines:
-                    self._room.switch_off(name)
+                if name in self._cluster.machines:
+                    self._cluster.switch_off(name)
                 # Down first: a job that ends there would wait for the node's answer for ever.
                 for state in ("DOWN", "POWER_DOWN_FORCE"):
-                    self._room.slurm(
+                    self._cluster.slurm(
                         f"scontrol update NodeName={name} State={state} Reason=terminated"
                     )
                 del self._names[instance]
         there = {name: instance for instance, name in self._names.items()}
-        for name, flags in self._room.flags().items():
+        for name, flags in self._cluster.flags().items():
             if "POWERING_UP" in flags and name not in there:
-                self._room.switch_on(name)
+                self._cluster.switch_on(name)
                 self._instance(name)
                 self._pool.submit(self._up, name)
             elif name in there and flags & {"POWERING_DOWN", "POWERED_DOWN"}:
                 del self._names[there[name]]
                 self._cloud.ask("ec2", "terminate_instances", InstanceIds=[there[name]])
-                self._room.switch_off(name)
+                self._cluster.switch_off(name)
 
     def _running(self, group: str = "*") -> set[str]:
         there = {"instance-state-name": ["pending", "running"], f"tag:{GROUP_TAG}": group}
@@ -162,7 +164,7 @@ class Fleet:
             "run_instances",
             MinCount=1,
             MaxCount=1,
-            PrivateIpAddress=self._room.addresses[name],
+            PrivateIpAddress=self._cluster.addresses[name],
             **{key: data[key] for key in kept if key in data},
         )
         self._names[row["Instances"][0]["InstanceId"]] = name
@@ -170,8 +172,8 @@ class Fleet:
     def _up(self, name: str, *, after: str = "wait_for_boot") -> None:
         """Start Slurm's daemon once a machine is up, as PCS's agent does."""
         try:
-            getattr(self._room.machines[name], after)()
-            self._room.machines[name].ask("systemctl start slurmd")
+            getattr(self._cluster.machines[name], after)()
+            self._cluster.machines[name].ask("systemctl start slurmd")
         except (KeyError, MachineError) as error:
             if name in self._names.values():
                 self.problems.append(f"{name}: {error}")
@@ -188,14 +190,14 @@ class Fleet:
             door.send(self._run(self._names.get(instance, ""), script))
 
     def _run(self, name: str, script: str) -> tuple[int, str, str]:
-        if name not in self._room.machines:
+        if name not in self._cluster.machines:
             return NO_NODE, "", f"no machine is behind {name or 'the instance'}"
         if script == REBOOT:
             self._pool.submit(self._up, name, after="reboot")
             return 0, "", ""
         try:
             self._synchronized()
-            done = self._room.machines[name].run(seen(script), SECONDS, apart=True)
+            done = self._cluster.machines[name].run(seen(script), SECONDS, apart=True)
             self._synchronized()
         except MachineError as error:
             return NO_NODE, "", str(error)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import PROCESSORS, Image, accelerator, located
-from ultracluster.run_command import Said
+from ultracluster.run_command import CommandResult
 from ultracluster.waiting import until
 
 BOOT_SECONDS: Final = 1800.0
@@ -165,7 +165,7 @@ class Machine:
         command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
         return [*command, "-device", "virtio-rng-pci"]
 
-    def run(self, command: str, seconds: float = 300.0, *, apart: bool = False) -> Said:
+    def run(self, command: str, seconds: float = 300.0, *, apart: bool = False) -> CommandResult:
         """Run a command of the shell as root, and return how it ended.
 
         Args:
@@ -192,7 +192,9 @@ class Machine:
             for name in ("out-data", "err-data")
         )
         status = int(state.get("exitcode", 255))
-        return Said(status, said, error) if apart else Said(status, said.strip(), "")
+        return (
+            CommandResult(status, said, error) if apart else CommandResult(status, said.strip(), "")
+        )
 
     def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
         """Return what is seen once there is something to see."""

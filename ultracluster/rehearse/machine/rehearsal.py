@@ -9,8 +9,8 @@ from typing import Final
 from ultracluster.rehearse.machine.faults import USER, Fault, table
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import Machine
-from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import HOMES, BootedNodes
+from ultracluster.rehearse.machine.virtual_cluster import VirtualCluster
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,24 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
     """Boot an environment's machines and yield what was found, as it is found."""
     slurm = booted.slurm_version is not None
     names = ("n1", "n2") if slurm else ("n1",)
-    with Room(image, booted, names, login=booted.login is not None) as room:
-        yield from _up(room, "wait_for_boot", "boots", "power-on", slurm=slurm)
+    with VirtualCluster(image, booted, names, login=booted.login is not None) as cluster:
+        yield from _up(cluster, "wait_for_boot", "boots", "power-on", slurm=slurm)
         if slurm:
-            room.start_slurm()
-            yield job_runs(room, "a healthy node takes a job")
+            cluster.start_slurm()
+            yield job_runs(cluster, "a healthy node takes a job")
             if booted.login is not None:
-                yield _user_submits(room)
+                yield _user_submits(cluster)
             for fault in (each for each in faults if each.needs in booted.node):
-                yield unfit(room, fault)
-        yield from _up(room, "reboot", "reboots", "it", "after a reboot", slurm=slurm)
+                yield unfit(cluster, fault)
+        yield from _up(cluster, "reboot", "reboots", "it", "after a reboot", slurm=slurm)
         if slurm:
-            room.start_slurm()
-            yield job_runs(room, "a healthy node takes a job after a reboot")
+            cluster.start_slurm()
+            yield job_runs(cluster, "a healthy node takes a job after a reboot")
 
 
-def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
+def _together(cluster: VirtualCluster, work: str) -> list[tuple[Machine, float]]:
     """Boot or reboot all machines at once."""
-    machines = list(room.machines.values())
+    machines = list(cluster.machines.values())
     with ThreadPoolExecutor(len(machines)) as pool:
         try:
             seconds = list(pool.map(lambda machine: getattr(machine, work)(), machines))
@@ -102,52 +102,52 @@ def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
 
 
 def _up(
-    room: Room, work: str, what: str, after: str, when: str = "", *, slurm: bool
+    cluster: VirtualCluster, work: str, what: str, after: str, when: str = "", *, slurm: bool
 ) -> Iterator[Finding]:
     """Boot or reboot all machines, and look at each."""
-    for machine, seconds in _together(room, work):
+    for machine, seconds in _together(cluster, work):
         yield Finding(machine.name, what, True, f"up {seconds:.0f} s after {after}", seconds)
-        training = machine in room.nodes
+        training = machine in cluster.nodes
         yield from boot_findings(machine, training=training, slurm=slurm, when=when)
 
 
-def _ended(room: Room, number: int) -> dict[str, str]:
+def _ended(cluster: VirtualCluster, number: int) -> dict[str, str]:
     """Wait for a job's end, or until Slurm holds it, and return what is known of it then."""
 
     def settled() -> bool:
-        job = room.job(number)
+        job = cluster.job(number)
         return job["JobState"] in ENDED or "held" in job["Reason"].lower()
 
-    room.comes(settled)
-    return room.job(number)
+    cluster.comes(settled)
+    return cluster.job(number)
 
 
-def job_runs(room: Room, what: str) -> Finding:
+def job_runs(cluster: VirtualCluster, what: str) -> Finding:
     """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
     started = time.monotonic()
-    job = _ended(room, room.submit(JOB))
-    said = room.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").stdout
+    job = _ended(cluster, cluster.submit(JOB))
+    said = cluster.controller.run(f"cat /fsx/slurm-{job['JobId']}.out").stdout
     ok = job["JobState"] == "COMPLETED" and said == SAID.format(node=job["NodeList"])
     return Finding(job["NodeList"], what, ok, said, time.monotonic() - started)
 
 
-def _user_submits(room: Room) -> Finding:
+def _user_submits(cluster: VirtualCluster) -> Finding:
     """As docs/training/slurm.md has it: a session that may lock 8 MiB, in no login shell."""
     started = time.monotonic()
-    room.controller.ask(f"cat >/fsx/user.sh <<'END'\n{JOB}touch /fsx/checkpoints-of-$USER\nEND")
+    cluster.controller.ask(f"cat >/fsx/user.sh <<'END'\n{JOB}touch /fsx/checkpoints-of-$USER\nEND")
     session = f"prlimit --memlock=8388608 -- runuser -u {USER} -- sh -c"
-    said = room.controller.ask(
+    said = cluster.controller.ask(
         f"cd /fsx && {session} 'mkdir -p {USER} && cd {USER} && sbatch --parsable --nodes 2 "
         "--ntasks-per-node 1 ../user.sh'"
     )
-    job = _ended(room, int(said.splitlines()[-1]))
-    output = room.controller.run(f"sort /fsx/{USER}/slurm-{job['JobId']}.out").stdout
-    owner = room.controller.run(f"stat --format %U /fsx/checkpoints-of-{USER}").stdout
-    wanted = "\n".join(SAID.format(node=node.name) for node in room.nodes)
+    job = _ended(cluster, int(said.splitlines()[-1]))
+    output = cluster.controller.run(f"sort /fsx/{USER}/slurm-{job['JobId']}.out").stdout
+    owner = cluster.controller.run(f"stat --format %U /fsx/checkpoints-of-{USER}").stdout
+    wanted = "\n".join(SAID.format(node=node.name) for node in cluster.nodes)
     ok = job["JobState"] == "COMPLETED" and output == wanted and owner == USER
     found = f"{job['JobState']}, {output}, written by {owner}"
     what = f"{USER} submits to two nodes and writes to /fsx"
-    return Finding(room.controller.name, what, ok, found, time.monotonic() - started)
+    return Finding(cluster.controller.name, what, ok, found, time.monotonic() - started)
 
 
 CHECKS_END: Final = (
@@ -155,17 +155,17 @@ CHECKS_END: Final = (
 )
 
 
-def unfit(room: Room, fault: Fault) -> Finding:
+def unfit(cluster: VirtualCluster, fault: Fault) -> Finding:
     """Plant a fault on the first node, submit a job, and mend the node again.
 
     The node must be drained with the reason, and the job must run on another one; or, where the
     fault is none, the job must run on that node.
     """
-    node = room.nodes[0]
+    node = cluster.nodes[0]
     started = time.monotonic()
     node.ask(fault.plant)
-    job = _ended(room, room.submit(JOB, user=fault.user))
-    state, reason = room.states()[node.name], room.reason(node.name)
+    job = _ended(cluster, cluster.submit(JOB, user=fault.user))
+    state, reason = cluster.states()[node.name], cluster.reason(node.name)
     # A check that began while the node was unfit would drain it once it is mended.
     node.ask(f"{{ {fault.mend}; }} && {CHECKS_END}")
     seconds = time.monotonic() - started
@@ -175,8 +175,8 @@ def unfit(room: Room, fault: Fault) -> Finding:
     where = f"job {job['JobState']} on {job['NodeList']}, {job['Restarts']} restarts"
     if job["JobState"] != "COMPLETED":
         where += f" ({job['Reason']})"
-    room.controller.run(f"/usr/bin/scancel {job['JobId']}")
-    room.controller.run(f"/usr/bin/scontrol update NodeName={node.name} State=RESUME")
-    room.until("all nodes are idle", lambda: set(room.states().values()) == {"idle"})
+    cluster.controller.run(f"/usr/bin/scancel {job['JobId']}")
+    cluster.controller.run(f"/usr/bin/scontrol update NodeName={node.name} State=RESUME")
+    cluster.until("all nodes are idle", lambda: set(cluster.states().values()) == {"idle"})
     what = f"{'unfit' if fault.reason else 'fit'}: {fault.name}"
     return Finding(node.name, what, ok, f"{state}: {reason}; {where}", seconds)

@@ -1,4 +1,4 @@
-"""What nodes boot and what their controller is told, read from an environment's templates."""
+"""Reads nodes' user data and Slurm's settings from an environment's templates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ways from what the templates allow to more; those that the field knows stand in a table.
+"""Privilege escalation: published and own paths from given permissions to more.
 
 Ways of `escalation_paths.json` that are `published` are of pathfinding.cloud (Datadog), as
 cloudsplaining 0.9.1 lists them, read 2026-11-24. The others are this project's: the same way with a
@@ -160,7 +160,7 @@ class Ways:
             yield from listed(resource.properties.get(name))
         profile = read(part, resource.properties, "LaunchTemplateData", "IamInstanceProfile")
         for value in profile.values() if isinstance(profile, Mapping) else ():
-            if found := or_none(read(self._model.found, value, PROFILE)):
+            if found := or_none(read(self._model.find, value, PROFILE)):
                 yield from listed(found.properties.get("Roles"))
 
     def _assumed(self, one: Rights) -> Iterator[Escalation]:

@@ -1,4 +1,4 @@
-"""What roles, users and groups may do of the ways from what the templates allow to more."""
+"""Permissions of roles, users and groups that are part of an escalation path."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What an update of stacks will do, and how dangerous each part of it is.
+"""Changes between two sets of templates, and how dangerous each is.
 
 Pure over templates: no CDK, no AWS, no files but the registry's schemas.
 """

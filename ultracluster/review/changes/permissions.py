@@ -1,4 +1,4 @@
-"""Who may do more, and who may do less."""
+"""Changes of IAM permissions: who may do more, and who may do less."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

@@ -95,7 +95,7 @@ def _destination(route: ResolvedResource) -> str:
 
 def _to_internet(model: Model, route: ResolvedResource) -> bool:
     target = route.properties.get("GatewayId")
-    gateway = or_none(read(model.found, target, "AWS::EC2::InternetGateway"))
+    gateway = or_none(read(model.find, target, "AWS::EC2::InternetGateway"))
     return gateway is not None or str(target).startswith("igw-")
 
 

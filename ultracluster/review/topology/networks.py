@@ -240,6 +240,6 @@ def _way_out(model: Model, subnet: Key) -> tuple[str, Key | None]:
     routes = [route.properties for route in found]
     ways = DRAWN["ways_out"].items()
     led = {way for name, way in ways for route in routes if route.get(name) is not None}
-    nats = (or_none(read(model.found, route.get("NatGatewayId"), NAT)) for route in routes)
+    nats = (or_none(read(model.find, route.get("NatGatewayId"), NAT)) for route in routes)
     nat = next((key_at(nat.properties, "SubnetId") for nat in nats if nat), None)
     return " and ".join(sorted(led)) or "none: closed", nat

@@ -179,7 +179,7 @@ def _placement(model: Model, node: Node, names: Names) -> Placement | None:
     stated = node.placement_group()
     if stated is None:
         return None
-    found, name = model.found(stated, PLACEMENT), key(stated)
+    found, name = model.find(stated, PLACEMENT), key(stated)
     if found is not None:
         return placement(found)
     if not known(name):
@@ -197,7 +197,7 @@ def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
     block, stated = node.in_a_block(), node.reservation()
     kind = BLOCK if block else RESERVED
     if stated is not None:
-        found = model.found(stated, RESERVATION)
+        found = model.find(stated, RESERVATION)
         return reservation(found, kind) if found else Reservation(names.key(key(stated)), kind)
     target = node.reservation_target()
     if target is not None:

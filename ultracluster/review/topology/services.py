@@ -145,5 +145,5 @@ def _subnets(model: Model, role: Identity) -> Iterator[Key]:
         if statement.effect != "Allow" or read(statement.names, CREATE_INTERFACE) is not True:
             continue
         for link in links(statement.body.get("Resource")):
-            if found := model.found(link, "AWS::EC2::Subnet"):
+            if found := model.find(link, "AWS::EC2::Subnet"):
                 yield found.place.key

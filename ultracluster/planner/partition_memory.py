@@ -1,4 +1,4 @@
-"""Which partition sizes of a kind fit into memory, and what scarce memory costs the others."""
+"""Which partition sizes fit into GPU memory, and how much memory the others lack."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ def holding(setup: Setup, kind: Kind, p: int, flags: Flags) -> Memory:
     return memory(setup, anywhere(setup, kind, p, flags))
 
 
-class Room:
+class PartitionMemory:
     """What is known of the memory of one kind, of which larger partitions take less."""
 
     __slots__ = ("known", "none", "of", "plenty")

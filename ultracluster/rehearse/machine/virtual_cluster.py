@@ -1,4 +1,4 @@
-"""Machines that form a Slurm: nodes, a login node, and the controller on one of them.
+"""A Slurm cluster of virtual machines: nodes, a login node, and the controller on one of them.
 
 In the place of PCS is Debian's slurmctld, configured as PCS does it: from 24.05 PrologFlags are
 Contain,Alloc by itself; nodes get their configuration from the controller; GPUs are gres where the
@@ -79,7 +79,7 @@ PAUSES: Final = (0.5, 4.0)
 emulated, and takes its time from what is waited for."""
 
 
-class Room:
+class VirtualCluster:
     """Machines of one environment, for as long as the context lasts.
 
     The controller is on the login node, and without one on the first node.
