@@ -84,7 +84,7 @@ def test_a_project_in_the_folder_itself_needs_no_cd(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("there", "there: it is there already and not empty; name another folder"),
+        ("there", "there: the folder exists and is not empty; name another folder"),
         ("There_2", "There_2: got There_2, which becomes the environment's name; write at most 24"),
         ("a-name-that-is-far-too-long", "write at most 24 small letters, digits and single dashes"),
     ],

@@ -75,7 +75,7 @@ def account(blocks: Any = None, plans: Any = None) -> Answering:
 
 
 def offered(cloud: Answering, run: Run = RUN, type_name: str = P4D) -> tuple[Any, Any]:
-    return Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN).found()
+    return Market(cloud, "us-east-1", find(type_name), "use1-az6", run, 2, BEGIN).offers()
 
 
 @pytest.mark.parametrize("fee", ["", "cheap", "nan", "inf", "-1", "1e999"])

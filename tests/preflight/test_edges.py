@@ -180,7 +180,7 @@ SKIPPED: tuple[tuple[EnvironmentSpec, str, str], ...] = (
     (BARE, "bucket-region", "the file system is not linked to an existing bucket"),
     (BARE, "vpc-shape", "the environment makes its own VPC and subnets"),
     (ALONE, "subnet-public-addresses", "g5.8xlarge has one interface here"),
-    (ALONE, "vpc-endpoints", "the environment adds none to a given VPC"),
+    (ALONE, "vpc-endpoints", "the environment adds none to an existing VPC"),
     (ALONE, "endpoint-services", "the environment adds no interface endpoint"),
     (ALONE, "quota-vpcs", NOTHING_OF),
     (ALONE, "quota-elastic-ips", NOTHING_OF),

@@ -404,10 +404,13 @@ def test_each_kind_of_rehearsal_is_one_command(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--campaign", "--nodes"], "--nodes and --campaign are two rehearsals; write one of them"),
-        (["--only", "x"], "--only: it would do nothing here; write --campaign as well"),
-        (["--nodes", "--keep"], "--keep: it would do nothing here; leave out --nodes"),
-        (["--node-fault", "none"], "--node-fault: it would do nothing here; write --nodes as well"),
+        (["--campaign", "--nodes"], "--nodes and --campaign exclude each other; write one of them"),
+        (["--only", "x"], "--only: the option has no effect here; write --campaign as well"),
+        (["--nodes", "--keep"], "--keep: the option has no effect here; leave out --nodes"),
+        (
+            ["--node-fault", "none"],
+            "--node-fault: the option has no effect here; write --nodes as well",
+        ),
         (["--campaign", "--jobs", "0"], "--jobs: got 0; write 1 to 256"),
         (["--campaign", "--jobs", "257"], "--jobs: got 257; write 1 to 256"),
     ],

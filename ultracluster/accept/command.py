@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         choices=(*(stage.name for stage in STAGES), ALL),
         default=ALL,
-        help=f"what to accept ({ALL}, in this order)",
+        help=f"stages to run ({ALL}, in this order)",
     )
-    parser.add_argument("--yes", action="store_true", help="start every stage without asking")
+    parser.add_argument("--yes", action="store_true", help="start every stage without confirmation")
     parser.add_argument(
         "--clean-up", action="store_true", help="delete what an earlier run left, and exit"
     )

@@ -48,27 +48,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="value of a template parameter; TEMPLATE:NAME=VALUE for one template alone",
+        help="value of a template parameter; TEMPLATE:NAME=VALUE for a single template",
     )
-    parser.add_argument("--region", help="where templates go that do not say it themselves")
+    parser.add_argument("--region", help="Region of templates that do not name one")
     add_format(parser, FORMATS)
     parser.add_argument(
         "--output",
         type=Path,
         default=Path(STANDARD_OUTPUT),
         metavar="FILE",
-        help="where to write; - is standard output",
+        help="file to write; - is standard output",
     )
     parser.add_argument(
         "--fail-on",
         choices=FAIL_ON,
         default="error",
-        help="least severity that makes the exit code 1 (error)",
+        help="lowest severity that gives exit code 1 (error)",
     )
     parser.add_argument(
-        "--show-unknown", action="store_true", help="also list what the templates leave open"
+        "--show-unknown",
+        action="store_true",
+        help="also list what rules cannot tell from the templates",
     )
-    explain = "print the page of a rule, and end"
+    explain = "print the description of a rule, and exit"
     complete(parser.add_argument("--explain", metavar="RULE", help=explain), _rules)
 
 

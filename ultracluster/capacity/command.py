@@ -38,9 +38,11 @@ SHOWN: Final = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
-    add_recipe(parser, "--recipe", help="the run; or give a model and --tokens")
-    parser.add_argument("--nodes", metavar="N", help="of a model (the environment's)")
-    parser.add_argument("--from", dest="first", metavar="DATE", help="not before it (today), UTC")
+    add_recipe(parser, "--recipe", help="recipe of the run; or give a model and --tokens")
+    parser.add_argument(
+        "--nodes", metavar="N", help="number of nodes for a model (the environment's)"
+    )
+    parser.add_argument("--from", dest="first", metavar="DATE", help="earliest start, UTC (today)")
     add_run(parser, required=False)
     add_format(parser)
 
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     with progress("asking what is offered"):
         place = caller_of(account, spec.region).place
         market = Market(account, spec.region, asked.instance, where, needed, size, first)
-        offers, said = market.found()
+        offers, said = market.offers()
     if arguments.json:
         about = {"environment": spec.name, "region": spec.region, "run": asdict(needed)}
         print_json({**about, "offers": [asdict(offer) for offer in offers], "notes": said})

@@ -96,7 +96,7 @@ class Market:
     size: int
     first: datetime
 
-    def found(self) -> tuple[list[Offer], list[str]]:
+    def offers(self) -> tuple[list[Offer], list[str]]:
         """Return what is offered, the best first, and why there is not more."""
         offers: list[Offer] = []
         said: list[str] = []
@@ -107,7 +107,7 @@ class Market:
             some: list[Offer] = []
             why = f"none of {self.size} x {self.instance.name} in {self.region} is offered now"
             try:
-                some = list(self._asked(kind)) if sold else []
+                some = list(self._offers_of(kind)) if sold else []
             except CloudError as error:
                 why = (
                     f"the caller may not ask; allow {error.action}" if error.refused else f"{error}"
@@ -117,7 +117,7 @@ class Market:
             offers += {offer.id: offer for offer in some}.values()
         return sorted(offers, key=_rank), said
 
-    def _asked(self, kind: str) -> Iterator[Offer]:
+    def _offers_of(self, kind: str) -> Iterator[Offer]:
         """Yield offers of the lengths that hold the run as planned, and where it goes badly."""
         zones = self.cloud.ask("ec2", "describe_availability_zones")["AvailabilityZones"]
         ids = {zone["ZoneName"]: zone["ZoneId"] for zone in zones}

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_environment(parser, nargs="*", help="names, or paths of Python files; none checks all")
+    add_environment(
+        parser,
+        nargs="*",
+        help="names, or paths of Python or YAML files; without any, all are checked",
+    )
     add_format(parser)
 
 

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         metavar="URL",
-        help="draw them as pages as well, from cloudwatch or a Prometheus: http://127.0.0.1:9090",
+        help="also write HTML pages, with data from cloudwatch or a Prometheus: http://127.0.0.1:9090",
     )
     parser.add_argument(
         "--hours",

@@ -32,7 +32,7 @@ PUBLISH: Final = ("publish-assets", "--unstable=publish-assets")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
-    prepares = steps.add_parser("prepare", help="make change sets, and execute none")
+    prepares = steps.add_parser("prepare", help="create change sets without executing them")
     add_environment(prepares)
     prepares.add_argument(
         "--output",
@@ -42,9 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "standard output, without pages",
     )
     executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
-    executes.add_argument("plan", type=Path, help="what `prepare` wrote")
-    executes.add_argument("--approved", metavar="MARK", help="of the plan, as its page has it")
-    drifts = steps.add_parser("drift", help="what is no longer as CloudFormation left it")
+    executes.add_argument("plan", type=Path, help="the plan file that `prepare` wrote")
+    executes.add_argument(
+        "--approved", metavar="MARK", help="mark of the approved plan, as shown on its page"
+    )
+    drifts = steps.add_parser(
+        "drift", help="show resources that differ from what CloudFormation deployed"
+    )
     add_environment(drifts)
     for each in (prepares, executes, drifts):
         add_format(each)

@@ -49,7 +49,7 @@ class Parts:
         if record is None:
             raise not_found(NOUNS[self.kind], physical_id)
         cluster_id = record.properties.get("ClusterId", record.physical_id)
-        cluster = found_cluster(record.scope, cluster_id)
+        cluster = find_cluster(record.scope, cluster_id)
         _require_settings(self.kind, order.properties, cluster.properties)
         before = record.properties
         kept: dict[str, Any] = {name: before[name] for name in KEPT if name in before}
@@ -119,7 +119,7 @@ class Children(Parts):
 
     def create(self, order: Order) -> Resource:
         given = order.properties
-        cluster = found_cluster(order.scope, str(given["ClusterId"]))
+        cluster = find_cluster(order.scope, str(given["ClusterId"]))
         cluster_id = cluster.state["id"]
         siblings = children(order.scope, self.kind, cluster_id)
         own = {"Name": self._new_name(order, 25, siblings), "ClusterId": cluster_id}
@@ -131,7 +131,7 @@ class Children(Parts):
         _require_settings(self.kind, given, cluster.properties)
         for each in given.get("ComputeNodeGroupConfigurations") or ():
             groups = LEDGER.of_type(order.scope, NODE_GROUP)
-            found(groups, NODE_GROUP, str(each["ComputeNodeGroupId"]))
+            find_record(groups, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         return self._made(order, f"cluster/{cluster_id}/", own)
 
     def delete(self, physical_id: str, order: Order) -> None:
@@ -206,7 +206,7 @@ def _require_role_for_pcs(profile_arn: str) -> None:
 refused: Final = partial(pcs_refusal, "ValidationException")
 
 
-def found(records: Iterable[Record], kind: str, identifier: str) -> Record:
+def find_record(records: Iterable[Record], kind: str, identifier: str) -> Record:
     """Return a record by its id, name or ARN."""
     for record in records:
         if identifier in (record.state["id"], record.properties["Name"], record.physical_id):
@@ -214,8 +214,8 @@ def found(records: Iterable[Record], kind: str, identifier: str) -> Record:
     raise not_found(NOUNS[kind], identifier)
 
 
-def found_cluster(scope: Scope, identifier: str) -> Record:
-    return found(LEDGER.of_type(scope, CLUSTER), CLUSTER, identifier)
+def find_cluster(scope: Scope, identifier: str) -> Record:
+    return find_record(LEDGER.of_type(scope, CLUSTER), CLUSTER, identifier)
 
 
 def not_found(noun: str, identifier: str) -> ServiceError:
@@ -238,7 +238,7 @@ def operations() -> Mapping[str, wire.Operation]:
 
 def _get(kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
     identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
-    return {NOUNS[kind]: description(found(_rows(kind, scope, arguments), kind, identifier))}
+    return {NOUNS[kind]: description(find_record(_rows(kind, scope, arguments), kind, identifier))}
 
 
 def _list(kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def _rows(kind: str, scope: Scope, arguments: wire.Arguments) -> list[Record]:
     parent = arguments.get("clusterIdentifier")
     if kind == CLUSTER or not parent:
         return list(LEDGER.of_type(scope, kind))
-    return children(scope, kind, found_cluster(scope, str(parent)).state["id"])
+    return children(scope, kind, find_cluster(scope, str(parent)).state["id"])
 
 
 def _tags(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:

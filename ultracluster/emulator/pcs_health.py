@@ -20,10 +20,10 @@ MEMBER: Final = "instanceHealthChecks"
 def update(faults: Faults, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
     """Answer UpdateComputeNodeGroup, which changes nothing else of a group here."""
     given = {name: value for name, value in arguments.items() if name != "clientToken"}
-    cluster = pcs.found_cluster(scope, str(given.pop("clusterIdentifier")))
+    cluster = pcs.find_cluster(scope, str(given.pop("clusterIdentifier")))
     groups = pcs.children(scope, pcs.NODE_GROUP, cluster.state["id"])
     name = str(given.pop("computeNodeGroupIdentifier"))
-    group = pcs.found(groups, pcs.NODE_GROUP, name)
+    group = pcs.find_record(groups, pcs.NODE_GROUP, name)
     checks = given.pop(MEMBER, None)
     if given:
         raise pcs.refused(f"an update of {', '.join(given)} by the API is not emulated")

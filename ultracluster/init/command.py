@@ -25,7 +25,9 @@ OF_EXTRA: Final = re.compile(r"""extra == ["'](?P<extra>\w+)["']""")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="made here; its name becomes the environment's")
+    parser.add_argument(
+        "folder", type=Path, help="folder to create; its name becomes the environment's name"
+    )
     add_format(parser)
 
 
@@ -68,7 +70,7 @@ def _refuse(folder: Path, name: str) -> None:
     from ultracluster.spec.environment import LONGEST_NAME, NAME  # noqa: PLC0415
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: it is there already and not empty; name another folder")
+        raise UsageError(f"{folder}: the folder exists and is not empty; name another folder")
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise UsageError(
             f"{folder}: got {name}, which becomes the environment's name; write at most "

@@ -25,27 +25,27 @@ Options = Mapping[str, tuple[str, str | None, str]]
 """Metavariable, default and help of each option. Numbers are read later, so that a mistake is one
 line."""
 MODEL: Final[Options] = {
-    "--parameters": ("N", None, "parameters; a usual shape is chosen"),
-    "--layers": ("N", None, "blocks"),
+    "--parameters": ("N", None, "number of parameters; a usual shape is chosen"),
+    "--layers": ("N", None, "number of transformer blocks"),
     "--hidden": ("N", None, "width of the residual stream"),
-    "--heads": ("N", None, "query heads"),
-    "--vocabulary": ("N", "50304", "rows of the embedding (50,304)"),
-    "--sequence": ("N", "2048", "tokens of a sequence (2,048)"),
-    "--feed-forward": ("N", None, "inner width (four times the width)"),
-    "--key-value-heads": ("N", None, "heads of keys and values (all)"),
+    "--heads": ("N", None, "number of query heads"),
+    "--vocabulary": ("N", "50304", "vocabulary size (50,304)"),
+    "--sequence": ("N", "2048", "sequence length in tokens (2,048)"),
+    "--feed-forward": ("N", None, "feed-forward width (four times the width)"),
+    "--key-value-heads": ("N", None, "number of key and value heads (all)"),
     "--head-size": ("N", None, "width of a head (width over heads)"),
-    "--experts": ("N", None, "routed experts of a block; none, if it is dense"),
-    "--experts-per-token": ("N", None, "experts that a token goes to"),
+    "--experts": ("N", None, "routed experts per block; none for a dense model"),
+    "--experts-per-token": ("N", None, "experts per token"),
     "--expert-width": ("N", None, "inner width of an expert"),
-    "--shared-experts": ("N", None, "experts that every token passes (0)"),
+    "--shared-experts": ("N", None, "experts that all tokens use (0)"),
     "--dense-layers": ("N", None, "blocks before the first with experts (0)"),
 }
 ASKED: Final[Options] = {
     "--instance": ("TYPE", "p4d.24xlarge", "instance type (p4d.24xlarge)"),
-    "--region": ("NAME", "us-east-1", "whose prices, and where it is sold (us-east-1)"),
-    "--nodes": ("N", None, "so many nodes"),
-    "--days": ("N", None, "the fewest nodes that need no longer"),
-    "--budget": ("USD", None, "the fastest for no more"),
+    "--region": ("NAME", "us-east-1", "Region of prices and offers (us-east-1)"),
+    "--nodes": ("N", None, "number of nodes"),
+    "--days": ("N", None, "time limit: find the fewest nodes that meet it"),
+    "--budget": ("USD", None, "cost limit: find the fastest plan within it"),
     "--purchase": ("HOW", "on-demand", "on-demand, capacity-block or sagemaker"),
 }
 KNOWN: Final[Options] = {
@@ -55,23 +55,23 @@ KNOWN: Final[Options] = {
         "",
         "fsdp, compiled, megatron, megatron-core, training, torchtitan, 2022; else in doubt",
     ),
-    "--node-gbps": ("N", None, "of all network cards of a node (the instance type's)"),
+    "--node-gbps": ("N", None, "network bandwidth of a node in Gbps (the type's)"),
     "--failures": (
         "RATE",
         "rsc-1",
         "opt-175b, rsc-1, llama-3, rsc-2, or failures per node and day",
     ),
-    "--restart-minutes": ("N", None, "from a failure to the first new step (15)"),
-    "--checkpoint-share": ("X", "0.02", "part of the time that checkpoints may take (0.02)"),
+    "--restart-minutes": ("N", None, "minutes from a failure to the next step (15)"),
+    "--checkpoint-share": ("X", "0.02", "highest share of time for checkpoints (0.02)"),
 }
 LAYOUT: Final[Options] = {
     "--partition": ("N", None, "GPUs that hold one copy of the state"),
     "--tensor": ("N", None, "GPUs that share every layer"),
-    "--pipeline": ("N", None, "stages, each with a part of the layers"),
-    "--interleave": ("N", None, "parts of the model that a stage holds (1F1B: 1)"),
-    "--context": ("N", None, "ranks that share the tokens of a sequence"),
+    "--pipeline": ("N", None, "number of pipeline stages"),
+    "--interleave": ("N", None, "model chunks per pipeline stage (1F1B: 1)"),
+    "--context": ("N", None, "context-parallel ranks that share a sequence"),
     "--expert-parallel": ("N", None, "GPUs that a layer's experts are divided over"),
-    "--micro-batch": ("N", None, "sequences of one pass of a GPU"),
+    "--micro-batch": ("N", None, "sequences per GPU and pass"),
     "--activations": ("HOW", None, "kept, selective or recomputed"),
 }
 
@@ -79,8 +79,8 @@ LAYOUT: Final[Options] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_run(parser, required=True)
-    _group(parser, "what is asked", "nodes, or days, or a budget; else 60 days", ASKED)
-    out = parser.add_argument_group("what is written", "`-` is standard output")
+    _group(parser, "question", "nodes, or days, or a budget; else 60 days", ASKED)
+    out = parser.add_argument_group("output", "`-` is standard output")
     add_format(out)
     out.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures")
     out.add_argument("--write", metavar="FILE", type=Path, help="write an environment file")
@@ -92,15 +92,17 @@ def add_run(parser: argparse.ArgumentParser, *, required: bool) -> None:
     model.add_argument("--gated", action="store_true", help="a gated feed-forward network (SwiGLU)")
     beside = "attention and feed-forward side by side (Falcon, GPT-NeoX)"
     model.add_argument("--parallel-block", action="store_true", help=beside)
-    model.add_argument("--untied", action="store_true", help="an output layer of its own")
+    model.add_argument("--untied", action="store_true", help="an output layer with its own weights")
     model.add_argument("--tokens", metavar="N", required=required, help="tokens to train on")
-    known = _group(parser, "what is known", "", KNOWN)
-    known.add_argument("--fp8", action="store_true", help="products in 8 bits: H100 and later")
+    known = _group(parser, "assumptions", "", KNOWN)
+    known.add_argument(
+        "--fp8", action="store_true", help="matrix products in 8 bits: H100 and later"
+    )
     calibrate = "a log of nccl-tests, or a metrics.jsonl of the training program"
     known.add_argument(
         "--calibrate", metavar="FILE", type=Path, action="append", default=[], help=calibrate
     )
-    _group(parser, "layout", "searched for, where it is not given", LAYOUT)
+    _group(parser, "layout", "searched, if it is not given", LAYOUT)
 
 
 def _group(

@@ -140,12 +140,12 @@ def _one(quota: Quota, what: str, in_use: usage.Usage, why_none: str) -> Need | 
 @check("quota-vpcs", "VPCs of the Region", fitting)
 def _vpcs(situation: Situation) -> Iterator[Need | Finding]:
     why = "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
-    yield _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), why)
+    yield _one(quotas.VPCS_PER_REGION, "the VPC", usage.without_own(usage.VPCS, "Vpcs"), why)
 
 
 @check("quota-elastic-ips", "Elastic IPs of the Region", fitting)
 def _addresses(situation: Situation) -> Iterator[Need | Finding]:
-    network, in_use = situation.spec.network, usage.others(usage.ADDRESSES, "Addresses")
+    network, in_use = situation.spec.network, usage.without_own(usage.ADDRESSES, "Addresses")
     why = "" if isinstance(network, NetworkSpec) else GIVEN_VPC
     if getattr(network, "public_subnet_cidr", None) is None:
         why = why or "the environment's network has no NAT gateway"

@@ -21,7 +21,7 @@ from ultracluster.spec.network import ExistingNetworkSpec
 EVERYWHERE: Final = "0.0.0.0/0"
 
 
-def given(subject: str) -> Frame:
+def existing_network(subject: str) -> Frame:
     """Return the frame of a check that is skipped where the environment makes its own network."""
 
     def framed(
@@ -75,7 +75,9 @@ WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
 
 
 @check(
-    "subnet-place", "Existing subnets are in the VPC and zone of the spec", given("given subnets")
+    "subnet-place",
+    "Existing subnets are in the VPC and zone of the spec",
+    existing_network("existing subnets"),
 )
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
@@ -103,10 +105,14 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
                 yield failed(subject, str(is_there), wanted, fix, asked)
     if good:
         words = f"{len(network.training_subnets)} in {wanted_zone}"
-        yield passed("given subnets", words, asked)
+        yield passed("existing subnets", words, asked)
 
 
-@check("subnet-addresses", "Existing subnets have enough free addresses", given("free addresses"))
+@check(
+    "subnet-addresses",
+    "Existing subnets have enough free addresses",
+    existing_network("free addresses"),
+)
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     free = {
@@ -138,7 +144,7 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
 @check(
     "subnet-public-addresses",
     "Existing subnets assign no public addresses",
-    given("public addresses"),
+    existing_network("public addresses"),
 )
 def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """EC2 gives a public address only to an instance with one interface, and refuses others."""

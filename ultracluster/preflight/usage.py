@@ -81,7 +81,7 @@ def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
     return known
 
 
-def others(asked: Question, key: str) -> Usage:
+def without_own(asked: Question, key: str) -> Usage:
     """Count resources that do not belong to the environment."""
 
     def count(situation: Situation) -> int:

@@ -21,28 +21,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add_format(parser)
     parser.add_argument(
-        "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
+        "--keep",
+        action="store_true",
+        help="keep the emulated AWS until Ctrl-C, to use it with any SDK",
     )
     parser.add_argument(
-        "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
+        "--faults", type=Path, help="JSON file of faults to inject into the emulated AWS"
     )
     _add_campaign(parser.add_argument_group("a fault at every resource, and between calls"))
     parser.add_argument(
         "--nodes",
         action="store_true",
-        help="boot the nodes' user data in virtual machines instead, and plant faults in them",
+        help="instead boot the nodes' user data in virtual machines, and inject faults",
     )
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="of --nodes: deploy to an emulated AWS and run `accept`'s stages of nodes instead",
+        help="with --nodes: deploy to an emulated AWS, and run the node stages of `accept`",
     )
     parser.add_argument(
         "--node-fault",
         action="append",
         choices=("none", *NAMES),
         metavar="FAULT",
-        help=f"of --nodes: plant this fault alone, or none (all by default): {', '.join(NAMES)}",
+        help=f"with --nodes: inject only this fault, or none (default: all): {', '.join(NAMES)}",
     )
 
 
@@ -50,20 +52,22 @@ def _add_campaign(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--campaign",
         action="store_true",
-        help="let every resource fail to be created, changed and deleted, one after the other",
+        help="make the creation, change and deletion of every resource fail, one after the other",
     )
     group.add_argument(
         "--record",
         type=Path,
-        help="file in which a campaign goes on (build/campaign/ENVIRONMENT.jsonl)",
+        help="file from which a campaign resumes (build/campaign/ENVIRONMENT.jsonl)",
     )
     group.add_argument("--page", type=Path, help="write the table to this Markdown file")
-    group.add_argument("--jobs", type=int, help="faults at a time (as many as there are cores)")
+    group.add_argument(
+        "--jobs", type=int, help="number of faults to try in parallel (the number of cores)"
+    )
     group.add_argument(
         "--only",
         type=pattern,
         metavar="REGEX",
-        help="faults of which Stack/LogicalId, or 'between calls/NAME', has this in it",
+        help="only faults whose Stack/LogicalId, or 'between calls/NAME', contains this",
     )
 
 
@@ -84,16 +88,16 @@ def _refuse_what_does_nothing(arguments: argparse.Namespace) -> None:
     """
     asked = [name for name in OF if name and getattr(arguments, name)]
     if len(asked) > 1:
-        raise UsageError("--nodes and --campaign are two rehearsals; write one of them")
+        raise UsageError("--nodes and --campaign exclude each other; write one of them")
     for kind, options in OF.items():
         idle = [each for each in options if getattr(arguments, each) and [kind] != (asked or [""])]
         for each in idle:
             what = f"write --{kind} as well" if kind else f"leave out --{asked[0]}"
-            raise UsageError(f"--{each.replace('_', '-')}: it would do nothing here; {what}")
+            raise UsageError(f"--{each.replace('_', '-')}: the option has no effect here; {what}")
     if arguments.jobs is not None and not 1 <= arguments.jobs <= MOST_JOBS:
         raise UsageError(f"--jobs: got {arguments.jobs!s:.20}; write 1 to {MOST_JOBS}")
     if arguments.accept and arguments.node_fault:
-        raise UsageError("--node-fault: --accept plants none; leave out one of them")
+        raise UsageError("--node-fault: --accept injects no faults; leave out one of them")
 
 
 def _faults(file: Path) -> "list[Rule]":

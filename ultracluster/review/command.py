@@ -77,10 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fail-on",
         choices=(*CLASSES, NEVER),
         default=NEVER,
-        help="least dangerous change that makes the exit code 1 (never)",
+        help="least dangerous change that gives exit code 1 (never)",
     )
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--region", help="where templates go that do not say it themselves")
+    parser.add_argument("--region", help="Region of templates that do not name one")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -100,7 +100,7 @@ def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
         yield Fault(f"no delivery of {', '.join(missing)}")
 
 
-def _told(model: Model) -> Sequence[ResolvedResource]:
+def _topics_of_alarms_and_budgets(model: Model) -> Sequence[ResolvedResource]:
     return [
         topic
         for topic in model.of(TOPIC)
@@ -108,7 +108,7 @@ def _told(model: Model) -> Sequence[ResolvedResource]:
     ]
 
 
-@About(_told).info(
+@About(_topics_of_alarms_and_budgets).info(
     "OPERATE-3",
     what="Nobody subscribes to the topic of an alarm or of a budget.",
     why="The message is sent and reaches no one, unless somebody subscribes by hand.",

@@ -274,10 +274,10 @@ def _expected(spec: type[Spec], path: str) -> str:
         kinds = tuple(kind for kind in kinds if kind is not ...)
     elif get_origin(field.annotation) is tuple:
         kinds = (tuple,)
-    return f"write {choices([_words(kind) for kind in kinds])} ({_meaning(spec, path)})"
+    return f"write {choices([_type_name(kind) for kind in kinds])} ({_meaning(spec, path)})"
 
 
-def _words(kind: object) -> str:
+def _type_name(kind: object) -> str:
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) is Literal:

@@ -155,8 +155,9 @@ def missing_ceiling(bill: Sequence[Quantity], region: str, *, notify: bool) -> I
     yield Problem(
         "budget",
         MISSING,
-        f"every environment needs a cost ceiling; this one costs {_usd(sheet)} USD a day  "
-        f"at full size{_taken(sheet)}{f', {choices(names)} without a known price' if names else ''}"
+        f"every environment needs a cost ceiling; this one costs {_usd(sheet)} USD a day "
+        f"at full size{_prices_of_others(sheet)}"
+        f"{f', {choices(names)} without a known price' if names else ''}"
         f"; write budget=BudgetSpec({', '.join(budget)}){paid}",
     )
 
@@ -170,7 +171,7 @@ def exceeded_ceiling(
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
     most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
-    taken = "" if budget.price_region == other_region else _taken(sheet)
+    taken = "" if budget.price_region == other_region else _prices_of_others(sheet)
     fix = f"the environment costs {_usd(sheet)} USD a day at full size{taken}, most of it "
     fix += f"{', '.join(most)}; write at least {_whole(sheet)}, or buy less"
     yield Problem("budget.ceiling_usd_per_day", budget.ceiling_usd_per_day, fix)
@@ -212,7 +213,7 @@ def _sheet(bill: Sequence[Quantity], region: str, budget: BudgetSpec, other: str
     return cost_sheet(bill, region, stated=budget.stated(region), other_region=other)
 
 
-def _taken(sheet: CostSheet) -> str:
+def _prices_of_others(sheet: CostSheet) -> str:
     """Return which other Regions' prices a sum contains, as the rest of a sentence."""
     others = sorted({line.price.region for line in sheet.lines} - {sheet.region})
     return f", with prices of {choices(others)} where its own are not known" if others else ""

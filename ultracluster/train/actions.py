@@ -113,7 +113,9 @@ def submit_to_slurm(arguments: argparse.Namespace, console: Console) -> int:
     problems = [*run_problems(called, jobs.deployed.name), *jobs.problems(recipe)]
     if not problems and arguments.dry_run:
         words = jobs.command(recipe, called)
-        display.told(console, {"arguments": words}, "\n".join(words), as_json=arguments.json)
+        display.print_result(
+            console, {"arguments": words}, "\n".join(words), as_json=arguments.json
+        )
         return ALL_WELL
     sent = problems or jobs.submit(recipe, called)
     if not isinstance(sent, int):
@@ -224,7 +226,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     jobs = _those(arguments)
     stopped = jobs.stop(arguments.job or jobs.newest())
     words = f"{stopped} {jobs.stopped}."
-    display.told(console, {"stopped": [stopped]}, words, as_json=arguments.json)
+    display.print_result(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
@@ -237,7 +239,7 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
         console.print(table(rows))
     else:
         words = f"{jobs.deployed.name}: {jobs.none}."
-        display.told(console, rows, words, as_json=arguments.json)
+        display.print_result(console, rows, words, as_json=arguments.json)
     return ALL_WELL
 
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipes = verbs.add_parser("recipes", help="show the recipes of this project")
     add_recipe(recipes, nargs="*")
     check = verbs.add_parser("check", help="check a CreateTrainingJob request without sending it")
-    check.add_argument("request", help="JSON file in the API's own names; - is standard input")
+    check.add_argument("request", help="JSON file with the API's field names; - is standard input")
     add_environment(check, "--environment", help="also check it against this deployed environment")
     submit = verbs.add_parser("submit", help="start a training job")
     add_environment(submit)
@@ -43,14 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--wait", action="store_true", help="follow the job until it ends")
     logs = verbs.add_parser("logs", help="print the logs of all hosts of a job")
     logs.add_argument("--follow", action="store_true", help="until the job ends")
-    logs.add_argument("--minutes", type=float, help="only the last so many minutes")
+    logs.add_argument("--minutes", type=float, help="only the last MINUTES minutes")
     stop = verbs.add_parser("stop", help="stop a job; it has 120 s to write a checkpoint")
     jobs = verbs.add_parser("list", help="list the environment's jobs, newest first")
     jobs.add_argument("--all", action="store_true", help="jobs with other names as well")
     for each in (status, logs, stop, jobs):
         add_environment(each)
     for each in (status, logs, stop):
-        each.add_argument("job", nargs="?", help="the newest of the environment's")
+        each.add_argument("job", nargs="?", help="name of the job (the environment's newest)")
     for each in (submit, status, logs, stop, jobs):
         each.add_argument("--slurm", action="store_true", help="jobs of the environment's Slurm")
         each.add_argument("--user", default="ubuntu", help="Unix user on the login node (ubuntu)")

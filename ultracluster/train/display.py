@@ -282,7 +282,7 @@ def display_of(environment: str, name: str) -> Iterator[None]:
         ) from None
 
 
-def told(console: Console, document: Any, words: str, *, as_json: bool) -> None:
+def print_result(console: Console, document: Any, words: str, *, as_json: bool) -> None:
     """Print a document for programs, or words for people."""
     if as_json:
         print_json(document)

@@ -37,14 +37,14 @@ SINCE: Final = re.compile(r"([1-9]\d{0,3})([hdw])")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     parser.add_argument(
-        "--since", default="7d", metavar="TIME", help="how far back, as 12h, 7d or 4w (7d)"
+        "--since", default="7d", metavar="TIME", help="period to report, such as 12h, 7d or 4w (7d)"
     )
     parser.add_argument(
         "--metrics",
         metavar="URL",
-        help="the nodes' measurements as well, of cloudwatch or a Prometheus: each job's idle GPUs",
+        help="also show each job's idle GPUs, by metrics of cloudwatch or of a Prometheus URL",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page as well")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write an HTML page")
     add_format(parser)
 
 
