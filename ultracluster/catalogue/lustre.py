@@ -224,7 +224,9 @@ def _protection(deployment: str, properties: Values, configuration: Values) -> I
     elif isinstance(days, int) and days and not rules["backups"]:
         yield Problem(field, days, f"{deployment} has no backups; write 0, or a PERSISTENT type")
     if properties.get("KmsKeyId") is not None and not rules["kms_cmk"]:
-        fix = f"{deployment} does not support a customer key; remove it, or write a PERSISTENT type"
+        fix = (
+            f"{deployment} does not support a customer key; remove it, or choose a PERSISTENT type"
+        )
         yield Problem("KmsKeyId", properties["KmsKeyId"], fix)
     if deployment == "PERSISTENT_2":
         for name in ("ImportPath", "ExportPath", "AutoImportPolicy", "ImportedFileChunkSize"):
@@ -239,7 +241,7 @@ def _efa(deployment: str, properties: Values, configuration: Values) -> Iterator
     field = "LustreConfiguration.EfaEnabled"
     if deployment != "PERSISTENT_2":
         yield Problem(
-            field, True, f"{deployment} does not support EFA; remove it, or use PERSISTENT_2"
+            field, True, f"{deployment} does not support EFA; remove it, or choose PERSISTENT_2"
         )
         return
     # Intelligent-Tiering needs it with and without EFA, and says so itself.

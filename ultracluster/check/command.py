@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_environment(
-        parser,
-        nargs="*",
-        help="names, or paths of Python or YAML files; without any, all are checked",
-    )
+    add_environment(parser, nargs="*", help="names, or paths of files; without any, all of them")
     add_format(parser)
 
 

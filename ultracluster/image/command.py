@@ -112,12 +112,8 @@ def _described(cloud: Cloud, image_id: str) -> Row | None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
-    parser.add_argument(
-        "--login", action="store_true", help="compare the login nodes' image instead"
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="write the newest image's id into the file"
-    )
+    parser.add_argument("--login", action="store_true", help="the login nodes' image instead")
+    parser.add_argument("--write", action="store_true", help="write today's id into the file")
     add_format(parser)
 
 
@@ -203,9 +199,7 @@ def rewritten(paths: list[Path], name: str, whose: str, value: str) -> tuple[Pat
     part, field = PLACES[whose]
     for path in paths:
         if path.suffix in SUFFIXES:
-            raise NoLiteralError(
-                f"{path}: not a Python file; write {field} of {part} there by hand"
-            )
+            raise NoLiteralError(f"{path}: not Python; write {field} of {part} there by hand")
         tree = ast.parse(path.read_bytes())
         for environment in _calls(tree, "EnvironmentSpec"):
             if not _is_text(_value(tree, environment, "name"), name):

@@ -21,7 +21,7 @@ from ultracluster.spec.network import ExistingNetworkSpec
 EVERYWHERE: Final = "0.0.0.0/0"
 
 
-def existing_network(subject: str) -> Frame:
+def existing(subject: str) -> Frame:
     """Return the frame of a check that is skipped where the environment makes its own network."""
 
     def framed(
@@ -77,7 +77,7 @@ WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
 @check(
     "subnet-place",
     "Existing subnets are in the VPC and zone of the spec",
-    existing_network("existing subnets"),
+    existing("existing subnets"),
 )
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
@@ -109,9 +109,7 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
 
 
 @check(
-    "subnet-addresses",
-    "Existing subnets have enough free addresses",
-    existing_network("free addresses"),
+    "subnet-addresses", "Existing subnets have enough free addresses", existing("free addresses")
 )
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
@@ -144,7 +142,7 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
 @check(
     "subnet-public-addresses",
     "Existing subnets assign no public addresses",
-    existing_network("public addresses"),
+    existing("public addresses"),
 )
 def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """EC2 gives a public address only to an instance with one interface, and refuses others."""

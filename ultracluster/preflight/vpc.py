@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ultracluster.preflight.finding import Finding, Situation, check, failed, passed, skipped
 from ultracluster.preflight.inquiry import question
-from ultracluster.preflight.subnets import EVERYWHERE, existing_network, of_vpc, route_table
+from ultracluster.preflight.subnets import EVERYWHERE, existing, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec, ExistingSubnetSpec
 
 ATTRIBUTES: Final = (
@@ -21,7 +21,7 @@ ATTRIBUTES: Final = (
 )
 
 
-@check("vpc-shape", "The existing VPC has the block of the spec", existing_network("existing VPC"))
+@check("vpc-shape", "The existing VPC has the block of the spec", existing("existing VPC"))
 def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name = network.vpc_id
     asked = question("ec2", "describe_vpcs", Filters=[{"Name": "vpc-id", "Values": [name]}])
@@ -45,7 +45,7 @@ def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         yield passed(name, f"{network.cidr}, default tenancy", asked)
 
 
-@check("vpc-dns", "The existing VPC resolves DNS names", existing_network("DNS of the VPC"))
+@check("vpc-dns", "The existing VPC resolves DNS names", existing("DNS of the VPC"))
 def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name, wrong = network.vpc_id, []
     for attribute, key, option in ATTRIBUTES:
@@ -63,11 +63,7 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
     yield from wrong or [passed(f"DNS of {name}", "resolution and host names are on", asked)]
 
 
-@check(
-    "vpc-routes",
-    "Existing subnets reach AWS by NAT gateway or endpoints",
-    existing_network("routes"),
-)
+@check("vpc-routes", "Existing subnets reach AWS by NAT gateway or endpoints", existing("routes"))
 def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked = of_vpc("describe_route_tables", network)
     tables = situation.ask(asked)["RouteTables"]
@@ -121,7 +117,7 @@ def _not_reached(
     return [name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached]
 
 
-@check("vpc-endpoints", "Endpoints to add do not exist yet", existing_network("endpoints to add"))
+@check("vpc-endpoints", "Endpoints to add do not exist yet", existing("endpoints to add"))
 def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """Two endpoints of a service with private DNS cannot be in one VPC."""
     if not network.interface_endpoints:
@@ -169,9 +165,7 @@ class Traffic:
     peer: str
 
 
-@check(
-    "vpc-network-acls", "Network ACLs allow EFA, Lustre and HTTPS", existing_network("network ACLs")
-)
+@check("vpc-network-acls", "Network ACLs allow EFA, Lustre and HTTPS", existing("network ACLs"))
 def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, good = of_vpc("describe_network_acls", network), True
     acls = situation.ask(asked)["NetworkAcls"]

@@ -57,8 +57,7 @@ class EnvironmentSpec(Spec):
     """Zone id, for example `use1-az6`; unlike names, ids mean the same in every account."""
 
     account: str | None = None
-    """The account to deploy to, 12 digits; others are refused. None takes the account of the
-    caller."""
+    """The account to deploy to, 12 digits; others are refused. None takes the caller's."""
 
     network: NetworkSpec | ExistingNetworkSpec
     """The VPC: `NetworkSpec` creates one, `ExistingNetworkSpec` uses an existing one."""
@@ -173,12 +172,8 @@ class EnvironmentSpec(Spec):
         for place, group in self.fabrics().items():
             sold = group.instance.zones(self.region)
             if sold is not None and self.availability_zone_id not in sold:
-                where = (
-                    f"{choices(sold)} of {self.region} offer it" if sold else "no zone offers it"
-                )
-                fix = (
-                    f"{where}, and all nodes are in {self.availability_zone_id}; write another type"
-                )
+                where = f"{choices(sold)} of {self.region} have it" if sold else "no zone has it"
+                fix = f"{where}, and all nodes are in {self.availability_zone_id}; write another"
                 yield Problem(f"{place}.instance_type", group.instance_type, fix)
 
     @rule
