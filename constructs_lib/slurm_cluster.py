@@ -110,8 +110,8 @@ class SlurmQueue(Construct):
     Args:
         cluster_id: id of the PCS cluster, of this app or not.
         name: 3 to 25 letters, digits and hyphens.
-        node_groups: the node groups of its jobs. The references make CloudFormation delete the
-            queue first: PCS refuses to delete a group that a queue uses.
+        node_groups: the node groups of its jobs, or the ids of existing ones. The references make
+            CloudFormation delete the queue first: PCS refuses to delete a group that a queue uses.
         default: whether jobs without `--partition` go to this queue. PCS has no default queue by
             itself, and refuses such jobs (AWS PCS user guide, custom settings for queues, read
             2026-11-27).
@@ -126,7 +126,7 @@ class SlurmQueue(Construct):
         *,
         cluster_id: str,
         name: str,
-        node_groups: Sequence[SlurmNodeGroup],
+        node_groups: Sequence[SlurmNodeGroup | str],
         default: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
@@ -140,7 +140,7 @@ class SlurmQueue(Construct):
             name=name,
             compute_node_group_configurations=[
                 pcs.CfnQueue.ComputeNodeGroupConfigurationProperty(
-                    compute_node_group_id=group.node_group_id
+                    compute_node_group_id=group if isinstance(group, str) else group.node_group_id
                 )
                 for group in node_groups
             ],

@@ -37,6 +37,7 @@ from constructs_lib import (
     LustreStorage,
     NodeSecurityGroup,
     NodesSpec,
+    SlurmQueue,
     SlurmSecurityGroup,
     UnattendedTraining,
 )
@@ -355,3 +356,16 @@ def test_jobs_can_be_started_by_a_role_of_theirs():
     assert passed["Resource"]["Fn::GetAtt"][0].startswith("Execution")
     assert "states:StartExecution" in text(statements)
     assert "*" not in [s["Resource"] for s in statements]
+
+
+def test_a_queue_runs_jobs_on_a_group_of_another_app():
+    """A cluster that somebody else made has its node groups already: their ids are enough."""
+    stack = bare_stack()
+    SlurmQueue(
+        stack, "It", cluster_id="pcs_abc123", name="debug", node_groups=["pcs_def456", "pcs_0a1b2c"]
+    )
+    queue = only(stack, "AWS::PCS::Queue")
+    assert queue["Properties"]["ComputeNodeGroupConfigurations"] == [
+        {"ComputeNodeGroupId": "pcs_def456"},
+        {"ComputeNodeGroupId": "pcs_0a1b2c"},
+    ]
