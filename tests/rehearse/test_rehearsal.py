@@ -197,8 +197,8 @@ def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
     """A mistyped name names the ones there are."""
     assert main(["rehearse", "prod"]) == 2
     assert capsys.readouterr().err == (
-        "ERROR prod: no such environment; write dev, staging, ultracluster or the path of a "
-        "Python or YAML file\n"
+        f"ERROR prod: no such environment; write {', '.join(e.name for e in ENVIRONMENTS)} or "
+        "the path of a Python or YAML file\n"
     )
 
 
