@@ -193,7 +193,8 @@ def _write(texts: list[tuple[str, str]], directory: Path) -> None:
 
 
 def _show(made: "Review", console: Console) -> None:
-    from ultracluster.review.page.causes import causes  # noqa: PLC0415
+    from ultracluster.review.naming import counted  # noqa: PLC0415
+    from ultracluster.review.page.causes import grouped  # noqa: PLC0415
     from ultracluster.review.page.contents import cost, sentence, verdict  # noqa: PLC0415
 
     def say(line: str, style: str = "") -> None:
@@ -206,7 +207,7 @@ def _show(made: "Review", console: Console) -> None:
     say(f"Cost: {cost(made)}.")
     for note in made.notes:
         say(f"Note: {sentence(note)}")
-    groups = causes(made.changes)
+    groups = grouped(made.changes)
     for group in groups[:SHOWN]:
         first = group.changes[0].what
         say(f"{group.danger.value}: {first if len(group.changes) == 1 else group.cause}")
@@ -214,10 +215,6 @@ def _show(made: "Review", console: Console) -> None:
             line = " ".join(place.split())
             console.print(f"  {line}", markup=False, soft_wrap=True, highlight=False)
         if len(group.places) > MOST_PLACES:
-            say(f"  and {_more(len(group.places) - MOST_PLACES, 'place')}")
+            say(f"  and {counted(len(group.places) - MOST_PLACES, 'more place')}")
     if len(groups) > SHOWN:
-        say(f"and {_more(len(groups) - SHOWN, 'cause')} in the report")
-
-
-def _more(count: int, what: str) -> str:
-    return f"{count} more {what}{'' if count == 1 else 's'}"
+        say(f"and {counted(len(groups) - SHOWN, 'more cause')} in the report")

@@ -1,10 +1,10 @@
-"""Names of resources, references, values, amounts and prices in reports."""
+"""Names of resources, references, values, amounts, prices and lists in reports."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.model.policies import UNKNOWN_VALUE, token
@@ -33,6 +33,28 @@ LONGEST: Final = 160
 """Characters of a value that a sentence quotes."""
 SAYS_NOTHING: Final = ("Resource", "Default", "Subnet")
 """Children of constructs that say no more than their parents."""
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+def group_by(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return items by a key, in the order in which each key comes first."""
+    found: dict[K, list[T]] = {}
+    for each in items:
+        found.setdefault(key(each), []).append(each)
+    return found
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: `1 stack`, `2 stacks`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def first_of(names: Sequence[str], most: int, joint: str = ", ", last: str = " and ") -> str:
+    """Return the first names of a list, and how many more there are."""
+    left = len(names) - most
+    return joint.join(names[:most]) + (f"{last}{left} more" if left > 0 else "")
 
 
 @cache

@@ -23,7 +23,7 @@ from ultracluster.review.changes.comparison import changes
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.picture import Figure, picture_blocks
 from ultracluster.review.matrix import matrix
-from ultracluster.review.naming import Names, tebibytes
+from ultracluster.review.naming import Names, counted, group_by, tebibytes
 from ultracluster.review.numbers import Numbers, Size, numbers, size_of
 from ultracluster.review.resolved import NotKnown, of_sources, of_templates, read, words
 from ultracluster.review.subject import Packs, Subject, read_packs
@@ -201,21 +201,17 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     gpus = ", ".join(f"{many:,} {name}" for name, many in (+together).items())
     built = ", ".join(parts) + (f" ({gpus} together)" if gpus else "")
     resources = sum(len(section(template.body, "Resources")) for template in subject.templates)
-    many = len(subject.templates)
-    size = f"{resources} resource{'' if resources == 1 else 's'} in {many} stack"
-    built = built or "No nodes and no file systems"
-    return f"{built}{_where(topologies)}; {size}{'' if many == 1 else 's'}"
+    size = f"{counted(resources, 'resource')} in {counted(len(subject.templates), 'stack')}"
+    return f"{built or 'No nodes and no file systems'}{_where(topologies)}; {size}"
 
 
 def _nodes(found: Iterable[Nodes]) -> Iterator[str]:
     """Yield the nodes of each type, those of all groups together."""
-    by_type: dict[str, list[int | None]] = {}
-    for nodes in found:
-        name = words(nodes.type_name, "nodes of a type that is not known")
-        by_type.setdefault(name, []).append(nodes.count if isinstance(nodes.count, int) else None)
-    for name, counts in by_type.items():
-        known = sum(count or 0 for count in counts)
-        if None not in counts:
+    by_type = group_by(found, lambda n: words(n.type_name, "nodes of a type that is not known"))
+    for name, alike in by_type.items():
+        counts = [nodes.count for nodes in alike if isinstance(nodes.count, int)]
+        known = sum(counts)
+        if len(counts) == len(alike):
             yield f"{known:,} {name}"
         else:
             yield f"{f'at least {known:,}' if known else 'an unknown number of'} {name}"

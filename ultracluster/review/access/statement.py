@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
 from ultracluster.model.policies import PolicyKind, pattern_matches
+from ultracluster.review.naming import group_by
 
 Severity = Literal["high", "medium", "low"]
 
@@ -162,8 +163,6 @@ def scoped(pattern: str) -> bool:
 
 
 def by_level(patterns: Iterable[str]) -> tuple[tuple[Level, tuple[str, ...]], ...]:
-    found: dict[Level, list[str]] = {}
-    for pattern in patterns:
-        found.setdefault(level(pattern), []).append(pattern)
+    found = group_by(patterns, level)
     order = sorted(found, key=lambda about: about.rank, reverse=True)
     return tuple((each, tuple(sorted(found[each]))) for each in order)

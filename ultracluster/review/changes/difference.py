@@ -6,11 +6,12 @@ of the differences.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import takewhile
 from marshal import dumps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.tables import NAMES
@@ -18,6 +19,7 @@ from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Tex
 from ultracluster.templates.resolved_values import links
 
 Path = tuple[str, ...]
+T = TypeVar("T")
 
 _WRITTEN: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _BY_VALUE: Final = 2
@@ -35,6 +37,20 @@ def related(one: Path, other: Path) -> bool:
     """Whether one path is the other, or leads to it."""
     depth = min(len(one), len(other))
     return one[:depth] == other[:depth]
+
+
+def without_common_ends(before: Sequence[T], after: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """Return two sequences without what both begin with, and without what both end with."""
+    for _ in range(2):
+        same = common_start(before, after)
+        before, after = before[same:][::-1], after[same:][::-1]
+    return before, after
+
+
+def common_start(before: Sequence[T], after: Sequence[T]) -> int:
+    """Return how many items two sequences have in common before the first that differs."""
+    pairs = zip(before, after, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def is_function(value: Any) -> bool:

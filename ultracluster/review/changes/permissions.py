@@ -1,6 +1,6 @@
 """Changes of IAM permissions: who may do more, and who may do less."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -11,13 +11,14 @@ from ultracluster.model.policies import (
     IDENTITIES,
     MANAGED,
     ROLE,
+    PolicyKind,
     Statement,
     statements_of,
 )
 from ultracluster.review.access.sentences import condition, principal
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import ANY, Edit, Effect, when
-from ultracluster.review.naming import Names, named
+from ultracluster.review.naming import Names, first_of, named
 from ultracluster.review.resolved import lost
 from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
@@ -26,6 +27,12 @@ from ultracluster.templates.resolved_values import Key
 POLICIES: Final = (*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
 MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
+SAYS: Final[Mapping[PolicyKind, tuple[str, str]]] = {
+    "trust": ("can be assumed in a new way", "can no longer be assumed as before"),
+    "resource": ("gives access to more", "gives access to less, and what needs it is refused"),
+    "identity": ("may do more", "may do less, and what still needs it is refused"),
+}
+"""What a policy of each kind does if it allows more than before, and if it allows less."""
 
 
 def _at(edit: Edit, resource: ResolvedResource | None) -> list[Statement]:
@@ -59,24 +66,15 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
         frozenset(c for each in claims_of(m.once, some) for c in each.conditions)
         for m, some in ((edit.pair.old, old), (edit.pair.new, new))
     )
+    more, less = SAYS[kind]
+    if edit.old is None and kind == "trust":
+        more = "is new and can be assumed"
     if wider:
-        words = _words(edit, wider, was)
-        says = {
-            "trust": f"{who} can be assumed in a new way: {words}",
-            "resource": f"{who} gives access to more: {words}",
-            "identity": f"{who} may do more: {words}",
-        }[kind]
-        if edit.old is None and kind == "trust":
-            says = f"{who} is new and can be assumed: {words}"
+        says = f"{who} {more}: {_words(edit, wider, was)}"
         advice = "name the actions, the resources and the conditions that are needed"
         yield Effect(Danger.LOOSENS_SECURITY, says, IAM, advice)
     if narrower:
-        words = _words(edit, narrower, now)
-        says = {
-            "trust": f"{who} can no longer be assumed as before: {words}",
-            "resource": f"{who} gives access to less, and what needs it is refused: {words}",
-            "identity": f"{who} may do less, and what still needs it is refused: {words}",
-        }[kind]
+        says = f"{who} {less}: {_words(edit, narrower, now)}"
         advice = "see who uses it first (IAM last accessed information)"
         yield Effect(Danger.INTERRUPTS, says, IAM, advice)
 
@@ -130,23 +128,17 @@ def _words(edit: Edit, some: Sequence[Grant], known: Conditions) -> str:
             condition(operator, name, sorted(map(names.readable, values)))
             for operator, name, values in grant.conditions - known
         ]
-        under = _some(sorted(new), " and ", " and ") or "under a condition"
+        under = first_of(sorted(new), MOST_NAMED, " and ") or "under a condition"
         key = (grant.resource, grant.principal, under if grant.conditions else "")
         grouped.setdefault(key, {})[_action(grant.written or grant.action)] = None
     trust = all(grant.action.startswith("sts:") and grant.resource == "*" for grant in some)
     parts = []
     for (resource, by, under), actions in grouped.items():
-        words = _some(sorted(actions), ", ", " and ")
+        words = first_of(sorted(actions), MOST_NAMED)
         words += "" if trust else f" on {_place(names, resource)}"
         words += f" by {_principal(names, by)}" if by else ""
         parts.append(f"{words} {under}".rstrip())
-    return _some(parts, "; ", "; and ")
-
-
-def _some(words: Sequence[str], joint: str, last: str) -> str:
-    """Return the first of some words, and how many there are more."""
-    more = len(words) - MOST_NAMED
-    return joint.join(words[:MOST_NAMED]) + (f"{last}{more} more" if more > 0 else "")
+    return first_of(parts, MOST_NAMED, "; ", "; and ")
 
 
 def _action(name: str) -> str:

@@ -12,7 +12,7 @@ from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Item, 
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL, Canvas
-from ultracluster.review.naming import short, tebibytes
+from ultracluster.review.naming import counted, group_by, short, tebibytes
 from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
@@ -114,8 +114,7 @@ def subnet_box(subnet: Subnet, context: Context) -> Block:
         content.append(Chips([(n.name, "") for n in subnet.also], "also here, and drawn above"))
     if subnet.endpoints:
         chips = [(endpoint.service, "endpoint") for endpoint in subnet.endpoints]
-        label = f"{len(chips)} interface endpoint{'' if len(chips) == 1 else 's'}"
-        content.append(Chips(chips, label))
+        content.append(Chips(chips, counted(len(chips), "interface endpoint")))
     said = Say(address_words(subnet), "m", SMALL, lines=3)
     content.append(Stack([said, Bar(subnet)], 0))
     note = f"{words(subnet.block, 'block not known')} · way out: {subnet.way_out}"
@@ -125,9 +124,7 @@ def subnet_box(subnet: Subnet, context: Context) -> Block:
 
 def mounts(subnet: Subnet, file_system: FileSystem, context: Context) -> Iterator[Block]:
     """Yield what passes between the nodes of a subnet and a file system, alike ones together."""
-    found: dict[tuple[str, bool | None], list[Nodes]] = {}
-    for nodes in subnet.nodes:
-        found.setdefault(context.mounts(nodes, file_system), []).append(nodes)
+    found = group_by(subnet.nodes, lambda nodes: context.mounts(nodes, file_system))
     for (said, works), mine in found.items():
         edges = [Edge(nodes.name, file_system.place, said, both=True) for nodes in mine]
         names = "" if len(subnet.nodes) == 1 else f"{', '.join(nodes.name for nodes in mine)}: "
@@ -145,11 +142,10 @@ def small_subnet(subnet: Subnet, context: Context) -> Block:
 
 def _placed_nodes(found: Sequence[Nodes], context: Context) -> Iterator[Block]:
     """Yield nodes, those of one placement group within its frame."""
-    together: dict[object, list[Nodes]] = {}
-    for number, nodes in enumerate(found):
-        key = nodes.placement if isinstance(nodes.placement, Placement) else number
-        together.setdefault(key, []).append(nodes)
-    for mine in together.values():
+    by_placement = group_by(
+        found, lambda n: n.placement if isinstance(n.placement, Placement) else id(n)
+    )
+    for mine in by_placement.values():
         boxes, placement = [nodes_box(nodes, context) for nodes in mine], mine[0].placement
         if not isinstance(placement, Placement):
             yield from boxes

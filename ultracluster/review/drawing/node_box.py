@@ -9,6 +9,7 @@ from ultracluster.catalogue.instances import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
 from ultracluster.review.drawing.svg import width as width_of
+from ultracluster.review.naming import counted
 from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.nodes import Interface, Nodes
 
@@ -130,8 +131,7 @@ class NodeBox:
             canvas.text(left, y + LINE * 0.75, said, room - 12, style="m")
             return LINE + 4, ()
         count = len(cards) if instance is None else instance.network_cards.count
-        said = f"{count} network card{'' if count == 1 else 's'}" if cards else "interfaces"
-        _label(canvas, x, y + 11, said)
+        _label(canvas, x, y + 11, counted(count, "network card") if cards else "interfaces")
         if instance is not None:
             _label(canvas, x, y + 11 + LINE, f"{instance.network_cards.gbps:,.0f} Gbps")
         if not stated:

@@ -5,12 +5,13 @@ for group in grouped(changes):
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
-from ultracluster.review.changes.difference import canonical
+from ultracluster.review.changes.difference import canonical, is_function, without_common_ends
+from ultracluster.review.naming import group_by
 from ultracluster.templates import resolved_values
 
 LONGEST_OF_A_CAUSE: Final = 100
@@ -23,20 +24,19 @@ RETENTION: Final = ("@DeletionPolicy", "@UpdateReplacePolicy")
 """Attributes that CDK's removal policy sets together."""
 
 
-T = TypeVar("T")
-K = TypeVar("K")
-
-
 @dataclass(frozen=True)
 class Group:
     """Changes with one cause: the same edit of several resources, and everything that follows."""
 
     cause: str
     """What was edited: `DeletionPolicy and UpdateReplacePolicy: Retain → Delete`."""
-    danger: Danger
-    """The worst that any of its changes does."""
     changes: tuple[Change, ...]
-    """In the order in which they were given."""
+    """The most dangerous first."""
+
+    @property
+    def danger(self) -> Danger:
+        """The worst that any of its changes does."""
+        return self.changes[0].worst
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class Group:
 
 
 def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
-    """Return changes in groups of one cause, in the order of the first change of each.
+    """Return changes, the most dangerous first, in groups of one cause, in the same order.
 
     Changes belong together where they make the same edit with the same danger, where they do the
     same to one resource, and where one follows from the other (`Change.caused_by`). Each change is
@@ -60,14 +60,12 @@ def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
         own = root.stack, root.resource, root.worst, said
         return done.setdefault(own, _key(root)) if root.property else _key(root)
 
-    groups = together(changes, key)
     return tuple(
         Group(
             _cause([change for change in members if _root(change, by_place) is change] or members),
-            min((change.worst for change in members), key=lambda danger: danger.rank),
             tuple(members),
         )
-        for members in groups.values()
+        for members in group_by(changes, key).values()
     )
 
 
@@ -102,51 +100,29 @@ def _key(change: Change) -> object:
 
 def _edit(change: Change) -> tuple[str, Any, Any]:
     """Return where a property differs, as narrowly as one place has it, and both values there."""
-    name = change.property.removeprefix("@")
-    before, after = _entries_that_differ(change.before, change.after)
-    if before is not change.before or after is not change.after:
-        name += " (an entry)"
-    while True:
-        keys: list[Any] = []
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            keys = [key for key in after if key in before]
-            if len(keys) < max(len(before), len(after)):
-                break
-        elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-            keys = list(range(len(after)))
-        differ = [key for key in keys if before[key] != after[key]]
-        if len(differ) != 1:
-            break
-        before, after = before[differ[0]], after[differ[0]]
-        if isinstance(differ[0], str) and not differ[0].startswith("Fn::"):
-            name += f".{differ[0]}"
+    name, before, after = change.property.removeprefix("@"), change.before, change.after
+    while len(parts := _parts_that_differ(before, after)) == 1:
+        part, before, after = parts[0]
+        name += part
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
-        before, after = _lines_that_differ(before, after)
+        lines = without_common_ends(before.splitlines(), after.splitlines())
+        before, after = ("\n".join(each).strip() for each in lines)
     return name, before, after
 
 
-def _entries_that_differ(before: Any, after: Any) -> tuple[Any, Any]:
-    """Return two values, of lists of which one has an entry more that entry alone."""
-    lists = [[] if value is None else value for value in (before, after)]
-    if all(isinstance(value, list) for value in lists) and len(lists[0]) != len(lists[1]):
-        texts = [[canonical(entry) for entry in value] for value in lists]
-        gone, new = (
-            [entry for entry, text in zip(own, mine, strict=True) if text not in other]
-            for own, mine, other in zip(lists, texts, reversed(texts), strict=True)
-        )
-        if len(gone) + len(new) == 1:
-            return next(iter(gone), None), next(iter(new), None)
-    return before, after
-
-
-def _lines_that_differ(before: str, after: str) -> tuple[str, str]:
-    """Return two texts without the lines with which both begin, and with which both end."""
-    old, new = before.splitlines(), after.splitlines()
-    for _ in range(2):
-        same = next((n for n, (o, w) in enumerate(zip(old, new, strict=False)) if o != w), None)
-        same = min(len(old), len(new)) if same is None else same
-        old, new = old[same:][::-1], new[same:][::-1]
-    return "\n".join(old).strip(), "\n".join(new).strip()
+def _parts_that_differ(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
+    """Return the parts in which two values differ; none where they do not have the same parts."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        keys = [key for key in after if before.keys() == after.keys() and before[key] != after[key]]
+        return [("" if is_function(after) else f".{key}", before[key], after[key]) for key in keys]
+    if not isinstance(before or [], list) or not isinstance(after or [], list):
+        return []
+    old, new = without_common_ends(before or [], after or [])
+    if len(old) == len(new):
+        pairs = zip(old, new, strict=True)
+        return [("", was, now) for was, now in pairs if was != now]
+    entry = (" (an entry)", next(iter(old), None), next(iter(new), None))
+    return [entry] if len(old) + len(new) == 1 else []
 
 
 def _verb(change: Change) -> str:
@@ -183,15 +159,3 @@ def _written(value: Any) -> str:
     if value is None:
         return "none"
     return json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
-
-
-def causes(changes: Sequence[Change]) -> list[Group]:
-    return sorted(grouped(changes), key=lambda group: group.danger.rank)
-
-
-def together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Return things by a key, in the order in which each key comes first."""
-    found: dict[K, list[T]] = {}
-    for each in items:
-        found.setdefault(key(each), []).append(each)
-    return found

@@ -10,7 +10,9 @@ from ultracluster.cost.page import money as usd
 from ultracluster.review.access.statement import Escalation
 from ultracluster.review.bill import Money
 from ultracluster.review.changes.change import Change, Danger
-from ultracluster.review.page.causes import Group, together
+from ultracluster.review.changes.difference import common_start
+from ultracluster.review.naming import counted, first_of, group_by
+from ultracluster.review.page.causes import Group
 from ultracluster.review.report import Review
 
 COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
@@ -43,14 +45,12 @@ def shown(items: Sequence[T]) -> Sequence[T]:
 
 
 def names_of(others: Sequence[Escalation]) -> str:
-    return some([each.name for each in others], "; ", "; and ")
+    return _some([each.name for each in others], "; ", "; and ")
 
 
-def some(names: Sequence[str], joint: str = ", ", last: str = " and ") -> str:
-    """Return the first of some names, and how many there are more."""
-    left = len(names) - MOST_NAMES
-    named = joint.join(names[:MOST_NAMES])
-    return f"{named}{last}{left} more, all of them in the JSON" if left > 0 else named
+def _some(names: Sequence[str], *joints: str) -> str:
+    all_of_them = ", all of them in the JSON" if len(names) > MOST_NAMES else ""
+    return first_of(names, MOST_NAMES, *joints) + all_of_them
 
 
 def verdict(review: Review) -> str:
@@ -68,8 +68,7 @@ def _changes(review: Review) -> str:
     if not review.changes:
         return f"Nothing changes, compared with {review.baseline}."
     first = review.changes[0]
-    count = len(review.changes)
-    many = f"{count} change{'' if count == 1 else 's'}"
+    many = counted(len(review.changes), "change")
     said = f"{many}, all of them harmless, compared with {review.baseline}."
     if first.worst is not Danger.HARMLESS:
         alike = {change.place for change in review.changes if change.worst is first.worst}
@@ -83,10 +82,10 @@ def cost(review: Review) -> str:
     if money is None:
         return "not known: the templates do not say their Region; write --region"
     if not money.after and not money.before and money.left_out:
-        return f"not known: no price is known of {some(money.left_out)}"
+        return f"not known: no price is known of {_some(money.left_out)}"
     said = f"{usd(money.after)} USD a day for {COUNTED}, with every node running"
     if money.left_out:
-        said += f"; not in the sum: {some(money.left_out)}"
+        said += f"; not in the sum: {_some(money.left_out)}"
     if money.before is not None:
         said += f"; before {_before(money, money.before)}"
     if money.cost_sheet is not None:
@@ -102,15 +101,15 @@ def _before(money: Money, before: Decimal) -> str:
         change = f"{'+' if more > 0 else '−'}{usd(abs(more))} USD" if more else "no difference"
         return f"{usd(before)} USD ({change})"
     said = f"{usd(before)} USD" if before else "not known"
-    left_out = some(money.left_out_before) or "nothing"
+    left_out = _some(money.left_out_before) or "nothing"
     return f"{said}, not in the sum before: {left_out}"
 
 
 def members(group: Group) -> list[tuple[list[str], list[str]]]:
     """Return what happens in a group, each with the places at which it does."""
-    found = together(group.changes, lambda change: change.place)
+    found = group_by(group.changes, lambda change: change.place)
     said = {at: list(dict.fromkeys(sentence(c.what) for c in mine)) for at, mine in found.items()}
-    alike = together(list(said), lambda place: _without_name(said[place], place))
+    alike = group_by(list(said), lambda place: _without_name(said[place], place))
     return [(places, said[places[0]]) for places in alike.values()]
 
 
@@ -140,8 +139,7 @@ def values(change: Change) -> tuple[str, str] | None:
     if not change.property or (change.before is None and change.after is None):
         return None
     texts = _text(change.before), _text(change.after)
-    pairs = enumerate(zip(*texts, strict=False))
-    same = next((n for n, (a, b) in pairs if a != b), min(map(len, texts))) - SHOWN_BEFORE
+    same = common_start(*texts) - SHOWN_BEFORE
     if same <= 0 or max(map(len, texts)) <= LONGEST:
         return plain(texts[0]), plain(texts[1])
     return plain(f"…{texts[0][same:]}"), plain(f"…{texts[1][same:]}")

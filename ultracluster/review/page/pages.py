@@ -22,8 +22,9 @@ from ultracluster.audit.report import SEVERITIES
 from ultracluster.review.baseline import git
 from ultracluster.review.bill import Money
 from ultracluster.review.drawing.picture import Figure
+from ultracluster.review.naming import group_by
 from ultracluster.review.page import contents
-from ultracluster.review.page.causes import causes, together
+from ultracluster.review.page.causes import grouped
 from ultracluster.review.report import Review
 from ultracluster.rules.rule import assumptions
 from ultracluster.safe_output import visible
@@ -70,7 +71,7 @@ def document(review: Review, made: Provenance | None = None) -> str:
         ],
         "causes": [
             {"danger": group.danger.value, "cause": group.cause, "places": list(group.places)}
-            for group in causes(review.changes)
+            for group in grouped(review.changes)
         ],
         "three_ways": [asdict(way) for way in review.ways],
         "findings": [
@@ -267,11 +268,11 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
         .render(
             review=review,
             made=made,
-            dangers=together(causes(review.changes), lambda group: group.danger),
-            holders=together(review.statements, lambda each: (each.place, each.kind)),
+            dangers=group_by(grouped(review.changes), lambda group: group.danger),
+            holders=group_by(review.statements, lambda each: (each.place, each.kind)),
             matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
             columns=MOST_COLUMNS,
-            ways=together(review.escalations, lambda way: way.who),
+            ways=group_by(review.escalations, lambda way: way.who),
             severities=SEVERITIES,
             kinds=KINDS,
             **values,

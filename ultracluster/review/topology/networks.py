@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
-from ultracluster.review.naming import Names, short
+from ultracluster.review.naming import Names, group_by, short
 from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
@@ -141,10 +141,7 @@ class Vpc:
 
     def zones(self) -> Mapping[str, Sequence[Subnet]]:
         """Return the subnets by zone, in the order of the templates."""
-        found: dict[str, list[Subnet]] = {}
-        for subnet in self.subnets:
-            found.setdefault(words(subnet.zone, "zone not known"), []).append(subnet)
-        return found
+        return group_by(self.subnets, lambda subnet: words(subnet.zone, "zone not known"))
 
 
 def read_nats(model: Model) -> Iterator[Nat]:
