@@ -87,6 +87,21 @@ def test_a_loop_within_properties_makes_keys():
     assert properties(body)["Tags"] == {"Fixed": 1, "Taga": "a", "Tagb": "b"}
 
 
+def test_loops_within_properties_do_not_take_values_of_each_other():
+    """What a loop makes is gone once it is resolved: another one's was taken for it."""
+
+    def loop(name, count):
+        entries = {f"T{n}${{X}}": {"Fn::Join": ["-", [name, "${X}"]]} for n in range(count)}
+        return {f"Fn::ForEach::{name}": ["X", ["a", "b", "c"], entries]}
+
+    counts = {f"R{n}": n % 5 + 1 for n in range(40)}
+    body = {"Resources": {r: {"Type": "T", "Properties": loop(r, n)} for r, n in counts.items()}}
+
+    for name, values in by_name(body).items():
+        made = {f"T{n}{item}": f"{name}-{item}" for item in "abc" for n in range(counts[name])}
+        assert values == made
+
+
 def test_loops_over_conditions_and_outputs():
     """A condition that a loop makes is a condition, and an output can be imported."""
     made = {

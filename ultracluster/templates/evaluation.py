@@ -14,9 +14,6 @@ from ultracluster.templates.texts import identity, known, plain, scalar
 Read = tuple[str, str, str, object]
 """Kind, template, name and result of something that a value depended on."""
 
-Constants = dict[tuple[str, int], tuple[Any, set[Link]]]
-"""Values with the references in them, by template and identity of the expression."""
-
 _NESTING: Final = (dict, list)
 MOST_STEPS: Final = 250_000
 """Expressions of one template that are computed in one variant; 1 MB holds at most some 100,000."""
@@ -30,9 +27,7 @@ class Evaluation:
         scopes: Mapping[str, Scope],
         choices: Choices,
         exports: Mapping[str, list[tuple[str, str]]],
-        constants: Constants,
     ) -> None:
-        """Hold what values depend on; evaluations of the same templates share the constants."""
         self.scopes = scopes
         self.choices = choices
         self.reads: list[Read] = []
@@ -43,7 +38,6 @@ class Evaluation:
         """Every condition that was asked for, by template and name."""
         self.exports = exports
         """By the identity of an export's name, template and output."""
-        self._constants = constants
         self.children = {
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
         }
@@ -134,26 +128,14 @@ class Evaluation:
         return {key: inner for key, inner in found.items() if inner is not ABSENT}
 
     def _call(self, raw: Mapping[str, Any], scope: Scope, depth: int) -> Any:
-        """Return the value of a function, computed once where nothing is assumed for it."""
-        if known := self._constants.get((scope.name, id(raw))):
-            self.links |= known[1]
-            return known[0]
         ((name, argument),) = raw.items()
-        before, outer = len(self.reads), self.links
-        self.links = set()
         if name in WHOLE:
-            found = WHOLE[name](self, argument, scope, depth)
-        elif name in PURE:
-            found = PURE[name](self.value(argument, scope, depth))
-        elif name == "Fn::Transform":
-            found = Unknown("Fn::Transform is run at deployment")
-        else:
-            found = Unknown(f"{name} is no function that is known here")
-        # What is met on the way round a circle is another value than at its beginning.
-        if len(self.reads) == before and not self._under_way:
-            self._constants[scope.name, id(raw)] = found, self.links
-        self.links |= outer
-        return found
+            return WHOLE[name](self, argument, scope, depth)
+        if name in PURE:
+            return PURE[name](self.value(argument, scope, depth))
+        if name == "Fn::Transform":
+            return Unknown("Fn::Transform is run at deployment")
+        return Unknown(f"{name} is no function that is known here")
 
     @contextmanager
     def once(self, *key: str) -> Iterator[bool]:

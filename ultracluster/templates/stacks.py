@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
-from ultracluster.templates.evaluation import Constants, Evaluation
+from ultracluster.templates.evaluation import Evaluation
 from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.texts import identity
@@ -51,7 +51,6 @@ class Stacks:
             for scope in self.scopes.values()
             for symbol in scope.enumerated
         }
-        self._constants: Constants = {}
         self._first = self.evaluation(self.usual)
         """Tells what is known with nothing assumed but the defaults of parameters."""
         for scope in self.scopes.values():
@@ -65,8 +64,6 @@ class Stacks:
                 if key is not None:
                     self._exports[key].append((scope.name, output))
         self._settle_shared()
-        # Until here not every export was known, and more was open.
-        self._constants = {}
 
     def _settle_shared(self) -> None:
         """Leave at their defaults the parameters that loops and what stacks share depend on."""
@@ -84,9 +81,7 @@ class Stacks:
 
     def evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
         """Return what computes values, assuming what is preferred where it must."""
-        return Evaluation(
-            self.scopes, Choices(prefer, self._allowed), self._exports, self._constants
-        )
+        return Evaluation(self.scopes, Choices(prefer, self._allowed), self._exports)
 
     def connected(self) -> list[list[Template]]:
         """Return the templates in groups that take nothing of each other, to be resolved alone.
