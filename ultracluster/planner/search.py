@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
@@ -20,21 +21,33 @@ from ultracluster.planner.layout import (
     partitions,
 )
 from ultracluster.planner.memory import memory
-from ultracluster.planner.partition_memory import FINEST, Flags, PartitionMemory, anywhere
 from ultracluster.planner.step import Step, compute, in_the_way, optimizing, passes, step
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
 
 
+FINEST: Final = 2**20
+"""A partition size at which the model state takes no room."""
+
+
 class Way(NamedTuple):
-    """A kind as it is on any number of GPUs."""
+    """A kind as it is on any number of nodes, or on one."""
 
     kind: Kind
     busy: float
     """Seconds of a pass."""
-    memories: dict[Flags, PartitionMemory]
-    """What was asked for so far."""
+
+
+class Work(NamedTuple):
+    """A micro-batch of a family on so many GPUs."""
+
+    gpus: int
+    accumulation: int
+    passes: float
+    """Passes of a step, those counted that a stage waits."""
+    sequences: int
+    """Of a step."""
 
 
 class Family(NamedTuple):
@@ -59,18 +72,6 @@ class Family(NamedTuple):
     that it optimizes."""
 
 
-class Work(NamedTuple):
-    """A micro-batch of a family on so many GPUs."""
-
-    gpus: int
-    flags: Flags
-    accumulation: int
-    passes: float
-    """Passes of a step, those counted that a stage waits."""
-    sequences: int
-    """Of a step."""
-
-
 @dataclass
 class Search:
     """Layouts of one model on any number of nodes; what does not depend on it is kept."""
@@ -79,7 +80,8 @@ class Search:
     batch: int
     """Sequences of one optimizer step."""
     only: Only = Only()  # noqa: RUF009 - it is frozen
-    _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
+    _families: dict[bool, tuple[list[Family], list[Family]]] = field(default_factory=dict)
+    """By whether there are several nodes."""
     _best: dict[int, Step | None] = field(default_factory=dict)
     """By the number of nodes: a curve and other types ask for some again."""
 
@@ -91,23 +93,30 @@ class Search:
     def per_node(self) -> int:
         return self.setup.network.gpus_per_node
 
-    @cached_property
-    def families(self) -> tuple[list[Family], list[Family]]:
-        """What fits somewhere, without and with a pipeline, the fastest first.
+    def families(self, gpus: int) -> tuple[list[Family], list[Family]]:
+        """Return what may fit on so many GPUs, without and with a pipeline, the fastest first.
 
         No partition size and no number of nodes makes a layout faster than that.
         """
+        several = gpus > self.per_node
+        if several not in self._families:
+            self._families[several] = self._made(several=several)
+        return self._families[several]
+
+    def _made(self, *, several: bool) -> tuple[list[Family], list[Family]]:
+        gpus = self.per_node * (1 + several)
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         for kinds in self.choices.kinds():
+            if not several and kinds[0].gpus_of_a_rank > gpus:
+                continue
             by_micro_batch = ways.setdefault(DEGREES(kinds[0]), {})
             for kind in kinds:
-                # A rank of several nodes has stages, and those never have fewer passes.
-                flags = kind.gpus_of_a_rank > self.per_node, True
-                layout = anywhere(self.setup, kind, FINEST, flags)
+                # No step of it has fewer passes, and no partition is larger.
+                layout = kind.layout(FINEST, gpus, kind.pipeline, self.per_node)
                 if not memory(self.setup, layout).fits:
                     break  # nor do more sequences
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
-                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy, {}))
+                by_micro_batch.setdefault(kind.micro_batch, []).append(Way(kind, busy))
         found: tuple[list[Family], list[Family]] = ([], [])
         for by_micro_batch in filter(None, ways.values()):
             members = [sorted(alike, key=lambda way: way.busy) for alike in by_micro_batch.values()]
@@ -123,7 +132,7 @@ class Search:
     def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
         """Return the layouts that fit on so many GPUs, all or those that may be chosen."""
         found, good = list[Candidate](), 0.0
-        for families in self.families:
+        for families in self.families(gpus):
             best = 0.0
             for family in families:
                 if family.rate * gpus < good:
@@ -140,7 +149,7 @@ class Search:
     def most(self, nodes: int) -> float:
         """Return tokens a second that no layout on so many nodes can pass."""
         gpus = nodes * self.per_node
-        rates = (self._most(family, gpus) for families in self.families for family in families)
+        rates = (self._most(family, gpus) for family in chain(*self.families(gpus)))
         return max(rates, default=0.0) * self.setup.shape.sequence
 
     def _most(self, family: Family, gpus: int) -> float:
@@ -162,45 +171,33 @@ class Search:
             asked = kind.micro_batch in {1, self.only.micro_batch}
             if not asked and abs(sequences / self.batch - 1) > BATCH_DEVIATION:
                 continue
-            flags = accumulation > 1, gpus > self.per_node
-            work = Work(gpus, flags, accumulation, accumulation + family.waiting, sequences)
+            work = Work(gpus, accumulation, accumulation + family.waiting, sequences)
             for way in ways:
                 if sequences < good * work.passes * way.busy:
                     break
-                if self._memory_of(way, flags).none < ranks:
-                    yield from self._of_way(family, work, way, sizes, good)
+                yield from self._of_way(family, work, way, sizes, good)
 
     def _of_way(
         self, family: Family, work: Work, way: Way, sizes: list[int], good: float
     ) -> Iterator[Candidate]:
         """Yield the partition sizes of a way that reach a rate."""
-        kind, busy, memory_of_kind = way.kind, way.busy, way.memories[work.flags]
-        count, sequences, stack = work.passes, work.sequences, self.setup.stack
+        (kind, busy), (gpus, accumulation, count, sequences) = way, work
+        setup, stack = self.setup, self.setup.stack
         once, shown = stack.keeps_weights(kind.pipeline), not stack.zero_1
         for p in sizes:
-            if p <= memory_of_kind.none:
-                return
             sending, sent, optimizer = family.beside.get(p) or self._beside(family, p)
             alone = count * busy + sent * shown + optimizer if once else count * max(busy, sent)
             if sequences < good * alone:
                 continue
-            hop = self._hop(work.gpus, kind, p)
-            micro, ending = passes(self.setup, kind, busy, sending, hop)
-            if sequences < good * (count * micro + ending + optimizer):
-                continue
-            layers = memory_of_kind.shortage(p)
-            if layers is None:
-                return
-            short = busy * self.setup.stack.shortage * layers
-            rate = sequences / (count * (micro + short) + ending + optimizer)
+            layout = kind.layout(p, gpus, accumulation, self.per_node)
+            held = memory(setup, layout)
+            if not held.fits:
+                return  # nor does a smaller partition
+            micro, ending = passes(setup, kind, busy, sending, second_hop(setup, layout))
+            micro += busy * stack.shortage * held.shortage(stack.live_layers)
+            rate = sequences / (count * micro + ending + optimizer)
             if rate >= good:
-                yield Candidate(rate, kind, work.accumulation, p)
-
-    def _memory_of(self, way: Way, flags: Flags) -> PartitionMemory:
-        found = way.memories.get(flags)
-        if found is None:
-            found = way.memories[flags] = PartitionMemory(self.setup, way.kind, flags)
-        return found
+                yield Candidate(rate, kind, accumulation, p)
 
     def passes_of(self, kind: Kind, ranks: int) -> int:
         """Return the passes of a step that come nearest to the batch.
@@ -224,23 +221,13 @@ class Search:
 
     def _beside(self, family: Family, p: int) -> tuple[Sending, float, float]:
         """Return what a group of so many ranks sends and optimizes."""
-        found = family.beside.get(p)
-        if found is None:
-            # Neither the batch nor the other groups change what is sent inside this one.
-            kind = family.kind
-            layout = kind.layout(p, p * kind.gpus_of_a_rank, 1, self.per_node)
-            sending = inside(self.setup, layout)
-            found = sending, sending.seconds, optimizing(self.setup, layout)
-            family.beside[p] = found
+        # Neither the batch nor the other groups change what is sent inside this one.
+        kind = family.kind
+        layout = kind.layout(p, p * kind.gpus_of_a_rank, 1, self.per_node)
+        sending = inside(self.setup, layout)
+        found = sending, sending.seconds, optimizing(self.setup, layout)
+        family.beside[p] = found
         return found
-
-    def _hop(self, gpus: int, kind: Kind, p: int) -> float:
-        key = (gpus, kind.tensor, kind.pipeline, kind.chunks, p)
-        hop = self._hops.get(key)
-        if hop is None:
-            hop = second_hop(self.setup, kind.layout(p, gpus, 1, self.per_node))
-            self._hops[key] = hop
-        return hop
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
