@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -70,27 +71,20 @@ reference, read 2026-11-27)."""
 SIGN_IN: Final = (
     "; sign in with `aws sso login` or `aws configure`, or name a profile in AWS_PROFILE"
 )
+REGION: Final = f"{SIGN_IN}; or enable the Region in the account"
+NETWORK: Final = (
+    "; look at the network and its proxy (HTTPS_PROXY), and at AWS_ENDPOINT_URL if it is set"
+)
+CONFIG: Final = "; correct ~/.aws/config, or the file that AWS_CONFIG_FILE names"
 WHAT_TO_DO: Final = {
-    **dict.fromkeys(
-        (
-            *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
-            *("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"),
-            *("ExpiredToken", "ExpiredTokenException"),
-        ),
-        SIGN_IN,
-    ),
-    **dict.fromkeys(
-        ("InvalidClientTokenId", "UnrecognizedClientException"),
-        f"{SIGN_IN}; or enable the Region in the account",
-    ),
-    **dict.fromkeys(
-        ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"),
-        "; look at the network and its proxy (HTTPS_PROXY), and at AWS_ENDPOINT_URL if it is set",
-    ),
-    **dict.fromkeys(
-        ("ConfigParseError", "InvalidConfigError"),
-        "; correct ~/.aws/config, or the file that AWS_CONFIG_FILE names",
-    ),
+    **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), SIGN_IN),
+    **dict.fromkeys(("CredentialRetrievalError", "TokenRetrievalError"), SIGN_IN),
+    **dict.fromkeys(("UnauthorizedSSOTokenError", "SSOTokenLoadError"), SIGN_IN),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException"), SIGN_IN),
+    **dict.fromkeys(("InvalidClientTokenId", "UnrecognizedClientException"), REGION),
+    **dict.fromkeys(("EndpointConnectionError", "ConnectTimeoutError"), NETWORK),
+    **dict.fromkeys(("ProxyConnectionError", "SSLError"), NETWORK),
+    **dict.fromkeys(("ConfigParseError", "InvalidConfigError"), CONFIG),
     "InvalidEndpoint": "; correct AWS_ENDPOINT_URL, or unset it",
     "ProfileNotFound": "; `aws configure list-profiles` lists those that there are",
 }
@@ -184,6 +178,20 @@ def caller_of(cloud: Cloud, region: str) -> Caller:
     return Caller(who["Account"], who["Arn"], region, os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
+@contextmanager
+def _failing(service: str, operation: str, *, answered: bool = False) -> Iterator[None]:
+    """Raise botocore's errors as CloudError."""
+    try:
+        yield
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        code, message = said.get("Code", "Unknown"), said.get("Message", "")
+        raise CloudError(service, operation, code, message) from error
+    except BotoCoreError as error:
+        code = type(error).__name__
+        raise CloudError(service, operation, code, str(error), answered=answered) from error
+
+
 class Account:
     """AWS, or another endpoint, by boto3; thread-safe.
 
@@ -206,7 +214,7 @@ class Account:
     ) -> None:
         given = settings or {}
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
-        try:
+        with _failing("boto3", "session", answered=True):
             inner = botocore.session.Session(session_vars={**SESSION, **(APART if given else {})})
             models = reader(inner.get_config_variable("data_path"))
             inner.register_component("data_loader", models)
@@ -219,9 +227,6 @@ class Account:
             )
             # Each session of boto3's adds its own folder.
             models.search_paths[:] = dict.fromkeys(models.search_paths)
-        except BotoCoreError as error:
-            name = type(error).__name__
-            raise CloudError("boto3", "session", name, str(error)) from error
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
         if account and (caller := caller_of(self, region)).account != account:
@@ -232,21 +237,13 @@ class Account:
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the answer of one operation, all of its pages together."""
-        try:
+        with _failing(service, operation):
             client = self._client(service)
+            answer: dict[str, Any]
             if client.can_paginate(operation):
-                pages = client.get_paginator(operation).paginate(**parameters)
-                answer: dict[str, Any] = pages.build_full_result()
-                return answer
-            answer = getattr(client, operation)(**parameters)
-        except ClientError as error:
-            detail = error.response.get("Error", {})
-            raise CloudError(
-                service, operation, detail.get("Code", "Unknown"), detail.get("Message", "")
-            ) from error
-        except BotoCoreError as error:
-            name = type(error).__name__
-            raise CloudError(service, operation, name, str(error), answered=False) from error
+                answer = client.get_paginator(operation).paginate(**parameters).build_full_result()
+            else:
+                answer = getattr(client, operation)(**parameters)
         return answer
 
     def get(self, service: str, signed_as: str, path: str) -> bytes:
@@ -262,16 +259,13 @@ class Account:
         """
         client = self._client(service)
         request = AWSRequest("GET", client.meta.endpoint_url.rstrip("/") + path)
-        try:
+        with _failing(service, "get"):
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NoCredentialsError
             region = self._session.region_name
             SigV4Auth(credentials.get_frozen_credentials(), signed_as, region).add_auth(request)
             answer = URLLib3Session(timeout=RETRIES.read_timeout).send(request.prepare())
-        except BotoCoreError as error:
-            name = type(error).__name__
-            raise CloudError(service, "get", name, str(error), answered=False) from error
         if answer.status_code != OK:
             raise CloudError(service, "get", str(answer.status_code), answer.text[:200])
         found: bytes = answer.content

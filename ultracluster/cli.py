@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.command_line import Parser, RawHelp, not_installed, print_json
@@ -96,9 +95,7 @@ def main(given: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     status = ALL_WELL
     # Also of a command line that cannot be read, a program reads why.
-    as_json = bool({"--json", "--format=json"} & {*words}) or (
-        ("--format", "json") in pairwise(words)
-    )
+    as_json = re.search(r"(?<!\S)--(format[= ])?json(?!\S)", " ".join(words)) is not None
     arguments = argparse.Namespace(command=None, debug=False, json=as_json)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # as Ctrl-C

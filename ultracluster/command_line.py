@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,8 @@ EXTRAS: Final = {
 }
 """Packages that only some commands need, by the name of the pip extra."""
 STANDARD_OUTPUT: Final = "-"
+NAMED: Final = "a name, or the path of a Python or YAML file"
+Arguments = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001  (it has no public name)
 
 
 class Help(argparse.HelpFormatter):
@@ -75,25 +77,16 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, message)
 
 
-def add_environment(
-    parser: argparse.ArgumentParser, name: str = "environment", **more: Any
-) -> None:
-    """Add an argument that names an environment, which shells complete."""
-    _add_named(parser, name, ("environments", "EnvironmentSpec"), more)
+def add_environment(parser: Arguments, name: str = "environment", **more: Any) -> None:
+    """Add an argument that names an environment, which shells complete in addition to files."""
+    argument = parser.add_argument(name, **{"help": NAMED, **more})
+    complete(argument, lambda: written_names("environments", "EnvironmentSpec"))
 
 
-def add_recipe(parser: argparse.ArgumentParser, name: str = "recipe", **more: Any) -> None:
-    """Add an argument that names a recipe, which shells complete."""
-    _add_named(parser, name, ("recipes", "RecipeSpec"), more)
-
-
-def _add_named(
-    parser: argparse.ArgumentParser, name: str, kind: tuple[str, str], more: dict[str, Any]
-) -> None:
-    """Let argcomplete offer names in addition to files."""
-    text = "a name, or the path of a Python or YAML file"
-    argument = parser.add_argument(name, **{"help": text, **more})
-    complete(argument, lambda: written_names(*kind))
+def add_recipe(parser: Arguments, name: str = "recipe", **more: Any) -> None:
+    """Add an argument that names a recipe, which shells complete in addition to files."""
+    argument = parser.add_argument(name, **{"help": NAMED, **more})
+    complete(argument, lambda: written_names("recipes", "RecipeSpec"))
 
 
 def complete(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
@@ -105,17 +98,13 @@ def complete(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> N
     argument.completer = completer  # type: ignore[attr-defined]
 
 
-def add_format(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
-    formats: Sequence[str] = ("table", "json"),
-) -> None:
+def add_format(parser: Arguments, formats: Sequence[str] = ("table", "json")) -> None:
     """Add `--format`, the first of the formats by default; `--json` is its older name."""
+    first, hidden = formats[0], argparse.SUPPRESS
     parser.add_argument(
-        "--format", choices=formats, default=formats[0], help=f"how to print it ({formats[0]})"
+        "--format", choices=formats, default=first, help=f"how to print it ({first})"
     )
-    parser.add_argument(
-        "--json", dest="format", action="store_const", const="json", help=argparse.SUPPRESS
-    )
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help=hidden)
 
 
 def parameters_of(written: Iterable[str]) -> dict[str, str]:
@@ -182,9 +171,8 @@ def write_output(path: Path, text: str, option: str) -> None:
     try:
         path.write_text(visible(text), encoding="utf-8")
     except OSError as error:
-        raise UsageError(
-            f"{option}: got {path}; {error.strerror or error}; write another path"
-        ) from error
+        why = error.strerror or error
+        raise UsageError(f"{option}: got {path}; {why}; write another path") from error
 
 
 @contextmanager
@@ -205,19 +193,14 @@ def need(packages: Iterable[str]) -> None:
         UsageError: with the command that installs it.
     """
     for package in packages:
-        try:
-            there = find_spec(package) is not None
-        except ImportError:
-            there = False
-        if not there:
-            raise UsageError(not_installed(package))
+        with suppress(ImportError):
+            if find_spec(package) is not None:
+                continue
+        raise UsageError(not_installed(package))
 
 
 def not_installed(package: str) -> str:
     """Return how to install a missing optional package; empty for any other package."""
-    for extra, packages in EXTRAS.items():
-        if package in packages:
-            return (
-                f"the package {package} is not installed; run pip install 'ultracluster[{extra}]'"
-            )
-    return ""
+    what = f"the package {package} is not installed"
+    found = (extra for extra, packages in EXTRAS.items() if package in packages)
+    return next((f"{what}; run pip install 'ultracluster[{extra}]'" for extra in found), "")

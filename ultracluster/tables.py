@@ -75,15 +75,12 @@ class Rows:
             word = max(cell_len(word) for cell in cells for word in cell.split() or [""])
             folds = column.kind == "prose"
             least.append(max(word, min(widest[-1], LEAST_PROSE)) if folds else widest[-1])
-        spare = most - 1 - BORDERS * len(least) - sum(least)
-        wanted = sum(widest) - sum(least)
-        if spare >= wanted:
-            return widest
-        return (
-            [low + (high - low) * spare // wanted for low, high in zip(least, widest, strict=True)]
-            if spare >= 0
-            else None
-        )
+        wanted = max(sum(widest) - sum(least), 1)
+        spare = min(most - 1 - BORDERS * len(least) - sum(least), wanted)
+        if spare < 0:
+            return None
+        both = zip(least, widest, strict=True)
+        return [low + (high - low) * spare // wanted for low, high in both]
 
     def _lines(self, width: int) -> Iterable[Text]:
         """Yield a few lines for each row; the terminal wraps a name that is wider than it."""
@@ -96,14 +93,13 @@ class Rows:
                 if not cell:
                     continue
                 title = Text(f"  {column.title}: " if column.title else "  ")
-                whole = column.kind != "prose"
-                if whole and title.cell_len + cell.cell_len > width:
+                if column.kind == "prose":
+                    yield _folded(title.append_text(cell), width)
+                elif title.cell_len + cell.cell_len > width:
                     yield title
                     yield Text(cell.plain, cell.style, no_wrap=True, overflow="ignore")
-                elif whole:
-                    yield title.append_text(cell)
                 else:
-                    yield _folded(title.append_text(cell), width)
+                    yield title.append_text(cell)
 
 
 def _folded(text: Text, width: int) -> Text:

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Ask what is offered, and say what of it the run fits in."""
     spec, _ = find(arguments.environment)
-    asked = _question(arguments, spec)
     try:
+        asked = _question(arguments, spec)
         needed = planned(asked)
     except PlanError as error:
         raise UsageError(" ".join(str(error).split())) from error
@@ -98,10 +98,7 @@ def _question(arguments: argparse.Namespace, spec: EnvironmentSpec) -> Question:
         given = vars(arguments)
         given |= {"instance": nodes.instance_type, "region": spec.region, "purchase": "on-demand"}
         given |= {"days": None, "budget": None, "nodes": arguments.nodes or str(nodes.count)}
-        try:
-            asked = question(argparse.Namespace(**given))
-        except PlanError as error:
-            raise UsageError(" ".join(str(error).split())) from error
+        asked = question(argparse.Namespace(**given))
     sold = ways_to_buy(asked.instance)
     return replace(asked, purchase=sold[0]) if sold else asked
 

@@ -108,8 +108,7 @@ def _show(plan: Plan, console: Console) -> None:
             replaces = {"True": ", replaced", "Conditional": ", perhaps replaced"}
             words = f"{each.action} {each.logical_id} ({each.resource_type})"
             say(console, f"  {words}{replaces.get(each.replacement, '')}")
-    for words in plan.problems:
-        say(console, f"cannot be prepared: {words}")
+    say(console, *(f"cannot be prepared: {words}" for words in plan.problems))
     say(console, *(f"has drifted already: {drifted}" for drifted in plan.drifted))
 
 
@@ -126,13 +125,11 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         outcome = {"environment": plan.environment, "refused": refused, "stacks": said}
         print_json(outcome | {"executed": executed})
-    for words in () if arguments.json else (*(f"refused: {each}" for each in refused), *said):
-        say(console, words)
-    if refused:
-        if not arguments.json:
-            again = f"ultracluster deliver prepare {plan.environment}"
-            say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
-        return SOME_FAIL
+    else:
+        say(console, *(f"refused: {each}" for each in refused), *said)
+    if refused and not arguments.json:
+        again = f"ultracluster deliver prepare {plan.environment}"
+        say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
     return ALL_WELL if executed else SOME_FAIL
 
 
@@ -150,7 +147,6 @@ def _drift(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print_json({"environment": spec.name, "stacks": there, "drifted": found})
     else:
-        for words in found:
-            say(console, words)
-        say(console, f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks")
+        counted = f"{len(found) or 'no'} differences in {len(there)} stacks"
+        say(console, *found, f"{spec.name}: {counted}")
     return SOME_FAIL if found else ALL_WELL

@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_format, print_json
+from ultracluster.command_line import add_format, print_json, say
 from ultracluster.exit_status import ALL_WELL, UsageError
 
 PLACEHOLDER: Final = "my-cluster"
@@ -50,13 +50,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         print_json({"environment": name, "folder": folder, "files": sorted(texts)})
         return ALL_WELL
     into = "" if folder.resolve() == Path.cwd() else f"cd {folder}, "
-    for line in (
+    say(
+        console,
         f"{folder} is a project with the environment {name}:",
         *(f"  {path}" for path in sorted(texts)),
         f"Next: {into}npm install, ultracluster rehearse {name}.",
         f"Then write what you need into environments/{name}.py; README.md has the commands.",
-    ):
-        console.out(line, highlight=False)
+    )
     return ALL_WELL
 
 

@@ -33,29 +33,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         cloud = Account(spec.region, account=spec.account)
         caller = caller_of(cloud, spec.region)
         found = list(stacks(cloud, spec.stack_names))
-    for stack in found:
-        if stack.lifts:
-            lift(cloud, stack)
+    for stack in (each for each in found if each.lifts):
+        lift(cloud, stack)
     open_ones = [stack for stack in found if stack.to_type]
     deploy = "" if open_ones else f"npx cdk deploy {shlex.quote(f'{spec.name}/*')}"
     if arguments.json:
-        rows = [
-            {
-                "name": stack.name,
-                "status": stack.status,
-                "meaning": stack.meaning,
-                "held": stack.held,
-                "lifted": stack.lifts,
-                "type": stack.to_type,
-            }
-            for stack in found
-        ]
+        attributes = {name: name for name in ("name", "status", "meaning", "held")}
+        attributes |= {"lifted": "lifts", "type": "to_type"}
+        rows = [{key: getattr(each, name) for key, name in attributes.items()} for each in found]
         print_json({"environment": spec.name, "stacks": rows, "next": deploy})
         return SOME_FAIL if open_ones else ALL_WELL
     say(console, f"{spec.name} in {caller.place}")
-    say(console, *(line for stack in found for line in _lines(stack)))
-    if not found:
-        say(console, "No stack of it is left from a deployment that failed.")
+    none = [] if found else ["No stack of it is left from a deployment that failed."]
+    say(console, *(line for stack in found for line in _lines(stack)), *none)
     if deploy:
         say(console, f"Now: {deploy}")
     return SOME_FAIL if open_ones else ALL_WELL
