@@ -127,7 +127,7 @@ def test_a_lost_network_leaves_a_journal(world: World, monkeypatch: pytest.Monke
 def test_what_nobody_was_asked_about_stays_known(world: World, monkeypatch: pytest.MonkeyPatch):
     """Without a token of SSO, which "does not exist", a thing was taken for one that is gone."""
 
-    def unsigned(*_: object) -> None:
+    def unsigned(*_: object, **__: object) -> None:
         words = "Token for corp does not exist"
         raise CloudError("sqs", "delete_queue", "SSOTokenLoadError", words, answered=False)
 

@@ -62,7 +62,7 @@ def test_an_instance_type_that_sagemaker_does_not_have_is_refused(cloud):
     wrong["ResourceConfig"] = {**wrong["ResourceConfig"], "InstanceType": "ml.p4d.25xlarge"}
 
     with pytest.raises(
-        ClientError, match=r"InstanceType: got .*ml.p4d.25xlarge.*there is no such value"
+        ClientError, match=r"InstanceType: got .*ml.p4d.25xlarge.*the field has no such value"
     ):
         cloud.client("sagemaker").create_training_job(**wrong)
 
