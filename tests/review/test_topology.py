@@ -98,7 +98,7 @@ def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
     """98.4 TiB at 1,000 MB/s per TiB; data comes in by one link, checkpoints leave by another."""
     (system,) = ours.topology.file_systems
 
-    assert system.tebibytes == pytest.approx(98.4375)
+    assert system.gib == 100_800
     assert system.gigabytes_per_second == pytest.approx(98.4375)
     assert [(a.path, bool(a.imports), bool(a.exports)) for a in system.associations] == [
         ("/data", True, False),
@@ -122,7 +122,7 @@ def test_an_unknown_value_is_drawn_as_unknown(foreign: Figure):
     """A parameter without a default is not guessed, and neither is a subnet of somebody else."""
     system = next(f for f in foreign.topology.file_systems if "Lustre" in f.kind)
 
-    assert system.tebibytes == NotKnown("parameter StorageGiB has no default")
+    assert system.gib == NotKnown("parameter StorageGiB has no default")
     assert "capacity not known" in foreign.svg
     assert "Region not known" in foreign.svg
     assert "OtherSubnet" in foreign.svg

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import NOTHING, CostSheet, Quantity, cost_sheet, kept
-from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
@@ -94,23 +93,16 @@ def sheet_of(topology: Topology, spec: "EnvironmentSpec | None" = None) -> CostS
 
 def uncounted(topology: Topology) -> list[str]:
     """Return what a topology buys of which it does not tell how much."""
-    nodes, systems = topology.nodes, topology.file_systems
-    return [
-        *(f"nodes {n.name}" for n in nodes if n.count is not None and _count(n) is None),
-        *(
-            f"{f.kind} {f.name}"
-            for f in systems
-            if not (f.sold_as and isinstance(f.tebibytes, float))
-        ),
-    ]
+    nodes = (n for n in topology.nodes if n.count is not None and _count(n) is None)
+    systems = (f for f in topology.file_systems if not (f.sold_as and isinstance(f.gib, int)))
+    return [*(f"nodes {n.name}" for n in nodes), *(f"{f.kind} {f.name}" for f in systems)]
 
 
 def bill(topology: Topology) -> Iterator[Quantity]:
     yield from _nodes(topology)
     for file_system in topology.file_systems:
-        if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
-            gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
-            yield kept(file_system.sold_as, max(gib, NOTHING), f"Lustre {file_system.name}")
+        if file_system.sold_as is not None and isinstance(file_system.gib, int):
+            yield kept(file_system.sold_as, max(file_system.gib, 0), f"Lustre {file_system.name}")
     gateways = sum(len(subnet.nats) for subnet in topology.subnets)
     if gateways:
         yield kept(prices.NAT_GATEWAY, gateways, "NAT gateways")

@@ -7,6 +7,7 @@ it. Of addresses and groups outside of the templates only one of the two is know
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Final
 
@@ -22,7 +23,7 @@ from ultracluster.model.traffic import (
     covered,
     merged,
 )
-from ultracluster.review.naming import Names, short
+from ultracluster.review.naming import Names, group_by, short
 from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
 MOST_GROUPS: Final = 100
@@ -151,24 +152,19 @@ class _Flows:
     A group may have a thousand rules, each of which names another group.
     """
 
-    def __init__(self, flows: Iterable[tuple[Key, Flow]], blocks: Mapping[Key, str]) -> None:
+    def __init__(self, flows: Sequence[tuple[Key, Flow]], blocks: Mapping[Key, str]) -> None:
         self._blocks = blocks
-        self._named: dict[tuple[Key, Direction, Key | None], list[Flow]] = {}
-        self._by_address: dict[tuple[Key, Direction], list[Flow]] = {}
-        self._around: dict[tuple[Key, Direction, str | None], list[Flow]] = {}
-        for owner, flow in flows:
-            self._named.setdefault((owner, flow.direction, flow.peer), []).append(flow)
-            if isinstance(flow.peer, str):
-                self._by_address.setdefault((owner, flow.direction), []).append(flow)
+        self._named = group_by(flows, lambda each: (each[0], each[1].direction, each[1].peer))
+        by_address = (each for each in flows if isinstance(each[1].peer, str))
+        self._by_address = group_by(by_address, lambda each: (each[0], each[1].direction))
+        self._around = cache(self._around_a_block)
 
     def towards(self, group: Key, direction: Direction, peer: Key) -> list[Flow]:
         """Return what rules of a group say of another."""
-        block = self._blocks.get(peer)
-        asked = (group, direction, block)
-        if asked not in self._around:
-            self._around[asked] = [
-                flow
-                for flow in self._by_address.get((group, direction), ())
-                if flow.peer == ANYWHERE[0] or block_within(block, flow.peer)
-            ]
-        return [*self._named.get((group, direction, peer), ()), *self._around[asked]]
+        named = self._named.get((group, direction, peer), ())
+        around = self._around(group, direction, self._blocks.get(peer))
+        return [*(flow for _, flow in named), *around]
+
+    def _around_a_block(self, group: Key, direction: Direction, block: str | None) -> list[Flow]:
+        found = (flow for _, flow in self._by_address.get((group, direction), ()))
+        return [f for f in found if f.peer == ANYWHERE[0] or block_within(block, f.peer)]

@@ -100,8 +100,10 @@ def service_name(endpoint: Mapping[str, Any]) -> str:
     return stated.replace("\x00", "?") or "a service that is not known"
 
 
-def tebibytes(gib: float) -> str:
-    """Return a size in GiB as a reader takes it in: `98.4 TiB`."""
+def tebibytes(gib: float | None) -> str:
+    """Return a size in GiB as a reader takes it in: `98.4 TiB`; None grows by itself."""
+    if gib is None:
+        return "grows by itself"
     if gib < GIB_PER_TIB:
         return f"{gib:,.0f} GiB"
     tib = gib / GIB_PER_TIB

@@ -10,7 +10,6 @@ from ultracluster.catalogue.instances import letters, vcpus_by_size
 from ultracluster.catalogue.prices import on_demand
 from ultracluster.catalogue.quotas import Quota, of_training
 from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
 from ultracluster.review.drawing.boxes import address_words
 from ultracluster.review.naming import tebibytes
@@ -75,12 +74,8 @@ def _capacity(topologies: Sequence[Topology], spec: "EnvironmentSpec | None") ->
 
 
 def _of_file_system(file_system: FileSystem, topology: Topology) -> Iterator[Row]:
-    tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
-    size = "grows by itself" if tib is None else ""
-    if isinstance(tib, NotKnown):
-        size = f"not known: {tib.because}"
-    elif tib is not None:
-        size = tebibytes(tib * GIB_PER_TIB)
+    gib, rate = file_system.gib, file_system.gigabytes_per_second
+    size = f"not known: {gib.because}" if isinstance(gib, NotKnown) else tebibytes(gib)
     yield Row(f"{file_system.kind} {file_system.name}", size)
     if isinstance(rate, float | int):
         many = sum(n.count for n in topology.nodes if n.instance and isinstance(n.count, int))
@@ -194,12 +189,12 @@ def _lustre_quotas(file_systems: Sequence[FileSystem]) -> Iterator[Row]:
         mine = [system for system in file_systems if system.kind in names]
         if mine:
             yield _quota(kind.count, f"{len(mine)}")
-        sizes = [f.tebibytes for f in mine if isinstance(f.tebibytes, float)]
+        sizes = [f.gib for f in mine if isinstance(f.gib, int)]
         if sizes:
             hdd = any("HDD" in f.notes for f in mine)
             unknown = "" if len(sizes) == len(mine) else "at least: not every capacity is known"
-            size = f"{sum(sizes) * GIB_PER_TIB:,.0f} GiB"
-            yield _quota(quotas.LUSTRE_HDD if hdd else kind.capacity, size, unknown)
+            quota = quotas.LUSTRE_HDD if hdd else kind.capacity
+            yield _quota(quota, f"{sum(sizes):,} GiB", unknown)
 
 
 def _quota(quota: Quota, value: str, note: str = "") -> Row:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,6 @@ from ultracluster.drift import Drifted
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroups
-from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import explained
 from ultracluster.review.baseline import Baseline
@@ -151,28 +151,23 @@ def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None
 def mount(groups: SecurityGroups, nodes: Nodes, system: FileSystem) -> tuple[str, bool | None]:
     """Return what passes between nodes and a file system, and whether that is enough."""
     lustre = "Lustre" in system.kind
-    said = "Lustre: TCP 988 and 1018–1023" if lustre else "NFS: TCP 2049"
-    ports, open_ = (
-        EVERY_PORT if lustre else NFS,
-        f"{said} {'pass both ways' if lustre else 'passes'}",
-    )
-    if isinstance(nodes.groups, NotKnown) or isinstance(system.groups, NotKnown):
-        return f"{said}; whether it passes is not known", None
-    ways = [(nodes.groups, system.groups), (system.groups, nodes.groups)]
+    said, ports, passes = "NFS: TCP 2049", NFS, "passes"
+    if lustre:
+        said, ports, passes = "Lustre: TCP 988 and 1018–1023", EVERY_PORT, "pass both ways"
 
-    def closed() -> bool:
-        return any(
-            groups.closed_ports(source, "out", ports, set(target))
-            or groups.closed_ports(target, "in", ports, set(source))
-            for source, target in (ways if lustre else ways[:1])
-        )
+    def closed(source: Sequence[Key], target: Sequence[Key]) -> bool:
+        out = groups.closed_ports(source, "out", ports, set(target))
+        return bool(out or groups.closed_ports(target, "in", ports, set(source)))
 
-    match read(closed):
+    ends = nodes.groups, system.groups
+    ways = [ends, ends[::-1]] if lustre else [ends]
+    unknown = any(isinstance(end, NotKnown) for end in ends)
+    match NotKnown("") if unknown else read(lambda: any(starmap(closed, ways))):
         case NotKnown():
             return f"{said}; whether it passes is not known", None
         case True:
             return f"{said}: the security groups do not let it pass", False
-    return open_, True
+    return f"{said} {passes}", True
 
 
 def _missing_stacks(subject: Subject) -> Iterator[str]:
@@ -218,8 +213,8 @@ def _nodes(found: Iterable[Nodes]) -> Iterator[str]:
 
 
 def _file_system(system: FileSystem) -> str:
-    size, rate = system.tebibytes, system.gigabytes_per_second
-    tib = f"{tebibytes(size * GIB_PER_TIB)} of " if isinstance(size, float | int) else ""
+    rate = system.gigabytes_per_second
+    tib = f"{tebibytes(system.gib)} of " if isinstance(system.gib, int) else ""
     fast = f" at {rate:,.3g} GB/s" if isinstance(rate, float | int) else ""
     return f"{tib}{system.kind}{fast}"
 

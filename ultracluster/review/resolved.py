@@ -18,7 +18,6 @@ from ultracluster.templates.resolved_values import (
     key,
     links,
     number,
-    part,
     text,
 )
 from ultracluster.templates.scope import section
@@ -44,18 +43,13 @@ def read(function: Callable[..., T], *arguments: Any) -> T | NotKnown:
         return NotKnown(error.because)
 
 
-def at(function: Callable[[Any], T], value: Any, *path: str) -> T | NotKnown:
-    """Return what a function reads at a path of a resolved value, or why that is not known."""
-    return read(lambda: function(part(value, *path)))
-
-
 def or_none(value: T | NotKnown | None) -> T | None:
     return None if isinstance(value, NotKnown) else value
 
 
 def key_at(value: Any, *path: str) -> Key | None:
     """Return what a resolved value refers to at a path, None where that is not known."""
-    found: Key | NotKnown = at(key, value, *path)
+    found: Key | NotKnown = read(key, value, *path)
     return None if isinstance(found, NotKnown) else found
 
 

@@ -16,21 +16,18 @@ Severity = Literal["high", "medium", "low"]
 class Level(StrEnum):
     """What an action can do at most, in IAM's own five levels; the mildest first."""
 
+    UNKNOWN = "unknown"
+    """IAM's service authorization reference does not have the action."""
     LIST = "list"
     READ = "read"
     TAGGING = "tagging"
     WRITE = "write"
     PERMISSIONS = "permissions management"
-    UNKNOWN = "unknown"
-    """IAM's service authorization reference does not have the action."""
 
     @property
     def rank(self) -> int:
         """Place in the order of levels; the higher, the more it can do."""
-        return _RANKS[self]
-
-
-_RANKS: Final = {level: place for place, level in enumerate(Level)} | {Level.UNKNOWN: -1}
+        return list(Level).index(self)
 
 
 @dataclass(frozen=True)
@@ -149,10 +146,8 @@ def level(pattern: str) -> Level:
     """Return what an action can do at most; of a pattern, what any of its actions can."""
     if pattern.startswith("!") or pattern in ("*", "*:*"):
         return Level.PERMISSIONS
-    found = matching(pattern)
-    return max(
-        (about for about, _ in found.values()), key=lambda about: about.rank, default=Level.UNKNOWN
-    )
+    levels = [Level.UNKNOWN, *(about for about, _ in matching(pattern).values())]
+    return max(levels, key=lambda about: about.rank)
 
 
 def scoped(pattern: str) -> bool:

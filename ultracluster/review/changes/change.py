@@ -4,7 +4,7 @@ import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 Key = tuple[str, str]
 """Stack and logical id of a resource."""
@@ -35,10 +35,7 @@ class Danger(StrEnum):
     @property
     def rank(self) -> int:
         """Place in the order of dangers; 0 is the worst."""
-        return _RANKS[self]
-
-
-_RANKS: Final = {danger: place for place, danger in enumerate(Danger)}
+        return list(Danger).index(self)
 
 
 class Difference(NamedTuple):

@@ -1,6 +1,6 @@
 """Changes of IAM permissions: who may do more, and who may do less."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -11,14 +11,13 @@ from ultracluster.model.policies import (
     IDENTITIES,
     MANAGED,
     ROLE,
-    PolicyKind,
     Statement,
     statements_of,
 )
 from ultracluster.review.access.sentences import condition, principal
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import ANY, Edit, Effect, when
-from ultracluster.review.naming import Names, first_of, named
+from ultracluster.review.naming import first_of, named
 from ultracluster.review.resolved import lost
 from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
@@ -27,7 +26,7 @@ from ultracluster.templates.resolved_values import Key
 POLICIES: Final = (*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
 MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
-SAYS: Final[Mapping[PolicyKind, tuple[str, str]]] = {
+SAYS: Final = {
     "trust": ("can be assumed in a new way", "can no longer be assumed as before"),
     "resource": ("gives access to more", "gives access to less, and what needs it is refused"),
     "identity": ("may do more", "may do less, and what still needs it is refused"),
@@ -122,6 +121,11 @@ def _who(edit: Edit, statements: Sequence[Statement]) -> str:
 def _words(edit: Edit, some: Sequence[Grant], known: Conditions) -> str:
     """Return what is allowed, under which of the conditions that are not known before or after."""
     names = edit.pair.names
+
+    def caller(marked: str) -> str:
+        kind, _, value = marked.partition(":")
+        return principal(kind, names.readable(value))
+
     grouped: dict[tuple[str, str, str], dict[str, None]] = {}
     for grant in some:
         new = [
@@ -130,34 +134,25 @@ def _words(edit: Edit, some: Sequence[Grant], known: Conditions) -> str:
         ]
         under = first_of(sorted(new), MOST_NAMED, " and ") or "under a condition"
         key = (grant.resource, grant.principal, under if grant.conditions else "")
-        grouped.setdefault(key, {})[_action(grant.written or grant.action)] = None
+        action = grant.written or grant.action
+        says = "every action" if action in ("*", "*:*") else _named(action, str)
+        grouped.setdefault(key, {})[says] = None
     trust = all(grant.action.startswith("sts:") and grant.resource == "*" for grant in some)
     parts = []
     for (resource, by, under), actions in grouped.items():
         words = first_of(sorted(actions), MOST_NAMED)
-        words += "" if trust else f" on {_place(names, resource)}"
-        words += f" by {_principal(names, by)}" if by else ""
+        place = "any resource" if resource == "*" else _named(resource, names.readable)
+        words += "" if trust else f" on {place}"
+        words += f" by {_named(by, caller, 'anybody')}" if by else ""
         parts.append(f"{words} {under}".rstrip())
     return first_of(parts, MOST_NAMED, "; ", "; and ")
 
 
-def _action(name: str) -> str:
-    if name in ("*", "*:*"):
-        return "every action"
-    return f"everything except {', '.join(name[1:].split('|'))}" if name.startswith("!") else name
-
-
-def _place(names: Names, marked: str) -> str:
+def _named(marked: str, name: Callable[[str], str], everything: str = "everything") -> str:
+    """Return what is named; `!` begins what is excluded, with `|` between."""
     if marked.startswith("!"):
-        return f"everything except {', '.join(map(names.readable, marked[1:].split('|')))}"
-    return "any resource" if marked == "*" else names.readable(marked)
-
-
-def _principal(names: Names, marked: str) -> str:
-    if marked.startswith("!"):
-        return f"anybody except {', '.join(_principal(names, p) for p in marked[1:].split('|'))}"
-    kind, _, value = marked.partition(":")
-    return principal(kind, names.readable(value))
+        return f"{everything} except {', '.join(map(name, marked[1:].split('|')))}"
+    return name(marked)
 
 
 @when("changed", ANY)

@@ -1,7 +1,7 @@
 """What changes outside of resources: outputs and exports, parameters, conditions and the rest."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted, types_of, value_alike
@@ -13,6 +13,9 @@ from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
 from ultracluster.templates.texts import identity
 
+ENTRIES: Final = ("Outputs", "Parameters")
+"""Sections of which each entry is a difference of its own."""
+
 
 def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
     """Yield a line for each difference outside of resources."""
@@ -21,32 +24,23 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
     for stack in {**before.bodies, **after.bodies}:
         old, new = before.bodies.get(stack, {}), after.bodies.get(stack, {})
         for title in sorted({*old, *new} - {"Resources"}, key=str):
-            was, now = old.get(title), new.get(title)
-            entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
-            if canonical(was) == canonical(now) and not (entries and title == "Outputs"):
+            was, now = old.get(title) or {}, new.get(title) or {}
+            if not isinstance(was, Mapping) or not isinstance(now, Mapping) or title not in ENTRIES:
+                yield from _section(stack, str(title), old.get(title), new.get(title))
                 continue
-            if title not in ("Outputs", "Parameters") or not entries:
-                place = Difference(stack, str(title), "")
-                yield _line(place, was, now, _section(str(title)))
-                continue
-            for name in sorted({*(was or {}), *(now or {})}, key=str):
-                values = (was or {}).get(name), (now or {}).get(name)
-                alike = canonical(values[0]) == canonical(values[1])
+            for name in sorted({*was, *now}, key=str):
+                values = stack, str(name), was.get(name), now.get(name)
                 if title == "Outputs":
-                    place = Difference(stack, "Outputs", dotted((str(name),)))
-                    effect = _output(stack, str(name), *values, exports)
-                    # What is written alike may still export something else, or nothing.
-                    if not alike or effect.danger is not Danger.HARMLESS:
-                        yield _line(place, *values, effect)
-                elif not alike:
-                    given = str(name) in after.parameters
-                    yield from _parameter(stack, str(name), *values, given=given)
+                    yield from _output(*values, exports)
+                elif canonical(was.get(name)) != canonical(now.get(name)):
+                    yield from _parameter(*values, given=str(name) in after.parameters)
 
 
-def _section(name: str) -> Effect:
+def _section(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
     unknown = (Danger.CANNOT_TELL, f"section {name} changes", "no section of that name is known")
     danger, what, why = NAMES["sections"].get(name, unknown)
-    return Effect(Danger(danger), what, why)
+    if canonical(was) != canonical(now):
+        yield _line(Difference(stack, name, ""), was, now, Effect(Danger(danger), what, why))
 
 
 def _line(place: Difference, was: Any, now: Any, effect: Effect) -> Change:
@@ -100,6 +94,15 @@ class _Exports:
 
 
 def _output(
+    stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
+) -> Iterator[Change]:
+    effect = _of_output(stack, name, was, now, exports)
+    # What is written alike may still export something else, or nothing.
+    if effect.danger is not Danger.HARMLESS or canonical(was) != canonical(now):
+        yield _line(Difference(stack, "Outputs", dotted((name,))), was, now, effect)
+
+
+def _of_output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
 ) -> Effect:
     (old, before), (new, after) = exports[0].of(stack, was), exports[1].of(stack, now)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.model.security_groups import SecurityGroup
-from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing import blocks
 from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Item, Say, Stack
@@ -220,11 +219,8 @@ def file_system_box(system: FileSystem, context: Context) -> Block:
 
 
 def size_words(file_system: FileSystem) -> str:
-    tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
-    size = "grows by itself"
-    if tib is not None:
-        size = "capacity not known" if isinstance(tib, NotKnown) else tebibytes(tib * GIB_PER_TIB)
-    parts = [size]
+    gib, rate = file_system.gib, file_system.gigabytes_per_second
+    parts = ["capacity not known" if isinstance(gib, NotKnown) else tebibytes(gib)]
     if isinstance(rate, NotKnown):
         parts.append("throughput not known")
     elif rate is not None:

@@ -1,6 +1,6 @@
 """Arrows and lines: between boxes that are drawn, and rows that show what leads where."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -16,29 +16,24 @@ STYLES: Final = {True: "store-line", False: "bad-line", None: "unknown-line"}
 
 
 @dataclass(frozen=True)
-class Wire:
-    """A line from several boxes to one."""
-
-    sources: Sequence[Hashable]
-    target: Hashable
-
-
-@dataclass(frozen=True)
-class Wired:
+class WithLines:
     """A block with lines at its left, each in a lane of its own where no text ever is."""
 
     block: Block
-    wires: Sequence[Wire]
+    lines: Mapping[Hashable, Sequence[Hashable]]
+    """The boxes from which a line leads to each box."""
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
-        lanes = LANE * len(self.wires) + (6 if self.wires else 0)
+        lanes = LANE * len(self.lines) + (6 if self.lines else 0)
         height = self.block.draw(canvas, x + lanes, y, width - lanes)
-        for number, wire in enumerate(self.wires):
+        for number, (target, sources) in enumerate(self.lines.items()):
             lane = x + LANE * number + LANE / 2
             # Each lane meets a box at a height of its own, so that no two lines lie on another.
             shift = 5.0 * number
-            ends = [canvas.anchors[wire.target]] if wire.target in canvas.anchors else []
-            starts = [canvas.anchors[source] for source in wire.sources if source in canvas.anchors]
+            ends, starts = (
+                [canvas.anchors[box] for box in boxes if box in canvas.anchors]
+                for boxes in ([target], sources)
+            )
             for (right, up), (across, down) in product(ends, starts):
                 shape = f"M{across:.1f} {down + shift:.1f}H{lane:.1f}V{up + shift:.1f}"
                 canvas.path(f"{shape}H{right - 1:.1f}", "line plain-line", arrow=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.review.drawing import blocks
 from ultracluster.review.drawing.blocks import Block, Chips, Edge, Frame, Grid, Stack
-from ultracluster.review.drawing.lines import Flow, Mount, Wired
+from ultracluster.review.drawing.lines import Flow, Mount, WithLines
 from ultracluster.review.drawing.node_box import NodeBox
 
 MOST_SUBNETS: Final = 12
@@ -45,9 +45,9 @@ class _Chart:
         """Yield the lines of a block, and keep the edges for later."""
         if isinstance(block, Stack | Grid):
             yield from self._several(block.blocks, indent)
-        elif isinstance(block, Wired):
+        elif isinstance(block, WithLines):
             yield from self.lines(block.block, indent)
-            self._edges += [Edge(s, wire.target) for wire in block.wires for s in wire.sources]
+            self._edges += [Edge(s, target) for target in block.lines for s in block.lines[target]]
         elif isinstance(block, Mount | Flow):
             self._edges += block.edges
         elif isinstance(block, Chips):

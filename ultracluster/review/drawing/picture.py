@@ -1,7 +1,7 @@
 """The whole picture: Region, VPCs, and what lies outside of them."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -9,43 +9,29 @@ from typing import Final
 from ultracluster.review.drawing import blocks, boxes
 from ultracluster.review.drawing.blocks import Block, Chips, Frame, Grid, Item, Say, Stack
 from ultracluster.review.drawing.boxes import Context
-from ultracluster.review.drawing.lines import Wire, Wired
+from ultracluster.review.drawing.lines import WithLines
 from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
 from ultracluster.review.matrix import Matrix
+from ultracluster.review.naming import group_by
 from ultracluster.review.resolved import NotKnown, words
+from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.networks import Vpc
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 from ultracluster.style_sheet import picture_style
-from ultracluster.templates.resolved_values import Key
 
 CLASSES: Final = re.compile('class="([^"]*)"')
 WIDTH: Final = 960.0
 MARGIN: Final = 1.0
 MOST_SUBNETS: Final = 24
 """Subnets of a zone with something in them that are drawn in full."""
-MOST_WIRES: Final = 4
+MOST_LINES: Final = 4
 SMALL_SUBNET: Final = 250.0
 STORE: Final = 170.0
 MOST_STORES: Final = 36
-MEANINGS: Final = (
-    ("EFA interface", "efa"),
-    ("which has an address as well", "line both"),
-    ("IP interface", "ip"),
-    ("no interface, or not known", "none"),
-    ("reserved capacity", "reserved"),
-    ("fabric: members exchange everything", "line thick efa-line"),
-    ("traffic that passes", "line store-line"),
-    ("does not pass", "line bad-line"),
-    ("not known whether it passes", "line unknown-line"),
-    ("way out", "line plain-line"),
-    ("addresses taken, in the order of the words above", "line use0"),
-)
-"""What the colours and lines mean, each in the style that it is drawn in, whose last word the
-drawing has as well."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +41,8 @@ class Legend:
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> float:
         drawn = set(" ".join(CLASSES.findall(canvas.body())).split())
         changed = [blocks.changed_chip("changed")] if "changed" in drawn else []
-        chips = [*changed, *(each for each in MEANINGS if each[1].split()[-1] in drawn)]
+        signs = DRAWN["legend"].items()
+        chips = changed + [(says, sign) for sign, says in signs if sign.split()[-1] in drawn]
         return Chips(chips, "Legend" if chips else "").draw(canvas, x, y, width)
 
     def words(self) -> Iterator[Item]:
@@ -177,23 +164,21 @@ def vpc_box(vpc: Vpc, context: Context) -> Block:
         note = f"block not known: {vpc.block.because}"
     style = "vpc unknown" if vpc.outside else "vpc"
     title = vpc.name if vpc.outside and vpc.key is None else f"VPC {vpc.name}"
-    body, change = Wired(Stack(content), _wires(vpc)), context.change(vpc.key)
+    body, change = WithLines(Stack(content), _lines_out(vpc)), context.change(vpc.key)
     return Frame(title, note, body, style, LARGE, change=change)
 
 
-def _wires(vpc: Vpc) -> Sequence[Wire]:
+def _lines_out(vpc: Vpc) -> Mapping[Hashable, Sequence[Hashable]]:
     """Return the ways out: to each NAT gateway, and from there to the internet gateway."""
     full = [subnet for subnet in vpc.subnets if subnet.uses]
-    by_nat: dict[Key, list[Hashable]] = {}
-    for subnet in full:
-        if subnet.nat_subnet is not None and subnet.nat_subnet != subnet.key:
-            by_nat.setdefault(subnet.nat_subnet, []).append(subnet.key)
-    wires = [Wire(sources, target) for target, sources in by_nat.items()]
+    private = (subnet for subnet in full if subnet.nat_subnet not in (None, subnet.key))
+    by_nat = group_by(private, lambda subnet: subnet.nat_subnet)
+    lines: dict[Hashable, list[Hashable]] = {nat: [s.key for s in by_nat[nat]] for nat in by_nat}
     public = [subnet.key for subnet in full if subnet.way_out == "internet gateway"]
     if public and "internet gateway" in vpc.gateways:
-        wires.append(Wire(public, ("border", vpc.key)))
+        lines["border", vpc.key] = list(public)
     # More lines than these would say less than the words in each subnet do.
-    return wires if len(wires) <= MOST_WIRES else []
+    return lines if len(lines) <= MOST_LINES else {}
 
 
 def _homeless(topology: Topology, context: Context) -> Iterator[Block]:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -121,14 +122,9 @@ def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
     if width(text, size, bold=bold) <= room:
         return text
     # The end of a name often tells it from others: a third of what is kept is the end.
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if width(_cut(text, middle), size, bold=bold) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return _cut(text, low) if low else ""
+    lengths = range(1, len(text) + 1)
+    kept = bisect_right(lengths, room, key=lambda n: width(_cut(text, n), size, bold=bold))
+    return _cut(text, kept) if kept else ""
 
 
 def _cut(text: str, kept: int) -> str:

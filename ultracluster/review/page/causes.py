@@ -5,8 +5,9 @@ for group in grouped(changes):
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
@@ -137,22 +138,22 @@ def _cause(changes: Sequence[Change]) -> str:
     first = (own or changes)[0]
     if first.resource_type is not None and own and not first.property:
         return f"{first.resource_type} {_verb(first)}"
-    edits = list(dict.fromkeys((n, *map(_written, values)) for n, *values in map(_edit, own)))
-    said = ", ".join(
-        f"{name}: {before} → {after}".removeprefix(": ")
-        if max(len(before), len(after)) <= LONGEST_OF_A_CAUSE
-        else f"{name} changes".strip()
-        for name, before, after in edits
-    )
-    if first.resource_type is None or not own:
-        section = (first.caused_by or first).resource
-        stacks = ", ".join(dict.fromkeys((c.caused_by or c).stack for c in changes))
-        told = own and len(edits) <= MOST_EDITS
-        return f"{section} of {stacks}" + (f": {said}" if told else "")
-    if {change.property for change in own} <= {*RETENTION}:
-        name, before, after = (list(dict.fromkeys(each)) for each in zip(*edits, strict=True))
-        return f"{' and '.join(name)}: {'/'.join(before)} → {'/'.join(after)}"
-    return said
+    edits = dict.fromkeys((n, *map(_written, values)) for n, *values in map(_edit, own))
+    said = ", ".join(map(_edits, group_by(edits, itemgetter(2)).values()))
+    if first.resource_type is not None and own:
+        return said
+    section = (first.caused_by or first).resource
+    stacks = ", ".join(dict.fromkeys((c.caused_by or c).stack for c in changes))
+    told = own and len(edits) <= MOST_EDITS
+    return f"{section} of {stacks}" + (f": {said}" if told else "")
+
+
+def _edits(alike: Iterable[tuple[str, str, str]]) -> str:
+    """Return edits that lead to the same value in words."""
+    names, before, after = (list(dict.fromkeys(each)) for each in zip(*alike, strict=True))
+    if max(map(len, [*before, *after])) > LONGEST_OF_A_CAUSE:
+        return f"{' and '.join(names)} changes".strip()
+    return f"{' and '.join(names)}: {'/'.join(before)} → {after[0]}".removeprefix(": ")
 
 
 def _written(value: Any) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -60,8 +60,8 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "schema": 2,
         "title": review.title,
         "headline": review.headline,
-        "made": None if made is None else asdict(made),
-        "notes": list(review.notes),
+        "made": made,
+        "notes": review.notes,
         "cost": _cost(review.money),
         "baseline": review.baseline,
         "worst": review.worst.value if review.worst else None,
@@ -73,32 +73,29 @@ def document(review: Review, made: Provenance | None = None) -> str:
             {"danger": group.danger.value, "cause": group.cause, "places": list(group.places)}
             for group in grouped(review.changes)
         ],
-        "three_ways": [asdict(way) for way in review.ways],
+        "three_ways": review.ways,
         "findings": [
             {
                 "rule": finding.rule,
                 "severity": review.audit.severity(finding),
                 "message": finding.message,
                 "fix": finding.fix,
-                "place": asdict(finding.place),
+                "place": finding.place,
                 "only_if": dict(finding.choices),
             }
             for finding in review.audit.findings
         ],
-        "packs": None if review.packs is None else asdict(review.packs),
+        "packs": review.packs,
         "cannot_tell": [
-            {"rule": item.rule, "place": asdict(item.place), "because": item.because}
+            {"rule": item.rule, "place": item.place, "because": item.because}
             for item in review.audit.unknown
         ],
         "statements": review.statements,
         "escalations": review.escalations,
         "security": [_security(figure) for figure in review.figures],
-        "topology": [
-            {"templates": list(figure.names), "words": asdict(figure.words)}
-            for figure in review.figures
-        ],
-        "numbers": [asdict(group) for group in review.numbers],
-        "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
+        "topology": [{"templates": f.names, "words": f.words} for f in review.figures],
+        "numbers": review.numbers,
+        "sizes": [_plain(size) | {"near": size.near} for size in review.sizes],
     }
     members = ",\n".join(_members(found))
     return f"{{\n{members}\n}}"
@@ -132,24 +129,24 @@ def _cost(money: Money | None) -> dict[str, Any] | None:
     return {
         **{f"usd_per_day{n}": None if usd is None else float(usd) for n, usd in sums},
         "usd_per_day_by_cost_sheet": money.cost_sheet and float(money.cost_sheet),
-        "without_a_price": list(money.left_out),
-        "without_a_price_before": list(money.left_out_before),
+        "without_a_price": money.left_out,
+        "without_a_price_before": money.left_out_before,
     }
 
 
 def _security(figure: Figure) -> dict[str, Any]:
     return {
-        "templates": list(figure.names),
+        "templates": figure.names,
         "passes": [
             {
                 "from": source,
                 "to": target,
-                "traffic": [str(each) for each in cell.passes],
-                "one_side_alone": [str(each) for each in cell.one_side],
+                "traffic": list(map(str, cell.passes)),
+                "one_side_alone": list(map(str, cell.one_side)),
             }
             for source, target, cell in figure.matrix.pairs
         ],
-        "unknown": list(figure.matrix.unknown),
+        "unknown": figure.matrix.unknown,
     }
 
 
@@ -262,21 +259,17 @@ def gravest_first(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _written(name: str, review: Review, made: Provenance | None, **values: Any) -> str:
-    return (
-        _environment()
-        .get_template(name)
-        .render(
-            review=review,
-            made=made,
-            dangers=group_by(grouped(review.changes), lambda group: group.danger),
-            holders=group_by(review.statements, lambda each: (each.place, each.kind)),
-            matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
-            columns=MOST_COLUMNS,
-            ways=group_by(review.escalations, lambda way: way.who),
-            severities=SEVERITIES,
-            kinds=KINDS,
-            **values,
-        )
+    template = _environment().get_template(name)
+    return template.render(
+        review=review,
+        made=made,
+        dangers=group_by(grouped(review.changes), lambda group: group.danger),
+        holders=group_by(review.statements, lambda each: (each.place, each.kind)),
+        matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
+        columns=MOST_COLUMNS,
+        ways=group_by(review.escalations, lambda way: way.who),
+        kinds=KINDS,
+        **values,
     )
 
 
@@ -291,11 +284,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    functions: list[Any] = [
-        *(assumptions, contents.cost, contents.members, contents.names_of),
-        *(contents.pieces, contents.sentence, contents.sentences),
-        *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
-        *(contents.plain, gravest_first),
-    ]
-    made.globals.update({each.__name__: each for each in functions})
+    functions = (assumptions, code, escaped, gravest_first)
+    made.globals |= vars(contents) | {each.__name__: each for each in functions}
     return made

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
 from ultracluster.review.naming import Names, group_by, short
-from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read, words
+from ultracluster.review.resolved import NotKnown, key_at, or_none, read, words
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
@@ -169,7 +169,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
             ends.setdefault(end.vpc, []).append(end)
     for resource in model.of(VPC):
         own = resource.place.key
-        block = at(text, resource.properties, "CidrBlock")
+        block = read(text, resource.properties, "CidrBlock")
         yield Vpc(
             name=short(resource.place),
             key=own,
@@ -198,7 +198,7 @@ def _zone(given: Given) -> str:
 
 def _subnet(model: Model, given: Given, contents: Contents) -> Subnet:
     way_out, nat_subnet = _way_out(model, given.key)
-    block = at(text, given.properties, "CidrBlock")
+    block = read(text, given.properties, "CidrBlock")
     return Subnet(
         name=short(given.place),
         key=given.key,

@@ -8,7 +8,7 @@ from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, catalogued
 from ultracluster.review.naming import Names, short
-from ultracluster.review.resolved import NotKnown, at, entries, key_at, or_none, read
+from ultracluster.review.resolved import NotKnown, entries, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -108,8 +108,8 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
     for node in (*model.nodes, *model.nodes_without_template):
         yield _ec2(model, node, names, queues)
     for group in model.hyperpod_groups:
-        type_name = or_none(at(text, group.group, "InstanceType"))
-        many = at(number, group.group, "InstanceCount")
+        type_name = or_none(read(text, group.group, "InstanceType"))
+        many = read(number, group.group, "InstanceCount")
         network = read(group.vpc_config)
         yield Nodes(
             name=f"{short(group.place)}: {group.name()}",
@@ -121,8 +121,8 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
             alone=many == 1,
             interfaces=NotKnown("SageMaker makes them"),
             addresses=NotKnown("SageMaker makes their interfaces"),
-            subnets=network if isinstance(network, NotKnown) else at(keys, network, "Subnets"),
-            groups=at(keys, or_none(network), "SecurityGroupIds"),
+            subnets=network if isinstance(network, NotKnown) else read(keys, network, "Subnets"),
+            groups=read(keys, or_none(network), "SecurityGroupIds"),
         )
 
 
@@ -137,7 +137,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
     place, kind = (launcher.place, launcher.kind) if launcher else (node.place, None)
     own = launcher.properties if launcher else {}
     types = read(lambda: list(dict.fromkeys(node.type_names())))
-    stated = [at(text, own, *path) for path in MARKETS]
+    stated = [read(text, own, *path) for path in MARKETS]
     if (or_none(stated[0]) or "").startswith("FARGATE"):
         types = ["Fargate"]
     one_type = isinstance(types, list) and len(types) == 1
@@ -170,8 +170,8 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
 
 
 def _interface(entry: Mapping[str, Any]) -> Interface:
-    card, device = (at(number, entry, name) for name in ("NetworkCardIndex", "DeviceIndex"))
-    kind = at(text, entry, "InterfaceType") or "interface"
+    card, device = (read(number, entry, name) for name in ("NetworkCardIndex", "DeviceIndex"))
+    kind = read(text, entry, "InterfaceType") or "interface"
     return Interface(card or 0, device or 0, kind)
 
 
@@ -189,7 +189,7 @@ def _placement(model: Model, node: Node, names: Names) -> Placement | None:
 
 def placement(found: ResolvedResource) -> Placement:
     """Return a placement group of the templates; EC2's default strategy is a cluster."""
-    strategy = at(text, found.properties, "Strategy") or "cluster"
+    strategy = read(text, found.properties, "Strategy") or "cluster"
     return Placement(short(found.place), strategy, found.place.key)
 
 
@@ -208,13 +208,13 @@ def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
 
 def reservation(found: ResolvedResource, kind: str = RESERVED) -> Reservation:
     own = found.properties
-    ends = at(text, own, "EndDate")
+    ends = read(text, own, "EndDate")
     until = "" if ends is None else f"ends {ends}"
     return Reservation(
         short(found.place),
         kind,
-        at(number, own, "InstanceCount"),
+        read(number, own, "InstanceCount"),
         "end not known" if isinstance(ends, NotKnown) else until,
-        at(text, own, "InstanceType"),
+        read(text, own, "InstanceType"),
         found.place,
     )

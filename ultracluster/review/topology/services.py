@@ -8,7 +8,7 @@ from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
 from ultracluster.review.naming import Names, service_name, short
-from ultracluster.review.resolved import NotKnown, at, linked, or_none, read, words
+from ultracluster.review.resolved import NotKnown, linked, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.templates.resolved import Place
 from ultracluster.templates.resolved_values import Key, key, keys, links, text
@@ -64,19 +64,19 @@ class JobInterfaces:
 def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
     for cluster in model.of("AWS::PCS::Cluster"):
         own = cluster.properties
-        accounting = at(text, own, "SlurmConfiguration", "Accounting", "Mode")
+        accounting = read(text, own, "SlurmConfiguration", "Accounting", "Mode")
         yield Scheduler(
             title="Slurm controller (AWS PCS)",
             name=short(cluster.place),
             place=cluster.place,
-            version=f"Slurm {words(at(text, own, 'Scheduler', 'Version'), 'version not known')}",
-            size=at(text, own, "Size") or NotKnown("it is not written"),
-            subnets=at(keys, own, "Networking", "SubnetIds"),
+            version=f"Slurm {words(read(text, own, 'Scheduler', 'Version'), 'version not known')}",
+            size=read(text, own, "Size") or NotKnown("it is not written"),
+            subnets=read(keys, own, "Networking", "SubnetIds"),
             starts="starts jobs on",
             queues=[
                 (f"queue {short(queue.place)}", list(map(names.key, queue_groups(queue))))
                 for queue in model.of("AWS::PCS::Queue")
-                if at(key, queue.properties, "ClusterId") == cluster.place.key
+                if read(key, queue.properties, "ClusterId") == cluster.place.key
             ],
             notes=("keeps accounts of jobs",) if accounting == "STANDARD" else (),
         )
@@ -86,23 +86,23 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
     """Yield the clusters of Amazon EKS with the groups that they run pods on."""
     for cluster in model.of("AWS::EKS::Cluster"):
         own = cluster.properties
-        called = (cluster.place.key, or_none(at(text, own, "Name")) or cluster.place.key)
+        called = (cluster.place.key, or_none(read(text, own, "Name")) or cluster.place.key)
         pods = model.of("AWS::SageMaker::Cluster")
         served = [
             g
             for g in model.of("AWS::EKS::Nodegroup")
-            if at(key, g.properties, "ClusterName") in called
+            if read(key, g.properties, "ClusterName") in called
         ]
         served += [p for p in pods if cluster.place.key in linked(p.properties.get("Orchestrator"))]
         groups = [short(group.place) for group in served]
-        public = at(text, own, NETWORK, "EndpointPublicAccess")
+        public = read(text, own, NETWORK, "EndpointPublicAccess")
         yield Scheduler(
             title="Kubernetes (Amazon EKS)",
             name=short(cluster.place),
             place=cluster.place,
-            version=f"Kubernetes {words(at(text, own, 'Version'), 'version not known')}",
+            version=f"Kubernetes {words(read(text, own, 'Version'), 'version not known')}",
             size=None,
-            subnets=at(keys, own, NETWORK, "SubnetIds"),
+            subnets=read(keys, own, NETWORK, "SubnetIds"),
             starts="run on",
             queues=[("pods", groups)] if groups else [],
             notes=() if public == "false" else ("API reached from the internet",),
@@ -112,13 +112,13 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
 def read_endpoints(model: Model) -> Iterator[Endpoint]:
     for resource in model.of("AWS::EC2::VPCEndpoint"):
         own = resource.properties
-        gateway = at(text, own, "VpcEndpointType") in (None, "Gateway")
+        gateway = read(text, own, "VpcEndpointType") in (None, "Gateway")
         yield Endpoint(
             name=short(resource.place),
             service=service_name(own),
             gateway=gateway,
-            subnets=[] if gateway else at(keys, own, "SubnetIds"),
-            vpc=at(key, own, "VpcId"),
+            subnets=[] if gateway else read(keys, own, "SubnetIds"),
+            vpc=read(key, own, "VpcId"),
         )
 
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.catalogue.prices import Item
 from ultracluster.model.model import Model
-from ultracluster.model.storage import GIB_PER_TIB, kept_at_deletion
 from ultracluster.model.storage import FileSystem as Lustre
+from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
-from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read
+from ultracluster.review.resolved import NotKnown, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -54,7 +54,7 @@ class FileSystem:
     notes: Sequence[str]
     servers: int | NotKnown
     """Addresses that its servers take of each subnet."""
-    tebibytes: float | NotKnown | None = None
+    gib: int | NotKnown | None = None
     """None where it grows by itself."""
     gigabytes_per_second: float | NotKnown | None = None
     """None where nobody says."""
@@ -96,7 +96,7 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
         name=short(system.place),
         place=system.place,
         kind=f"Lustre {or_none(read(system.deployment_type)) or 'of a type that is not known'}",
-        tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
+        gib=gib,
         gigabytes_per_second=read(system.throughput),
         subnets=read(lambda: [system.subnet()]),
         groups=read(lambda: keys(system.groups())),
@@ -112,7 +112,7 @@ def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Associ
         own = resource.properties
         target = own.get("DataRepositoryPath")
         yield Association(
-            path=or_none(at(text, own, "FileSystemPath")) or "a path that is not known",
+            path=or_none(read(text, own, "FileSystemPath")) or "a path that is not known",
             target=_target(target, names),
             bucket=_bucket(model, target),
             imports=_events(own, "AutoImportPolicy"),
@@ -128,7 +128,7 @@ def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Associ
 
 
 def _events(properties: Any, policy: str) -> str:
-    found = at(items, properties, "S3", policy, "Events")
+    found = read(items, properties, "S3", policy, "Events")
     if isinstance(found, NotKnown):
         return "not known"
     return ", ".join(written(event).lower() for event in found)
@@ -154,14 +154,14 @@ def _bucket(model: Model, target: Any) -> Key | None:
 
 def _other(resource: ResolvedResource) -> FileSystem:
     own = resource.properties
-    kind, gib = or_none(at(text, own, "FileSystemType")), at(number, own, "StorageCapacity")
+    kind = or_none(read(text, own, "FileSystemType"))
     return FileSystem(
         name=short(resource.place),
         place=resource.place,
         kind=DRAWN["fsx"].get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
-        tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
-        subnets=at(keys, own, "SubnetIds"),
-        groups=at(keys, own, "SecurityGroupIds"),
+        gib=read(number, own, "StorageCapacity"),
+        subnets=read(keys, own, "SubnetIds"),
+        groups=read(keys, own, "SecurityGroupIds"),
         notes=(_kept(resource),),
         servers=NotKnown("FSx decides it"),
     )
@@ -171,10 +171,12 @@ def _efs(model: Model, resource: ResolvedResource) -> FileSystem:
     targets = [
         target.properties
         for target in model.of("AWS::EFS::MountTarget")
-        if at(key, target.properties, "FileSystemId") == resource.place.key
+        if read(key, target.properties, "FileSystemId") == resource.place.key
     ]
     subnets = [subnet for own in targets if (subnet := key_at(own, "SubnetId"))]
-    groups = [group for own in targets for group in or_none(at(keys, own, "SecurityGroups")) or ()]
+    groups = [
+        group for own in targets for group in or_none(read(keys, own, "SecurityGroups")) or ()
+    ]
     return FileSystem(
         name=short(resource.place),
         place=resource.place,
