@@ -50,20 +50,22 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
         wanted = "golden" if there else "none"
     if wanted == "none":
         return None
-    if wanted == "golden":
-        return _golden(subject)
-    if wanted == "deployed":
-        return _deployed(subject, fetch)
     path = Path(wanted)
-    return _files(path, subject) if path.exists() else _revision(wanted, subject)
+    try:
+        if wanted == "golden":
+            return _golden(subject)
+        if wanted == "deployed":
+            return _deployed(subject, fetch)
+        return _files(path, subject) if path.exists() else _revision(wanted, subject)
+    except (SubjectError, UnreadableError) as error:
+        raise SubjectError(f"--baseline {wanted}: {error}") from None
 
 
 def _golden(subject: Subject) -> Baseline:
     name = subject.environment or ""
     files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
     if not files:
-        why = f"{subject.title} has none; write a path or a revision"
-        raise SubjectError(f"--baseline golden: {why}")
+        raise SubjectError(f"{subject.title} has none; write a path or a revision")
     # As long as nobody changed the golden templates, they are of the same commit as HEAD's
     # environment file.
     committed = git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
@@ -130,14 +132,14 @@ def _protected(commit: str, name: str) -> bool | None:
 
 def _revision(revision: str, subject: Subject) -> Baseline:
     if shutil.which("git") is None:
-        raise SubjectError(f"--baseline {revision}: no such file, and a revision needs git")
+        raise SubjectError("no such file, and a revision needs git")
     name = subject.environment
     if name is None:
         return _revision_of_files(revision, subject)
     commit = _commit(revision)
     if commit is None:
         why = "neither a file nor a revision of git; write golden, deployed, none, a path or a "
-        raise SubjectError(f"--baseline {revision}: {why}revision")
+        raise SubjectError(f"{why}revision")
     listed = (git("ls-tree", "--name-only", commit, f"golden/{name}/") or "").splitlines()
     texts = {
         Path(file).name: git("show", f"{commit}:./{file}") or "{}"
@@ -145,7 +147,7 @@ def _revision(revision: str, subject: Subject) -> Baseline:
         if file.endswith(SUFFIX)
     }
     if not texts:
-        raise SubjectError(f"--baseline {revision}: it has no golden templates of {name}")
+        raise SubjectError(f"it has no golden templates of {name}")
     title = f"the golden templates of {revision} ({commit[:10]})"
     return Baseline(title, _templates(name, texts, commit))
 
@@ -158,27 +160,22 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
         commit = _commit(revision, file.parent)
         if commit is None:
             why = f"neither a file nor a revision of the git repository of {file}; write none, a "
-            raise SubjectError(f"--baseline {revision}: {why}path or a revision")
+            raise SubjectError(f"{why}path or a revision")
         text = git("show", f"{commit}:./{file.name}", folder=file.parent)
         if text is not None:
-            try:
-                templates.append(Template(template.name, parsed(file, text).body))
-            except UnreadableError as error:
-                raise SubjectError(f"--baseline {revision}: {error}") from None
+            templates.append(Template(template.name, parsed(file, text).body))
     if not templates:
-        raise SubjectError(f"--baseline {revision}: it has none of the given files")
+        raise SubjectError("it has none of the given files")
     return Baseline(f"the same files of {revision}", templates)
 
 
 def _files(path: Path, subject: Subject) -> Baseline:
     wanted = [template.name for template in subject.templates]
     if path.is_file() and len(wanted) != 1:
-        why = f"one file cannot stand for {len(wanted)} templates; write a directory"
-        raise SubjectError(f"--baseline {path}: {why}")
+        raise SubjectError(f"one file cannot stand for {len(wanted)} templates; write a directory")
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
-        why = "; ".join(sources.errors) or f"{path}: it holds no templates"
-        raise SubjectError(f"--baseline: {why}")
+        raise SubjectError("; ".join(sources.errors) or "it holds no templates")
     names = {t.name: _alike(t.stack_name or t.name, wanted) for t in sources.templates}
     sources.rename(dict.fromkeys(names, wanted[0]) if path.is_file() else names)
     return Baseline(str(path), sources.templates)
@@ -194,7 +191,7 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
-        raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
+        raise SubjectError("it needs AWS credentials; write golden instead")
     found = (fetch(template.name) for template in subject.templates)
     return Baseline("what is deployed", [template for template in found if template is not None])
 
@@ -222,7 +219,7 @@ def deployed(subject: Subject, region: str | None) -> Fetch:
         except CloudError as error:
             if error.no_stack:
                 return None
-            raise SubjectError(f"--baseline deployed: {error}") from error
+            raise SubjectError(str(error)) from error
         protected = described["Stacks"][0].get("EnableTerminationProtection") is True
         return Template(stack, body_of(stack, answer.get("TemplateBody")), protected=protected)
 
@@ -233,7 +230,4 @@ def body_of(stack: str, answer: Any) -> Mapping[str, Any]:
     """Return a template of the API, which gives JSON as a mapping, and YAML as a text."""
     if isinstance(answer, Mapping):
         return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
-    try:
-        return parsed(Path(stack), str(answer)).body
-    except UnreadableError as error:
-        raise SubjectError(f"--baseline deployed: {error}") from None
+    return parsed(Path(stack), str(answer)).body

@@ -122,14 +122,13 @@ def review(
     )
 
 
-def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
-    """Return the worst that is done to each resource."""
-    found: dict[Key, Danger] = {}
-    for change in sorted(changes, key=lambda change: change.worst.rank):
-        places = [(change.stack, change.resource), *((d.stack, d.resource) for d in change.covers)]
-        for place in places:
-            found.setdefault(place, change.worst)
-    return found
+def changed(changes: Sequence[Change]) -> Mapping[Key, Danger]:
+    """Return the worst that is done to each resource, of changes with the most dangerous first."""
+    return {
+        (stack, resource): change.worst
+        for change in reversed(changes)
+        for stack, resource, _ in (*change.covers, (change.stack, change.resource, ""))
+    }
 
 
 def named(group: ResolvedGroup) -> tuple[Model, Names]:

@@ -105,6 +105,16 @@ def test_the_same_edit_within_values_that_differ_is_one_group():
     assert group.cause == "Policies.PolicyDocument.Statement.Action: s3:GetObject → s3:*"
 
 
+def test_an_action_more_in_several_statements_is_named_alone():
+    """The reader judges the new action, and not a list in which it stands."""
+    (group,) = grouped(changes(_roles(["s3:GetObject"]), _roles(["s3:GetObject", "s3:PutObject"])))
+
+    assert len(group.places) == 5
+    assert group.cause == (
+        "Policies.PolicyDocument.Statement.Action (an entry): none → s3:PutObject"
+    )
+
+
 def test_an_entry_that_several_lists_get_is_one_group():
     """One rule opens three security groups, whatever other rules they have."""
     opened = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}

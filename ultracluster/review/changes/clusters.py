@@ -6,11 +6,11 @@ from typing import Any
 
 from ultracluster.model.model import Model
 from ultracluster.registry.schemas import at
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted
 from ultracluster.review.resolved import key_at, known_text, lost
-from ultracluster.review.tables import QUEUES, SLURM_VERSION
 
 
 @when("changed", "AWS::PCS::Cluster")
@@ -24,11 +24,11 @@ def version(edit: Edit) -> Iterator[Effect]:
     if was and now and newer < older:
         says = f"Slurm {was} cannot become {now}: it does not go back to an older version"
         advice = "make a second cluster with the older version"
-        yield Effect(Danger.FAILS, says, SLURM_VERSION, advice)
+        yield Effect(Danger.FAILS, says, source.SLURM_VERSION, advice)
     else:
         says = f"Slurm goes from {was} to {now}: submitting and starting jobs waits while the "
         says += "controller changes, and the agent on the nodes has to fit it"
-        yield Effect(Danger.INTERRUPTS, says, SLURM_VERSION, "drain the queues first")
+        yield Effect(Danger.INTERRUPTS, says, source.SLURM_VERSION, "drain the queues first")
 
 
 @when("changed", "AWS::PCS::Queue")
@@ -38,19 +38,23 @@ def nodes_of_queue(edit: Edit) -> Iterator[Effect]:
         return
     was, now = edit.was or [], edit.now or []
     says = f"{edit.name} may take no new jobs while it changes, for minutes; running jobs go on"
-    yield Effect(Danger.INTERRUPTS, says, QUEUES)
+    yield Effect(Danger.INTERRUPTS, says, source.QUEUES)
     for group in _others(now, was):
         name = _group(edit.pair.new, group)
         if name is None:
             says = f"where its cluster has no node group of the id {_id(group)}, which no "
             says += f"given template makes, the update of {edit.name} fails"
-            yield Effect(Danger.FAILS, says, QUEUES, "write the Id of a node group of its cluster")
+            yield Effect(
+                Danger.FAILS, says, source.QUEUES, "write the Id of a node group of its cluster"
+            )
         else:
-            yield Effect(Danger.INTERRUPTS, f"jobs of {edit.name} also run on {name}", QUEUES)
+            yield Effect(
+                Danger.INTERRUPTS, f"jobs of {edit.name} also run on {name}", source.QUEUES
+            )
     for group in _others(was, now):
         name = _group(edit.pair.old, group) or _id(group)
         says = f"further jobs of {edit.name} no longer run on {name}"
-        yield Effect(Danger.REDUCES_CAPACITY, says, QUEUES)
+        yield Effect(Danger.REDUCES_CAPACITY, says, source.QUEUES)
 
 
 def _others(these: Any, those: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.registry.schemas import regions, schema
+from ultracluster.review import tables as source
 from ultracluster.review.changes import (  # noqa: F401  (their rules register themselves)
     clusters,
     nodes,
@@ -27,7 +28,7 @@ from ultracluster.review.changes.update import ANY, Edit, Effect, effects, when
 from ultracluster.review.naming import named, short
 from ultracluster.review.resolved import differs, known_text, linked, missing
 from ultracluster.review.resource_types import resource_type
-from ultracluster.review.tables import NAMES, ORDER, PRICES, PURPOSE, REGISTRY, TYPE
+from ultracluster.review.tables import NAMES
 from ultracluster.templates.resources import Veiled
 from ultracluster.templates.texts import identity
 
@@ -49,7 +50,9 @@ def unknown_type(edit: Edit) -> str | None:
     if edit.type == "AWS::CloudFormation::Stack":
         return "what a nested stack does stands in its own template"
     if edit.schema is None and not resource_type(edit.type).unused:
-        return f"type {edit.type or 'without a name'} is in no Region's registry ({REGISTRY})"
+        return (
+            f"type {edit.type or 'without a name'} is in no Region's registry ({source.REGISTRY})"
+        )
     return None
 
 
@@ -58,7 +61,7 @@ def added(edit: Edit) -> list[Effect]:
     if region in regions() and edit.schema and not schema(edit.type, region):
         says = f"{edit.name} cannot be made: {region} has no {edit.type}"
         advice = "choose another Region, or leave it out"
-        found.insert(0, Effect(Danger.FAILS, says, REGISTRY, advice))
+        found.insert(0, Effect(Danger.FAILS, says, source.REGISTRY, advice))
     if not found and (because := unknown_type(edit)):
         return [Effect(Danger.CANNOT_TELL, f"{edit.name} is new: {because}", because)]
     new = Effect(Danger.HARMLESS, f"{edit.name} is new", "nothing that was there changes")
@@ -68,7 +71,7 @@ def added(edit: Edit) -> list[Effect]:
 @when("added", ANY)
 def billed(edit: Edit) -> Iterator[Effect]:
     if says := resource_type(edit.type).billed:
-        yield Effect(Danger.COSTS_MORE, says, PRICES)
+        yield Effect(Danger.COSTS_MORE, says, source.PRICES)
 
 
 def removed(edit: Edit) -> list[Effect]:
@@ -95,12 +98,14 @@ def stops(edit: Edit) -> Iterator[Effect]:
     known = resource_type(edit.type)
     if known.guards:
         says = f"{edit.name} is deleted: {known.guards}"
-        yield Effect(Danger.LOOSENS_SECURITY, says, PURPOSE)
+        yield Effect(Danger.LOOSENS_SECURITY, says, source.PURPOSE)
     says = known.removed or known.ends
     if says and not known.holds:
-        yield Effect(Danger.INTERRUPTS, f"{edit.name} is deleted: {says}", PURPOSE)
+        yield Effect(Danger.INTERRUPTS, f"{edit.name} is deleted: {says}", source.PURPOSE)
     if known.gives_up_nodes:
-        yield Effect(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
+        yield Effect(
+            Danger.REDUCES_CAPACITY, "its nodes are in no template any more", source.PURPOSE
+        )
 
 
 def renamed(edit: Edit) -> list[Effect]:
@@ -125,7 +130,7 @@ def _same_name(edit: Edit) -> Iterator[Effect]:
     outer = edit.both(within) if within else ("", "")
     if not differs(*outer) and not linked(outer[1]) & edit.pair.replaced.keys():
         says = f"the new one is refused: {named(edit.former)} has the name {known_text(now)}"
-        yield Effect(Danger.FAILS, f"{says} already", ORDER)
+        yield Effect(Danger.FAILS, f"{says} already", source.ORDER)
 
 
 SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
@@ -149,7 +154,7 @@ def judged(edit: Edit) -> list[Effect]:
     required = edit.schema.document.get("required", ()) if edit.schema else ()
     if len(edit.path) == 1 and edit.now is None and edit.path[0] in required:
         says = f"{edit.name} cannot be without {edit.path[0]}"
-        found.append(Effect(Danger.FAILS, says, f"required ({REGISTRY})"))
+        found.append(Effect(Danger.FAILS, says, f"required ({source.REGISTRY})"))
     return found or [_in_place(edit)]
 
 
@@ -180,11 +185,11 @@ def _type(edit: Edit) -> list[Effect]:
     old, new = edit.former.resource_type, edit.type
     says = f"CloudFormation refuses to make a {new} of a {old}"
     advice = "give the new resource a logical id of its own"
-    refused = Effect(Danger.FAILS, says, TYPE, advice)
+    refused = Effect(Danger.FAILS, says, source.TYPE, advice)
     if resource_type(old).holds:
-        return [refused, *replaced(edit, TYPE)]
+        return [refused, *replaced(edit, source.TYPE)]
     says = f"{edit.name} would be another resource"
-    return [refused, Effect(Danger.REPLACES, says, TYPE, new_id=True)]
+    return [refused, Effect(Danger.REPLACES, says, source.TYPE, new_id=True)]
 
 
 def _in_place(edit: Edit) -> Effect:
@@ -192,10 +197,10 @@ def _in_place(edit: Edit) -> Effect:
     top = edit.path[0]
     because = unknown_type(edit)
     if because is None and edit.schema and top not in edit.schema.document.get("properties", {}):
-        because = f"the registry's schema of {edit.type} has no property {top} ({REGISTRY})"
+        because = f"the registry's schema of {edit.type} has no property {top} ({source.REGISTRY})"
     if because is not None:
         return _untold(because)
-    why = f"{top} is updated in place: it is not create-only ({REGISTRY})"
+    why = f"{top} is updated in place: it is not create-only ({source.REGISTRY})"
     labels = top in NAMES["labels"]
     if labels or edit.path[-1] in NAMES["texts"]:
         says = f"the {'tags' if labels else 'description'} of {edit.name} change"

@@ -7,12 +7,13 @@ from ultracluster.catalogue.instances import find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, catalogued
 from ultracluster.registry.schemas import at
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import hourly, named, quoted
 from ultracluster.review.resolved import count, entries, known_text, or_none, read, true
 from ultracluster.review.resource_types import resource_type, resource_types
-from ultracluster.review.tables import NAMES, ORDER, RESERVED, SLURM, UPDATE_POLICY, VERSIONS
+from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import ResolvedResource
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
@@ -39,11 +40,11 @@ def reserved_until(edit: Edit) -> Iterator[Effect]:
     was, now = (known_text(value) for value in edit.both("EndDate"))
     if unlimited or (was and now and now > was):
         says = f"the reservation is billed until {'cancelled' if unlimited else now}"
-        yield Effect(Danger.COSTS_MORE, says, RESERVED)
+        yield Effect(Danger.COSTS_MORE, says, source.RESERVED)
     else:
         says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
         says += f"on {was}" if was else "never"
-        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+        yield Effect(Danger.REDUCES_CAPACITY, says, source.RESERVED, KEEP)
 
 
 @when("changed", RESERVATION)
@@ -62,7 +63,7 @@ def second_reservation(edit: Edit) -> Effect:
         Danger.REDUCES_CAPACITY,
         f"{what} are reserved a second time before the first reservation is cancelled: without "
         "that capacity the update fails, and what is cancelled need not be had again",
-        f"{ORDER}; {RESERVED}",
+        f"{source.ORDER}; {source.RESERVED}",
         "make the second reservation beside the first, and remove the first when it is there",
     )
 
@@ -75,10 +76,10 @@ def reservation(edit: Edit) -> Iterator[Effect]:
     says, money = accelerators(kind, nodes), hourly(edit.region, kind, nodes)
     if edit.new:
         says += f" are billed from the moment they are reserved{money}, used or not"
-        yield Effect(Danger.COSTS_MORE, says, RESERVED)
+        yield Effect(Danger.COSTS_MORE, says, source.RESERVED)
     else:
         says += " are no longer reserved; EC2 need not have them again"
-        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+        yield Effect(Danger.REDUCES_CAPACITY, says, source.RESERVED, KEEP)
 
 
 def instance_type(model: Model, group: ResolvedResource | None) -> Any:
@@ -124,8 +125,8 @@ def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
             return found
         if user.resource_type == NODE_GROUP:
             says = f"{named(user)} starts nodes with it; those that run must be replaced for it"
-            return Danger.INTERRUPTS, says, SLURM
-    return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS
+            return Danger.INTERRUPTS, says, source.SLURM
+    return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", source.VERSIONS
 
 
 def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
@@ -133,12 +134,12 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
     policy = edit.update.after.written(*group.place.key).get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
-        return Danger.REPLACES, says, UPDATE_POLICY
+        return Danger.REPLACES, says, source.UPDATE_POLICY
     rolling = at(policy, ("AutoScalingRollingUpdate",))
     if rolling is not None:
         size = count(at(rolling, ("MaxBatchSize",))) or 1
         says = f"the nodes of {named(group)} end in batches of {size}, with the jobs on them"
-        return Danger.INTERRUPTS, says, UPDATE_POLICY
+        return Danger.INTERRUPTS, says, source.UPDATE_POLICY
     return None
 
 
@@ -243,7 +244,11 @@ def launched_with(edit: Edit) -> Iterator[Effect]:
     parts = ("LaunchTemplate", "MixedInstancesPolicy", "CustomLaunchTemplate", "AmiId")
     if edit.path[0] in parts:
         later = f"{LATER}; running ones must be replaced for it"
-        found = _replaced_by_policy(edit, edit.resource) or (Danger.INTERRUPTS, later, VERSIONS)
+        found = _replaced_by_policy(edit, edit.resource) or (
+            Danger.INTERRUPTS,
+            later,
+            source.VERSIONS,
+        )
         yield Effect(found[0], f"{edit.name} launches nodes in another way: {found[1]}", found[2])
 
 

@@ -14,12 +14,12 @@ from ultracluster.model.policies import (
     Statement,
     statements_of,
 )
+from ultracluster.review import tables as source
 from ultracluster.review.access.sentences import condition, principal
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import ANY, Edit, Effect, when
 from ultracluster.review.naming import first_of, named
 from ultracluster.review.resolved import lost
-from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key
 
@@ -71,11 +71,11 @@ def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) ->
     if wider:
         says = f"{who} {more}: {_words(edit, wider, was)}"
         advice = "name the actions, the resources and the conditions that are needed"
-        yield Effect(Danger.LOOSENS_SECURITY, says, IAM, advice)
+        yield Effect(Danger.LOOSENS_SECURITY, says, source.IAM, advice)
     if narrower:
         says = f"{who} {less}: {_words(edit, narrower, now)}"
         advice = "see who uses it first (IAM last accessed information)"
-        yield Effect(Danger.INTERRUPTS, says, IAM, advice)
+        yield Effect(Danger.INTERRUPTS, says, source.IAM, advice)
 
 
 def _uncovered(
@@ -168,7 +168,7 @@ def policy(edit: Edit) -> Iterator[Effect]:
         if edit.old is None or edit.new is None:
             elsewhere = "was allowed before" if edit.new else "is allowed elsewhere"
             says = f"everything that it allows {elsewhere}"
-        yield Effect(Danger.HARMLESS, says, IAM)
+        yield Effect(Danger.HARMLESS, says, source.IAM)
 
 
 @when("changed", *IDENTITIES, *ATTACHED)
@@ -183,4 +183,4 @@ def attachments(edit: Edit) -> Iterator[Effect]:
     ):
         if values:
             whom = ", ".join(map(edit.pair.names.text, values))
-            yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)
+            yield Effect(danger, f"{whom} {verb} {edit.name}", source.IAM)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.model.storage import KEPT
 from ultracluster.registry.schemas import Schema, at
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Danger, Difference, Key
 from ultracluster.review.changes.difference import Path, dotted
 from ultracluster.review.changes.nodes import (
@@ -18,16 +19,6 @@ from ultracluster.review.changes.update import ANY, Edit, Effect, Update, Varian
 from ultracluster.review.naming import holdings, named, noun
 from ultracluster.review.resolved import differs, known_text, linked, true
 from ultracluster.review.resource_types import resource_type
-from ultracluster.review.tables import (
-    CUSTOM_NAME,
-    EXPORTS,
-    LUSTRE_DELETION,
-    ORDER,
-    PURPOSE,
-    REFERENCE,
-    REGISTRY,
-    RETENTION,
-)
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 SNAPSHOT: Final = "Snapshot"
@@ -81,26 +72,26 @@ def replaced(
     kept = None if None in ways else max(map(str, ways))
     if kept == "Retain":
         says += f", empty; the old one with {data} is left behind, out of the stack"
-        why = f"{because}; {policy} Retain keeps the old one ({RETENTION})"
+        why = f"{because}; {policy} Retain keeps the old one ({source.RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
         yield Effect(Danger.INTERRUPTS, f"what uses the old {kind} loses it", because)
         says = "the old one is billed until somebody deletes it"
-        yield Effect(Danger.COSTS_MORE, says, RETENTION)
+        yield Effect(Danger.COSTS_MORE, says, source.RETENTION)
     elif kept == SNAPSHOT:
         says += f", empty; of {data} a snapshot is left"
-        why = f"{because}; {policy} Snapshot ({RETENTION})"
+        why = f"{because}; {policy} Snapshot ({source.RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
     else:
         both = " in both templates" if len(deciding) > 1 else ""
         why = f"{because}; without {policy} Retain{both} the old one is deleted "
-        why += f"({RETENTION}{_deleted(old)})"
+        why += f"({source.RETENTION}{_deleted(old)})"
         advice = f"deploy {policy}: Retain first; {advice}"
         yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
         yield Effect(Danger.REPLACES, "", because, new_id=True)
 
 
 def _deleted(old: ResolvedResource) -> str:
-    return f"; {LUSTRE_DELETION}" if old.resource_type == "AWS::FSx::FileSystem" else ""
+    return f"; {source.LUSTRE_DELETION}" if old.resource_type == "AWS::FSx::FileSystem" else ""
 
 
 @when("removed", ANY)
@@ -112,17 +103,17 @@ def data_removed(edit: Edit) -> Iterator[Effect]:
     if kept == "Retain":
         says = f"{name} leaves the stack and stays in the account with {data}: nobody manages it "
         says += "from now on, and it is still billed"
-        why = f"DeletionPolicy {policy(old, 'DeletionPolicy')} of the old template ({RETENTION})"
+        why = f"its DeletionPolicy is {policy(old, 'DeletionPolicy')} ({source.RETENTION})"
         yield Effect(Danger.HARMLESS, says, why)
     elif kept == SNAPSHOT:
         says = f"{name} will be deleted; of {data} a snapshot is left"
-        yield Effect(Danger.INTERRUPTS, says, f"DeletionPolicy Snapshot ({RETENTION})")
+        yield Effect(Danger.INTERRUPTS, says, f"DeletionPolicy Snapshot ({source.RETENTION})")
     else:
         but = f"; {known.refuses_deletion}" if known.refuses_deletion else ""
         yield Effect(
             Danger.LOSES_DATA,
             f"{name} will be deleted: {data} gone{but}",
-            f"its DeletionPolicy keeps nothing ({RETENTION}{_deleted(old)})",
+            f"its DeletionPolicy keeps nothing ({source.RETENTION}{_deleted(old)})",
             "deploy DeletionPolicy: Retain first, then remove it from the template",
         )
 
@@ -134,14 +125,16 @@ def retention(edit: Edit, name: str) -> Effect:
     stated = policy(edit.resource, name)
     if stated == SNAPSHOT and not known.snapshots:
         says = f"CloudFormation refuses {name}: Snapshot for {edit.name}: it makes no snapshots of "
-        return Effect(Danger.FAILS, f"{says}{edit.type}", RETENTION, f"write {name}: Retain")
+        return Effect(Danger.FAILS, f"{says}{edit.type}", source.RETENTION, f"write {name}: Retain")
     if was and not now and known.holds:
         says = f"{edit.name} is no longer kept: {holdings(edit.resource)} will be gone when "
-        why = f"{name} {policy(edit.former, name)} becomes {stated or 'Delete'} ({RETENTION})"
+        why = (
+            f"{name} {policy(edit.former, name)} becomes {stated or 'Delete'} ({source.RETENTION})"
+        )
         return Effect(Danger.LOSES_DATA, f"{says}{applied}", why, f"keep {name}: Retain")
     says = f"{edit.name} is {'kept' if now else 'deleted'} when {applied}"
     why = "no less is kept than before" if known.holds else "it holds no data that would be lost"
-    return Effect(Danger.HARMLESS, says, f"{why} ({RETENTION})")
+    return Effect(Danger.HARMLESS, says, f"{why} ({source.RETENTION})")
 
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]
@@ -169,7 +162,7 @@ def create_only(edit: Edit) -> Iterator[Effect]:
     if always:
         yield from _replacement(edit, _source(schema, always), always)
     elif sometimes and sometimes[0] not in known.updated_in_place:
-        because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
+        because = f"{dotted(sometimes)} is create-only for some of its changes ({source.REGISTRY})"
         yield from _replacement(edit, because, sometimes, "may")
 
 
@@ -177,8 +170,8 @@ def _source(schema: Schema | None, path: Path) -> str:
     """Return who says that a property is create-only."""
     name = dotted(path)
     if schema and path in schema.documented:
-        return f"{name}: update requires replacement ({REFERENCE}; the registry's schema is silent)"
-    return f"{name} is create-only ({REGISTRY})"
+        return f"{name}: update requires replacement ({source.REFERENCE}; not in the schema)"
+    return f"{name} is create-only ({source.REGISTRY})"
 
 
 def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> Iterator[Effect]:
@@ -191,14 +184,14 @@ def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> It
         says = f"CloudFormation refuses: {edit.name} is named {known_text(now) or 'by hand'}, and a"
         says += " second one of that name cannot be made"
         advice = f"change {name} in the same deployment"
-        yield Effect(Danger.FAILS, says, CUSTOM_NAME, advice)
+        yield Effect(Danger.FAILS, says, source.CUSTOM_NAME, advice)
     yield from exported(edit)
     yield from twin(edit)
 
 
 def what_ends(edit: Edit) -> Iterator[Effect]:
     if says := resource_type(edit.type).ends:
-        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
+        yield Effect(Danger.INTERRUPTS, says, source.PURPOSE)
 
 
 def exported(edit: Edit) -> Iterator[Effect]:
@@ -210,7 +203,7 @@ def exported(edit: Edit) -> Iterator[Effect]:
         verb = "imports" if len(stacks) == 1 else "import"
         says = f"the deployment stops at the export that {others} {verb}: its value cannot change "
         advice = f"remove the use of it in {others} first, in a deployment of its own"
-        yield Effect(Danger.FAILS, f"{says}while it is in use", EXPORTS, advice)
+        yield Effect(Danger.FAILS, f"{says}while it is in use", source.EXPORTS, advice)
 
 
 def twin(edit: Edit) -> Iterator[Effect]:
@@ -218,13 +211,13 @@ def twin(edit: Edit) -> Iterator[Effect]:
     known = resource_type(edit.type)
     follows = edit.follows and edit.path[0] in known.alone_by
     if known.alone and not follows and not any(map(edit.differs, known.alone_by)):
-        yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
+        yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", source.ORDER)
     if edit.type == "AWS::EC2::VPCEndpoint" and all(map(true, edit.both("PrivateDnsEnabled"))):
         elsewhere = edit.follows and edit.path[0] == "VpcId"
         if not elsewhere and not edit.differs("ServiceName") and not edit.differs("VpcId"):
             says = "the new endpoint is refused: its private DNS name is the old one's"
             advice = "set PrivateDnsEnabled to false in a deployment before"
-            yield Effect(Danger.FAILS, says, ORDER, advice)
+            yield Effect(Danger.FAILS, says, source.ORDER, advice)
 
 
 def consequences(update: Update, pair: VariantPair) -> Iterator[Consequence]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted, types_of, value_alike
 from ultracluster.review.changes.update import Effect
 from ultracluster.review.resolved import ResolvedTemplates
-from ultracluster.review.tables import EXPORTS, NAMES, PARAMETERS, TERMINATION
+from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import Template
 from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
@@ -54,13 +55,13 @@ def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -
         was, now = before[stack].protected, after[stack].protected
         if was is None or now is None or was is now:
             continue
+        danger, instead = Danger.LOOSENS_SECURITY, "keep termination_protection=True"
         what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
-        instead = "keep termination_protection=True"
-        effect = Effect(Danger.LOOSENS_SECURITY, what, TERMINATION, instead)
         if now:
+            danger, instead = Danger.HARMLESS, ""
             what = f"CloudFormation refuses to delete the stack {stack} from now on"
-            effect = Effect(Danger.HARMLESS, what, TERMINATION)
-        yield _line(Difference(stack, "TerminationProtection", ""), was, now, effect)
+        place = Difference(stack, "TerminationProtection", "")
+        yield _line(place, was, now, Effect(danger, what, source.TERMINATION, instead))
 
 
 class _Exports:
@@ -96,29 +97,26 @@ class _Exports:
 def _output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
 ) -> Iterator[Change]:
-    effect = _of_output(stack, name, was, now, exports)
-    # What is written alike may still export something else, or nothing.
-    if effect.danger is not Danger.HARMLESS or canonical(was) != canonical(now):
-        yield _line(Difference(stack, "Outputs", dotted((name,))), was, now, effect)
-
-
-def _of_output(
-    stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
-) -> Effect:
     (old, before), (new, after) = exports[0].of(stack, was), exports[1].of(stack, now)
     users = sorted(exports[0].importers.get(old or "", set()) - {stack})
-    imports = f"the deployment fails: {', '.join(users)} imports the export {name}"
+    named = ", ".join(users)
+    what = f"the deployment fails: {named} imports the export {name}"
+    place = Difference(stack, "Outputs", dotted((name,)))
     if old and users and old != new:
-        what = f"{imports} that is removed"
+        what += " that is removed"
         if not any(user in exports[1].importers.get(old, ()) for user in users):
             what += ", until its own new template is deployed"
-        instead = f"deploy {', '.join(users)} without it first, and keep the export meanwhile "
-        return Effect(Danger.FAILS, what, EXPORTS, instead + "(Stack.export_value)")
-    if old and users and before != after:
+        instead = f"deploy {named} without it first, and keep the export meanwhile "
+        instead += "(Stack.export_value)"
+        yield _line(place, was, now, Effect(Danger.FAILS, what, source.EXPORTS, instead))
+    elif old and users and before != after:
+        what += ", whose value changes"
         instead = "export the new value under another name, move the importers over, then remove it"
-        return Effect(Danger.FAILS, f"{imports}, whose value changes", EXPORTS, instead)
-    why = "no given stack imports it; who reads outputs by hand is not known"
-    return Effect(Danger.HARMLESS, f"output {name} {_verb(was, now)}", why)
+        yield _line(place, was, now, Effect(Danger.FAILS, what, source.EXPORTS, instead))
+    elif canonical(was) != canonical(now):
+        why = "no given stack imports it; who reads outputs by hand is not known"
+        effect = Effect(Danger.HARMLESS, f"output {name} {_verb(was, now)}", why)
+        yield _line(place, was, now, effect)
 
 
 def _verb(was: Any, now: Any) -> str:
@@ -130,12 +128,12 @@ def _parameter(stack: str, name: str, was: Any, now: Any, *, given: bool) -> Ite
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
             danger, what = _declared(path[0] if path else "", name, new, given=given)
-            yield _line(place, old, new, Effect(danger, what, PARAMETERS))
+            yield _line(place, old, new, Effect(danger, what, source.PARAMETERS))
         return
-    effect = Effect(Danger.HARMLESS, f"parameter {name} {_verb(was, now)}", PARAMETERS)
+    effect = Effect(Danger.HARMLESS, f"parameter {name} {_verb(was, now)}", source.PARAMETERS)
     if isinstance(now, Mapping) and "Default" not in now and not given:
         what = f"parameter {name} has no default: a deployment that does not give it fails"
-        effect = Effect(Danger.FAILS, what, PARAMETERS, "give it a default, or pass it")
+        effect = Effect(Danger.FAILS, what, source.PARAMETERS, "give it a default, or pass it")
     yield _line(Difference(stack, "Parameters", dotted((name,))), was, now, effect)
 
 

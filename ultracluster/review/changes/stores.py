@@ -6,21 +6,13 @@ from typing import Any, Final
 from ultracluster.catalogue.lustre import problems
 from ultracluster.model.storage import FileSystem
 from ultracluster.registry.schemas import at
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import outlives
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import holdings, monthly, quoted, tebibytes
 from ultracluster.review.resolved import count, entries, known_text, linked, or_none, read
 from ultracluster.review.resource_types import FOREVER, days
-from ultracluster.review.tables import (
-    AUTO_DELETE,
-    BUCKETS,
-    LIFECYCLE,
-    LUSTRE_CAPACITY,
-    LUSTRE_PRICE,
-    LUSTRE_THROUGHPUT,
-    UNLINKED,
-)
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -52,14 +44,14 @@ def throughput(edit: Edit) -> Iterator[Effect]:
         Danger.INTERRUPTS,
         f"the throughput goes from {quoted(edit.was)} to {quoted(edit.now)} {unit}{rated}; jobs "
         "wait while the file servers are switched",
-        LUSTRE_THROUGHPUT,
+        source.LUSTRE_THROUGHPUT,
         "change it by FSx itself, which does so in place: aws fsx update-file-system "
         f"--lustre-configuration {name}={quoted(edit.now)}",
     )
     if was is None or now is None or now > was:
-        yield Effect(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
+        yield Effect(Danger.COSTS_MORE, "more throughput is billed", source.LUSTRE_PRICE)
     if was is None or now is None or now < was:
-        yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
+        yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", source.LUSTRE_THROUGHPUT)
 
 
 @when("changed", FILE_SYSTEM)
@@ -69,20 +61,20 @@ def capacity(edit: Edit) -> Iterator[Effect]:
     was, now = count(edit.was), count(edit.now)
     if was is None or now is None:
         says = f"the size of {edit.name} is not known before and after"
-        yield Effect(Danger.CANNOT_TELL, says, LUSTRE_CAPACITY)
+        yield Effect(Danger.CANNOT_TELL, says, source.LUSTRE_CAPACITY)
         return
     sizes = f"{tebibytes(was)} to {tebibytes(now)}"
     if now < was:
         says = f"FSx refuses to make {edit.name} smaller ({sizes})"
-        yield Effect(Danger.FAILS, says, LUSTRE_CAPACITY, COPY)
-        yield Effect(Danger.REDUCES_CAPACITY, f"from {sizes}", LUSTRE_CAPACITY)
+        yield Effect(Danger.FAILS, says, source.LUSTRE_CAPACITY, COPY)
+        yield Effect(Danger.REDUCES_CAPACITY, f"from {sizes}", source.LUSTRE_CAPACITY)
         return
     says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
-    yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
+    yield Effect(Danger.INTERRUPTS, says, source.LUSTRE_CAPACITY, "do it between jobs")
     sold_as = or_none(read(FileSystem(edit.resource, ()).sold_as))
     money = monthly(edit.region, sold_as, now - was)
     more = f", {money} more" if money else ""
-    yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
+    yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", source.LUSTRE_PRICE)
 
 
 @when("removed", ASSOCIATION)
@@ -92,7 +84,7 @@ def association_removed(edit: Edit) -> Iterator[Effect]:
     says += "file system"
     if at(own, ("S3", "AutoExportPolicy")) is not None:
         says += ", and what is written from now on is not exported"
-    yield Effect(Danger.INTERRUPTS, says, UNLINKED)
+    yield Effect(Danger.INTERRUPTS, says, source.UNLINKED)
 
 
 @when("removed", FILE_SYSTEM)
@@ -123,7 +115,7 @@ def encryption(edit: Edit) -> Iterator[Effect]:
     yield Effect(
         Danger.LOOSENS_SECURITY if weaker else Danger.HARMLESS,
         f"{says} instead of {was}" if was != now else f"{says} with another setting",
-        f"PutBucketEncryption is of new objects ({BUCKETS})",
+        f"PutBucketEncryption is of new objects ({source.BUCKETS})",
         "keep the customer's key" if weaker else "",
     )
 
@@ -146,13 +138,13 @@ def lifecycle(edit: Edit) -> Iterator[Effect]:
         if now < was:
             old = "never" if was == FOREVER else days(was)
             says = f"objects or versions in {edit.name} are deleted after {days(now)} instead of "
-            yield Effect(Danger.LOSES_DATA, says + old, LIFECYCLE)
+            yield Effect(Danger.LOSES_DATA, says + old, source.LIFECYCLE)
         elif now > was:
             says = f"objects or versions in {edit.name} are kept {days(now)} instead of {days(was)}"
-            yield Effect(Danger.COSTS_MORE, says, LIFECYCLE)
+            yield Effect(Danger.COSTS_MORE, says, source.LIFECYCLE)
     if all(now == was for was, now in pairs):
         says = f"other rules clean up or move objects of {edit.name}; none expires sooner"
-        yield Effect(Danger.COSTS_MORE, says, LIFECYCLE)
+        yield Effect(Danger.COSTS_MORE, says, source.LIFECYCLE)
 
 
 def _expiry(rules: Any) -> list[int]:
@@ -173,15 +165,15 @@ def emptied(edit: Edit) -> Iterator[Effect]:
     tags = entries(left.properties.get("Tags")) if left else []
     if left and not any(known_text(tag.get("Key")) == EMPTIED for tag in tags):
         says = "CDK's helper leaves the bucket as it is: the bucket loses its tag first"
-        yield Effect(Danger.HARMLESS, says, AUTO_DELETE)
+        yield Effect(Danger.HARMLESS, says, source.AUTO_DELETE)
     else:
         says = f"CDK's helper empties the bucket: the bucket keeps the tag {EMPTIED}"
         advice = f"deploy without the tag {EMPTIED} first"
-        yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
+        yield Effect(Danger.LOSES_DATA, says, source.AUTO_DELETE, advice)
 
 
 @when("added", "Custom::S3AutoDeleteObjects")
 def will_be_emptied(_site: Edit) -> Iterator[Effect]:
     says = "every object of the bucket will be deleted with the stack"
     advice = "leave auto_delete_objects off where the data matters"
-    yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
+    yield Effect(Danger.LOSES_DATA, says, source.AUTO_DELETE, advice)

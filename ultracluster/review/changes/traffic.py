@@ -14,19 +14,11 @@ from ultracluster.model.security_groups import (
     GroupRule,
 )
 from ultracluster.model.traffic import ALL, ANYWHERE, Flow, Passing, Traffic, traffic
+from ultracluster.review import tables as source
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted, service_name
 from ultracluster.review.resolved import NotKnown, key_at, known_text, or_none, read
-from ultracluster.review.tables import (
-    ADDRESSES,
-    EFA,
-    ENDPOINTS,
-    GROUP_RULES,
-    NO_EGRESS,
-    PRICES,
-    ROUTES,
-)
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import Key, shown
 from ultracluster.templates.texts import identity
@@ -34,7 +26,7 @@ from ultracluster.templates.texts import identity
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
 ROUTE: Final = "AWS::EC2::Route"
 ENTRY: Final = "AWS::EC2::NetworkAclEntry"
-BILLED: Final = f"billed by the hour and by the GB ({PRICES})"
+BILLED: Final = f"billed by the hour and by the GB ({source.PRICES})"
 
 
 def _without(edit: Edit, name: str) -> Iterator[Effect]:
@@ -52,7 +44,7 @@ def _without(edit: Edit, name: str) -> Iterator[Effect]:
     yield Effect(
         Danger.INTERRUPTS,
         f"calls to {name} no longer go through the endpoint: {where}",
-        f"an endpoint is the only private way to a service ({ENDPOINTS}); open connections break",
+        f"open connections break; no other way to a service is private ({source.ENDPOINTS})",
         "keep the endpoint",
     )
 
@@ -63,7 +55,7 @@ def endpoint_removed(edit: Edit) -> Iterator[Effect]:
     service, name = identity(own.get("ServiceName")), service_name(own)
     if any(identity(other.properties.get("ServiceName")) == service for other in others):
         says = f"calls to {name} change over to another endpoint"
-        yield Effect(Danger.INTERRUPTS, says, f"open connections break ({ENDPOINTS})")
+        yield Effect(Danger.INTERRUPTS, says, f"open connections break ({source.ENDPOINTS})")
     else:
         yield from _without(edit, name)
 
@@ -73,7 +65,9 @@ def endpoint_added(edit: Edit) -> Iterator[Effect]:
     own = edit.resource.properties
     name = service_name(own)
     if known_text(own.get("VpcEndpointType")) in (None, "Gateway"):
-        yield Effect(Danger.HARMLESS, f"calls to {name} stay in the VPC, at no charge", PRICES)
+        yield Effect(
+            Danger.HARMLESS, f"calls to {name} stay in the VPC, at no charge", source.PRICES
+        )
     else:
         says = f"an endpoint for {name} is billed in each of its subnets"
         yield Effect(Danger.COSTS_MORE, says, f"interface endpoints are {BILLED}")
@@ -85,7 +79,7 @@ def endpoint_changed(edit: Edit) -> Iterator[Effect]:
     if edit.path == ("PrivateDnsEnabled",) and known_text(edit.now) != "true":
         yield from _without(edit, name)
     elif edit.path == ("PrivateDnsEnabled",):
-        yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
+        yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", source.ENDPOINTS)
 
 
 def _destination(route: ResolvedResource) -> str:
@@ -103,31 +97,31 @@ def _to_internet(model: Model, route: ResolvedResource) -> bool:
 def route_changed(edit: Edit) -> Iterator[Effect]:
     was, now = edit.former, edit.resource
     says = f"traffic to {_destination(was)} takes another way; connections that are open break"
-    yield Effect(Danger.INTERRUPTS, says, f"the route changes {edit.path[0]} ({ROUTES})")
+    yield Effect(Danger.INTERRUPTS, says, f"the route changes {edit.path[0]} ({source.ROUTES})")
     if _to_internet(edit.pair.new, now) and not _to_internet(edit.pair.old, was):
         says = f"traffic to {_destination(now)} goes to the internet gateway: a public address"
-        yield Effect(Danger.LOOSENS_SECURITY, f"{says} is enough to be reached", ROUTES)
+        yield Effect(Danger.LOOSENS_SECURITY, f"{says} is enough to be reached", source.ROUTES)
 
 
 @when("added", ROUTE)
 def route_added(edit: Edit) -> Iterator[Effect]:
     name = _destination(edit.resource)
     if _to_internet(edit.pair.new, edit.resource) or name in ANYWHERE:
-        why = f"no route led there before ({ROUTES})"
+        why = f"no route led there before ({source.ROUTES})"
         yield Effect(Danger.LOOSENS_SECURITY, f"there is a way to {name}", why)
 
 
 @when("removed", ROUTE)
 def route_removed(edit: Edit) -> Iterator[Effect]:
     says = f"traffic to {_destination(edit.resource)} has no route"
-    yield Effect(Danger.INTERRUPTS, says, f"packets without a route are dropped ({ROUTES})")
+    yield Effect(Danger.INTERRUPTS, says, f"packets without a route are dropped ({source.ROUTES})")
 
 
 @when("added", "AWS::EC2::VPCGatewayAttachment")
 def gateway_attached(edit: Edit) -> Iterator[Effect]:
     if known_text(edit.resource.properties.get("VpnGatewayId")) is None:
         says = "with a route and a public address what is in the VPC can be reached from the "
-        yield Effect(Danger.LOOSENS_SECURITY, f"{says}internet", ADDRESSES)
+        yield Effect(Danger.LOOSENS_SECURITY, f"{says}internet", source.ADDRESSES)
 
 
 @when("changed", ENTRY)
@@ -137,26 +131,26 @@ def entry_changed(edit: Edit) -> Iterator[Effect]:
     """Judge an entry of a network ACL by what it allows or denies."""
     was, now = (known_text(value) for value in edit.both("RuleAction"))
     if now == "allow" or was == "deny":
-        why = f"an allowing entry is new or changes, or a denying one goes or changes ({ROUTES})"
-        yield Effect(Danger.LOOSENS_SECURITY, f"{edit.name} lets more pass, or denies less", why)
+        says = f"{edit.name} lets more pass, or denies less"
+        why = "an allowing entry is new or changes, or a denying one goes or changes"
+        yield Effect(Danger.LOOSENS_SECURITY, says, f"{why} ({source.ROUTES})")
     if was == "allow" or now == "deny":
-        why = f"an allowing entry goes or changes, or a denying one is new or changes ({ROUTES})"
-        yield Effect(Danger.INTERRUPTS, f"{edit.name} lets less pass, or denies more", why)
-
-
-def _flow(rule: GroupRule) -> Flow | None:
-    """Return what a rule lets pass, without what is not known of it."""
-    if rule.kind == "unknown" and not isinstance(rule.stated, Unknown):
-        # EC2 refuses a rule without a peer; it lets nobody pass.
-        return None
-    found = read(rule.flow)
-    if not isinstance(found, NotKnown):
-        return found
-    return Flow(rule.direction, None, or_none(read(traffic, rule.stated)) or Traffic(ALL))
+        says = f"{edit.name} lets less pass, or denies more"
+        why = "an allowing entry goes or changes, or a denying one is new or changes"
+        yield Effect(Danger.INTERRUPTS, says, f"{why} ({source.ROUTES})")
 
 
 def _flows(rules: Iterable[GroupRule]) -> list[Flow]:
-    return [flow for rule in rules if (flow := _flow(rule)) is not None]
+    """Return what rules let pass, without what is not known of it."""
+    found = []
+    for rule in rules:
+        flow = read(rule.flow)
+        if isinstance(flow, NotKnown):
+            flow = Flow(rule.direction, None, or_none(read(traffic, rule.stated)) or Traffic(ALL))
+        # EC2 refuses a rule without a peer; it lets nobody pass.
+        if flow is not None and (rule.kind != "unknown" or isinstance(rule.stated, Unknown)):
+            found.append(flow)
+    return found
 
 
 def _of_group(model: Model, group: Key | None) -> list[GroupRule]:
@@ -230,7 +224,7 @@ def _gained(edit: Edit, group: Any, flow: Flow) -> Iterator[Effect]:
     yield Effect(
         Danger.LOOSENS_SECURITY,
         f"{_name(edit, group)} lets {_words(edit, flow)} {flow.direction}",
-        GROUP_RULES,
+        source.GROUP_RULES,
         "name the group or the block that needs it" if anybody else "",
     )
 
@@ -239,14 +233,20 @@ def _lost(edit: Edit, group: Key | None, flow: Flow) -> Effect:
     words = f"{_name(edit, group)} no longer lets {_words(edit, flow)} pass"
     if flow.traffic == Traffic(ALL) and flow.peer == group is not None:
         advice = "keep the rule, in both directions"
-        return Effect(Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", EFA, advice)
-    why = GROUP_RULES if flow.direction == "in" else f"{GROUP_RULES}; {NO_EGRESS}"
+        return Effect(
+            Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", source.EFA, advice
+        )
+    why = (
+        source.GROUP_RULES
+        if flow.direction == "in"
+        else f"{source.GROUP_RULES}; {source.NO_EGRESS}"
+    )
     return Effect(Danger.INTERRUPTS, words, why)
 
 
 def _same(edit: Edit, group: Key | None) -> Effect:
     return Effect(
-        Danger.HARMLESS, f"{_name(edit, group)} lets the same pass as before", GROUP_RULES
+        Danger.HARMLESS, f"{_name(edit, group)} lets the same pass as before", source.GROUP_RULES
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import canonical, is_function, without_common_ends
 from ultracluster.review.naming import group_by
-from ultracluster.templates import resolved_values
+from ultracluster.templates.resolved_values import shown
 
 LONGEST_OF_A_CAUSE: Final = 100
 """Characters of a value that a cause quotes; of a longer one it says only that it changes."""
@@ -138,7 +138,7 @@ def _cause(changes: Sequence[Change]) -> str:
     first = (own or changes)[0]
     if first.resource_type is not None and own and not first.property:
         return f"{first.resource_type} {_verb(first)}"
-    edits = dict.fromkeys((n, *map(_written, values)) for n, *values in map(_edit, own))
+    edits = dict.fromkeys((n, *(written(v, "none") for v in both)) for n, *both in map(_edit, own))
     said = ", ".join(map(_edits, group_by(edits, itemgetter(2)).values()))
     if first.resource_type is not None and own:
         return said
@@ -156,7 +156,8 @@ def _edits(alike: Iterable[tuple[str, str, str]]) -> str:
     return f"{' and '.join(names)}: {'/'.join(before)} → {after[0]}".removeprefix(": ")
 
 
-def _written(value: Any) -> str:
-    if value is None:
-        return "none"
-    return json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
+def written(value: Any, nothing: str = "nothing") -> str:
+    """Return a text as it is, and any other value as JSON."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return nothing if value is None else value if isinstance(value, str) else shown(value)

@@ -1,6 +1,5 @@
 """What the page and the Markdown say of a review, in sentences."""
 
-import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -12,7 +11,7 @@ from ultracluster.review.bill import Money
 from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.changes.difference import common_start
 from ultracluster.review.naming import counted, first_of, group_by
-from ultracluster.review.page.causes import Group
+from ultracluster.review.page.causes import Group, written
 from ultracluster.review.report import Review
 
 COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
@@ -121,14 +120,8 @@ def _without_name(said: Sequence[str], place: str) -> str:
 
 
 def plain(value: Any) -> str:
-    text = _text(value)
+    text = written(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def values(change: Change) -> tuple[str, str] | None:
@@ -138,7 +131,7 @@ def values(change: Change) -> tuple[str, str] | None:
     """
     if not change.property or (change.before is None and change.after is None):
         return None
-    texts = _text(change.before), _text(change.after)
+    texts = written(change.before), written(change.after)
     same = common_start(*texts) - SHOWN_BEFORE
     if same <= 0 or max(map(len, texts)) <= LONGEST:
         return plain(texts[0]), plain(texts[1])

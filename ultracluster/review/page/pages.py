@@ -19,6 +19,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoesca
 from markupsafe import Markup
 
 from ultracluster.audit.report import SEVERITIES
+from ultracluster.review.access.sentences import WORDS
 from ultracluster.review.baseline import git
 from ultracluster.review.bill import Money
 from ultracluster.review.drawing.picture import Figure
@@ -206,11 +207,6 @@ MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
 MOST_ROWS: Final = 200
 """Rows of a Markdown table."""
-KINDS: Final = {
-    "identity": "what it may do",
-    "trust": "who may take it",
-    "resource": "who may use it",
-}
 SPECIAL: Final = re.compile(
     r"(?P<call>[@#]+|://|\bwww\.|\bGH-(?=\d))|(?P<sign>[\\*_{}\[\]<>|~&$])|`", re.IGNORECASE
 )
@@ -268,7 +264,7 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
         matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
         columns=MOST_COLUMNS,
         ways=group_by(review.escalations, lambda way: way.who),
-        kinds=KINDS,
+        kinds=WORDS["kinds"],
         **values,
     )
 
