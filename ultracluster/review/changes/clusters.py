@@ -22,7 +22,7 @@ def version(edit: Edit) -> Iterator[Effect]:
         [int(part) for part in re.findall("[0-9]{1,9}", value or "")] for value in (was, now)
     )
     if was and now and newer < older:
-        says = f"Slurm {was} cannot become {now}: it does not go back to an older version"
+        says = f"Slurm {was} cannot become {now}: PCS does not go back to an older version"
         advice = "make a second cluster with the older version"
         yield Effect(Danger.FAILS, says, source.SLURM_VERSION, advice)
     else:
@@ -71,6 +71,6 @@ def _group(variant: Model, group: Any) -> str | None:
     """Return what a node group of a queue is called, None where no template makes it."""
     name = key_at(group, "ComputeNodeGroupId")
     if name is None:
-        return "a node group that the templates do not tell"
+        return "a node group that is not known from the templates"
     found = variant.at(name)
     return named(found) if found else None

@@ -162,11 +162,11 @@ def _as_a_whole(edit: Edit) -> Effect:
     """Return what properties do that are written as one function."""
     for resource in (edit.former, edit.resource):
         if isinstance(resource.properties, Veiled):
-            return _untold(resource.properties.because)
+            return _cannot_tell(resource.properties.because)
     return Effect(Danger.HARMLESS, f"{edit.name} is written in another way", SAME_VALUE)
 
 
-def _untold(because: str) -> Effect:
+def _cannot_tell(because: str) -> Effect:
     return Effect(Danger.CANNOT_TELL, f"cannot tell what changes: {because}", because)
 
 
@@ -199,7 +199,7 @@ def _in_place(edit: Edit) -> Effect:
     if because is None and edit.schema and top not in edit.schema.document.get("properties", {}):
         because = f"the registry's schema of {edit.type} has no property {top} ({source.REGISTRY})"
     if because is not None:
-        return _untold(because)
+        return _cannot_tell(because)
     why = f"{top} is updated in place: it is not create-only ({source.REGISTRY})"
     labels = top in NAMES["labels"]
     if labels or edit.path[-1] in NAMES["texts"]:

@@ -62,7 +62,7 @@ def second_reservation(edit: Edit) -> Effect:
     return Effect(
         Danger.REDUCES_CAPACITY,
         f"{what} are reserved a second time before the first reservation is cancelled: without "
-        "that capacity the update fails, and what is cancelled need not be had again",
+        "that capacity the update fails, and cancelled capacity may not be available again",
         f"{source.ORDER}; {source.RESERVED}",
         "make the second reservation beside the first, and remove the first when it is there",
     )
@@ -78,7 +78,7 @@ def reservation(edit: Edit) -> Iterator[Effect]:
         says += f" are billed from the moment they are reserved{money}, used or not"
         yield Effect(Danger.COSTS_MORE, says, source.RESERVED)
     else:
-        says += " are no longer reserved; EC2 need not have them again"
+        says += " are no longer reserved; EC2 may not have them available again"
         yield Effect(Danger.REDUCES_CAPACITY, says, source.RESERVED, KEEP)
 
 

@@ -138,7 +138,7 @@ def retention(edit: Edit, name: str) -> Effect:
 
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]
-"""A edit that follows, its place, what it follows from, and what it does."""
+"""An edit that follows, its place, what it follows from, and what it does."""
 WORTH_A_LINE: Final = (
     Danger.LOSES_DATA,
     Danger.REPLACES,
@@ -229,7 +229,7 @@ def consequences(update: Update, pair: VariantPair) -> Iterator[Consequence]:
         target, cause = waiting.popleft()
         for user in pair.new.users.get(target, ()):
             key = user.place.key
-            # What is new itself, or was renamed, is another one anyhow.
+            # What is new itself, or was renamed, is another resource already.
             if pair.old.at(key) is None or key == target:
                 continue
             for path in _paths(user.properties, target):

@@ -140,7 +140,7 @@ def _parameter(stack: str, name: str, was: Any, now: Any, *, given: bool) -> Ite
 def _declared(part: str, name: str, new: Any, *, given: bool) -> tuple[Danger, str]:
     """Return what it does that a part of a parameter's declaration changes."""
     if part == "Default" and new is None and not given:
-        says = f"parameter {name} has no default any more: who never gave it must give it now"
+        says = f"parameter {name} has no default any more: a deployment that does not give it fails"
         return Danger.FAILS, says
     hidden = part == "NoEcho" and str(new).lower() == "true"
     parts = NAMES["parameters"]

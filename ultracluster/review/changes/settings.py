@@ -30,14 +30,14 @@ def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
     was, now = edit.both(*path)
     values = {"name": edit.name, "path": path[-1], "was": quoted(was), "now": quoted(now)}
     says = f"{'.'.join(path)} of {edit.name} is not known before and after"
-    untold = Effect(Danger.CANNOT_TELL, says, known.why)
+    not_known = Effect(Danger.CANNOT_TELL, says, known.why)
     match known.kind:
         case "amount":
-            yield _amount(edit, known, path, values) or untold
+            yield _amount(edit, known, path, values) or not_known
         case "switch":
             before, after = (known_text(value) in known.dangerous for value in (was, now))
             if any(value is not None and known_text(value) is None for value in (was, now)):
-                yield untold
+                yield not_known
             elif before is not after:
                 yield _said(known, values, otherwise=before)
         case "members":
@@ -98,7 +98,7 @@ def protection(edit: Edit) -> Iterator[Effect]:
         yield Effect(
             Danger.LOSES_DATA if less else Danger.COSTS_MORE,
             says + (": no more are made" if now == 0 else ""),
-            f"{why}; whether backups that are there are deleted as well is taken for yes",
+            f"{why}; it is assumed that this deletes existing backups as well",
             "copy the backups that matter first" if less else "",
         )
     elif name in NAMES["restorable"] and not true(edit.now) and not true(at(edit.now, FLAG)):

@@ -143,7 +143,7 @@ def lifecycle(edit: Edit) -> Iterator[Effect]:
             says = f"objects or versions in {edit.name} are kept {days(now)} instead of {days(was)}"
             yield Effect(Danger.COSTS_MORE, says, source.LIFECYCLE)
     if all(now == was for was, now in pairs):
-        says = f"other rules clean up or move objects of {edit.name}; none expires sooner"
+        says = f"the rules that clean up or move objects of {edit.name} change; none expires sooner"
         yield Effect(Danger.COSTS_MORE, says, source.LIFECYCLE)
 
 

@@ -182,7 +182,7 @@ def _passing(
 
 
 def _words(edit: Edit, flow: Flow) -> str:
-    peer = "a peer that the templates do not tell"
+    peer = "a peer that is not known from the templates"
     if flow.peer is not None:
         anybody = flow.peer in ANYWHERE
         peer = f"anybody on the internet ({flow.peer})" if anybody else _name(edit, flow.peer, "")

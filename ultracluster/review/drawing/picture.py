@@ -110,16 +110,16 @@ def picture_blocks(topology: Topology, context: Context) -> Iterator[Block]:
         yield Say(said, "warn", SMALL, lines=3)
     for vpc in topology.vpcs:
         yield vpc_box(vpc, context)
-    homeless = list(_homeless(topology, context))
-    if homeless:
-        yield Frame("Subnet not known", "", Stack(homeless), "unknown")
+    without_subnet = list(_without_subnet(topology, context))
+    if without_subnet:
+        yield Frame("Subnet not known", "", Stack(without_subnet), "unknown")
     idle = [(f"placement group {p.name}", "reserved") for p in topology.idle_placements]
     idle += [boxes.reservation_chip(r, context) for r in topology.idle_reservations]
     if idle:
         yield Frame("Used by no nodes", "", Chips(idle), "unknown")
-    if not any((topology.vpcs, homeless, idle, topology.stores)):
+    if not any((topology.vpcs, without_subnet, idle, topology.stores)):
         yield Say("Nothing that has a place in this picture is defined by these templates.", "m")
-    elif not any((topology.vpcs, homeless, idle)):
+    elif not any((topology.vpcs, without_subnet, idle)):
         yield Say("No VPC, no nodes and no file system in these templates.", "m")
     else:
         yield Legend()
@@ -181,8 +181,8 @@ def _lines_out(vpc: Vpc) -> Mapping[Hashable, Sequence[Hashable]]:
     return lines if len(lines) <= MOST_LINES else {}
 
 
-def _homeless(topology: Topology, context: Context) -> Iterator[Block]:
-    for thing in topology.homeless:
+def _without_subnet(topology: Topology, context: Context) -> Iterator[Block]:
+    for thing in topology.without_subnet:
         own = thing.subnets
         because = own.because if isinstance(own, NotKnown) else "none is written"
         match thing:

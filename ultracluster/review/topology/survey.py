@@ -21,6 +21,8 @@ from ultracluster.templates.resolved import Unknown
 
 DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["stores"], *LAUNCHERS})
 """Types that have a place in the picture; the others are counted."""
+Placed = Nodes | FileSystem | Scheduler | Endpoint
+"""What stands in a subnet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,10 @@ class Topology(Contents):
         return [subnet for vpc in self.vpcs for subnet in vpc.subnets]
 
     @property
-    def homeless(self) -> Sequence[Nodes | FileSystem | Scheduler | Endpoint]:
+    def without_subnet(self) -> Sequence[Placed]:
         """What lies in no subnet that is known."""
-        things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
-            *self.nodes,
-            *self.file_systems,
-            *self.schedulers,
-            *(endpoint for endpoint in self.endpoints if not endpoint.gateway),
-        ]
+        endpoints = (endpoint for endpoint in self.endpoints if not endpoint.gateway)
+        things: list[Placed] = [*self.nodes, *self.file_systems, *self.schedulers, *endpoints]
         return [thing for thing in things if not networks.places(thing)]
 
     @property
