@@ -134,6 +134,14 @@ def say(shown: "Console", *lines: str, style: str | None = None) -> None:
         shown.out(line, style=style, highlight=False)
 
 
+def print_result(shown: "Console", document: Any, *lines: str, as_json: bool) -> None:
+    """Print a document for programs, or lines for people."""
+    if as_json:
+        print_json(document)
+    else:
+        say(shown, *lines)
+
+
 def printed_option(files: Mapping[str, Path | None], *, as_json: bool) -> str:
     """Return the option whose document takes the place of the tables; empty where none does.
 

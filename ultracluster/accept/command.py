@@ -65,9 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder that prepare.sh made on the shared file system (/fsx/ultracluster)",
     )
     parser.add_argument("--image", default="", help="image of the SageMaker canary")
-    parser.add_argument(
-        "--patience", type=float, default=1.0, help="factor for all time limits (1)"
-    )
+    parser.add_argument("--patience", type=float, default=1.0, help="factor for time limits (1)")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

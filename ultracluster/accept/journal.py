@@ -46,9 +46,7 @@ class Journal:
         except UnreadableError as error:
             raise UsageError(f"{error}; it was not written by this") from error
         if not isinstance(self.entries, list) or not all(map(_is_entry, self.entries)):
-            raise UsageError(
-                f"{path}: not a journal of created resources; it was not written by this"
-            )
+            raise UsageError(f"{path}: not a journal of resources; it was not written by this")
 
     def will_make(self, kind: str, **details: str) -> None:
         """Write down a thing that is about to be made."""

@@ -51,9 +51,8 @@ def _tagged(scene: Scene) -> Found:
         raise CommandError(f"{scene.spec.name}: no login node runs")
     wanted = {ENVIRONMENT_TAG: scene.spec.name, ROLE_TAG: LOGIN}
     measured = [{name: each.get(name) for name in wanted} for each in found]
-    return Found(
-        _listed(wanted), " | ".join(map(_listed, measured)), measured == [wanted] * len(found)
-    )
+    words = " | ".join(map(_listed, measured))
+    return Found(_listed(wanted), words, measured == [wanted] * len(found))
 
 
 def _linked(scene: Scene, *, imports: bool) -> DataRepositorySpec | None:

@@ -15,7 +15,7 @@ from ultracluster.prove.proof import failures, prove
 from ultracluster.prove.proofs import PROOFS
 
 MESSAGE: Final = (
-    "A test of `ultracluster accept`: whoever reads this is told of this environment's money."
+    "A test of `ultracluster accept`: its readers are told of this environment's money."
 )
 DELIVERY_SECONDS: Final = 60
 IMAGE_CHECKS: Final = ("image-exists", "image-architecture", "image-root-device", "login-image")
@@ -98,9 +98,8 @@ def _budget(scene: Scene) -> Found:
     if not offered(scene.spec.region):
         return Found("no budget in this Region", "none is made", ok=True)
     name = scene.deployment.id_at("Network", "Budget/Resource")
-    found = scene.ask(
-        "budgets", "describe_budget", AccountId=scene.caller.account, BudgetName=name
-    )["Budget"]
+    about = {"AccountId": scene.caller.account, "BudgetName": name}
+    found = scene.ask("budgets", "describe_budget", **about)["Budget"]
     return equal(f"{{'TagKeyValue': ['{wanted}']}}", str(found.get("CostFilters")))
 
 

@@ -12,14 +12,7 @@ from ultracluster.accept.scene import Scene, Stage, Step, said
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
 
-STAGES: Final = (
-    network.STAGE,
-    login.STAGE,
-    sagemaker.STAGE,
-    nodes.STAGE,
-    faults.STAGE,
-    end.STAGE,
-)
+STAGES: Final = tuple(each.STAGE for each in (network, login, sagemaker, nodes, faults, end))
 """Cheap before dear (docs/first-hour.md)."""
 PASS: Final = "pass"  # noqa: S105  (no password)
 FAIL: Final = "FAIL"

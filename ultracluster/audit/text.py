@@ -71,9 +71,8 @@ def write_end(report: Report, console: Console, *, show_unknown: bool) -> None:
             _line(console, f"Note: {said}.")
     for item in report.unknown[:MOST_SHOWN] if show_unknown else ():
         because = f"cannot tell, because {item.because}"
-        _line(
-            console, f"{where(item.place)}: unknown {item.rule} {item.place.logical_id}: {because}"
-        )
+        what = f"unknown {item.rule} {item.place.logical_id}: {because}"
+        _line(console, f"{where(item.place)}: {what}")
     for note in report.notes:
         _line(console, f"Note: {note}.")
     _line(console, _sum(report, show_unknown=show_unknown))

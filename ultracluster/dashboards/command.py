@@ -19,9 +19,8 @@ from ultracluster.command_line import (
     add_environment,
     add_format,
     made_folder,
-    print_json,
+    print_result,
     progress,
-    say,
     write_output,
 )
 from ultracluster.dashboards.page import page, series
@@ -45,13 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="also write HTML pages, with data from cloudwatch or a Prometheus: http://127.0.0.1:9090",
     )
-    parser.add_argument(
-        "--hours",
-        type=float,
-        default=6.0,
-        metavar="HOURS",
-        help="hours that the pages show, such as 0.5 (6)",
-    )
+    shown = "hours that the pages show, such as 0.5 (6)"
+    parser.add_argument("--hours", type=float, default=6.0, metavar="HOURS", help=shown)
     add_format(parser)
 
 
@@ -76,14 +70,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 text = draw(dashboard, spec.name, asked, since, until)
             write_output(drawn, text, "--output")
             written[drawn] = f"drawn from {asked.name}"
-    if arguments.json:
-        print_json({"environment": spec.name, "files": list(written)})
-        return ALL_WELL
-    say(
+    print_result(
         console,
+        {"environment": spec.name, "files": list(written)},
         *(f"{file}: {what}" for file, what in written.items()),
         "Import them in Grafana; its data source is CloudWatch's PromQL endpoint "
         "(docs/operate/metrics.md).",
+        as_json=arguments.json,
     )
     return ALL_WELL
 

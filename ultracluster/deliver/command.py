@@ -15,6 +15,7 @@ from ultracluster.command_line import (
     add_format,
     need,
     print_json,
+    print_result,
     progress,
     say,
     write_output,
@@ -43,12 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     executes = steps.add_parser("execute", help="execute the change sets of an approved plan")
     executes.add_argument("plan", type=Path, help="the plan file that `prepare` wrote")
-    executes.add_argument(
-        "--approved", metavar="MARK", help="mark of the approved plan, as shown on its page"
-    )
-    drifts = steps.add_parser(
-        "drift", help="show resources that differ from what CloudFormation deployed"
-    )
+    executes.add_argument("--approved", metavar="MARK", help="mark of the plan, shown on its page")
+    drifts = steps.add_parser("drift", help="show what differs from what CloudFormation deployed")
     add_environment(drifts)
     for each in (prepares, executes, drifts):
         add_format(each)
@@ -75,10 +72,8 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
             caller, stage = caller_of(cloud, spec.region), synthesis.stage()
         if synthesis.refused:
             words = f"{spec.name}: a gate refuses its templates; see `npx cdk synth`"
-            if arguments.json:
-                print_json({"environment": spec.name, "problems": [words]})
-            else:
-                say(console, words)
+            document = {"environment": spec.name, "problems": [words]}
+            print_result(console, document, words, as_json=arguments.json)
             return SOME_FAIL
         with progress("publishing assets and preparing change sets"):
             own = {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
@@ -122,14 +117,12 @@ def _execute(arguments: argparse.Namespace, console: Console) -> int:
     if not refused:
         with progress("executing change sets"):
             executed = execute(cloud, plan, said.append)
-    if arguments.json:
-        outcome = {"environment": plan.environment, "refused": refused, "stacks": said}
-        print_json(outcome | {"executed": executed})
-    else:
-        say(console, *(f"refused: {each}" for each in refused), *said)
-    if refused and not arguments.json:
+    lines = [*(f"refused: {each}" for each in refused), *said]
+    if refused:
         again = f"ultracluster deliver prepare {plan.environment}"
-        say(console, f"Nothing was executed. Prepare it anew, and have it approved: {again}")
+        lines.append(f"Nothing was executed. Prepare it anew, and have it approved: {again}")
+    document = {"environment": plan.environment, "refused": refused, "stacks": said}
+    print_result(console, document | {"executed": executed}, *lines, as_json=arguments.json)
     return ALL_WELL if executed else SOME_FAIL
 
 
@@ -139,14 +132,10 @@ def _drift(arguments: argparse.Namespace, console: Console) -> int:
     with progress("asking CloudFormation for drift"):
         there = [name for name in spec.stack_names if described(cloud, name)]
         if not there:
-            raise CommandError(
-                f"{spec.name}: none of its stacks is in {spec.region}; "
-                f"deploy it: npx cdk deploy '{spec.name}/*'"
-            )
+            fix = f"deploy it: npx cdk deploy '{spec.name}/*'"
+            raise CommandError(f"{spec.name}: none of its stacks is in {spec.region}; {fix}")
         found = [str(each) for name in there for each in drift(cloud, name)]
-    if arguments.json:
-        print_json({"environment": spec.name, "stacks": there, "drifted": found})
-    else:
-        counted = f"{len(found) or 'no'} differences in {len(there)} stacks"
-        say(console, *found, f"{spec.name}: {counted}")
+    words = f"{spec.name}: {len(found) or 'no'} differences in {len(there)} stacks"
+    document = {"environment": spec.name, "stacks": there, "drifted": found}
+    print_result(console, document, *found, words, as_json=arguments.json)
     return SOME_FAIL if found else ALL_WELL

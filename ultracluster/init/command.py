@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import add_format, print_json, say
+from ultracluster.command_line import add_format, print_result
 from ultracluster.exit_status import ALL_WELL, UsageError
 
 PLACEHOLDER: Final = "my-cluster"
@@ -46,16 +46,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    if arguments.json:
-        print_json({"environment": name, "folder": folder, "files": sorted(texts)})
-        return ALL_WELL
     into = "" if folder.resolve() == Path.cwd() else f"cd {folder}, "
-    say(
+    print_result(
         console,
+        {"environment": name, "folder": folder, "files": sorted(texts)},
         f"{folder} is a project with the environment {name}:",
         *(f"  {path}" for path in sorted(texts)),
         f"Next: {into}npm install, ultracluster rehearse {name}.",
         f"Then write what you need into environments/{name}.py; README.md has the commands.",
+        as_json=arguments.json,
     )
     return ALL_WELL
 

@@ -31,18 +31,16 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
         yield skipped("capacity", "the nodes are launched on demand; no API shows free capacity")
         return
     if asked_for.capacity_reservation_id is None:
-        yield skipped(
-            "capacity", "the reservation is created with the cluster, if there is capacity"
-        )
+        words = "the reservation is created with the cluster, if there is capacity"
+        yield skipped("capacity", words)
         return
     name = asked_for.capacity_reservation_id
     asked = question("ec2", "describe_capacity_reservations", CapacityReservationIds=[name])
     answer = situation.ask_unless(asked, *UNKNOWN)
     if not answer or not answer["CapacityReservations"]:
         fix = "write the id of one of this account and Region, or have it shared with this account"
-        yield failed(
-            name, "no such reservation in this account and Region", "a reservation", fix, asked
-        )
+        found = "no such reservation in this account and Region"
+        yield failed(name, found, "a reservation", fix, asked)
         return
     yield from _judged(situation, answer["CapacityReservations"][0], asked)
 

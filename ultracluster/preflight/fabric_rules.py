@@ -54,13 +54,8 @@ def judged(report: Report) -> Iterator[Finding]:
         rule = report.rules[finding.rule]
         subject = f"{rule.id} at {finding.place.path}"
         if rule.severity == "error":
-            yield Finding(
-                Verdict.FAIL,
-                subject,
-                finding.message,
-                fix=finding.fix,
-                by_hand=rule.check,
-            )
+            result = Verdict.FAIL, subject, finding.message
+            yield Finding(*result, fix=finding.fix, by_hand=rule.check)
         else:
             found = f"{rule.severity}: {finding.message}; {finding.fix}"
             yield Finding(Verdict.PASS, subject, found, by_hand=rule.check)

@@ -48,9 +48,8 @@ def image(situation: Situation, name: str = "") -> Image:
     asked = question("ec2", "describe_images", ImageIds=[image_id])
     answer = situation.ask_unless(asked, *NO_IMAGE)
     rows = answer["Images"] if answer else []
-    return Image(
-        image_id, rows[0] if rows else None, asked, "" if rows else "no such image in this Region"
-    )
+    row, missing = (rows[0], "") if rows else (None, "no such image in this Region")
+    return Image(image_id, row, asked, missing)
 
 
 @check("image-exists", "The image of the nodes exists", of_each_fabric)
@@ -146,10 +145,7 @@ def _today(situation: Situation) -> Iterator[Finding]:
     for field, (name, login) in pinned.items():
         parameter = image_parameter(situation.spec, login=login)
         if not name.startswith("ami-"):
-            yield skipped(
-                field,
-                "no image id; each deployment uses the parameter's current image",
-            )
+            yield skipped(field, "no image id; each deployment uses the parameter's current image")
         elif parameter is None:
             yield skipped(field, "no SSM parameter of a newer image is known")
         else:

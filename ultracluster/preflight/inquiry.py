@@ -37,11 +37,8 @@ class Question:
         return iam_action(self.service, self.operation)
 
     def command(self, region: str) -> str:
-        words = [
-            "aws",
-            CLI_SERVICES.get(self.service, self.service),
-            self.operation.replace("_", "-"),
-        ]
+        service, operation = CLI_SERVICES.get(self.service, self.service), self.operation
+        words = ["aws", service, operation.replace("_", "-")]
         for name, value in self.parameters.items():
             if name not in PAGES:
                 words += [f"--{option(name)}", *_values(value)]

@@ -172,11 +172,8 @@ def _notified(situation: Situation) -> Iterator[Finding]:
             yield passed(address, "an address of a real domain")
 
 
-REGIONS: Final = question(
-    "ssm",
-    "get_parameters_by_path",
-    Path="/aws/service/global-infrastructure/services/pcs/regions",
-)
+PCS_REGIONS: Final = "/aws/service/global-infrastructure/services/pcs/regions"
+REGIONS: Final = question("ssm", "get_parameters_by_path", Path=PCS_REGIONS)
 """Where AWS says that PCS is (Systems Manager User Guide, public parameters, read 2026-11-23)."""
 CLUSTERS: Final = question("pcs", "list_clusters")
 CREATING: Final = "CREATING"

@@ -84,10 +84,8 @@ def _cloudformation(situation: Situation) -> Iterator[Finding]:
     role = _bootstrap_role(situation, "cfn-exec")
     subject = f"permissions of {role}"
     principal = situation.role_arn(role)
-    asked = [
-        _simulation(principal, actions, [resource])
-        for resource, actions in needed(situation).items()
-    ]
+    wanted = needed(situation).items()
+    asked = [_simulation(principal, actions, [resource]) for resource, actions in wanted]
     try:
         yield from _judged(situation, subject, asked, f"allow these actions to {role}")
     except UnansweredError as error:

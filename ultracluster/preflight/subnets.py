@@ -88,9 +88,8 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         if row is None:
             good = False
             fix = f"write the id of a subnet of this account and Region in {field}"
-            yield failed(
-                subnet.subnet_id, "no such subnet in this account and Region", "there", fix, asked
-            )
+            found = "no such subnet in this account and Region"
+            yield failed(subnet.subnet_id, found, "there", fix, asked)
             continue
         zone = row.get("AvailabilityZoneId")
         for words, is_there, wanted, name in (

@@ -175,9 +175,8 @@ def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findin
         if acl is None:
             continue
         table = route_table(tables, subnet.subnet_id) or {}
-        outside = any(
-            route.get("DestinationCidrBlock") == EVERYWHERE for route in table.get("Routes", ())
-        )
+        targets = [route.get("DestinationCidrBlock") for route in table.get("Routes", ())]
+        outside = EVERYWHERE in targets
         peers = [s.cidr for s in network.training_subnets if s != subnet]
         for traffic in needed(EVERYWHERE if outside else network.cidr, peers):
             verdict = admits(acl["Entries"], traffic)

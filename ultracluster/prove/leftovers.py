@@ -79,11 +79,8 @@ def shown_by_services(evidence: Evidence) -> Iterator[Check]:
             if not error.answered:
                 raise
             hidden[error.action] = unanswered(f"every {resource.resource_type}", error)
-    yield all_there(
-        "resources that their services show",
-        len(found),
-        [entry.resource for entry in found if not entry.there],
-    )
+    gone = [entry.resource for entry in found if not entry.there]
+    yield all_there("resources that their services show", len(found), gone)
     yield from hidden.values()
 
 
@@ -151,9 +148,8 @@ def strays(
 
 
 def _tagged(row: Row, environment: str) -> bool:
-    text = json.dumps(
-        [row.get(name) for name in ("Tags", "TagSet", "tags", "TagList")], default=str
-    )
+    names = ("Tags", "TagSet", "tags", "TagList")
+    text = json.dumps([row.get(name) for name in names], default=str)
     return ENVIRONMENT_TAG in text and f'"{environment}"' in text
 
 

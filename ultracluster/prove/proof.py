@@ -145,9 +145,8 @@ def prove(proofs: dict[str, Proof], evidence: Evidence) -> Results:
                 raise
             results[area].append(unanswered("this and what follows", error))
         except (LookupError, ValueError) as error:
-            results[area].append(
-                Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
-            )
+            missing = Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
+            results[area].append(missing)
     return results
 
 
@@ -160,11 +159,8 @@ def all_there(what: str, count: int, missing: Sequence[Resource]) -> Check:
 def every_resource(evidence: Evidence) -> Iterator[Check]:
     """Every resource of every template has an id and is complete: nothing was skipped."""
     resources = evidence.deployment.resources
-    yield all_there(
-        "resources of the templates that CloudFormation made",
-        len(resources),
-        [r for r in resources if not r.exists],
-    )
+    absent = [each for each in resources if not each.exists]
+    yield all_there("resources of the templates that CloudFormation made", len(resources), absent)
     for stack in evidence.deployment.stacks:
         answer = evidence.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
         found = answer["Stacks"][0].get("EnableTerminationProtection", False)

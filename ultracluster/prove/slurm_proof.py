@@ -27,9 +27,8 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
         return
     cluster = evidence.described("Cluster", CLUSTER)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
-    yield equal(
-        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.total), cluster["size"]
-    )
+    size = spec.cluster_size(evidence.spec.nodes.total)
+    yield equal("size of the Slurm cluster", size, cluster["size"])
     groups = _groups(evidence)
     most = sum(group["scalingConfiguration"]["maxInstanceCount"] for group in groups.values())
     held = pcs.SIZES.get(cluster["size"], 0)
@@ -86,9 +85,8 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     names = {each.group_name: each.name for each in spec.node_groups}
     known = names | {own: ENVIRONMENTS_NODES}
     features = known if names else {}
-    found_features = {
-        name: f for name, group in groups.items() if (f := _settings(group).get("Features"))
-    }
+    features = {name: _settings(group).get("Features") for name, group in groups.items()}
+    found_features = {name: each for name, each in features.items() if each}
     yield equal("what jobs ask for to have one node group", features, found_features)
     checked = {
         known.get(name, name): found

@@ -84,9 +84,8 @@ def images(evidence: Evidence) -> Iterator[Check]:
     """Tags never move and images are scanned."""
     found = evidence.described("Training", "Images/Resource/Resource")
     yield from members(found, ("image tags", "IMMUTABLE", "imageTagMutability"))
-    yield from members(
-        found.get("imageScanningConfiguration", {}), ("scan on push", True, "scanOnPush")
-    )
+    scanning = found.get("imageScanningConfiguration", {})
+    yield from members(scanning, ("scan on push", True, "scanOnPush"))
 
 
 def parameters(evidence: Evidence) -> Iterator[Check]:

@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add_format(parser)
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep the emulated AWS until Ctrl-C, to use it with any SDK",
-    )
-    parser.add_argument(
-        "--faults", type=Path, help="JSON file of faults to inject into the emulated AWS"
-    )
+    kept = "keep the emulated AWS until Ctrl-C, to use it with any SDK"
+    parser.add_argument("--keep", action="store_true", help=kept)
+    faults = "JSON file of faults to inject into the emulated AWS"
+    parser.add_argument("--faults", type=Path, help=faults)
     _add_campaign(parser.add_argument_group("a fault at every resource, and between calls"))
     parser.add_argument(
         "--nodes",

@@ -58,23 +58,14 @@ def training_jobs(recipe: RecipeSpec, evidence: Evidence) -> Iterator[Check]:
     jobs = Jobs(cloud, read(cloud, spec.name, spec.region))
     repository = jobs.deployed["image-repository-uri"].partition("/")[2]
     # Nothing is run, so that a manifest alone is enough of an image.
-    cloud.ask(
-        "ecr",
-        "put_image",
-        repositoryName=repository,
-        imageManifest='{"schemaVersion":2}',
-        imageTag=TAG,
-    )
+    image = {"imageManifest": '{"schemaVersion":2}', "imageTag": TAG}
+    cloud.ask("ecr", "put_image", repositoryName=repository, **image)
     try:
         yield from _direct(recipe, jobs)
         yield from _unattended(recipe, jobs)
     finally:
-        cloud.ask(
-            "ecr",
-            "batch_delete_image",
-            repositoryName=repository,
-            imageIds=[{"imageTag": TAG}],
-        )
+        images = {"repositoryName": repository, "imageIds": [{"imageTag": TAG}]}
+        cloud.ask("ecr", "batch_delete_image", **images)
 
 
 def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:

@@ -99,9 +99,8 @@ class Rehearsal:
         account = Account(self._spec.region, emulator.environment())
         for image in set(images(self._spec).values()):
             if name := substitute_image_parameter(account, image):
-                self._display.note(
-                    f"  {name}: a parameter of your account; here it holds a made-up AMI id"
-                )
+                words = "a parameter of your account; here it holds a made-up AMI id"
+                self._display.note(f"  {name}: {words}")
         network = self._spec.network
         if not isinstance(network, ExistingNetworkSpec):
             return

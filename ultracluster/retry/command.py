@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 
 from ultracluster.aws import Account, Cloud, caller_of
-from ultracluster.command_line import add_environment, add_format, print_json, progress, say
+from ultracluster.command_line import add_environment, add_format, print_result, progress
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
@@ -37,17 +37,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         lift(cloud, stack)
     open_ones = [stack for stack in found if stack.to_type]
     deploy = "" if open_ones else f"npx cdk deploy {shlex.quote(f'{spec.name}/*')}"
-    if arguments.json:
-        attributes = {name: name for name in ("name", "status", "meaning", "held")}
-        attributes |= {"lifted": "lifts", "type": "to_type"}
-        rows = [{key: getattr(each, name) for key, name in attributes.items()} for each in found]
-        print_json({"environment": spec.name, "stacks": rows, "next": deploy})
-        return SOME_FAIL if open_ones else ALL_WELL
-    say(console, f"{spec.name} in {caller.place}")
-    none = [] if found else ["No stack of it is left from a deployment that failed."]
-    say(console, *(line for stack in found for line in _lines(stack)), *none)
-    if deploy:
-        say(console, f"Now: {deploy}")
+    attributes = {name: name for name in ("name", "status", "meaning", "held")}
+    attributes |= {"lifted": "lifts", "type": "to_type"}
+    rows = [{key: getattr(each, name) for key, name in attributes.items()} for each in found]
+    lines = [line for stack in found for line in _lines(stack)]
+    lines = lines or ["No stack of it is left from a deployment that failed."]
+    lines += [f"Now: {deploy}"] if deploy else []
+    document = {"environment": spec.name, "stacks": rows, "next": deploy}
+    words = f"{spec.name} in {caller.place}"
+    print_result(console, document, words, *lines, as_json=arguments.json)
     return SOME_FAIL if open_ones else ALL_WELL
 
 

@@ -11,7 +11,7 @@ from ultracluster.aws import Account
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import advice
-from ultracluster.command_line import print_json, progress, say
+from ultracluster.command_line import print_json, print_result, progress, say
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.problem import Problem
@@ -113,9 +113,7 @@ def submit_to_slurm(arguments: argparse.Namespace, console: Console) -> int:
     problems = [*run_problems(called, jobs.deployed.name), *jobs.problems(recipe)]
     if not problems and arguments.dry_run:
         words = jobs.command(recipe, called)
-        display.print_result(
-            console, {"arguments": words}, "\n".join(words), as_json=arguments.json
-        )
+        print_result(console, {"arguments": words}, *words, as_json=arguments.json)
         return ALL_WELL
     sent = problems or jobs.submit(recipe, called)
     if not isinstance(sent, int):
@@ -226,7 +224,7 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     jobs = _those(arguments)
     stopped = jobs.stop(arguments.job or jobs.newest())
     words = f"{stopped} {jobs.stopped}."
-    display.print_result(console, {"stopped": [stopped]}, words, as_json=arguments.json)
+    print_result(console, {"stopped": [stopped]}, words, as_json=arguments.json)
     return ALL_WELL
 
 
@@ -239,7 +237,7 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
         console.print(table(rows))
     else:
         words = f"{jobs.deployed.name}: {jobs.none}."
-        display.print_result(console, rows, words, as_json=arguments.json)
+        print_result(console, rows, words, as_json=arguments.json)
     return ALL_WELL
 
 

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ultracluster.command_line import print_json, say
+from ultracluster.command_line import say
 from ultracluster.problem import Problem
 from ultracluster.safe_output import console as new_console
 from ultracluster.spec.recipe import RecipeSpec
@@ -280,11 +280,3 @@ def display_of(environment: str, name: str) -> Iterator[None]:
             f"{name} goes on: {verbs} status {environment} {name} shows it, and "
             f"{verbs} stop {environment} {name} stops it"
         ) from None
-
-
-def print_result(console: Console, document: Any, words: str, *, as_json: bool) -> None:
-    """Print a document for programs, or words for people."""
-    if as_json:
-        print_json(document)
-    else:
-        say(console, words)

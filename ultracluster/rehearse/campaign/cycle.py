@@ -84,9 +84,8 @@ class Record:
     def _read(self) -> Iterator[Row]:
         lines = text_of(self._path).splitlines() if self._path.exists() else []
         if lines and not HEAD.fullmatch(lines[0]):
-            raise UnreadableError(
-                f"{self._path}: not a record of `rehearse --campaign`; name another file"
-            )
+            wrong = "not a record of `rehearse --campaign`; name another file"
+            raise UnreadableError(f"{self._path}: {wrong}")
         if not lines or lines[0] != self._head:
             return
         for line in lines[1:]:

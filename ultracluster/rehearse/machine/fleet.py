@@ -132,9 +132,8 @@ class Fleet:
                     self._cluster.switch_off(name)
                 # Down first: a job that ends there would wait for the node's answer for ever.
                 for state in ("DOWN", "POWER_DOWN_FORCE"):
-                    self._cluster.slurm(
-                        f"scontrol update NodeName={name} State={state} Reason=terminated"
-                    )
+                    what = f"NodeName={name} State={state} Reason=terminated"
+                    self._cluster.slurm(f"scontrol update {what}")
                 del self._names[instance]
         there = {name: instance for instance, name in self._names.items()}
         for name, flags in self._cluster.flags().items():
