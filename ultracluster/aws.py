@@ -178,6 +178,18 @@ def caller_of(cloud: Cloud, region: str) -> Caller:
     return Caller(who["Account"], who["Arn"], region, os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
+def ask_unless(
+    cloud: Cloud, codes: tuple[str, ...], service: str, operation: str, **parameters: Any
+) -> dict[str, Any] | None:
+    """Return an answer, None where AWS refuses the call by a code that begins with one of these."""
+    try:
+        return cloud.ask(service, operation, **parameters)
+    except CloudError as error:
+        if not error.code.startswith(codes):
+            raise
+        return None
+
+
 @contextmanager
 def _failing(service: str, operation: str, *, answered: bool = False) -> Iterator[None]:
     """Raise botocore's errors as CloudError."""

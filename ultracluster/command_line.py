@@ -100,10 +100,8 @@ def complete(argument: argparse.Action, words: Callable[[], Iterable[str]]) -> N
 
 def add_format(parser: Arguments, formats: Sequence[str] = ("table", "json")) -> None:
     """Add `--format`, the first of the formats by default; `--json` is its older name."""
-    first, hidden = formats[0], argparse.SUPPRESS
-    parser.add_argument(
-        "--format", choices=formats, default=first, help=f"how to print it ({first})"
-    )
+    how, hidden = f"how to print it ({formats[0]})", argparse.SUPPRESS
+    parser.add_argument("--format", choices=formats, default=formats[0], help=how)
     parser.add_argument("--json", dest="format", action="store_const", const="json", help=hidden)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.aws import Cloud, CloudError
+from ultracluster.aws import Cloud, ask_unless
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, RUN_COMMAND_DOCUMENT
 from ultracluster.waiting import until
@@ -14,6 +14,7 @@ from ultracluster.waiting import until
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
 """Which of them ListCommands takes as a filter (SSM API, CommandFilter, read 2026-11-27)."""
+NOT_YET: Final = ("InvocationDoesNotExist",)
 GONE: Final = "InvalidInstanceId"
 """Error code of SendCommand if the instance or its agent does not run."""
 DELIVERY_SECONDS: Final = 60
@@ -84,19 +85,13 @@ class RunCommand:
         named = {"CommandId": command_id, "InstanceId": self.instance_id}
 
         def look() -> dict[str, Any]:
-            try:
-                return self.cloud.ask("ssm", "get_command_invocation", **named)
-            except CloudError as error:
-                if error.code != "InvocationDoesNotExist":
-                    raise
-            return {"Status": WAITING[0]}
+            answer = ask_unless(self.cloud, NOT_YET, "ssm", "get_command_invocation", **named)
+            return answer or {"Status": WAITING[0]}
 
-        return until(
-            look,
-            lambda answer: answer["Status"] not in WAITING,
-            pause=FIRST_PAUSE,
-            longest=LONGEST_PAUSE,
-        )
+        def good(answer: dict[str, Any]) -> bool:
+            return answer["Status"] not in WAITING
+
+        return until(look, good, pause=FIRST_PAUSE, longest=LONGEST_PAUSE)
 
 
 def login_node(cloud: Cloud, environment: str) -> str | None:

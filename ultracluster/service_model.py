@@ -101,9 +101,8 @@ def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Pro
         if member is None:
             near = difflib.get_close_matches(str(name), shape.members, n=1)
             hint = f"write {near[0]}" if near else f"there are: {', '.join(shape.members)}"
-            yield Problem(
-                _below(where, name), item, f"the request has no field of that name; {hint}"
-            )
+            fix = f"the request has no field of that name; {hint}"
+            yield Problem(_below(where, name), item, fix)
         elif item is not None:
             yield from _problems(member, item, _below(where, name))
         elif name not in shape.required_members:

@@ -39,9 +39,7 @@ SHOWN: Final = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add_recipe(parser, "--recipe", help="recipe of the run; or give a model and --tokens")
-    parser.add_argument(
-        "--nodes", metavar="N", help="number of nodes for a model (the environment's)"
-    )
+    parser.add_argument("--nodes", metavar="N", help="nodes for a model (the environment's)")
     parser.add_argument("--from", dest="first", metavar="DATE", help="earliest start, UTC (today)")
     add_run(parser, required=False)
     add_format(parser)

@@ -110,7 +110,7 @@ class Market:
                 some = list(self._offers_of(kind)) if sold else []
             except CloudError as error:
                 why = (
-                    f"the caller may not ask; allow {error.action}" if error.refused else f"{error}"
+                    f"the caller may not ask; allow {error.action}" if error.refused else str(error)
                 )
             if not some:
                 said.append(f"{kind}s: {why if sold else f'{self.instance.name} is not sold so'}")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ultracluster.aws import Caller, Cloud, CloudError
+from ultracluster.aws import Caller, Cloud, CloudError, ask_unless
 from ultracluster.drift import UNCHANGED, Drifted, drift, finished
 from ultracluster.exit_status import UsageError
 from ultracluster.partitions import url_suffix
@@ -115,13 +115,8 @@ def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembl
     """
     prepared = [_prepared(cloud, caller, region, each) for each in stacks(assembly)]
     drifted = [each for one in prepared if one.changed for each in drift(cloud, one.name)]
-    return Plan(
-        environment=environment,
-        account=caller.account,
-        region=region,
-        stacks=tuple(prepared),
-        drifted=tuple(drifted),
-    )
+    about = {"environment": environment, "account": caller.account, "region": region}
+    return Plan(**about, stacks=tuple(prepared), drifted=tuple(drifted))
 
 
 def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -> PreparedStack:
@@ -208,6 +203,7 @@ def last_change(row: Mapping[str, Any]) -> str:
 
 
 SOON: Final = 2.0
+NO_SET: Final = ("ChangeSetNotFound",)
 GONE: Final = {"StackStatus": "DELETE_COMPLETE"}
 WELL: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
 
@@ -244,11 +240,8 @@ def _refusals_of(cloud: Cloud, stack: PreparedStack) -> Iterator[str]:
     if not stack.change_set:
         return
     asked = {"StackName": stack.name, "ChangeSetName": stack.change_set}
-    try:
-        found = cloud.ask("cloudformation", "describe_change_set", **asked)
-    except CloudError as error:
-        if error.code not in ("ChangeSetNotFound", "ChangeSetNotFoundException"):
-            raise
+    found = ask_unless(cloud, NO_SET, "cloudformation", "describe_change_set", **asked)
+    if found is None:
         yield "its change set is no longer there"
         return
     if found["StackName"] != stack.name:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from ultracluster.aws import Account, Cloud, CloudError
+from ultracluster.aws import Account, Cloud, ask_unless
 from ultracluster.catalogue.images import Difference, differences
 from ultracluster.command_line import add_environment, add_format, print_json, progress, say
 from ultracluster.environments import FOLDER, find, project_folder
@@ -26,7 +26,7 @@ from ultracluster.spec.node_groups import image_parameter
 from ultracluster.tables import Column, Rows
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
-NO_IMAGE: Final = "InvalidAMIID"
+NO_IMAGE: Final = ("InvalidAMIID",)
 IMAGE: Final = re.compile(r"ami-[0-9a-zA-Z]+")
 
 Row = dict[str, Any]
@@ -86,28 +86,20 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
 
 
 def _parameter_value(cloud: Cloud, parameter: str) -> str:
-    try:
-        return str(cloud.ask("ssm", "get_parameter", Name=parameter)["Parameter"]["Value"])
-    except CloudError as error:
-        if error.code in NO_PARAMETER:
-            raise NoImageError(
-                f"{parameter}: no such SSM parameter; an image of your own is there when its "
-                "pipeline has run once (docs/training/node-image.md)"
-            ) from error
-        raise
+    answer = ask_unless(cloud, NO_PARAMETER, "ssm", "get_parameter", Name=parameter)
+    if answer is None:
+        raise NoImageError(
+            f"{parameter}: no such SSM parameter; an image of your own is there when its "
+            "pipeline has run once (docs/training/node-image.md)"
+        )
+    return str(answer["Parameter"]["Value"])
 
 
 def _described(cloud: Cloud, image_id: str) -> Row | None:
     """Return an image, also one that AWS deprecated; None where there is none."""
-    try:
-        found = cloud.ask("ec2", "describe_images", ImageIds=[image_id], IncludeDeprecated=True)[
-            "Images"
-        ]
-    except CloudError as error:
-        if error.code.startswith(NO_IMAGE):
-            return None
-        raise
-    return dict(found[0]) if found else None
+    named = {"ImageIds": [image_id], "IncludeDeprecated": True}
+    answer = ask_unless(cloud, NO_IMAGE, "ec2", "describe_images", **named)
+    return dict(answer["Images"][0]) if answer and answer["Images"] else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

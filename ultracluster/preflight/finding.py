@@ -166,19 +166,8 @@ def unanswered(error: UnansweredError) -> Finding:
     """Return a SKIP of a question that AWS did not answer, with what would help."""
     action = error.question.action
     if error.refused:
-        return Finding(
-            Verdict.SKIP,
-            action,
-            "no permission to read it",
-            fix=f"give the caller the permission {action}, or run it as a caller that has it",
-            question=error.question,
-            missing_action=action,
-        )
-    return Finding(
-        Verdict.SKIP,
-        action,
-        f"no answer: {error.code}: {error.message}",
-        fix="try again; the check has no result",
-        question=error.question,
-        unanswered=True,
-    )
+        fix = f"give the caller the permission {action}, or run it as a caller that has it"
+        found = skipped(action, "no permission to read it", fix, error.question)
+        return replace(found, missing_action=action)
+    why, fix = f"no answer: {error.code}: {error.message}", "try again; the check has no result"
+    return replace(skipped(action, why, fix, error.question), unanswered=True)

@@ -124,12 +124,8 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     others = {name: n for name, n in spec.address_demand().items() if name != "nodes"}
     parts = {"nodes": spec.nodes.total * per_node, **others, "NAT": int(nat)}
     words = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count)
-    yield Need(
-        quotas.NETWORK_INTERFACES,
-        sum(parts.values()),
-        f"{words}; {per_node} a node",
-        usage.network_interfaces,
-    )
+    count, what = sum(parts.values()), f"{words}; {per_node} a node"
+    yield Need(quotas.NETWORK_INTERFACES, count, what, usage.network_interfaces)
 
 
 def _one(quota: Quota, what: str, in_use: usage.Usage, why_none: str) -> Need | Finding:

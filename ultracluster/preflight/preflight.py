@@ -62,12 +62,8 @@ class Preflight:
     results: tuple[Result, ...]
 
     def having(self, verdict: Verdict) -> list[tuple[Check, Finding]]:
-        return [
-            (result.check, finding)
-            for result in self.results
-            for finding in result.findings
-            if finding.verdict is verdict
-        ]
+        every = ((result.check, each) for result in self.results for each in result.findings)
+        return [(check, finding) for check, finding in every if finding.verdict is verdict]
 
     @property
     def exit_status(self) -> int:

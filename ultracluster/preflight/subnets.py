@@ -88,8 +88,8 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         if row is None:
             good = False
             fix = f"write the id of a subnet of this account and Region in {field}"
-            found = "no such subnet in this account and Region"
-            yield failed(subnet.subnet_id, found, "there", fix, asked)
+            gone = "no such subnet in this account and Region"
+            yield failed(subnet.subnet_id, gone, "there", fix, asked)
             continue
         zone = row.get("AvailabilityZoneId")
         for words, is_there, wanted, name in (
@@ -107,9 +107,7 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         yield passed("existing subnets", words, asked)
 
 
-@check(
-    "subnet-addresses", "Existing subnets have enough free addresses", existing("free addresses")
-)
+@check("subnet-addresses", "Existing subnets have free addresses", existing("free addresses"))
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     free = {

@@ -140,12 +140,11 @@ def training_instances(name: str | None = None) -> Usage:
 
 def warm_pools(name: str) -> Usage:
     def count(situation: Situation) -> int:
-        named: dict[str, Any] = {"MaxResults": 100}
-        asked = [
-            question("sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, **named)
-            for status in POOL_IN_USE
-        ]
-        every = [row for each in asked for row in situation.ask(each)["TrainingJobSummaries"]]
+        every: list[Answer] = []
+        for status in POOL_IN_USE:
+            named: dict[str, Any] = {"WarmPoolStatusEquals": status, "MaxResults": 100}
+            asked = question("sagemaker", "list_training_jobs", **named)
+            every += situation.ask(asked)["TrainingJobSummaries"]
         return _of_jobs(situation, every)[name]
 
     return count

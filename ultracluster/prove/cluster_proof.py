@@ -62,8 +62,8 @@ def launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     )
     found = [{name: interface.get(name) for name in wanted[0]} for interface in interfaces]
     # A card that carries IP alone adds nothing to the fabric.
-    fabric = [each for each in interfaces if each.get("InterfaceType") in FABRIC_TYPES]
-    cards = {each.get("NetworkCardIndex") for each in fabric}
+    on_fabric = (each for each in interfaces if each.get("InterfaceType") in FABRIC_TYPES)
+    cards = {each.get("NetworkCardIndex") for each in on_fabric}
     evidence.facts.setdefault("cards", len(cards))
     yield Check(
         f"interfaces, layout {nodes.interface_layout}",

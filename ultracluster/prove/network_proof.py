@@ -100,9 +100,8 @@ def routes(evidence: Evidence, network: NetworkSpec) -> Iterator[Check]:
 
 def default_group(evidence: Evidence, vpc: str) -> Iterator[Check]:
     """The VPC's default group admits nobody."""
-    groups = filtered(
-        evidence, "describe_security_groups", "SecurityGroups", vpc_id=vpc, group_name="default"
-    )
+    default = {"vpc_id": vpc, "group_name": "default"}
+    groups = filtered(evidence, "describe_security_groups", "SecurityGroups", **default)
     rules = [r for g in groups for r in (*g["IpPermissions"], *g["IpPermissionsEgress"])]
     yield equal("rules of the default security group", 0, len(rules))
 

@@ -90,9 +90,8 @@ class Evidence:
         """Return the statements of a managed policy's default version."""
         version = described(self.cloud, "AWS::IAM::ManagedPolicy", arn)[0]["DefaultVersionId"]
         answer = self.cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        statements: list[dict[str, Any]] = document(answer["PolicyVersion"]["Document"])[
-            "Statement"
-        ]
+        policy = document(answer["PolicyVersion"]["Document"])
+        statements: list[dict[str, Any]] = policy["Statement"]
         return statements
 
     def role_statements(self, role: str) -> list[dict[str, Any]]:

@@ -85,8 +85,9 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     names = {each.group_name: each.name for each in spec.node_groups}
     known = names | {own: ENVIRONMENTS_NODES}
     features = known if names else {}
-    features = {name: _settings(group).get("Features") for name, group in groups.items()}
-    found_features = {name: each for name, each in features.items() if each}
+    found_features = {
+        name: f for name, group in groups.items() if (f := _settings(group).get("Features"))
+    }
     yield equal("what jobs ask for to have one node group", features, found_features)
     checked = {
         known.get(name, name): found
@@ -166,9 +167,8 @@ def _listed(evidence: Evidence, operation: str, key: str, resource_type: str) ->
 
 
 def _groups(evidence: Evidence) -> dict[str, Any]:
-    return _listed(
-        evidence, "list_compute_node_groups", "computeNodeGroups", "AWS::PCS::ComputeNodeGroup"
-    )
+    kind = "AWS::PCS::ComputeNodeGroup"
+    return _listed(evidence, "list_compute_node_groups", "computeNodeGroups", kind)
 
 
 def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:

@@ -56,9 +56,7 @@ def _add_campaign(group: argparse._ArgumentGroup) -> None:
         help="file from which a campaign resumes (build/campaign/ENVIRONMENT.jsonl)",
     )
     group.add_argument("--page", type=Path, help="write the table to this Markdown file")
-    group.add_argument(
-        "--jobs", type=int, help="number of faults to try in parallel (the number of cores)"
-    )
+    group.add_argument("--jobs", type=int, help="faults to try in parallel (the number of cores)")
     group.add_argument(
         "--only",
         type=pattern,

@@ -181,9 +181,8 @@ class Rehearsal:
         """Submit a job as `ultracluster train submit` does, directly and unattended."""
         recipe = rehearsal_recipe(self._spec)
         if recipe is None:
-            self._display.note(
-                "  No training job: the environment has no SageMaker instances with NVIDIA GPUs"
-            )
+            words = "the environment has no SageMaker instances with NVIDIA GPUs"
+            self._display.note(f"  No training job: {words}")
             return {}
         with self._display.step("Submit training jobs") as step:
             results = prove({"training jobs": partial(training_jobs, recipe)}, evidence)

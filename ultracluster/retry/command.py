@@ -33,8 +33,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         cloud = Account(spec.region, account=spec.account)
         caller = caller_of(cloud, spec.region)
         found = list(stacks(cloud, spec.stack_names))
-    for stack in (each for each in found if each.lifts):
-        lift(cloud, stack)
+    for stack in found:
+        if stack.lifts:
+            lift(cloud, stack)
     open_ones = [stack for stack in found if stack.to_type]
     deploy = "" if open_ones else f"npx cdk deploy {shlex.quote(f'{spec.name}/*')}"
     attributes = {name: name for name in ("name", "status", "meaning", "held")}

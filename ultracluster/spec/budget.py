@@ -149,9 +149,7 @@ def missing_ceiling(bill: Sequence[Quantity], region: str, *, notify: bool) -> I
         budget.append('notify=("team@your-company.com",)')
     if names:
         budget.append(_stated(names))
-    paid = (
-        ", with your price of each unit, and raise the ceiling by what they cost" if names else ""
-    )
+    paid = ", with your price of each unit, and raise the ceiling by their cost" if names else ""
     yield Problem(
         "budget",
         MISSING,

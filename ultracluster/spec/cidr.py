@@ -106,9 +106,8 @@ def overlaps(blocks: Sequence[tuple[str, str]]) -> Iterator[Problem]:
     for index, (field, cidr, block) in enumerate(known):
         for name, other_cidr, other in known[:index]:
             if block is not None and other is not None and block.overlaps(other):
-                yield Problem(
-                    field, cidr, f"overlaps {other_cidr} of {name}; write a block of its own"
-                )
+                fix = f"overlaps {other_cidr} of {name}; write a block of its own"
+                yield Problem(field, cidr, fix)
                 break
 
 

@@ -225,7 +225,6 @@ class RecipeSpec(Spec):
             seen: set[str] = set()
             for index, (key, value) in enumerate(pairs):
                 if key in seen:
-                    yield Problem(
-                        f"{field}[{index}]", (key, value), "the name is used twice; remove one"
-                    )
+                    fix = "the name is used twice; remove one"
+                    yield Problem(f"{field}[{index}]", (key, value), fix)
                 seen.add(key)

@@ -130,7 +130,6 @@ def _file_systems(
 
 def _tags(cloud: Cloud, deployed: Deployed) -> frozenset[str]:
     repository = deployed["image-repository-uri"].partition("/")[2]
-    rows = cloud.ask(
-        "ecr", "list_images", repositoryName=repository, filter={"tagStatus": "TAGGED"}
-    )["imageIds"]
+    tagged = {"repositoryName": repository, "filter": {"tagStatus": "TAGGED"}}
+    rows = cloud.ask("ecr", "list_images", **tagged)["imageIds"]
     return frozenset(row["imageTag"] for row in rows if row.get("imageTag"))

@@ -9,13 +9,14 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final
 
-from ultracluster.aws import Cloud, CloudError
+from ultracluster.aws import Cloud, CloudError, ask_unless
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 ABSENT: Final = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
+NO_GROUP: Final = ("ResourceNotFoundException",)
 EXECUTION_ABSENT: Final = ("ExecutionDoesNotExist", "InvalidArn")
 
 
@@ -127,14 +128,10 @@ class Jobs:
     def execution(self, name: str) -> dict[str, Any] | None:
         """Return the unattended run of that name, None where there is none."""
         arn = self.deployed["state-machine-arn"].replace(":stateMachine:", ":execution:")
-        try:
-            return self.cloud.ask(
-                "stepfunctions", "describe_execution", executionArn=f"{arn}:{name}"
-            )
-        except CloudError as error:
-            if error.code in EXECUTION_ABSENT:
-                return None
-            raise
+        named = {"executionArn": f"{arn}:{name}"}
+        return ask_unless(
+            self.cloud, EXECUTION_ABSENT, "stepfunctions", "describe_execution", **named
+        )
 
     def run(self, name: str) -> Run:
         """Return a job, or an unattended run whose job has not begun."""
@@ -214,17 +211,12 @@ class Jobs:
         given: dict[str, Any] = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": f"{name}/"}
         if since is not None:
             given["startTime"] = int(since.timestamp() * 1000)
-        try:
-            events = self.cloud.ask("logs", "filter_log_events", **given).get("events", [])
-        except CloudError as error:
-            if error.code == "ResourceNotFoundException":
-                return  # the group comes with the account's first job
-            raise
+        # The group comes with the account's first job.
+        answer = ask_unless(self.cloud, NO_GROUP, "logs", "filter_log_events", **given)
+        events = (answer or {}).get("events", [])
         for event in sorted(events, key=lambda event: int(event["timestamp"])):
-            key = str(
-                event.get("eventId")
-                or (event["logStreamName"], event["timestamp"], event["message"])
-            )
+            told = event["logStreamName"], event["timestamp"], event["message"]
+            key = str(event.get("eventId") or told)
             if key not in self._seen:
                 self._seen.add(key)
                 # <job>/algo-1-1764000000

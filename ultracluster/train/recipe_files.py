@@ -62,10 +62,8 @@ def request_problems(request: object, place: Place | None = None) -> list[Proble
     if not isinstance(request, Mapping):
         return found
     value = parsed(request)
-    beyond = [
-        *alone(value, place.region if place else None),
-        *(place_problems(value, place) if place else ()),
-    ]
+    beyond = list(alone(value, place.region if place else None))
+    beyond += place_problems(value, place) if place else ()
     # Where the model has something to say of a value, that is enough: one fault, one line.
     of_the_model = {problem.field for problem in found}
     return found + [problem for problem in beyond if problem.field not in of_the_model]

@@ -161,9 +161,8 @@ def prepare(
         return Prepared(request, unfit)
     if name is not None and not name.startswith(f"{deployed.name}-"):
         fix = "its roles start and follow jobs of this environment's name alone"
-        return Prepared(
-            request, [Problem("--name", name, f'{fix}; write "{deployed.name}-{name}"')]
-        )
+        fix = f'{fix}; write "{deployed.name}-{name}"'
+        return Prepared(request, [Problem("--name", name, fix)])
     place, unknown = survey(jobs.cloud, deployed)
     found = request_problems(request, place)
     # Two jobs of one run would write into the same checkpoints.

@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     printed = printed_option({"--html": arguments.html}, as_json=arguments.json)
     spec, _ = find(arguments.environment)
     if arguments.metrics and spec.observability is None:
-        raise UsageError(
-            f"{spec.name}: its nodes measure nothing (observability=None); leave --metrics out"
-        )
+        raise UsageError(f"{spec.name}: its nodes have no metrics; leave --metrics out")
     if spec.slurm is None or spec.slurm.accounting_days is None:
         raise UsageError(
             f"{spec.name}: it has no accounting of Slurm, which knows who ran what; write "
@@ -72,13 +70,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.metrics and spec.observability:
         asked = source(arguments.metrics, spec.region, spec.account)
         with progress(f"asking {asked.name}"):
-            jobs = uses(
-                asked,
-                spec.name,
-                time.time(),
-                int(looked_at * 3600),
-                spec.observability.every_seconds,
-            )
+            until, seconds = time.time(), int(looked_at * 3600)
+            jobs = uses(asked, spec.name, until, seconds, spec.observability.every_seconds)
         found = replace(found, jobs=jobs)
     if arguments.html:
         write_output(arguments.html, page(spec.name, arguments.since, found), "--html")

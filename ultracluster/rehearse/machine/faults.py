@@ -11,9 +11,8 @@ USER: Final = "ssm-user"
 
 def table(name: str) -> dict[str, dict[str, Any]]:
     """Return a table of this package, which stands in TOML beside it."""
-    return tomllib.loads(
-        (files("ultracluster.rehearse.machine") / f"{name}.toml").read_text("utf-8")
-    )
+    folder = files("ultracluster.rehearse.machine")
+    return tomllib.loads((folder / f"{name}.toml").read_text("utf-8"))
 
 
 @dataclass(frozen=True)

@@ -192,9 +192,7 @@ class Machine:
             for name in ("out-data", "err-data")
         )
         status = int(state.get("exitcode", 255))
-        return (
-            CommandResult(status, said, error) if apart else CommandResult(status, said.strip(), "")
-        )
+        return CommandResult(status, said if apart else said.strip(), error if apart else "")
 
     def _until(self, look: Callable[[], T | None], deadline: float, failure: str) -> T:
         """Return what is seen once there is something to see."""
