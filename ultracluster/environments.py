@@ -85,15 +85,10 @@ def named(name: str, known: Mapping[str, T], folder: str = FOLDER) -> T:
     if name in known:
         return known[name]
     what = f"{name}: no such {folder.removesuffix('s')}"
+    file = "the path of a Python or YAML file"
     if not known:
-        raise UsageError(
-            f"{what}; {project_folder() / folder} holds none, so write the path of a Python or "
-            "YAML file"
-        )
-    raise UsageError(
-        f"{what}{did_you_mean(name, known)}; write {', '.join(known)} or the path of a Python "
-        "or YAML file"
-    )
+        raise UsageError(f"{what}; {project_folder() / folder} holds none, so write {file}")
+    raise UsageError(f"{what}{did_you_mean(name, known)}; write {', '.join(known)} or {file}")
 
 
 def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
@@ -129,8 +124,6 @@ def written_names(folder: str, kind: str) -> Iterator[str]:
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == kind:
-                yield from (
-                    str(keyword.value.value)
-                    for keyword in node.keywords
-                    if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
-                )
+                given = {each.arg: each.value for each in node.keywords}.get("name")
+                if isinstance(given, ast.Constant):
+                    yield str(given.value)

@@ -14,6 +14,7 @@ from ultracluster.untrusted_file import LARGEST_BYTES, plain_json
 
 CLOUDWATCH: Final = "cloudwatch"
 """The word for CloudWatch instead of a server's address."""
+ADDRESSES: Final = "write cloudwatch, or a Prometheus's address, for example http://127.0.0.1:9090"
 SECONDS_TO_WAIT: Final = 30.0
 LONGEST_LABEL: Final = 1_000
 """Characters of a label's value; a name of a node has some tens."""
@@ -53,10 +54,8 @@ class Prometheus:
             answer = plain_json(self.get(f"/api/v1/{path}?{urlencode(asked)}").decode())
             return [_series(each) for each in answer["data"]["result"]]
         except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UsageError(
-                f"{self.name}: no Prometheus answers there ({error}); write {CLOUDWATCH}, or the "
-                "address of a Prometheus, for example http://127.0.0.1:9090"
-            ) from None
+            why = f"no Prometheus answers there ({error})"
+            raise UsageError(f"{self.name}: {why}; {ADDRESSES}") from None
 
 
 def _series(given: Mapping[str, Any]) -> Series:
@@ -86,10 +85,7 @@ def source(address: str, region: str, account: str | None) -> Prometheus:
         asked = Account(region, account=account)
         return Prometheus(CLOUDWATCH, lambda path: asked.get(CLOUDWATCH, "monitoring", path))
     if not address.startswith(("http://", "https://")):
-        raise UsageError(
-            f"{address}: not an address; write {CLOUDWATCH}, or the address of a Prometheus, for "
-            "example http://127.0.0.1:9090"
-        )
+        raise UsageError(f"{address}: not an address; {ADDRESSES}")
 
     def get(path: str) -> bytes:
         url = address.rstrip("/") + path

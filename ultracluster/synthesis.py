@@ -87,9 +87,8 @@ class Synthesis(ExitStack):
         self._output = self.directory / "output"
         try:
             need(("aws_cdk",))
-            settings = clean_environment(
-                {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
-            )
+            given = {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
+            settings = clean_environment(given)
         except CommandError as error:
             self._why_not = SynthesisError(str(error))
             return self
@@ -118,9 +117,8 @@ class Synthesis(ExitStack):
         try:
             self._child.wait(max(self._latest - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
-            raise SynthesisError(
-                f"{self._name}: its synthesis took more than {self._seconds:.0f} s"
-            ) from None
+            why = f"its synthesis took more than {self._seconds:.0f} s"
+            raise SynthesisError(f"{self._name}: {why}") from None
         stage = self.directory / "cdk.out" / f"{STAGE}{self._name}"
         if not any(stage.glob("*.template.json")):
             lines = self.printed.splitlines()

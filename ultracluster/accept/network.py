@@ -15,7 +15,7 @@ from ultracluster.prove.proof import failures, prove
 from ultracluster.prove.proofs import PROOFS
 
 MESSAGE: Final = (
-    "A test of `ultracluster accept`: its readers are told of this environment's money."
+    "A test of `ultracluster accept`: whoever reads this is told of this environment's money."
 )
 DELIVERY_SECONDS: Final = 60
 IMAGE_CHECKS: Final = ("image-exists", "image-architecture", "image-root-device", "login-image")

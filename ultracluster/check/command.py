@@ -55,9 +55,8 @@ def _all(names: list[str]) -> "tuple[EnvironmentSpec, ...]":
     if not names:
         found = registered()
         if not found:
-            raise UsageError(
-                "no folder environments with Python files is here; name the file of an environment"
-            )
+            none = "no folder environments with Python files is here"
+            raise UsageError(f"{none}; name the file of an environment")
         return found
     specs: list[EnvironmentSpec] = []
     errors: list[Exception] = []

@@ -88,9 +88,7 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     return min(sum(free), nodes.total)
 
 
-@check(
-    "quota-login-vcpus", "On-demand vCPUs of other families, such as those of login nodes", fitting
-)
+@check("quota-login-vcpus", "On-demand vCPUs of other families, as of login nodes", fitting)
 def _others(situation: Situation) -> Iterator[Need | Finding]:
     """Count what has a quota of its own: login nodes, CPU groups, groups of another family."""
     nodes = situation.spec.nodes

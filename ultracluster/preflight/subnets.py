@@ -74,11 +74,7 @@ WHAT_IS_FIRST: Final = ("file system", "endpoints", "Slurm")
 """What is only in the first training subnet."""
 
 
-@check(
-    "subnet-place",
-    "Existing subnets are in the VPC and zone of the spec",
-    existing("existing subnets"),
-)
+@check("subnet-place", "Existing subnets are in the VPC and zone", existing("existing subnets"))
 def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     wanted_zone, good = situation.spec.availability_zone_id, True
@@ -107,7 +103,7 @@ def _place(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
         yield passed("existing subnets", words, asked)
 
 
-@check("subnet-addresses", "Existing subnets have free addresses", existing("free addresses"))
+@check("subnet-addresses", "Existing subnets have enough addresses", existing("free addresses"))
 def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     asked, found = of_subnets(network), subnets(situation, network)
     free = {
@@ -137,9 +133,7 @@ def _addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[F
 
 
 @check(
-    "subnet-public-addresses",
-    "Existing subnets assign no public addresses",
-    existing("public addresses"),
+    "subnet-public-addresses", "Subnets assign no public addresses", existing("public addresses")
 )
 def _public_addresses(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """EC2 gives a public address only to an instance with one interface, and refuses others."""

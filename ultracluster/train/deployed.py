@@ -55,15 +55,13 @@ def read(cloud: Cloud, name: str, region: str) -> Deployed:
     found = cloud.ask("ssm", "get_parameters_by_path", Path=path, Recursive=True)["Parameters"]
     values = {row["Name"].removeprefix(path): str(row["Value"]) for row in found}
     missing = [needed for needed in NEEDED if needed not in values]
+    deploy = f"npx cdk deploy '{name}/*'"
     if not values:
-        raise NotDeployedError(
-            f"{name}: {region} has no parameters below {path}; deploy it: npx cdk deploy '{name}/*'"
-        )
+        why = f"{region} has no parameters below {path}; deploy it"
+        raise NotDeployedError(f"{name}: {why}: {deploy}")
     if missing:
-        raise NotDeployedError(
-            f"{name}: {path} lacks {', '.join(missing)}; deploy its Training stack again: "
-            f"npx cdk deploy '{name}/*'"
-        )
+        why = f"{path} lacks {', '.join(missing)}; deploy its Training stack again"
+        raise NotDeployedError(f"{name}: {why}: {deploy}")
     return Deployed(name, region, values)
 
 
@@ -106,12 +104,11 @@ def survey(cloud: Cloud, deployed: Deployed) -> tuple[Place, list[str]]:
 def _subnets(cloud: Cloud, deployed: Deployed) -> dict[str, OfferedSubnet]:
     names = list(deployed.listed("subnet-ids"))
     rows = cloud.ask("ec2", "describe_subnets", SubnetIds=names)["Subnets"]
-    return {
-        row["SubnetId"]: OfferedSubnet(
-            row["AvailabilityZoneId"], int(row["AvailableIpAddressCount"])
-        )
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        free = int(row["AvailableIpAddressCount"])
+        found[row["SubnetId"]] = OfferedSubnet(row["AvailabilityZoneId"], free)
+    return found
 
 
 def _file_systems(

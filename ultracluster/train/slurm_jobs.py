@@ -46,9 +46,8 @@ class LoginNode:
 
     def __post_init__(self) -> None:
         if not USER.fullmatch(self.user):
-            raise UsageError(
-                f"--user {self.user}: Unix users have small letters, digits, _ . and -, 32 at most"
-            )
+            fix = "Unix users have small letters, digits, _ . and -, 32 at most"
+            raise UsageError(f"--user {self.user}: {fix}")
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a bash program with arguments, and return what it prints.
