@@ -127,10 +127,8 @@ class Spec(BaseModel):
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
             faulty |= {str(detail["loc"][0]) for detail in details.values()}
         reported = {problem.field.partition("[")[0] for problem in found}
-        found += [
-            Problem(name, given[name], wrong_numbers[name])
-            for name in sorted(wrong_numbers.keys() - reported)
-        ]
+        others = sorted(wrong_numbers.keys() - reported)
+        found += [Problem(name, given[name], wrong_numbers[name]) for name in others]
         if faulty:
             self._keep_sound_fields(given, faulty)
         ruled = list(self.problems())

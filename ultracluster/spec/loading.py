@@ -220,15 +220,13 @@ def _names_of(module: str) -> Mapping[str, Any]:
 def _specs(namespace: Mapping[str, Any], kind: type[SpecT]) -> Iterator[SpecT]:
     """Yield the specs of a namespace, also those inside lists, tuples, sets and dictionaries."""
     values = [value for name, value in namespace.items() if not name.startswith("__")]
-    containers: set[int] = set()
+    seen: set[int] = set()
     while values:
         value = values.pop(0)
         if isinstance(value, kind):
             yield value
-        elif isinstance(value, list | tuple | set | frozenset | dict) and (
-            id(value) not in containers
-        ):
-            containers.add(id(value))
+        elif isinstance(value, list | tuple | set | frozenset | dict) and id(value) not in seen:
+            seen.add(id(value))
             values[:0] = value.values() if isinstance(value, dict) else value
 
 
@@ -256,7 +254,6 @@ def _where(path: Path, error: BaseException) -> str:
     steps = traceback.extract_tb(error.__traceback__)
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
-    said = traceback.format_exception_only(error)[
-        -1
-    ]  # an exception's own text may raise another one
+    # An exception's own text may raise another one.
+    said = traceback.format_exception_only(error)[-1]
     return " ".join(f"{place}: {said}".split())

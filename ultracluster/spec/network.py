@@ -134,9 +134,8 @@ class NetworkSpec(_Network):
         yield from found[:-1]
         room = "the NAT gateway needs a subnet of its own"
         if "public_subnet_cidr" in given:
-            fix = (
-                f"without training_subnet_cidrs nodes take {self.training_subnet_cidrs[0]}; write "
-            )
+            taken = self.training_subnet_cidrs[0]
+            fix = f"without training_subnet_cidrs nodes take {taken}; write "
             fix += f"{blocks.public_subnet_of(vars(self))}, or training_subnet_cidrs as well"
             yield self.problem_of("public_subnet_cidr", fix)
         elif given:
