@@ -150,7 +150,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     code = ALL_WELL
     try:
         if rehearsal.run(keep=arguments.keep):
-            display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
+            display.note(f"{spec.name}: every check passed (emulated AWS).")
         else:
             display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
             code = SOME_FAIL

@@ -56,7 +56,7 @@ class Rehearsal:
         self._nodes: Path | None = None
 
     def run(self, *, keep: bool) -> bool:
-        """Run every step; return whether all that was asked for was there.
+        """Run every step; return whether every check passed.
 
         Args:
             keep: leave the deployed environment up until the process is interrupted, instead of
