@@ -21,9 +21,9 @@ from ultracluster.synthesis import Synthesis
 READING: Final = ("describe_", "get_", "head_", "list_")
 """How the names of operations begin that a proof may use; each of them only reads."""
 VERDICTS: Final = {
-    ALL_WELL: "everything that was asked for is there",
-    SOME_FAIL: "not all that was asked for is as it must be; see above",
-    COULD_NOT_RUN: "nothing is wrong in what could be seen, and not all could be; see above",
+    ALL_WELL: "every check passed",
+    SOME_FAIL: "some checks failed; see above",
+    COULD_NOT_RUN: "every check that could run passed, and some could not run; see above",
 }
 
 

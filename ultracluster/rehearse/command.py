@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if rehearsal.run(keep=arguments.keep):
             display.note(f"{spec.name}: every check passed (emulated AWS).")
         else:
-            display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
+            display.fault(f"{spec.name}: some checks failed; see above")
             code = SOME_FAIL
     except EmulatorError as error:
         display.fault(str(error))
