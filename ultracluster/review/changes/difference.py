@@ -166,14 +166,10 @@ def alike(variants: Iterable[Variant]) -> Iterator[Variant]:
     primaryIdentifier). Where that is several properties, attributes are left as they are. What
     variants share they share afterwards as well.
     """
-    attributes: dict[int, tuple[Link, ...]] = {}
     known: dict[tuple[int, tuple[Link, ...]], ResolvedResource] = {}
 
     def written(resource: ResolvedResource, types: Types) -> ResolvedResource:
-        if id(resource) not in attributes:
-            named = (link for link in links(resource.properties) if link.attribute is not None)
-            attributes[id(resource)] = tuple(named)
-        stated = attributes[id(resource)]
+        stated = tuple(link for link in links(resource.properties) if link.attribute is not None)
         own = tuple(_own(link, types) for link in stated)
         if own == stated:
             return resource

@@ -138,7 +138,9 @@ def _cause(changes: Sequence[Change]) -> str:
     first = (own or changes)[0]
     if first.resource_type is not None and own and not first.property:
         return f"{first.resource_type} {_verb(first)}"
-    edits = dict.fromkeys((n, *(written(v, "none") for v in both)) for n, *both in map(_edit, own))
+    edits = dict.fromkeys(
+        (n, written(was, "none"), written(now, "none")) for n, was, now in map(_edit, own)
+    )
     said = ", ".join(map(_edits, group_by(edits, itemgetter(2)).values()))
     if first.resource_type is not None and own:
         return said

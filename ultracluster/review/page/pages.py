@@ -189,14 +189,9 @@ def _cut(section: str, most: int) -> str:
         return section
     if "\n```" in section:
         return ""
-    found: list[str] = []
-    for line in section.splitlines(keepends=True):
-        most -= _bytes(line)
-        if most < len("\n"):
-            break
-        found.append(line)
+    kept, _, _ = section.encode(errors="replace")[: max(most - 1, 0)].rpartition(b"\n")
     # A heading alone says nothing.
-    return f"{''.join(found)}\n" if len(found) > len(("heading", "space")) else ""
+    return f"{kept.decode()}\n\n" if kept.count(b"\n") > 1 else ""
 
 
 def _bytes(text: str) -> int:
