@@ -16,7 +16,6 @@ from ultracluster.review.report import Review
 
 COUNTED: Final = "nodes, Lustre, NAT gateways, endpoints and Slurm"
 """What a bill of templates counts (`bill.py`)."""
-NAME: Final = re.compile(r"[^\s,;:]+")
 LONGEST: Final = 160
 SHOWN_BEFORE: Final = 40
 """Characters of a value, and those that are shown of it before the first that differs."""
@@ -108,15 +107,14 @@ def members(group: Group) -> list[tuple[list[str], list[str]]]:
     """Return what happens in a group, each with the places at which it does."""
     found = group_by(group.changes, lambda change: change.place)
     said = {at: list(dict.fromkeys(sentence(c.what) for c in mine)) for at, mine in found.items()}
-    alike = group_by(list(said), lambda place: _without_name(said[place], place))
+
+    def without_name(place: str) -> str:
+        # Without its own name, what is said of one place is compared with what is said of others.
+        names = "|".join(map(re.escape, [*place.split("/"), "/"]))
+        return re.sub(names, "", " ".join(said[place]))
+
+    alike = group_by(said, without_name)
     return [(places, said[places[0]]) for places in alike.values()]
-
-
-def _without_name(said: Sequence[str], place: str) -> str:
-    """Return what is said of a place without its own name, so that it is compared with others."""
-    text = " ".join(said)
-    name = max((w for w in NAME.findall(text) if w in place), key=len, default="")
-    return text.replace(name, "") if name else text
 
 
 def plain(value: Any) -> str:

@@ -88,11 +88,8 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
         own = cluster.properties
         called = (cluster.place.key, or_none(read(text, own, "Name")) or cluster.place.key)
         pods = model.of("AWS::SageMaker::Cluster")
-        served = [
-            g
-            for g in model.of("AWS::EKS::Nodegroup")
-            if read(key, g.properties, "ClusterName") in called
-        ]
+        node_groups = model.of("AWS::EKS::Nodegroup")
+        served = [g for g in node_groups if read(key, g.properties, "ClusterName") in called]
         served += [p for p in pods if cluster.place.key in linked(p.properties.get("Orchestrator"))]
         groups = [short(group.place) for group in served]
         public = read(text, own, NETWORK, "EndpointPublicAccess")

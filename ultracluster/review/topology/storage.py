@@ -168,11 +168,8 @@ def _other(resource: ResolvedResource) -> FileSystem:
 
 
 def _efs(model: Model, resource: ResolvedResource) -> FileSystem:
-    targets = [
-        target.properties
-        for target in model.of("AWS::EFS::MountTarget")
-        if read(key, target.properties, "FileSystemId") == resource.place.key
-    ]
+    every = (target.properties for target in model.of("AWS::EFS::MountTarget"))
+    targets = [own for own in every if read(key, own, "FileSystemId") == resource.place.key]
     subnets = [subnet for own in targets if (subnet := key_at(own, "SubnetId"))]
     groups = [
         group for own in targets for group in or_none(read(keys, own, "SecurityGroups")) or ()
