@@ -172,12 +172,8 @@ def mount(groups: SecurityGroups, nodes: Nodes, system: FileSystem) -> tuple[str
 def _missing_stacks(subject: Subject) -> Iterator[str]:
     """Yield a note where nested stacks are in none of the given templates."""
     given = {template.nested_in for template in subject.templates}
-    missing = [
-        name
-        for template in subject.templates
-        for name, _ in nested_stacks(template.body)
-        if (template.name, name) not in given
-    ]
+    nested = [(t.name, name) for t in subject.templates for name, _ in nested_stacks(t.body)]
+    missing = [place[1] for place in nested if place not in given]
     if missing:
         says = f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
         yield f"{says}files beside this one."

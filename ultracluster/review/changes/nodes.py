@@ -1,6 +1,6 @@
 """Nodes: how many there are, what they are launched with, and who takes up a new version when."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import find
@@ -156,6 +156,14 @@ def template_data(edit: Edit) -> Iterator[Effect]:
     yield from _capacity(edit)
 
 
+def _interfaces(edit: Edit, wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[int, int]:
+    """Return how many network interfaces are as wanted, before and after, where they change."""
+    if not edit.touches(DATA, "NetworkInterfaces"):
+        return 0, 0
+    was, now = (entries(value) for value in edit.both(DATA, "NetworkInterfaces"))
+    return sum(map(wanted, was)), sum(map(wanted, now))
+
+
 def _security(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
     if edit.touches(DATA, "BlockDeviceMappings"):
@@ -172,14 +180,10 @@ def _security(edit: Edit) -> Iterator[Effect]:
             why = "Encrypted is not true in the block device mapping"
             says = f"volume {', '.join(plain)} is not encrypted"
             yield Effect(Danger.LOOSENS_SECURITY, says, why)
-    if edit.touches(DATA, "NetworkInterfaces"):
-        had, has = (
-            any(true(entry.get("AssociatePublicIpAddress")) for entry in entries(value))
-            for value in edit.both(DATA, "NetworkInterfaces")
-        )
-        if has and not had:
-            why = "AssociatePublicIpAddress is true"
-            yield Effect(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
+    had, has = _interfaces(edit, lambda entry: true(entry.get("AssociatePublicIpAddress")))
+    if has and not had:
+        why = "AssociatePublicIpAddress is true"
+        yield Effect(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
     if edit.touches(DATA, "KeyName") and (name := edit.both(DATA, "KeyName")[1]) is not None:
         says = f"whoever has the key {quoted(name)} can log in by SSH"
         yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
@@ -192,15 +196,11 @@ def _capacity(edit: Edit) -> Iterator[Effect]:
         if was is not None and now is not None and _smaller(was, now):
             says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
             yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
-    if edit.touches(DATA, "NetworkInterfaces"):
-        had, has = (
-            sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(value))
-            for value in edit.both(DATA, "NetworkInterfaces")
-        )
-        if has < had:
-            says = f"a node has {has} EFA devices instead of {had}"
-            why = "NetworkInterfaces of InterfaceType efa or efa-only"
-            yield Effect(Danger.REDUCES_CAPACITY, says, why)
+    had, has = _interfaces(edit, lambda e: known_text(e.get("InterfaceType")) in EFA_TYPES)
+    if has < had:
+        says = f"a node has {has} EFA devices instead of {had}"
+        why = "NetworkInterfaces of InterfaceType efa or efa-only"
+        yield Effect(Danger.REDUCES_CAPACITY, says, why)
     path = (DATA, "Placement", "GroupName")
     name = known_text(edit.both(*path)[1])
     groups = [group.properties for group in edit.pair.new.of("AWS::EC2::PlacementGroup")]

@@ -73,11 +73,8 @@ def address_words(subnet: Subnet) -> str:
     """Return how much of a subnet is taken."""
     if isinstance(subnet.addresses, NotKnown):
         return f"Addresses not known: {subnet.addresses.because}"
-    parts = [
-        f"{use.what} {use.count:,}{' (assumed)' if use.assumed else ''}"
-        for use in subnet.uses
-        if use.count
-    ]
+    known = [use for use in subnet.uses if use.count]
+    parts = [f"{u.what} {u.count:,}{' (assumed)' if u.assumed else ''}" for u in known]
     jobs = {job.service: job.each for job in subnet.jobs if job.count is None}
     named = [use.what for use in subnet.uses if use.count is None and use.what not in jobs]
     taken = f" ({', '.join(parts)})" if parts else ""
