@@ -64,7 +64,7 @@ class Review:
     """What is bought now and before; None where the Region is not known."""
     sizes: Sequence[Size]
     ways: Sequence[ThreeWays] = ()
-    """What is approved, deployed and there, where the account was asked for drift."""
+    """What is approved, deployed and there, where the account was asked for drift, worst first."""
 
     @property
     def worst(self) -> Danger | None:

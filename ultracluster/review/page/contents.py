@@ -53,11 +53,10 @@ def _some(names: Sequence[str], *joints: str) -> str:
 
 def verdict(review: Review) -> str:
     """Return what changes, and what was changed by hand where that is worse."""
-    by_hand = min(review.ways, key=lambda way: way.danger.rank, default=None)
     least = review.worst.rank if review.worst else len(Danger)
-    if by_hand is not None and by_hand.danger.rank < least:
-        return f"{_changes(review)} Worse ({by_hand.danger}): {sentence(by_hand.what)}"
-    return _changes(review)
+    worse = [way for way in review.ways if way.danger.rank < least]
+    said = [f"Worse ({way.danger}): {sentence(way.what)}" for way in worse[:1]]
+    return " ".join([_changes(review), *said])
 
 
 def _changes(review: Review) -> str:
@@ -65,14 +64,12 @@ def _changes(review: Review) -> str:
         return "Compared with nothing: there is no baseline."
     if not review.changes:
         return f"Nothing changes, compared with {review.baseline}."
-    first = review.changes[0]
-    many = counted(len(review.changes), "change")
-    said = f"{many}, all of them harmless, compared with {review.baseline}."
-    if first.worst is not Danger.HARMLESS:
-        alike = {change.place for change in review.changes if change.worst is first.worst}
-        danger = first.worst.value + (f", {len(alike)} places" if len(alike) > 1 else "")
-        said = f"{many}, compared with {review.baseline}. Most dangerous ({danger}): {first.what}."
-    return said
+    first, many = review.changes[0], counted(len(review.changes), "change")
+    if first.worst is Danger.HARMLESS:
+        return f"{many}, all of them harmless, compared with {review.baseline}."
+    alike = {change.place for change in review.changes if change.worst is first.worst}
+    danger = first.worst.value + (f", {len(alike)} places" if len(alike) > 1 else "")
+    return f"{many}, compared with {review.baseline}. Most dangerous ({danger}): {first.what}."
 
 
 def cost(review: Review) -> str:
