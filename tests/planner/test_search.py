@@ -392,6 +392,19 @@ def test_a_plan_is_compared_with_every_other_type_of_eight_known_gpus():
     assert none["p5e.48xlarge"] == "not offered in us-east-1"
 
 
+def test_of_another_type_no_more_nodes_are_named_than_it_takes():
+    """357 were, as if more nodes were always faster: 288 have faster layouts."""
+    asked = question(SEVEN, instance_type="p5.48xlarge")
+    days = plan(asked).outcome.days
+    found = {each.instance_type: each.outcome for each in alternatives(asked, days)}
+    fewer = Planner(question(SEVEN)).outcome(288)
+
+    for other in (found["p4d.24xlarge"], fewer):
+        assert other is not None
+        assert other.days <= days
+        assert other.nodes <= 288
+
+
 def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():
     """MiCS groups are consecutive ranks; one that straddles nodes would use two nodes' cards."""
     assert partitions(48, 8) == (1, 2, 4, 8, 16, 24, 48)

@@ -1,8 +1,7 @@
 """A plan: from a question to nodes, layout, time, storage and money, also on other types."""
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -30,7 +29,10 @@ from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
 """Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
 CLOSE: Final = 16
-"""Nodes by which the fewest of two numbers that were tried are looked for."""
+"""Nodes by which the fewest of two numbers that were tried are looked for, or a quarter of what
+lies between them."""
+COMPARED: Final = (*range(1, 8), *(n * 2**k for k in range(12) for n in range(8, 16)), MOST_NODES)
+"""Numbers of nodes that are tried of another type."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -157,14 +159,26 @@ class Planner:
             f"{self.question.tokens:,.0f} tokens take {long}; {why}"
         )
 
+    def in_time(self, days: float, tried: Sequence[int]) -> Outcome | None:
+        """Return the fewest nodes that need no more than so many days, of numbers that are tried.
+
+        More nodes are not always faster: what divides their number decides which layouts there are.
+        """
+        for before, nodes in pairwise((0, *tried)):
+            if (found := self._within(nodes, days)) is not None:
+                step = max(1, min(CLOSE, (nodes - before) // 4))
+                fewer = (self._within(count, days) for count in range(before + step, nodes, step))
+                return next(filter(None, fewer), found)
+        return None
+
+    def _within(self, nodes: int, days: float) -> Outcome | None:
+        found = self.outcome(nodes) if self._least_days(nodes) <= days else None
+        return found if found is not None and found.days <= days else None
+
     def fewest(self, days: float) -> Outcome:
         """Return the fewest nodes that need no more than so many days."""
-        best: Outcome | None = None
-        for before, nodes in pairwise((0, *SEARCHED)):
-            found = self.outcome(nodes) if self._least_days(nodes) <= days else None
-            if found is not None and found.days <= days:
-                fewer = (self.outcome(count) for count in range(before + CLOSE, nodes, CLOSE))
-                return next((each for each in fewer if each and each.days <= days), found)
+        if (best := self.in_time(days, SEARCHED)) is not None:
+            return best
         for nodes in reversed(SEARCHED):
             if best is None or self._least_days(nodes) <= best.days:
                 found = self.outcome(nodes)
@@ -283,18 +297,12 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         fp8=question.fp8 and known_on(gpu, "compiled"),
     )
     planner = Planner(other)
-    best = planner.outcome(most)
-    if best is None:
+    largest = planner.outcome(most)
+    if largest is None:
         return Alternative(name, gpu, None, None, "the model does not fit")
-    if best.days > days:
-        why = f"{most:,} nodes need {best.days:,.0f} days"
-        why = why if best.days <= LONGEST_DAYS else "not feasible"
+    if largest.days > days:
+        why = f"{most:,} nodes need {largest.days:,.0f} days"
+        why = why if largest.days <= LONGEST_DAYS else "not feasible"
         return Alternative(name, gpu, None, None, why)
-
-    def in_time(nodes: int) -> bool:
-        found = planner.outcome(nodes)
-        return found is not None and found.days <= days
-
-    fewest = 1 + bisect_left(range(1, most), True, key=in_time)
-    best = planner.outcome(fewest) or best
+    best = planner.in_time(days, [count for count in COMPARED if count <= most]) or largest
     return Alternative(name, gpu, best, planner.bill(best, other.purchase))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
@@ -27,8 +26,8 @@ BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
 
 
-FINEST: Final = 2**20
-"""A partition size at which the model state takes no room."""
+MANY_NODES: Final = 2**20
+"""So many that the model state takes no room where it is divided over them."""
 
 
 class Way(NamedTuple):
@@ -104,15 +103,16 @@ class Search:
         return self._families[several]
 
     def _made(self, *, several: bool) -> tuple[list[Family], list[Family]]:
-        gpus = self.per_node * (1 + several)
+        gpus = self.per_node * (MANY_NODES if several else 1)
         ways: dict[tuple[int, ...], dict[int, list[Way]]] = {}
         for kinds in self.choices.kinds():
-            if not several and kinds[0].gpus_of_a_rank > gpus:
+            if kinds[0].gpus_of_a_rank > gpus:
                 continue
             by_micro_batch = ways.setdefault(DEGREES(kinds[0]), {})
             for kind in kinds:
                 # No step of it has fewer passes, and no partition is larger.
-                layout = kind.layout(FINEST, gpus, kind.pipeline, self.per_node)
+                ranks = gpus // kind.gpus_of_a_rank
+                layout = kind.layout(ranks, gpus, kind.pipeline, self.per_node)
                 if not memory(self.setup, layout).fits:
                     break  # nor do more sequences
                 busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
@@ -149,7 +149,8 @@ class Search:
     def most(self, nodes: int) -> float:
         """Return tokens a second that no layout on so many nodes can pass."""
         gpus = nodes * self.per_node
-        rates = (self._most(family, gpus) for family in chain(*self.families(gpus)))
+        fastest = (next(iter(families), None) for families in self.families(gpus))
+        rates = (family.rate * gpus for family in fastest if family)
         return max(rates, default=0.0) * self.setup.shape.sequence
 
     def _most(self, family: Family, gpus: int) -> float:
@@ -164,7 +165,7 @@ class Search:
         """Yield the layouts of a family that fit on so many GPUs and reach a rate."""
         ranks = gpus // family.kind.gpus_of_a_rank
         sizes = self._partitions(ranks, family.kind)
-        for ways in family.by_micro_batch:
+        for ways in family.by_micro_batch if sizes else ():
             kind = ways[0].kind
             accumulation = self.passes_of(kind, ranks)
             sequences = kind.micro_batch * ranks * accumulation // kind.context
