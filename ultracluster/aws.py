@@ -72,9 +72,7 @@ SIGN_IN: Final = (
     "; sign in with `aws sso login` or `aws configure`, or name a profile in AWS_PROFILE"
 )
 REGION: Final = f"{SIGN_IN}; or enable the Region in the account"
-NETWORK: Final = (
-    "; look at the network and its proxy (HTTPS_PROXY), and at AWS_ENDPOINT_URL if it is set"
-)
+NETWORK: Final = "; look at the network, its proxy (HTTPS_PROXY), and AWS_ENDPOINT_URL if it is set"
 CONFIG: Final = "; correct ~/.aws/config, or the file that AWS_CONFIG_FILE names"
 WHAT_TO_DO: Final = {
     **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), SIGN_IN),

@@ -20,7 +20,7 @@ from ultracluster.aws import CloudError
 from ultracluster.catalogue.prices import on_demand
 from ultracluster.command_line import (
     STANDARD_OUTPUT,
-    print_json,
+    print_result,
     printed_option,
     say,
     write_output,
@@ -200,10 +200,8 @@ def _told(
         with suppress(OSError):  # what is wrong with the folder is wrong with the file
             arguments.page.parent.mkdir(parents=True, exist_ok=True)
         write_output(arguments.page, page, "--page")
-    if arguments.json:
-        print_json({"environment": spec.name, "emulated": True, "rows": [*map(asdict, rows)]})
-    else:
-        say(console, page)
+    document = {"environment": spec.name, "emulated": True, "rows": [*map(asdict, rows)]}
+    print_result(console, document, page, as_json=arguments.json)
     return SOME_FAIL if any(row.problems for row in rows) else ALL_WELL
 
 
