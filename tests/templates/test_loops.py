@@ -102,6 +102,24 @@ def test_loops_within_properties_do_not_take_values_of_each_other():
         assert values == made
 
 
+def test_a_parameter_that_decides_a_loop_by_a_condition_keeps_its_default():
+    """The loop is unrolled once: with another value it would be another choice's."""
+    items = {"Fn::If": ["Large", ["a", "b"], ["a"]]}
+    name = {"Fn::If": ["Large", "large", "small"]}
+    body = {
+        "Parameters": {"Size": {"Default": "small", "AllowedValues": ["small", "large"]}},
+        "Conditions": {"Large": {"Fn::Equals": [{"Ref": "Size"}, "large"]}},
+        "Resources": {
+            "Fn::ForEach::L": ["X", items, {"R${X}": {"Type": "T"}}],
+            "S": {"Type": "T", "Properties": {"Name": name}},
+        },
+    }
+    (found,) = resolve([Template("t", body)], parameters={}, region=None, every_value=True)
+
+    made = {r.place.logical_id: r.properties for r in found.resources}
+    assert made == {"Ra": {}, "S": {"Name": "small"}}
+
+
 def test_loops_over_conditions_and_outputs():
     """A condition that a loop makes is a condition, and an output can be imported."""
     made = {

@@ -98,8 +98,6 @@ class _Resolution:
         self._stacks, self._scopes = stacks, stacks.scopes
         self._templates = {name: scope.template for name, scope in stacks.scopes.items()}
         self._alternatives: defaultdict[tuple[str, str], list[_Alternative]] = defaultdict(list)
-        self._settled: dict[tuple[str, str], ResolvedResource | None] = {}
-        """Resources for which nothing is assumed: they are the same in every variant."""
         self._plain = self._stacks.evaluation(self._stacks.usual)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
@@ -243,11 +241,7 @@ class _Resolution:
             if not self._deployed(scope, evaluation):
                 continue
             for entry in scope.resources.values():
-                key = (scope.name, entry.key)
-                if key not in self._settled:
-                    resource = self._resource(scope, entry, evaluation)
-                else:
-                    resource = self._settled[key]
+                resource = self._resource(scope, entry, evaluation)
                 if resource is not None:
                     yield resource
 
@@ -276,8 +270,6 @@ class _Resolution:
                 made = resource
                 break
         alternatives.append((tuple(dict.fromkeys(evaluation.reads)), made))
-        if not evaluation.reads:
-            self._settled[scope.name, entry.key] = made
         return made
 
 

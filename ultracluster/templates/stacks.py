@@ -71,7 +71,7 @@ class Stacks:
             for scope in self.scopes.values():
                 for _, argument in sharing(scope.template.body) if scope.enumerated else ():
                     self._first.value(argument, scope)
-        settled = {name for kind, _, name, _ in self._first.reads if kind == "value"}
+        settled = {atom.subject for atom in self._first.choices.decisions}
         for scope in self.scopes.values():
             scope.enumerated -= settled
 
