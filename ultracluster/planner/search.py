@@ -24,8 +24,6 @@ from ultracluster.planner.step import Step, compute, in_the_way, optimizing, pas
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
-
-
 MANY_NODES: Final = 2**20
 """So many that the model state takes no room where it is divided over them."""
 
@@ -81,8 +79,6 @@ class Search:
     only: Only = Only()  # noqa: RUF009 - it is frozen
     _families: dict[bool, tuple[list[Family], list[Family]]] = field(default_factory=dict)
     """By whether there are several nodes."""
-    _best: dict[int, Step | None] = field(default_factory=dict)
-    """By the number of nodes: a curve and other types ask for some again."""
 
     @property
     def choices(self) -> Choices:
@@ -232,11 +228,9 @@ class Search:
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        if nodes not in self._best:
-            gpus = nodes * self.per_node
-            chosen = choose(self.candidates(gpus, all_of_them=False))
-            self._best[nodes] = None if chosen is None else self.step(gpus, chosen)
-        return self._best[nodes]
+        gpus = nodes * self.per_node
+        chosen = choose(self.candidates(gpus, all_of_them=False))
+        return None if chosen is None else self.step(gpus, chosen)
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
         partition, passes = candidate.partition, candidate.accumulation
