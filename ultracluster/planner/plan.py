@@ -14,9 +14,12 @@ from ultracluster.planner.measurement import FASTEST, SLOWEST
 from ultracluster.planner.outcome import Alternative, Outcome, Plan, Point, notes, runners_up
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, Bill, bill, ways_to_buy
 from ultracluster.planner.question import (
+    CLOSE,
+    COMPARED,
     DEFAULT_DAYS,
     LONGEST_DAYS,
     MOST_NODES,
+    SEARCHED,
     SEARCHED_NODES,
     PlanError,
     Question,
@@ -26,13 +29,6 @@ from ultracluster.planner.search import Search
 from ultracluster.planner.stack import SoftwareStack, faster, known_on, network_for
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
-SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
-"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
-CLOSE: Final = 16
-"""Nodes by which the fewest of two numbers that were tried are looked for, or a quarter of what
-lies between them."""
-COMPARED: Final = (*range(1, 8), *(n * 2**k for k in range(12) for n in range(8, 16)), MOST_NODES)
-"""Numbers of nodes that are tried of another type."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -160,10 +156,7 @@ class Planner:
         )
 
     def in_time(self, days: float, tried: Sequence[int]) -> Outcome | None:
-        """Return the fewest nodes that need no more than so many days, of numbers that are tried.
-
-        More nodes are not always faster: what divides their number decides which layouts there are.
-        """
+        """Return the fewest of some numbers of nodes that end in time: more may take longer."""
         for before, nodes in pairwise((0, *tried)):
             if (found := self._within(nodes, days)) is not None:
                 step = max(1, min(CLOSE, (nodes - before) // 4))

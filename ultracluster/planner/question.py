@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
@@ -18,6 +19,13 @@ MOST_NODES = 32_768
 """Nodes that are planned for: 262,144 GPUs of p5, or 32,768 of a type with one."""
 SEARCHED_NODES = 8_192
 """Nodes up to which a search for days or a budget looks."""
+SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
+"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
+COMPARED: Final = (*range(1, 8), *(n * 2**k for k in range(12) for n in range(8, 16)), MOST_NODES)
+"""Numbers of nodes that are tried of another type."""
+CLOSE: Final = 16
+"""Nodes by which the fewest of two numbers that were tried are looked for, or a quarter of what
+lies between them."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
