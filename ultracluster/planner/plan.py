@@ -290,8 +290,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         fp8=question.fp8 and known_on(gpu, "compiled"),
     )
     planner = Planner(other)
-    largest = planner.outcome(most)
-    if largest is None:
+    if (largest := planner.outcome(most)) is None:
         return Alternative(name, gpu, None, None, "the model does not fit")
     if largest.days > days:
         why = f"{most:,} nodes need {largest.days:,.0f} days"
