@@ -286,6 +286,9 @@ PURE = (
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 
+MOST_LINES = 300
+
+
 @cache
 def sources() -> list[Path]:
     """Return every Python file that the table speaks of."""
@@ -329,6 +332,12 @@ def test_a_layer_imports_only_what_it_may(path: Path):
         and not any(within(name, entry) for entry in allowed)
     ]
     assert strangers == []
+
+
+def test_a_file_is_read_in_one_sitting():
+    """A file beyond it holds more than its name says."""
+    lines = {path: path.read_text().count("\n") for path in sources()}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
