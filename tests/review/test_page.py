@@ -53,6 +53,29 @@ def test_one_edit_of_many_resources_is_one_line(tmp_path: Path):
     assert re.search(r"Most dangerous \(loses data, \d\d places\)", verdict(made))
 
 
+def test_what_differs_is_not_called_the_same(tmp_path: Path):
+    """A resource's name was taken out of the numbers as well: 3.5 TiB were "the same" as 2.5."""
+    for folder in ("old", "new"):
+        systems = {
+            name: {
+                "Type": "AWS::FSx::FileSystem",
+                "Properties": {
+                    "FileSystemType": "LUSTRE",
+                    "StorageCapacity": gib,
+                    "SubnetIds": [f"subnet-{folder}"],
+                    "LustreConfiguration": {"DeploymentType": "SCRATCH_2"},
+                },
+            }
+            for name, gib in (("2", 2560), ("3", 3584))
+        }
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "S.json").write_text(json.dumps({"Resources": systems}))
+    text = markdown(reviewed([str(tmp_path / "new")], str(tmp_path / "old")))
+
+    assert "`S/2`: The file system 2 will be replaced by a new one: 2.5 TiB gone." in text
+    assert "`S/3`: The file system 3 will be replaced by a new one: 3.5 TiB gone." in text
+
+
 def test_the_verdict_names_what_was_changed_by_hand_where_that_is_worse():
     """Whoever approves a delivery reads the head of the page, and perhaps no more."""
     made = reviewed(golden("dev"), "golden")

@@ -107,8 +107,9 @@ def members(group: Group) -> list[tuple[list[str], list[str]]]:
 
     def without_name(place: str) -> str:
         # Without its own name, what is said of one place is compared with what is said of others.
-        names = "|".join(map(re.escape, [*place.split("/"), "/"]))
-        return re.sub(names, "", " ".join(said[place]))
+        # A name that is a number stays: it may as well be an amount.
+        names = "|".join(re.escape(part) for part in place.split("/") if not part.isdigit())
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)|/", "", " ".join(said[place]))
 
     alike = group_by(said, without_name)
     return [(places, said[places[0]]) for places in alike.values()]
